@@ -1,0 +1,88 @@
+"""trainviz: watch a classifier learn.
+
+During training, trainviz evaluates the model on a two-dimensional window of
+its input space and keeps the class probability map of each chosen epoch.
+Afterwards one renderer turns the maps into films and pictures.
+
+The public names load on first use (PEP 562), so that ``import trainviz``
+imports numpy at most: frameworks, matplotlib and moviepy take seconds.
+
+Examples
+--------
+>>> import trainviz as tv
+>>> domain = tv.Domain(xlim=(-3, 3), ylim=(-3, 3), points_per_axis=50)
+>>> tv.evaluate(lambda X: X[:, :1] > 0, domain).shape
+(2, 50, 50)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Animation": "animation",
+    "CaptureWarning": "errors",
+    "Domain": "domain",
+    "EvaluationError": "errors",
+    "KerasRecorder": "adapters.keras",
+    "LightningRecorder": "adapters.lightning",
+    "Mode": "paint",
+    "Palette": "palettes",
+    "PredictionError": "errors",
+    "Recorder": "recorder",
+    "Recording": "recording",
+    "RecordingError": "errors",
+    "Schedule": "schedule",
+    "SklearnRecorder": "adapters.sklearn",
+    "Snapshot": "storage",
+    "TorchRecorder": "adapters.torch",
+    "TrainvizError": "errors",
+    "WriterError": "errors",
+    "animate": "animation",
+    "evaluate": "evaluation",
+    "make_map": "functional",
+    "plot_maps": "functional",
+    "record_stages": "adapters.sklearn",
+    "register_mode": "paint",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from trainviz.adapters.keras import KerasRecorder
+    from trainviz.adapters.lightning import LightningRecorder
+    from trainviz.adapters.sklearn import SklearnRecorder, record_stages
+    from trainviz.adapters.torch import TorchRecorder
+    from trainviz.animation import Animation, animate
+    from trainviz.domain import Domain
+    from trainviz.errors import (
+        CaptureWarning,
+        EvaluationError,
+        PredictionError,
+        RecordingError,
+        TrainvizError,
+        WriterError,
+    )
+    from trainviz.evaluation import evaluate
+    from trainviz.functional import make_map, plot_maps
+    from trainviz.paint import Mode, register_mode
+    from trainviz.palettes import Palette
+    from trainviz.recorder import Recorder
+    from trainviz.recording import Recording
+    from trainviz.schedule import Schedule
+    from trainviz.storage import Snapshot
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trainviz' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"trainviz.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,171 @@
+"""Labelled points that travel with a recording, and what their labels mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.domain import Domain
+
+__all__ = ["LabelledData", "to_numpy"]
+
+
+def to_numpy(values: Any) -> npt.NDArray[Any]:
+    """Turn array-likes of any framework into numpy arrays.
+
+    Parameters
+    ----------
+    values : array-like
+        A list, numpy array, DataFrame, or a tensor on any device, with or
+        without a gradient graph.
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> to_numpy([[1, 2]]).shape
+    (1, 2)
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if "bfloat16" in str(values.dtype):
+            values = values.float()
+    return np.asarray(values)
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """Points with their true labels, validated against a domain.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n, *input_shape)
+        The model's inputs.
+    y : ndarray, shape (n,)
+        The labels as they came: integers or strings.
+    points : ndarray of float64, shape (n, 2)
+        Where the inputs lie in the domain's plane.
+
+    Examples
+    --------
+    >>> domain = Domain((0, 1), (0, 1), points_per_axis=2)
+    >>> data = LabelledData.of(([[0, 0], [1, 1]], ["cat", "dog"]), domain)
+    >>> data.class_indices(2, ["dog", "cat"], None)
+    array([1, 0])
+    """
+
+    X: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    points: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, data: tuple[Any, Any], domain: Domain) -> LabelledData:
+        """Check ``(X, y)`` and place it in the domain's plane.
+
+        Raises
+        ------
+        ValueError
+            If ``data`` is no pair, the lengths differ, ``X`` is not finite or
+            no input of ``domain``, or ``y`` is neither labels nor one-hot rows.
+        """
+        try:
+            X, y = data
+        except (TypeError, ValueError):
+            raise ValueError("data= must be a pair (X, y): inputs and their labels") from None
+        inputs, labels = to_numpy(X), _flat_labels(to_numpy(y))
+        if len(inputs) != len(labels):
+            raise ValueError(f"data=(X, y): X has {len(inputs)} rows and y {len(labels)} labels")
+        if not np.isfinite(np.asarray(inputs, dtype=np.float64)).all():
+            raise ValueError("data=(X, y): X holds NaN or infinities; drop those rows")
+        points = domain.project(inputs)
+        return cls(inputs.reshape(len(inputs), *domain.input_shape), labels, points)
+
+    def class_indices(
+        self,
+        n_classes: int,
+        class_names: Sequence[str] | None,
+        classes: Sequence[Any] | None,
+    ) -> npt.NDArray[np.intp]:
+        """Return the model's output column of every label.
+
+        The columns are, in this order of preference: the labels listed in
+        ``classes``; the ``class_names``, where labels are names; 0 to
+        ``n_classes - 1``, where all labels are such integers; the sorted
+        labels, where there are ``n_classes`` of them (as scikit-learn does).
+
+        Parameters
+        ----------
+        n_classes : int
+        class_names : sequence of str, optional
+        classes : sequence, optional
+            The label of each output column.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If the labels cannot be matched with the model's columns.
+        """
+        known = np.unique(self.y)
+        if classes is None and _all_in(known, class_names):
+            classes = class_names
+        if classes is None and self.y.dtype.kind in "iu" and _within(known, n_classes):
+            return self.y.astype(np.intp)
+        if classes is None and len(known) == n_classes:
+            classes = list(known)
+        if classes is None:
+            raise ValueError(
+                f"data=(X, y): y holds the labels {_listed(known)}, but the model has {n_classes} "
+                f"classes; say which label each output column stands for: classes=[...] "
+                f"({n_classes} labels)"
+            )
+        column = {_plain(label): index for index, label in enumerate(classes)}
+        unknown = [label for label in known if _plain(label) not in column]
+        if unknown or len(column) != n_classes:
+            raise ValueError(
+                f"classes={list(classes)!r} for a model of {n_classes} classes: expected one "
+                f"distinct label per output column, among them every label of y ({_listed(known)})"
+            )
+        return np.array([column[_plain(label)] for label in self.y], dtype=np.intp)
+
+
+def _flat_labels(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 2 and y.dtype.kind in "biuf" and (y.sum(axis=1) == 1).all() and y.max() == 1:
+        return y.argmax(axis=1)  # one-hot rows, as Keras users have them
+    if y.ndim != 1:
+        raise ValueError(f"data=(X, y): y has the shape {y.shape}, expected (n,) or one-hot rows")
+    if y.dtype.kind == "f":
+        if not (y == np.round(y)).all():
+            raise ValueError("data=(X, y): y holds fractions; class labels are integers or strings")
+        return y.astype(np.int64)
+    if y.dtype.kind == "b":
+        return y.astype(np.int64)
+    return y.astype(str) if y.dtype.kind == "O" else y
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _all_in(known: npt.NDArray[Any], names: Sequence[str] | None) -> bool:
+    return names is not None and {_plain(label) for label in known} <= set(names)
+
+
+def _within(known: npt.NDArray[Any], n_classes: int) -> bool:
+    return len(known) == 0 or bool(known[0] >= 0 and known[-1] < n_classes)
+
+
+def _listed(labels: npt.NDArray[Any]) -> str:
+    shown = ", ".join(repr(_plain(label)) for label in labels[:6])
+    return shown + (f", ... ({len(labels)} in all)" if len(labels) > 6 else "")

@@ -1,0 +1,422 @@
+"""Schedule, evaluate, append: the recorder and its error policy."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.data import LabelledData, to_numpy
+from trainviz.domain import Domain
+from trainviz.errors import CaptureWarning, PredictionError
+from trainviz.evaluation import (
+    Output,
+    PredictProba,
+    check_output,
+    chunk_size,
+    evaluate,
+    probabilities_at,
+)
+from trainviz.recording import Recording
+from trainviz.schedule import Schedule
+from trainviz.storage import MemoryStore, Snapshot
+
+__all__ = ["Recorder", "RecorderOptions"]
+
+
+class RecorderOptions(TypedDict, total=False):
+    """The keyword arguments of :class:`Recorder`, which every adapter takes too."""
+
+    every: int | None
+    every_n_steps: int | None
+    at: Iterable[int] | None
+    schedule: Schedule | Literal["geometric"] | None
+    initial: bool
+    final: bool
+    data: tuple[Any, Any] | None
+    class_names: Sequence[str] | None
+    classes: Sequence[Any] | None
+    output: Output
+    on_error: Literal["warn", "raise"]
+    batch_size: int | Literal["auto"]
+
+
+class Recorder:
+    """Capture class probability maps of any classifier while it learns.
+
+    The recorder knows a predict callable and nothing of any framework; the
+    adapters (:class:`~trainviz.TorchRecorder` and its like) call it.
+
+    Parameters
+    ----------
+    domain : Domain
+        Where the model is evaluated.
+    every : int, optional
+        Capture every ``every``-th epoch (default 1, unless another condition is given).
+    every_n_steps : int, optional
+        Capture every n-th optimisation step (for adapters that see steps).
+    at : iterable of int, optional
+        Capture these epochs.
+    schedule : Schedule or "geometric", optional
+        Instead of the three above.
+    initial, final : bool, default True
+        Capture the state before training, and the state at its end.
+    data : tuple of array-like, optional
+        ``(X, y)``: inputs and their labels (integers or strings) that travel
+        with the recording and are drawn over the map. The model is asked for
+        these points too, at every capture, so that its errors can be marked.
+    class_names : sequence of str, optional
+        One a class, in the order of the model's output columns.
+    classes : sequence, optional
+        The label of each output column, where ``y`` does not count from 0.
+    output : {"probabilities", "logits", "log_probabilities"}, default "probabilities"
+        What the predict callable returns.
+    on_error : {"warn", "raise"}, default "warn"
+        What a failing capture does *during* training: warn once and be
+        skipped, or raise. The first capture always raises, so that a mistake
+        shows before training time is spent.
+    batch_size : int or "auto", default "auto"
+        Points a call of the model.
+
+    Attributes
+    ----------
+    recording : Recording
+        What has been captured so far; it grows with the recorder.
+    failures : list of tuple of (int, str)
+        Epoch and message of each capture that was skipped.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described; the message says which.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> domain = tv.Domain((-3, 3), (-3, 3), points_per_axis=30)
+    >>> recorder = tv.Recorder(domain, every=5)
+    >>> for epoch in range(21):
+    ...     snapshot = recorder.capture(
+    ...         lambda X: 1 / (1 + np.exp(-0.2 * epoch * X[:, 0])), epoch=epoch,
+    ...         metrics={"loss": 1 / (1 + epoch)})
+    >>> recorder.recording.epochs
+    array([ 0,  5, 10, 15, 20])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        every: int | None = None,
+        every_n_steps: int | None = None,
+        at: Iterable[int] | None = None,
+        schedule: Schedule | Literal["geometric"] | None = None,
+        initial: bool = True,
+        final: bool = True,
+        data: tuple[Any, Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        classes: Sequence[Any] | None = None,
+        output: Output = "probabilities",
+        on_error: Literal["warn", "raise"] = "warn",
+        batch_size: int | Literal["auto"] = "auto",
+    ) -> None:
+        if not isinstance(domain, Domain):
+            raise TypeError(
+                f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)"
+            )
+        if on_error not in ("warn", "raise"):
+            raise ValueError(f"on_error={on_error!r}: expected 'warn' or 'raise'")
+        check_output(output)
+        chunk_size(domain, batch_size)
+        self.domain = domain
+        self.schedule = _make_schedule(schedule, every, every_n_steps, at, initial, final)
+        self.failures: list[tuple[int, str]] = []
+        self._output = output
+        self._batch_size = batch_size
+        self._on_error = on_error
+        self._class_names = _check_names(class_names)
+        self._data = LabelledData.of(data, domain) if data is not None else None
+        self._n_classes: int | None = None
+        self._warned = False
+        self._store = MemoryStore()
+        self.recording = Recording(
+            domain, self._store, data=self._data, class_names=self._class_names, classes=classes
+        )
+        self._classes = list(classes) if classes is not None else None
+
+    def capture(
+        self,
+        predict_proba: PredictProba,
+        *,
+        epoch: int,
+        step: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        force: bool = False,
+    ) -> Snapshot | None:
+        """Capture the state of the model, if the schedule asks for this epoch.
+
+        Parameters
+        ----------
+        predict_proba : callable
+            ``(N, *input_shape) float64 array -> (N, C)`` array.
+        epoch : int
+            Completed epochs; 0 is the state before training.
+        step : int, optional
+            Completed optimisation steps.
+        metrics : mapping of str to number, optional
+            Kept beside the snapshot; what is no single number is left out.
+        force : bool, default False
+            Capture whether the schedule asks for it or not.
+
+        Returns
+        -------
+        Snapshot or None
+            None when the schedule skips the epoch, when this epoch and step
+            are captured already, or when the capture failed and was skipped.
+
+        Raises
+        ------
+        ValueError
+            If ``epoch`` or ``step`` lies before the last captured one.
+        PredictionError, EvaluationError
+            If the first capture fails, or any with ``on_error="raise"``.
+        """
+        self._check_order(epoch, step)
+        if not force and not self.schedule.due_epoch(epoch):
+            return None
+        if len(self._store) and step is not None and self._last() == (epoch, step):
+            return None
+        try:
+            with host_rng_preserved():
+                snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
+        except Exception as error:
+            self._handle(error, epoch)
+            return None
+        self._store.append(snapshot)
+        return snapshot
+
+    def append(
+        self,
+        probabilities: npt.ArrayLike,
+        *,
+        epoch: int,
+        step: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        data_predictions: npt.ArrayLike | None = None,
+    ) -> Snapshot:
+        """Append a map that was computed elsewhere.
+
+        Parameters
+        ----------
+        probabilities : array-like, shape (C, H, W)
+            Class probabilities on the domain's grid, row 0 at ``ylim[0]``.
+        epoch, step, metrics
+            As for :meth:`capture`.
+        data_predictions : array-like of int, shape (n,), optional
+            The predicted class of each point of ``data``.
+
+        Returns
+        -------
+        Snapshot
+
+        Raises
+        ------
+        ValueError
+            If the shape is not ``(C, *domain.shape)``, the classes changed, the
+            values are no probabilities, or the epoch goes backwards.
+        """
+        self._check_order(epoch, step)
+        values = np.array(probabilities, dtype=np.float32)
+        if values.ndim != 3 or values.shape[1:] != self.domain.shape or len(values) < 2:
+            raise PredictionError(
+                f"probabilities have the shape {values.shape}; expected (C, H, W) with "
+                f"(H, W) = {self.domain.shape} and at least two classes"
+            )
+        sums = values.sum(axis=0)
+        if not (np.isfinite(sums).all() and values.min() >= 0 and np.abs(sums - 1).max() < 0.02):
+            raise PredictionError("probabilities must be finite, not negative, and sum to 1")
+        self._check_classes(len(values))
+        guesses = None if data_predictions is None else np.asarray(data_predictions, dtype=np.intp)
+        snapshot = Snapshot(
+            values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses
+        )
+        self._store.append(snapshot)
+        return snapshot
+
+    def check(self, predict_proba: PredictProba, epoch: int = 0) -> None:
+        """Try a predict callable on a few points, so that mistakes show early.
+
+        Does nothing once a map has been captured or a check has passed.
+
+        Raises
+        ------
+        PredictionError, EvaluationError
+            As the first :meth:`capture`.
+        """
+        if self._n_classes is not None:
+            return
+        height, width = self.domain.shape
+        corners = [0, width - 1, (height - 1) * width, height * width - 1]
+        points = np.concatenate([self.domain.points(index, index + 1) for index in corners])
+        with host_rng_preserved():
+            self._check_classes(probabilities_at(predict_proba, points, self._output).shape[1])
+
+    def amend(self, metrics: Mapping[str, Any]) -> None:
+        """Add metrics to the last snapshot (some frameworks know them only later)."""
+        if len(self._store):
+            self._store.amend(len(self._store) - 1, plain_metrics(metrics))
+
+    def relabel(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        """Say that the last snapshot is also the state at the end of ``epoch``."""
+        last = self._store.read(len(self._store) - 1)
+        self._store.truncate(len(self._store) - 1)
+        merged = {**last.metrics, **plain_metrics(metrics)}
+        self._store.append(replace(last, epoch=epoch, metrics=merged))
+
+    def rewind(self, epoch: int) -> None:
+        """Forget the snapshots after ``epoch``: training continues from there."""
+        kept = int((self.recording.epochs <= epoch).sum())
+        self._store.truncate(kept)
+
+    def _evaluate(
+        self,
+        predict_proba: PredictProba,
+        epoch: int,
+        step: int | None,
+        metrics: Mapping[str, Any],
+    ) -> Snapshot:
+        probabilities = evaluate(
+            predict_proba, self.domain, output=self._output, batch_size=self._batch_size
+        )
+        guesses = self._predict_data(predict_proba)
+        self._check_classes(len(probabilities))
+        return Snapshot(
+            probabilities, int(epoch), step, plain_metrics(metrics), self.domain.n_points, guesses
+        )
+
+    def _predict_data(self, predict_proba: PredictProba) -> npt.NDArray[np.intp] | None:
+        if self._data is None:
+            return None
+        size = chunk_size(self.domain, self._batch_size)
+        X = self._data.X.astype(np.float64, copy=False)
+        parts = [
+            probabilities_at(predict_proba, X[start : start + size], self._output).argmax(axis=1)
+            for start in range(0, len(X), size)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.intp)
+
+    def _check_classes(self, n_classes: int) -> None:
+        if self._n_classes is None:
+            if self._class_names is not None and len(self._class_names) != n_classes:
+                raise PredictionError(
+                    f"class_names has {len(self._class_names)} names, but the model returns "
+                    f"{n_classes} classes (one sigmoid column counts as two)"
+                )
+            if self._data is not None:
+                self._data.class_indices(n_classes, self._class_names, self._classes)
+            self._n_classes = n_classes
+        elif n_classes != self._n_classes:
+            raise PredictionError(
+                f"predict_proba returned {n_classes} classes, after {self._n_classes} before; "
+                "all snapshots of a recording have the same classes"
+            )
+
+    def _check_order(self, epoch: int, step: int | None) -> None:
+        for name, value in (("epoch", epoch), ("step", step)):
+            if value is None and name == "step":
+                continue
+            if isinstance(value, bool) or not hasattr(value, "__index__"):
+                raise TypeError(f"{name}={value!r}: expected a whole number")
+            if value < 0:
+                raise ValueError(f"{name}={value}: expected 0 (before training) or more")
+        if not len(self._store):
+            return
+        last_epoch, last_step = self._last()
+        if epoch < last_epoch:
+            raise ValueError(
+                f"epoch={epoch} comes after epoch {last_epoch} was captured: epochs may not go "
+                "backwards. For another run make another recorder"
+            )
+        if step is not None and last_step is not None and step < last_step:
+            raise ValueError(f"step={step} comes after step {last_step} was captured")
+
+    def _last(self) -> tuple[int, int | None]:
+        index = len(self._store) - 1
+        return self._store.epoch(index), self._store.step(index)
+
+    def _handle(self, error: Exception, epoch: int) -> None:
+        if self._n_classes is None or self._on_error == "raise":
+            raise error
+        self.failures.append((epoch, f"{type(error).__name__}: {error}"))
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the capture of epoch {epoch} failed and was skipped; training goes on, and so "
+                f"does the recording (further failures are only listed in recorder.failures): "
+                f"{type(error).__name__}: {error}",
+                CaptureWarning,
+                stacklevel=3,
+            )
+
+
+@contextmanager
+def host_rng_preserved() -> Iterator[None]:
+    """Leave Python's and numpy's global random streams as they were."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Keep the metrics that are single numbers, as floats."""
+    plain: dict[str, float] = {}
+    for name, value in metrics.items():
+        try:
+            number = to_numpy(value)
+            if number.size == 1:
+                plain[str(name)] = float(number.reshape(()))
+        except (TypeError, ValueError):
+            continue
+    return plain
+
+
+def _make_schedule(
+    schedule: Schedule | Literal["geometric"] | None,
+    every: int | None,
+    every_n_steps: int | None,
+    at: Iterable[int] | None,
+    initial: bool,
+    final: bool,
+) -> Schedule:
+    given = [name for name, value in
+             (("every", every), ("every_n_steps", every_n_steps), ("at", at))
+             if value is not None]  # fmt: skip
+    if schedule is None:
+        at_set = at if at is None else tuple(at) if isinstance(at, Iterable) else at
+        return Schedule(every, every_n_steps, at_set, initial=initial, final=final)  # type: ignore[arg-type]
+    if given:
+        raise TypeError(f"give either schedule= or {' and '.join(f'{name}=' for name in given)}")
+    if schedule == "geometric":
+        return Schedule.geometric(initial=initial, final=final)
+    if isinstance(schedule, Schedule):
+        if initial and final:
+            return schedule
+        return replace(schedule, initial=initial, final=final)
+    raise ValueError(f"schedule={schedule!r}: expected a trainviz.Schedule or 'geometric'")
+
+
+def _check_names(names: Sequence[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    if isinstance(names, str):
+        raise TypeError(f"class_names={names!r}: expected a list of names, one a class")
+    return [str(name) for name in names]

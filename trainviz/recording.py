@@ -1,0 +1,188 @@
+"""A recording: the ordered snapshots of one training run."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.data import LabelledData
+from trainviz.domain import Domain
+from trainviz.errors import RecordingError
+from trainviz.storage import Snapshot, Store, ViewStore
+
+__all__ = ["Recording"]
+
+
+class Recording(Sequence[Snapshot]):
+    """The ordered snapshots of one training run, and what they were taken of.
+
+    A recording is made by a recorder and only read afterwards. It is a
+    sequence: ``len(recording)``, ``recording[0]``, ``recording[-1]``,
+    iteration, and slices, which are recordings themselves and copy nothing.
+
+    Attributes
+    ----------
+    domain : Domain
+    data : LabelledData or None
+        The points that travel with the recording.
+    class_names : list of str
+        One a class; empty as long as nothing is recorded and no names were given.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
+    >>> for epoch in range(3):
+    ...     _ = recorder.capture(lambda X: 1 / (1 + np.exp(-epoch * X[:, 0])), epoch=epoch)
+    >>> recorder.recording
+    Recording(3 snapshots, epochs 0 to 2, 2 classes, grid 5x5)
+    >>> recorder.recording[::2].epochs
+    array([0, 2])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        store: Store,
+        *,
+        data: LabelledData | None = None,
+        class_names: Sequence[str] | None = None,
+        classes: Sequence[Any] | None = None,
+    ) -> None:
+        self.domain = domain
+        self.data = data
+        self._store = store
+        self._class_names = list(class_names) if class_names is not None else None
+        self._classes = list(classes) if classes is not None else None
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    @overload
+    def __getitem__(self, index: int) -> Snapshot: ...
+    @overload
+    def __getitem__(self, index: slice) -> Recording: ...
+    def __getitem__(self, index: int | slice) -> Snapshot | Recording:
+        if isinstance(index, slice):
+            picked = range(len(self))[index]
+            return Recording(
+                self.domain, ViewStore(self._store, picked), data=self.data,
+                class_names=self._class_names, classes=self._classes,
+            )  # fmt: skip
+        position = operator.index(index)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"snapshot {position} of a recording with {len(self)} snapshots")
+        return self._store.read(position % len(self))
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        for index in range(len(self)):
+            yield self._store.read(index)
+
+    @property
+    def epochs(self) -> npt.NDArray[np.int64]:
+        """The epoch of every snapshot: ndarray of int64, shape (n,)."""
+        return np.array([self._store.epoch(i) for i in range(len(self))], dtype=np.int64)
+
+    @property
+    def steps(self) -> npt.NDArray[np.float64]:
+        """The step of every snapshot, NaN where unknown: ndarray of float64, shape (n,)."""
+        steps = [self._store.step(i) for i in range(len(self))]
+        return np.array([np.nan if step is None else step for step in steps], dtype=np.float64)
+
+    @property
+    def metrics(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Every metric's value at every snapshot, NaN where it was not given."""
+        rows = [self._store.metrics(i) for i in range(len(self))]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes.
+
+        Raises
+        ------
+        RecordingError
+            If nothing is recorded yet.
+        """
+        self.require_snapshots()
+        return len(self._store.read(0).probabilities)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each class, ``0``, ``1``, ... where none were given."""
+        if self._class_names is not None:
+            return list(self._class_names)
+        if self._classes is not None:
+            return [str(label) for label in self._classes]
+        if not len(self):
+            return []
+        if self.data is not None:
+            known = np.unique(self.data.y)
+            identity = known.dtype.kind in "iu" and known[0] >= 0 and known[-1] < self.n_classes
+            if len(known) == self.n_classes and not identity:
+                return [str(label) for label in known]
+        return [str(index) for index in range(self.n_classes)]
+
+    @property
+    def data_labels(self) -> npt.NDArray[np.intp] | None:
+        """The class index of each point of ``data``, ndarray of int, shape (n,)."""
+        if self.data is None:
+            return None
+        return self.data.class_indices(self.n_classes, self._class_names, self._classes)
+
+    def at(self, epoch: int) -> Snapshot:
+        """Return the snapshot of an epoch (the last one, where steps gave it several).
+
+        Parameters
+        ----------
+        epoch : int
+            Completed epochs; -1 is the last epoch recorded.
+
+        Returns
+        -------
+        Snapshot
+
+        Raises
+        ------
+        RecordingError
+            If the epoch was not captured; the message names its neighbours.
+        """
+        return self[self.index_at(epoch)]
+
+    def index_at(self, epoch: int) -> int:
+        """Return the position of the snapshot that :meth:`at` returns."""
+        self.require_snapshots()
+        if epoch == -1:
+            return len(self) - 1
+        epochs = self.epochs
+        found = np.flatnonzero(epochs == epoch)
+        if len(found):
+            return int(found[-1])
+        before, after = epochs[epochs < epoch], epochs[epochs > epoch]
+        near = [str(part) for part in (*before[-1:], *after[:1])]
+        raise RecordingError(
+            f"epoch={epoch} was not captured; the nearest captured epochs are {' and '.join(near)}"
+        )
+
+    def require_snapshots(self) -> None:
+        """Raise a :class:`RecordingError` if the recording is empty."""
+        if not len(self):
+            raise RecordingError(
+                "the recording is empty: capture at least one snapshot first (is the recorder "
+                "among the callbacks, or were its start() and epoch_end() called?)"
+            )
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"Recording(empty, {self.domain!r})"
+        height, width = self.domain.shape
+        plural = "" if len(self) == 1 else "s"
+        return (
+            f"Recording({len(self)} snapshot{plural}, epochs {self._store.epoch(0)} to "
+            f"{self._store.epoch(len(self) - 1)}, {self.n_classes} classes, grid {height}x{width})"
+        )

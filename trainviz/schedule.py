@@ -1,0 +1,206 @@
+"""Which epochs and steps of a training run are captured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Schedule"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The epochs and steps at which a snapshot is captured.
+
+    Epochs are counted as *completed* epochs: 0 is the model before its first
+    step, 1 the model after the first pass over the data. Steps are completed
+    optimisation steps. The conditions add up: a snapshot is due when any of
+    them says so.
+
+    Parameters
+    ----------
+    every : int, optional
+        Every ``every``-th epoch. Default 1 when nothing else is given.
+    every_n_steps : int, optional
+        Every ``every_n_steps``-th optimisation step, within epochs too.
+    at : iterable of int, optional
+        These epochs.
+    growth : float, optional
+        A geometric schedule: each captured epoch (or step, see ``unit``) is
+        about ``growth`` times the one before, because most happens early in
+        training. See :meth:`geometric`.
+    unit : {"epoch", "step"}, default "epoch"
+        What ``growth`` counts.
+    initial : bool, default True
+        Capture the state before the first step.
+    final : bool, default True
+        Capture the state at the end of training, due or not.
+
+    Raises
+    ------
+    ValueError
+        If ``every`` or ``every_n_steps`` is below 1, ``at`` is empty or holds
+        a negative epoch, ``growth`` is not above 1, or ``unit`` is unknown.
+    TypeError
+        If one of the counts is no integer.
+
+    Examples
+    --------
+    >>> schedule = Schedule(every=10)
+    >>> [epoch for epoch in range(31) if schedule.due_epoch(epoch)]
+    [0, 10, 20, 30]
+    >>> [epoch for epoch in range(60) if Schedule.geometric(growth=2).due_epoch(epoch)]
+    [0, 1, 2, 4, 8, 16, 32]
+    """
+
+    every: int | None = None
+    every_n_steps: int | None = None
+    at: frozenset[int] | None = None
+    growth: float | None = None
+    unit: Literal["epoch", "step"] = "epoch"
+    initial: bool = True
+    final: bool = True
+
+    def __post_init__(self) -> None:
+        _check_count("every", self.every)
+        _check_count("every_n_steps", self.every_n_steps)
+        if self.at is not None:
+            object.__setattr__(self, "at", _check_epochs(self.at))
+        if self.growth is not None and not (math.isfinite(self.growth) and self.growth > 1):
+            raise ValueError(
+                f"growth={self.growth!r}: each capture of a geometric schedule comes growth times "
+                "later than the one before, so growth must be a finite number above 1, e.g. 1.25"
+            )
+        if self.unit not in ("epoch", "step"):
+            raise ValueError(f"unit={self.unit!r}: a schedule counts in 'epoch' or 'step'")
+        if self.every is None and not self.counts_steps and self.at is None and not self.growth:
+            object.__setattr__(self, "every", 1)
+
+    @classmethod
+    def geometric(
+        cls,
+        growth: float = 1.25,
+        *,
+        unit: Literal["epoch", "step"] = "epoch",
+        initial: bool = True,
+        final: bool = True,
+    ) -> Schedule:
+        """Capture often at first and ever more seldom later.
+
+        Parameters
+        ----------
+        growth : float, default 1.25
+            The ratio of one captured epoch to the one before; the first ones,
+            where that would be less than one apart, follow each other.
+        unit : {"epoch", "step"}, default "epoch"
+            What is counted.
+        initial, final : bool, default True
+            As for :class:`Schedule`.
+
+        Returns
+        -------
+        Schedule
+
+        Examples
+        --------
+        >>> early = Schedule.geometric(1.5)
+        >>> [epoch for epoch in range(1, 40) if early.due_epoch(epoch)]
+        [1, 2, 3, 5, 8, 12, 18, 27]
+        """
+        return cls(growth=growth, unit=unit, initial=initial, final=final)
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether any condition looks at steps, so that step hooks are needed at all."""
+        return self.every_n_steps is not None or (self.growth is not None and self.unit == "step")
+
+    def due_epoch(self, epoch: int) -> bool:
+        """Tell whether the state after ``epoch`` completed epochs is captured.
+
+        Parameters
+        ----------
+        epoch : int
+            Completed epochs; 0 is the state before training.
+
+        Returns
+        -------
+        bool
+        """
+        if epoch == 0:
+            return self.initial
+        if self.every is not None and epoch % self.every == 0:
+            return True
+        if self.at is not None and epoch in self.at:
+            return True
+        return (
+            self.growth is not None
+            and self.unit == "epoch"
+            and _grows_past(self.growth, epoch - 1, epoch)
+        )
+
+    def due_step(self, step: int, since: int) -> bool:
+        """Tell whether a captured step lies in ``(since, step]``.
+
+        An interval and not one step, because some loops report only every
+        n-th step (Keras with ``steps_per_execution``).
+
+        Parameters
+        ----------
+        step : int
+            Completed optimisation steps.
+        since : int
+            The completed steps at the previous question.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> Schedule(every_n_steps=100).due_step(128, since=96)
+        True
+        """
+        n = self.every_n_steps
+        if n is not None and step // n > since // n:
+            return True
+        return (
+            self.growth is not None
+            and self.unit == "step"
+            and _grows_past(self.growth, since, step)
+        )
+
+
+def _grows_past(growth: float, since: int, now: int) -> bool:
+    """Whether the sequence 1, then ``max(n + 1, ceil(growth * n))`` visits ``(since, now]``."""
+    captured = 1
+    while captured <= since:
+        captured = max(captured + 1, math.ceil(captured * growth))
+    return captured <= now
+
+
+def _check_count(name: str, value: int | None) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}={value!r}: expected a whole number, e.g. {name}=5")
+    if value < 1:
+        raise ValueError(
+            f"{name}={value}: expected at least 1 ({name}=1 captures each one; "
+            "to capture nothing but the start and the end, use at=[0])"
+        )
+
+
+def _check_epochs(at: Iterable[int]) -> frozenset[int]:
+    if isinstance(at, str) or not isinstance(at, Iterable):
+        raise TypeError(f"at={at!r}: expected a list of epochs, e.g. at=[1, 2, 5, 10, 100]")
+    epochs = list(at)
+    for epoch in epochs:
+        if isinstance(epoch, bool) or not hasattr(epoch, "__index__"):
+            raise TypeError(f"at holds {epoch!r}: expected whole epochs, e.g. at=[1, 2, 5, 10]")
+        if epoch < 0:
+            raise ValueError(f"at holds {epoch}: epochs count from 0, the state before training")
+    if not epochs:
+        raise ValueError("at=[] captures nothing: name at least one epoch, or use every=")
+    return frozenset(int(epoch) for epoch in epochs)

@@ -1,0 +1,171 @@
+"""Where snapshots are kept, behind one small protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["MemoryStore", "Snapshot", "Store", "ViewStore"]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The class probability map of one moment of training.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, shape (C, H, W)
+        Row 0 is the lower end of the domain's y axis.
+    epoch : int
+        Completed epochs; 0 is the state before training.
+    step : int or None
+        Completed optimisation steps, where the loop knows them.
+    metrics : mapping of str to float
+        Loss, accuracy and the like at that moment.
+    evaluations : int
+        The points of the grid that the model was asked for.
+    data_predictions : ndarray of int, shape (n,), or None
+        The class that the model predicts for each point of the recording's data.
+
+    Examples
+    --------
+    >>> snapshot = Snapshot(np.full((2, 3, 3), 0.5, dtype=np.float32), epoch=4)
+    >>> snapshot
+    Snapshot(epoch=4, step=None, classes=2, grid=3x3, metrics={})
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    epoch: int
+    step: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+    data_predictions: npt.NDArray[np.intp] | None = None
+
+    def __repr__(self) -> str:
+        classes, height, width = self.probabilities.shape
+        return (
+            f"Snapshot(epoch={self.epoch}, step={self.step}, classes={classes}, "
+            f"grid={height}x{width}, metrics={dict(self.metrics)})"
+        )
+
+
+class Store(Protocol):
+    """An ordered keeper of snapshots.
+
+    ``epoch``, ``step`` and ``metrics`` of an entry are cheap to ask for; the
+    map comes only with :meth:`read`.
+    """
+
+    def __len__(self) -> int:
+        """Return the number of snapshots."""
+        ...
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index``, 0 to ``len - 1``."""
+        ...
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index``."""
+        ...
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index``."""
+        ...
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index``."""
+        ...
+
+
+class MutableStore(Store, Protocol):
+    """A store that a recorder can write to."""
+
+    def append(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot; it is safe once this returns."""
+        ...
+
+    def amend(self, index: int, metrics: Mapping[str, float]) -> None:
+        """Add metrics to a snapshot that is already kept."""
+        ...
+
+    def truncate(self, length: int) -> None:
+        """Forget all snapshots but the first ``length``."""
+        ...
+
+
+class MemoryStore:
+    """Snapshots in this process's memory.
+
+    Examples
+    --------
+    >>> store = MemoryStore()
+    >>> store.append(Snapshot(np.full((2, 3, 3), 0.5, dtype=np.float32), epoch=4))
+    >>> len(store), store.epoch(0)
+    (1, 4)
+    """
+
+    def __init__(self) -> None:
+        self._snapshots: list[Snapshot] = []
+
+    def __len__(self) -> int:
+        return len(self._snapshots)
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index``."""
+        return self._snapshots[index]
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index``."""
+        return self._snapshots[index].epoch
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index``."""
+        return self._snapshots[index].step
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index``."""
+        return self._snapshots[index].metrics
+
+    def append(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot."""
+        self._snapshots.append(snapshot)
+
+    def amend(self, index: int, metrics: Mapping[str, float]) -> None:
+        """Add metrics to a snapshot that is already kept."""
+        old = self._snapshots[index]
+        self._snapshots[index] = replace(old, metrics={**old.metrics, **metrics})
+
+    def truncate(self, length: int) -> None:
+        """Forget all snapshots but the first ``length``."""
+        del self._snapshots[length:]
+
+
+class ViewStore:
+    """Some snapshots of another store, in a given order; nothing is copied."""
+
+    def __init__(self, base: Store, indices: Sequence[int]) -> None:
+        self._base = base
+        self._indices = list(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index`` of the view."""
+        return self._base.read(self._indices[index])
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index`` of the view."""
+        return self._base.epoch(self._indices[index])
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index`` of the view."""
+        return self._base.step(self._indices[index])
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index`` of the view."""
+        return self._base.metrics(self._indices[index])

@@ -1,0 +1,145 @@
+"""The events of a training loop, as every adapter reports them to a recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainviz.evaluation import PredictProba
+from trainviz.recorder import Recorder
+
+__all__ = ["TrainingEvents"]
+
+
+class TrainingEvents:
+    """Turn "started", "epoch done", "step done", "finished" into captures.
+
+    What adapters have in common lives here: the initial and the final state,
+    never the same state twice, epochs that go on counting when ``fit`` is
+    called again, and continuing after a checkpoint.
+
+    Parameters
+    ----------
+    recorder : Recorder
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), every=4)
+    >>> events, predict = TrainingEvents(recorder), lambda X: X[:, :1]
+    >>> events.start(predict)
+    >>> for epoch in range(1, 7):
+    ...     _ = events.epoch_end(predict, epoch)
+    >>> events.finish(predict)
+    >>> recorder.recording.epochs
+    array([0, 4, 6])
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._epoch = 0
+        self._step: int | None = None
+        self._epoch_offset = 0
+        self._step_offset = 0
+        self._metrics: Mapping[str, Any] = {}
+        self._captured: tuple[int, int | None] | None = None
+        self._from_step = False
+        self._resumed = False
+
+    @property
+    def epoch(self) -> int:
+        """Completed epochs, over all fits."""
+        return self._epoch
+
+    def start(self, predict: PredictProba, epoch: int = 0, step: int | None = None) -> None:
+        """Training starts (or goes on) with ``epoch`` epochs and ``step`` steps completed."""
+        if self._resumed:
+            self._resumed = False
+            self.recorder.rewind(epoch + self._epoch_offset)
+        elif epoch + self._epoch_offset < self._epoch:
+            self._epoch_offset = self._epoch - epoch
+            self._step_offset = (self._step or 0) - (step or 0)
+        elif step is not None and step + self._step_offset < (self._step or 0):
+            self._step_offset = (self._step or 0) - step
+        self._move(epoch, step, {})
+        if self.recorder.schedule.initial and self._captured is None:
+            self._capture(predict)
+        else:
+            self.recorder.check(predict)
+
+    def epoch_end(
+        self,
+        predict: PredictProba,
+        epoch: int,
+        step: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """``epoch`` epochs are completed; returns whether a snapshot stands for it."""
+        self._move(epoch, step, metrics or {})
+        if not self.recorder.schedule.due_epoch(self._epoch):
+            self.recorder.check(predict)
+            return False
+        if self._from_step and self._captured is not None and self._captured[1] == self._step:
+            self.recorder.relabel(self._epoch, self._metrics)
+            self._captured, self._from_step = (self._epoch, self._step), False
+            return True
+        return self._capture(predict)
+
+    def step_end(
+        self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
+    ) -> bool:
+        """``step`` steps are completed; returns whether a snapshot was captured."""
+        since = self._step or 0
+        self._step = max(since, step + self._step_offset)
+        if not self.recorder.schedule.due_step(self._step, since):
+            self.recorder.check(predict)
+            return False
+        self._metrics = metrics or {}
+        self._from_step = self._capture(predict)
+        return self._from_step
+
+    def finish(self, predict: PredictProba) -> None:
+        """Training is over: capture its last state, unless that is done or switched off."""
+        if self.recorder.schedule.final and self._captured != (self._epoch, self._step):
+            self._capture(predict)
+
+    def cursor(self) -> dict[str, int]:
+        """Return where the recording stands, for a checkpoint; empty before any capture."""
+        if self._captured is None:
+            return {}
+        return {
+            "epoch": self._epoch,
+            "epoch_offset": self._epoch_offset,
+            "step_offset": self._step_offset,
+        }
+
+    def resume(self, cursor: Mapping[str, int]) -> None:
+        """Continue from a checkpoint's cursor: later snapshots are superseded."""
+        if not cursor:
+            return
+        self._resumed = True
+        self._epoch = int(cursor["epoch"])
+        self._epoch_offset = int(cursor["epoch_offset"])
+        self._step_offset = int(cursor["step_offset"])
+        self._step = None
+        recording = self.recorder.recording
+        kept = [i for i, epoch in enumerate(recording.epochs) if epoch <= self._epoch]
+        if kept:
+            last = recording[kept[-1]]
+            self._captured = (last.epoch, last.step)
+        else:
+            self._captured = None
+
+    def _move(self, epoch: int, step: int | None, metrics: Mapping[str, Any]) -> None:
+        self._epoch = epoch + self._epoch_offset
+        if step is not None:
+            self._step = step + self._step_offset
+        self._metrics = metrics
+
+    def _capture(self, predict: PredictProba) -> bool:
+        snapshot = self.recorder.capture(
+            predict, epoch=self._epoch, step=self._step, metrics=self._metrics, force=True
+        )
+        if snapshot is not None:
+            self._captured, self._from_step = (self._epoch, self._step), False
+        return snapshot is not None
