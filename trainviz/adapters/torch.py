@@ -1,0 +1,340 @@
+"""PyTorch: a predict callable of any ``nn.Module``, and a recorder for plain loops."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from types import TracebackType
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self, Unpack
+
+from trainviz.adapters import missing
+from trainviz.data import to_numpy
+from trainviz.domain import Domain
+from trainviz.evaluation import Output
+from trainviz.recorder import Recorder, RecorderOptions
+from trainviz.recording import Recording
+from trainviz.training import TrainingEvents
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError(missing("PyTorch", "torch")) from error
+
+__all__ = ["TorchPredictor", "TorchRecorder", "undisturbed"]
+
+Predict = Callable[[Any, Any], Any]
+
+_KEYS = {
+    "logits": ("logits",),
+    "probabilities": ("probabilities", "probs"),
+    "log_probabilities": ("log_probabilities", "log_probs"),
+}
+
+
+class TorchPredictor:
+    """A torch model as a callable from numpy points to numpy outputs.
+
+    The model is asked in eval mode, without gradients, eagerly, on its own
+    device and in its own dtype, and everything is restored afterwards: the
+    mode of each submodule, buffers, random streams, autocast's weight cache.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Compiled, ``DataParallel`` and ``DistributedDataParallel`` wrappers are
+        taken off: the module inside is asked, so that nothing is recompiled
+        and no other process is waited for.
+    predict : callable, optional
+        ``(model, points) -> output`` for models that are not called with the
+        points alone. ``points`` is a tensor on the model's device.
+    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
+        Which entry is wanted of a model that returns a dict. The values are
+        handed on as they are.
+    forward_context : callable, optional
+        Makes a context manager around the forward pass (a precision plugin's).
+    convert : callable, optional
+        Applied to the points before the forward pass (a precision plugin's).
+
+    Examples
+    --------
+    >>> import torch, numpy as np
+    >>> predictor = TorchPredictor(torch.nn.Linear(2, 3))
+    >>> predictor(np.zeros((5, 2))).shape
+    (5, 3)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        predict: Predict | None = None,
+        output: Output = "logits",
+        forward_context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        convert: Callable[[Any], Any] | None = None,
+    ) -> None:
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(
+                f"model={type(model).__name__}: expected a torch.nn.Module; for anything else use "
+                "trainviz.Recorder with a callable (N, D) array -> (N, C)"
+            )
+        if predict is not None and not callable(predict):
+            raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
+        self._model = model
+        self._predict = predict
+        self._output = output
+        self._forward_context = forward_context
+        self._convert = convert
+
+    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the model's output for ``points``, shape (N, C) or (N,)."""
+        module = bare_module(self._model)
+        _refuse_lazy(module)
+        device, dtype = _device_and_dtype(module)
+        with undisturbed(module), self._forward_context():
+            inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device=device, dtype=dtype)
+            if self._convert is not None:
+                inputs = self._convert(inputs)
+            answer = self._predict(module, inputs) if self._predict else module(inputs)
+            return to_numpy(_pick(answer, self._output))
+
+
+class TorchRecorder:
+    """Record a plain PyTorch training loop.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On any device and in any dtype; see :class:`TorchPredictor`. Its
+        forward may return logits, one sigmoid column, a tuple (the first entry
+        counts) or a dict (the entry ``"logits"``, or ``"probabilities"`` with
+        ``output="probabilities"``).
+    domain : Domain
+    predict : callable, optional
+        ``(model, points) -> output`` for models that take anything else.
+    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
+        What the model's values are.
+    first_epoch : int, default 0
+        The number your loop gives its first epoch.
+    **options
+        The keyword arguments of :class:`trainviz.Recorder`: ``every``, ``at``,
+        ``schedule``, ``data``, ``class_names``, ``on_error``, ...
+
+    Attributes
+    ----------
+    recorder : Recorder
+    recording : Recording
+
+    Notes
+    -----
+    Snapshots count *completed* epochs: ``start()`` records epoch 0, and
+    ``epoch_end(0)``, at the end of the loop's first pass, records epoch 1.
+
+    Examples
+    --------
+    >>> import torch, trainviz as tv
+    >>> model = torch.nn.Linear(2, 3)
+    >>> domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=9)
+    >>> with tv.TorchRecorder(model, domain, every=2) as rec:  # start() and finish()
+    ...     for epoch in range(5):
+    ...         rec.epoch_end(epoch, loss=1 / (epoch + 1))     # after training one epoch
+    >>> rec.recording.epochs
+    array([0, 2, 4, 5])
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        domain: Domain,
+        *,
+        predict: Predict | None = None,
+        output: Output = "logits",
+        first_epoch: int = 0,
+        **options: Unpack[RecorderOptions],
+    ) -> None:
+        options = cast(RecorderOptions, {**options, "output": output})
+        self.recorder = Recorder(domain, **options)
+        self._predictor = TorchPredictor(model, predict=predict, output=output)
+        self._events = TrainingEvents(self.recorder)
+        self._first_epoch = first_epoch
+        self._next_epoch = first_epoch
+        self._steps = 0
+
+    @property
+    def recording(self) -> Recording:
+        """What has been captured so far."""
+        return self.recorder.recording
+
+    def start(self) -> Self:
+        """Capture the model before its first step, and check that it fits the domain.
+
+        Returns
+        -------
+        TorchRecorder
+            Itself.
+        """
+        self._events.start(self._predictor, epoch=self._next_epoch - self._first_epoch)
+        return self
+
+    def step_end(self, step: int | None = None, **metrics: Any) -> None:
+        """Tell that an optimisation step is done (needed for step schedules only).
+
+        Parameters
+        ----------
+        step : int, optional
+            Completed steps; default counts the calls.
+        **metrics : float or tensor of one value
+        """
+        self._steps = self._steps + 1 if step is None else step
+        self._events.step_end(self._predictor, self._steps, metrics)
+
+    def epoch_end(self, epoch: int | None = None, **metrics: Any) -> None:
+        """Tell that an epoch is done.
+
+        Parameters
+        ----------
+        epoch : int, optional
+            The loop's own number of the epoch; default counts the calls.
+        **metrics : float or tensor of one value
+            Kept beside the snapshot, if one is due.
+        """
+        if epoch is None:
+            epoch = self._next_epoch
+        completed = epoch - self._first_epoch + 1
+        if completed < 1:
+            raise ValueError(
+                f"epoch={epoch} lies before first_epoch={self._first_epoch}, the number of the "
+                "loop's first epoch"
+            )
+        self._next_epoch = epoch + 1
+        self._events.epoch_end(self._predictor, completed, self._steps or None, metrics)
+
+    def finish(self) -> Recording:
+        """Capture the last state, unless the schedule has just done so.
+
+        Returns
+        -------
+        Recording
+        """
+        self._events.finish(self._predictor)
+        return self.recording
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.finish()
+
+
+@contextmanager
+def undisturbed(module: Any) -> Iterator[None]:
+    """Evaluate a module so that its training cannot notice.
+
+    Inside: eval mode, no gradients, eager. Afterwards the train/eval mode of
+    every submodule, the buffers, torch's random streams and autocast's weight
+    cache are as before. ``no_grad`` and not inference mode, because a module
+    that caches a tensor in its forward could not train with an inference tensor.
+
+    Parameters
+    ----------
+    module : nn.Module
+
+    Yields
+    ------
+    None
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    accelerators = {
+        tensor.device for tensor in (*module.parameters(), *module.buffers())
+        if tensor.device.type in ("cuda", "xpu")
+    }  # fmt: skip
+    cache = torch.is_autocast_cache_enabled()
+    with ExitStack() as stack:
+        kind = next(iter(accelerators)).type if accelerators else "cuda"
+        stack.enter_context(
+            torch.random.fork_rng(devices=[d.index or 0 for d in accelerators], device_type=kind)
+        )
+        stack.enter_context(_eager())
+        stack.enter_context(torch.no_grad())
+        try:
+            # A weight cast under no_grad and cached would lose its gradient in the next step.
+            torch.set_autocast_cache_enabled(False)
+            for part, _ in modes:
+                part.training = False
+            yield
+        finally:
+            torch.set_autocast_cache_enabled(cache)
+            for part, mode in modes:
+                part.training = mode
+            for buffer, before in buffers:
+                if not torch.equal(buffer, before):
+                    buffer.copy_(before)
+
+
+def bare_module(model: Any) -> Any:
+    """Take compile and data-parallel wrappers off a module."""
+    wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif isinstance(model, wrappers):
+            model = model.module
+        else:
+            return model
+
+
+def _eager() -> AbstractContextManager[Any]:
+    # Under grad mode and training flags of its own a compiled module would be compiled again,
+    # and the recompile limit would then change how it trains.
+    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+        return cast(AbstractContextManager[Any], torch.compiler.set_stance("force_eager"))
+    return nullcontext()
+
+
+def _device_and_dtype(module: Any) -> tuple[Any, Any]:
+    tensors = [*module.parameters(), *module.buffers()]
+    dtype = next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
+    return (tensors[0].device if tensors else torch.device("cpu")), dtype
+
+
+def _refuse_lazy(module: Any) -> None:
+    if any(torch.nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
+        raise RuntimeError(
+            "the model has lazy parameters that are not initialised yet; call it once with a "
+            "dummy batch before recording, so that recording cannot change how they are initialised"
+        )
+
+
+def _pick(answer: Any, output: str) -> Any:
+    if not isinstance(answer, Mapping) and hasattr(answer, output):
+        answer = getattr(answer, output)
+    if isinstance(answer, Mapping):
+        keys = [key for key in _KEYS[output] if key in answer] or list(answer)
+        if len(keys) != 1:
+            raise TypeError(
+                f"the model returns a dict with the entries {list(answer)}, none of them "
+                f"{_KEYS[output][0]!r}; say which one to use: "
+                f"predict=lambda model, x: model(x)[{str(keys[0])!r}]"
+                if keys
+                else "the model returns an empty dict"
+            )
+        answer = answer[keys[0]]
+    if isinstance(answer, (tuple, list)) and answer:
+        answer = answer[0]
+    if not isinstance(answer, torch.Tensor):
+        raise TypeError(
+            f"the model returns {type(answer).__name__}; expected a tensor, a tuple or dict of "
+            "tensors, or give predict=lambda model, x: ..."
+        )
+    return answer
