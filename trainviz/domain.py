@@ -1,88 +1,20 @@
-"""The two-dimensional window onto a model's input space, its grid and its embedding."""
+"""The two-dimensional window onto a model's input space, and its grid."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from trainviz.embedding import Embedding, Fixed, FloatArray, Plane, Slice
 
 __all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice"]
 
 MAX_POINTS = 50_000_000
 """The largest number of grid points that a domain accepts."""
-
-FloatArray = npt.NDArray[np.floating[Any]]
-Fixed = Literal["mean", "median"] | int | Sequence[float] | npt.NDArray[Any]
-
-
-class Embedding:
-    """How points of the plane become inputs of the model, and back.
-
-    Attributes
-    ----------
-    n_features : int
-        The length of an embedded row, before it is given the model's shape.
-    """
-
-    n_features: int
-
-    def embed(self, points: FloatArray) -> FloatArray:
-        """Map ``(n, 2)`` plane coordinates to ``(n, n_features)`` rows."""
-        raise NotImplementedError
-
-    def project(self, rows: FloatArray) -> FloatArray:
-        """Map ``(n, n_features)`` rows to ``(n, 2)`` plane coordinates."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Plane(Embedding):
-    """The identity: a model of two features, the window is its input space."""
-
-    n_features: int = 2
-
-    def embed(self, points: FloatArray) -> FloatArray:
-        """Return ``points`` as they are."""
-        return points
-
-    def project(self, rows: FloatArray) -> FloatArray:
-        """Return ``rows`` as they are."""
-        return rows
-
-
-@dataclass(frozen=True)
-class Slice(Embedding):
-    """Two features vary, the others stay at a fixed row.
-
-    Parameters
-    ----------
-    features : tuple of int
-        The columns along the window's x and y axis.
-    row : tuple of float
-        A whole input row; its entries at ``features`` are replaced.
-    """
-
-    features: tuple[int, int]
-    row: tuple[float, ...]
-
-    @property
-    def n_features(self) -> int:  # type: ignore[override]
-        """The length of an input row."""
-        return len(self.row)
-
-    def embed(self, points: FloatArray) -> FloatArray:
-        """Write the points' coordinates into copies of the fixed row."""
-        rows = np.tile(np.asarray(self.row, dtype=points.dtype), (len(points), 1))
-        rows[:, list(self.features)] = points
-        return rows
-
-    def project(self, rows: FloatArray) -> FloatArray:
-        """Keep the two features that vary."""
-        return rows[:, list(self.features)]
 
 
 class Domain:
@@ -226,7 +158,7 @@ class Domain:
             limits[0],
             limits[1],
             shape=(resolution, resolution) if isinstance(resolution, int) else resolution,
-            embedding=Slice(pair, _fixed_row(fixed, rows)) if wide else None,
+            embedding=Slice.of(rows, pair, fixed) if wide else None,
             input_shape=input_shape,
             axis_names=(names[pair[0]], names[pair[1]]) if names else default_names,
         )
@@ -468,27 +400,6 @@ def _check_features(
     if columns[0] == columns[1]:
         raise ValueError(f"features={features!r}: the two axes need two different columns")
     return columns[0], columns[1]
-
-
-def _fixed_row(fixed: Fixed, rows: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    if isinstance(fixed, str):
-        if fixed not in ("mean", "median"):
-            raise ValueError(
-                f"fixed={fixed!r}: expected 'mean', 'median', a row number or a row of values"
-            )
-        row = rows.mean(axis=0) if fixed == "mean" else np.median(rows, axis=0)
-    elif isinstance(fixed, (int, np.integer)):
-        if not -len(rows) <= fixed < len(rows):
-            raise ValueError(f"fixed={fixed}: X has {len(rows)} rows, 0 to {len(rows) - 1}")
-        row = rows[fixed]
-    else:
-        row = np.asarray(fixed, dtype=np.float64)
-        if row.shape != rows.shape[1:] or not np.isfinite(row).all():
-            raise ValueError(
-                f"fixed has the shape {row.shape}: expected one row of {rows.shape[1]} finite "
-                "values, as X has columns"
-            )
-    return tuple(float(value) for value in row)
 
 
 def _padded(values: npt.NDArray[np.float64], margin: float) -> tuple[float, float]:

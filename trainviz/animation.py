@@ -1,0 +1,394 @@
+"""A recording, a mode, a timeline and a scene make an animation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Unpack
+
+from trainviz.layout import SceneOptions, metric_names
+from trainviz.paint import Mode, Resampler, make_mode
+from trainviz.palettes import Palette
+from trainviz.recording import Recording
+from trainviz.scene import Scene
+from trainviz.stills import filmstrip_figure, still_figure
+from trainviz.timeline import Blender, Interpolation, Moment, Timeline
+from trainviz.writers import STILL_SUFFIXES, Film, check_path, finished_file, write_film
+
+__all__ = ["Animation", "animate"]
+
+Image = npt.NDArray[np.uint8]
+
+
+class Animation:
+    """A film of a recording: made lazily, frame by frame, and saved by suffix.
+
+    Made by :func:`animate`. It is a sequence of frames (``len``, indexing,
+    iteration) and shows itself in Jupyter.
+
+    Attributes
+    ----------
+    recording : Recording
+    fps : float
+        Frames a second.
+    shape : tuple of int
+        ``(height, width)`` of a frame.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20))
+    >>> for epoch in range(3):
+    ...     _ = recorder.capture(lambda X: 1 / (1 + np.exp(-epoch * X[:, 0])), epoch=epoch)
+    >>> film = tv.animate(recorder.recording, interpolate=4, figsize=(4, 3))
+    >>> len(film), film[0].shape
+    (9, (300, 400, 3))
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        mode: str | type[Mode] = "region",
+        interpolate: int = 1,
+        interpolation: Interpolation = "linear",
+        fps: float = 30,
+        cmap: Any = None,
+        palette: Any = None,
+        shade: bool = True,
+        hold: float = 0.0,
+        **scene: Unpack[SceneOptions],
+    ) -> None:
+        recording.require_snapshots()
+        _check_scene(scene)
+        if not (np.isfinite(fps) and fps > 0):
+            raise ValueError(f"fps={fps!r}: expected a positive number of frames a second")
+        if not (np.isfinite(hold) and hold >= 0):
+            raise ValueError(f"hold={hold!r}: expected seconds, 0 or more")
+        # A view of what there is now: a recording that goes on growing does not change the film.
+        self.recording = recording[:]
+        self.fps = fps
+        self._options = scene
+        self._interpolation = interpolation
+        self._timeline = Timeline(len(recording), interpolate, round(hold * fps))
+        Blender(self._read, len(recording), interpolation)
+        metric_names(self.recording, scene.get("metrics", True))
+        colors = Palette.of(
+            recording.n_classes, classes=_class_choice(mode, cmap, palette),
+            cmap=None if mode == "region" else cmap, dark=scene.get("dark", False),
+        )  # fmt: skip
+        self._mode = make_mode(mode, recording.n_classes, colors, shade=shade)
+
+    def __len__(self) -> int:
+        return len(self._timeline)
+
+    def __iter__(self) -> Iterator[Image]:
+        blender = self._blender()
+        for moment in self._timeline:
+            yield self._compose(blender, moment)
+
+    def __getitem__(self, index: int) -> Image:
+        return self._compose(self._blender(), self._timeline[index])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of a frame in pixels."""
+        return self._scene.shape
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self) / self.fps
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        fps: float | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Path:
+        """Write the film in the format of the path's suffix.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in ``.mp4``, ``.webm``, ``.gif``, ``.apng``, ``.webp`` or ``.html``.
+        fps : float, optional
+            Instead of the animation's.
+        progress : bool, optional
+            Show a progress bar; default: if standard error is a terminal.
+        **options
+            Of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
+            ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
+            and WebP; ``lossless`` and ``quality`` for WebP.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ValueError
+            If the suffix is unknown or the folder does not exist.
+        WriterError
+            If the encoder fails; no half file is left under the final name.
+        """
+        return write_film(path, self._film(fps), progress=progress, **options)
+
+    def still(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epoch: int = -1,
+        *,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw the picture of one epoch through matplotlib.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``; text and points of the last
+            two are vectors.
+        epoch : int, default -1
+            A captured epoch; -1 is the last.
+        dpi : float, optional
+            Instead of the scene's.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError
+            If the epoch was not captured.
+        ValueError
+            If the suffix is unknown or the folder does not exist.
+        """
+        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        moment = Moment(self.recording.index_at(epoch), 0.0)
+        figure = still_figure(
+            self.recording, self._mode, self._options,
+            lambda shape: self._paint_at(moment, shape), moment, dpi,
+        )  # fmt: skip
+        _save_figure(figure, target)
+        return figure
+
+    def filmstrip(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epochs: Sequence[int] | None = None,
+        *,
+        columns: int | None = None,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw several epochs side by side, for a paper or a poster.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        epochs : sequence of int, optional
+            Captured epochs; default five of them, spread evenly.
+        columns : int, optional
+            Panels in a row; default up to five.
+        dpi : float, optional
+            Instead of the scene's.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError, ValueError
+            As :meth:`still`.
+        """
+        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        if epochs is None:
+            spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
+            indices = [round(place) for place in spread]
+        else:
+            indices = [self.recording.index_at(epoch) for epoch in epochs]
+        if not indices:
+            raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
+        figure = filmstrip_figure(
+            self.recording, self._mode, self._options,
+            lambda index, shape: self._paint_at(Moment(index, 0.0), shape),
+            indices, columns or min(5, len(indices)), dpi,
+        )  # fmt: skip
+        _save_figure(figure, target)
+        return figure
+
+    def to_clip(self) -> Any:
+        """Return the film as a moviepy clip, to cut or compose it with others.
+
+        Returns
+        -------
+        moviepy.VideoClip
+        """
+        from moviepy import VideoClip
+
+        blender, last = self._blender(), len(self) - 1
+
+        def frame_at(seconds: float) -> Image:
+            # moviepy asks at multiples of 1/fps, which floats hit only nearly.
+            index = int(seconds * self.fps + 1e-6)
+            return self._compose(blender, self._timeline[min(index, last)])
+
+        return VideoClip(frame_function=frame_at, duration=self.duration).with_fps(self.fps)
+
+    def to_html5_video(self) -> str:
+        """Return the film as an HTML ``<video>`` element that holds its data.
+
+        Returns
+        -------
+        str
+        """
+        from trainviz.writers.html import video_element
+
+        return video_element(self._film(None))
+
+    @cached_property
+    def _html(self) -> str:
+        return self.to_html5_video()
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def __repr__(self) -> str:
+        return (
+            f"Animation({self._mode.name} mode, {len(self)} frames, {self.duration:.1f} s at "
+            f"{self.fps:g} frames/s, of {self.recording!r})"
+        )
+
+    def _film(self, fps: float | None) -> Film:
+        title = self._options.get("title") or ""
+        return Film(lambda: iter(self), len(self), self.shape, fps or self.fps, title)
+
+    @cached_property
+    def _scene(self) -> Scene:
+        return Scene(self.recording, self._mode, self._options)
+
+    @cached_property
+    def _resampler(self) -> Resampler:
+        return Resampler(self.recording.domain.shape, self._scene.map_shape)
+
+    def _read(self, index: int) -> npt.NDArray[np.float32]:
+        return self._resampler(self.recording[index].probabilities)
+
+    def _blender(self) -> Blender:
+        return Blender(self._read, len(self.recording), self._interpolation)
+
+    def _compose(self, blender: Blender, moment: Moment) -> Image:
+        return self._scene.compose(self._mode.paint(blender(moment)), moment)
+
+    def _paint_at(self, moment: Moment, shape: tuple[int, int]) -> Image:
+        resample = Resampler(self.recording.domain.shape, shape)
+        return self._mode.paint(resample(self.recording[moment.left].probabilities))
+
+
+def animate(
+    recording: Recording,
+    *,
+    mode: str | type[Mode] = "region",
+    interpolate: int = 1,
+    interpolation: Interpolation = "linear",
+    fps: float = 30,
+    cmap: Any = None,
+    palette: Any = None,
+    shade: bool = True,
+    hold: float = 0.0,
+    **scene: Unpack[SceneOptions],
+) -> Animation:
+    """Make a film of a recording.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : {"region", "boundary"} or a registered mode, default "region"
+        ``"region"`` shows the regions that the classes occupy, one colour a
+        class; ``"boundary"`` the highest class probability, which is low where
+        classes meet.
+    interpolate : int, default 1
+        Frames from one snapshot to the next: n snapshots make
+        ``(n - 1) * interpolate + 1`` frames.
+    interpolation : {"linear", "geometric", "smooth"}, default "linear"
+        Mix probabilities, their logarithms, or run a monotone cubic through.
+    fps : float, default 30
+        Frames a second.
+    cmap : str or Colormap, optional
+        The sequential colormap of the modes that show one quantity; in region
+        mode the same as ``palette``.
+    palette : str, Colormap or list of colours, optional
+        One colour a class; see :func:`trainviz.palettes.class_colors`.
+    shade : bool, default True
+        Paler regions where the model is unsure; False gives plain ones.
+    hold : float, default 0
+        Seconds to rest on the last snapshot.
+    **scene
+        ``title``, ``subtitle``, ``dark``, ``figsize`` (inches), ``dpi``,
+        ``axes`` (ticks and labels), ``xlabel``, ``ylabel``, ``aspect``
+        (``"equal"`` or ``"auto"``), ``counter`` (the epoch), ``legend``,
+        ``points`` (the recording's data), ``metrics`` (True, False, or names
+        for the strip of curves), ``margin`` (inches).
+
+    Returns
+    -------
+    Animation
+
+    Raises
+    ------
+    RecordingError
+        If the recording is empty.
+    ValueError
+        If the mode, a colormap, the interpolation or a metric is unknown.
+    TypeError
+        If a keyword is unknown.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20))
+    >>> for epoch in range(0, 11, 5):
+    ...     _ = recorder.capture(lambda X: 1 / (1 + np.exp(-epoch * X[:, 0])), epoch=epoch)
+    >>> tv.animate(recorder.recording, mode="boundary", interpolate=10, title="A line appears")
+    Animation(boundary mode, 21 frames, 0.7 s at 30 frames/s, of Recording(3 snapshots, ...))
+    """
+    return Animation(
+        recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
+        cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
+    )  # fmt: skip
+
+
+def _class_choice(mode: str | type[Mode], cmap: Any, palette: Any) -> Any:
+    return cmap if palette is None and mode == "region" else palette
+
+
+def _check_scene(scene: SceneOptions) -> None:
+    known = SceneOptions.__annotations__
+    for name in scene:
+        if name not in known:
+            raise TypeError(f"animate() has no argument {name!r}; the scene's are {', '.join(known)}")
+    if scene.get("aspect") not in (None, "equal", "auto"):
+        raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
+    size = scene.get("figsize")
+    if size is not None and not (len(size) == 2 and all(np.isfinite(s) and s > 0 for s in size)):
+        raise ValueError(f"figsize={size!r}: expected (width, height) in inches, e.g. (8, 6)")
+    dpi = scene.get("dpi", 100)
+    if not (np.isfinite(dpi) and dpi > 0):
+        raise ValueError(f"dpi={dpi!r}: expected a positive number of pixels an inch")
+
+
+def _save_figure(figure: Any, target: Path | None) -> None:
+    if target is None:
+        return
+    with finished_file(target) as unfinished:
+        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())

@@ -1,0 +1,183 @@
+"""Colours: one a class, and the sequential table for a single quantity."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Palette", "class_colors", "sequential_table"]
+
+_COLOR_BLIND_SAFE = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#999999",
+)  # fmt: skip
+"""Okabe and Ito, Color Universal Design (2008), with grey for black, which
+neither theme can lighten; blue and orange first, for the many binary models."""
+
+MAX_CLASSES = 256
+Colors = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a film.
+
+    Attributes
+    ----------
+    classes : ndarray of uint8, shape (C, 3)
+        One qualitative colour a class.
+    sequential : ndarray of uint8, shape (256, 3)
+        From the lowest to the highest value of a single quantity.
+    background : ndarray of uint8, shape (3,)
+        What colours fade to.
+
+    Examples
+    --------
+    >>> Palette.of(3).classes.shape
+    (3, 3)
+    """
+
+    classes: Colors
+    sequential: Colors
+    background: Colors
+
+    @classmethod
+    def of(cls, n_classes: int, *, classes: Any = None, cmap: Any = None, dark: bool = False) -> Palette:
+        """Choose the colours.
+
+        Parameters
+        ----------
+        n_classes : int
+        classes : str, Colormap or sequence of colours, optional
+            See :func:`class_colors`.
+        cmap : str or Colormap, optional
+            See :func:`sequential_table`.
+        dark : bool, default False
+
+        Returns
+        -------
+        Palette
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, a colour is none, or there are too few colours.
+        """
+        return cls(
+            class_colors(n_classes, classes),
+            sequential_table(cmap),
+            np.array((16, 18, 22) if dark else (255, 255, 255), dtype=np.uint8),
+        )
+
+
+def class_colors(n_classes: int, colors: Any = None) -> Colors:
+    """Return one colour a class.
+
+    Parameters
+    ----------
+    n_classes : int
+        At most 256.
+    colors : str, Colormap or sequence of colours, optional
+        Default: a colour-blind safe set for up to 8 classes, colorcet's
+        Glasbey colours beyond. A name of a matplotlib or colorcet colormap (a
+        continuous one is sampled evenly), a Colormap, or a list of at least
+        ``n_classes`` matplotlib colours.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n_classes, 3)
+
+    Raises
+    ------
+    ValueError
+        As :meth:`Palette.of`.
+
+    Examples
+    --------
+    >>> class_colors(2, ["red", "#0000ff"])
+    array([[255,   0,   0],
+           [  0,   0, 255]], dtype=uint8)
+    """
+    if n_classes > MAX_CLASSES:
+        raise ValueError(
+            f"{n_classes} classes: at most {MAX_CLASSES} can be told apart by colour; "
+            "mode='boundary' shows any number of classes"
+        )
+    if colors is None and n_classes <= len(_COLOR_BLIND_SAFE):
+        return _rgb(_COLOR_BLIND_SAFE[:n_classes])
+    if colors is None:
+        import colorcet
+
+        return _rgb(colorcet.glasbey[:n_classes])
+    if isinstance(colors, Sequence) and not isinstance(colors, str) or isinstance(colors, np.ndarray):
+        if len(colors) < n_classes:
+            raise ValueError(
+                f"palette has {len(colors)} colours for {n_classes} classes: give at least one each"
+            )
+        return _rgb(list(colors[:n_classes]))
+    cmap = _colormap("palette", colors)
+    listed = getattr(cmap, "colors", None)
+    if listed is not None and n_classes <= len(listed) <= 64:
+        return _rgb(list(listed)[:n_classes])
+    if listed is not None and len(listed) < n_classes:
+        raise ValueError(
+            f"palette={cmap.name!r} has {len(listed)} colours for {n_classes} classes: leave "
+            "palette= out for one that has 256"
+        )
+    return _rgb(cmap(np.linspace(0, 1, n_classes)))
+
+
+def sequential_table(cmap: Any = None) -> Colors:
+    """Return the 256 colours of a sequential colormap.
+
+    Parameters
+    ----------
+    cmap : str or Colormap, optional
+        Default ``"plasma_r"``: an unsure model is bright, a sure one dark.
+
+    Returns
+    -------
+    ndarray of uint8, shape (256, 3)
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    return _rgb(_colormap("cmap", "plasma_r" if cmap is None else cmap)(np.linspace(0, 1, 256)))
+
+
+def _colormap(argument: str, cmap: Any) -> Any:
+    import matplotlib
+    from matplotlib.colors import Colormap
+
+    if isinstance(cmap, Colormap):
+        return cmap
+    if isinstance(cmap, str):
+        if cmap in matplotlib.colormaps:
+            return matplotlib.colormaps[cmap]
+        import colorcet
+
+        if cmap in colorcet.cm:
+            return colorcet.cm[cmap]
+        near = difflib.get_close_matches(cmap, [*matplotlib.colormaps, *colorcet.cm], n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see matplotlib.colormaps"
+        raise ValueError(f"{argument}={cmap!r} is no colormap of matplotlib or colorcet; {hint}")
+    raise ValueError(
+        f"{argument}={cmap!r}: expected the name of a colormap, a matplotlib Colormap"
+        + (" or a list of colours" if argument == "palette" else "")
+    )
+
+
+def _rgb(colors: Any) -> Colors:
+    from matplotlib.colors import to_rgba_array
+
+    try:
+        rgba = to_rgba_array(colors)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"palette holds something that is no matplotlib colour: {error}") from None
+    return np.asarray(np.round(rgba[:, :3] * 255), dtype=np.uint8)

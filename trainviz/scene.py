@@ -1,0 +1,276 @@
+"""Everything around the map, drawn once, and the little that changes from frame to frame."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.layout import (
+    Layout,
+    SceneOptions,
+    build_layout,
+    counted_by,
+    ring_style,
+    strip_positions,
+)
+from trainviz.paint import Mode
+from trainviz.recording import Recording
+from trainviz.timeline import Moment
+
+__all__ = ["Counter", "Scene", "WrongPoints", "value_at"]
+
+Image = npt.NDArray[np.uint8]
+
+
+class Scene:
+    """Compose frames: a static layer drawn by matplotlib once, and the painted map.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : Mode
+    options : SceneOptions
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(height, width)`` of a frame; both even.
+    map_shape : tuple of int
+        ``(height, width)`` of the map in a frame.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> from trainviz.paint import make_mode
+    >>> from trainviz.timeline import Timeline
+    >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    >>> _ = recorder.capture(lambda X: X[:, :1], epoch=0)
+    >>> mode = make_mode("region", 2, tv.Palette.of(2))
+    >>> scene = Scene(recorder.recording, mode, {"figsize": (4, 3)})
+    >>> blank = np.zeros((*scene.map_shape, 3), dtype=np.uint8)
+    >>> scene.compose(blank, Timeline(1)[0]).shape
+    (300, 400, 3)
+    """
+
+    def __init__(self, recording: Recording, mode: Mode, options: SceneOptions) -> None:
+        self._counter = Counter(recording)
+        self._layout = build_layout(recording, mode, options, self._counter.widest)
+        self._show_counter = options.get("counter", True)
+        self._positions = strip_positions(recording)
+        self._recording = recording
+        has_points = options.get("points", True) and recording.data is not None
+        self._wrong = WrongPoints(recording) if has_points else None
+        left, top, width, height = self._layout.box
+        self.map_shape = (height, width)
+        self._box = (slice(top, top + height), slice(left, left + width))
+        self._draw_static()
+        self._texts = lru_cache(maxsize=4096)(self._draw_text)
+        self._overlays = lru_cache(maxsize=2)(self._draw_overlay)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of a frame."""
+        return self._static.shape[0], self._static.shape[1]
+
+    def compose(self, image: Image, moment: Moment) -> Image:
+        """Put a painted map into the scene.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (*map_shape, 3)
+        moment : Moment
+
+        Returns
+        -------
+        ndarray of uint8, shape (*shape, 3)
+            A new array.
+        """
+        frame = self._static.copy()
+        target = frame[self._box]
+        target[:] = image
+        where, color, clear = self._overlays(moment.left if self._wrong is not None else 0)
+        target[where] = (color + image[where] * clear).astype(np.uint8)
+        if self._layout.strip is not None:
+            self._advance_strip(frame, moment)
+        if self._show_counter:
+            self._write_counter(frame, self._counter.text(moment))
+        return frame
+
+    def _draw_static(self) -> None:
+        layout = self._layout
+        self._text_anchor = _text_anchor(layout)
+        layout.counter.set_visible(False)
+        # What lies over the map, seen on black and on white, tells its colour and its opacity.
+        on_black = self._render("black")
+        on_white = self._render("white")
+        passed = (on_white[self._box].astype(np.float32) - on_black[self._box]).mean(axis=2) / 255
+        self._clear = np.clip(passed, 0, 1)
+        self._over = on_black[self._box].astype(np.float32)
+        self._static = on_black
+        self._stamp = None
+        if self._wrong is not None:
+            self._stamp = _ring_stamp(layout, self._wrong.n_points)
+        if layout.strip is not None:
+            self._strip_past = _cut(on_black, layout.strip_box)
+            for curve in layout.curves:
+                curve.set_alpha(0.25)
+            faint = self._render("black")
+            self._strip_future = _cut(faint, layout.strip_box)
+
+    def _render(self, map_color: str) -> Image:
+        self._layout.ax.set_facecolor(map_color)
+        self._layout.figure.canvas.draw()
+        return np.array(self._layout.figure.canvas.buffer_rgba())[..., :3].copy()
+
+    def _draw_overlay(self, snapshot: int) -> tuple[Any, Any, Any]:
+        over, clear = self._over, self._clear
+        if self._wrong is not None and self._stamp is not None:
+            over, clear = over.copy(), clear.copy()
+            for row, column in self._pixels(self._wrong[snapshot]):
+                _stamp_at(over, clear, self._stamp, row, column)
+        where = np.nonzero(clear < 1)
+        return where, over[where] + 0.5, clear[where][:, None]
+
+    def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+        if not len(points):
+            return np.empty((0, 2), dtype=np.intp)
+        x0, x1, y0, y1 = self._recording.domain.extent
+        height, width = self.map_shape
+        columns = (points[:, 0] - x0) / (x1 - x0) * width
+        rows = (y1 - points[:, 1]) / (y1 - y0) * height
+        pixels = np.floor(np.stack([rows, columns], axis=1)).astype(np.intp)
+        inside = (pixels >= 0).all(axis=1) & (pixels < self.map_shape).all(axis=1)
+        return pixels[inside]
+
+    def _advance_strip(self, frame: Image, moment: Moment) -> None:
+        left, top, width, height = self._layout.strip_box
+        low, high = self._layout.strip.get_xlim()
+        share = (value_at(self._positions, moment) - low) / (high - low)
+        now = min(max(round(share * width), 0), width)
+        part = frame[top : top + height, left : left + width]
+        part[:] = self._strip_future
+        part[:, :now] = self._strip_past[:, :now]
+        part[:, max(now - 1, 0) : now + 1] = _rgb(self._layout.theme.accent)
+
+    def _write_counter(self, frame: Image, text: str) -> None:
+        picture = self._texts(text)
+        right, baseline = self._text_anchor
+        height, width = picture.shape[:2]
+        top = baseline - self._ascent
+        frame[top : top + height, right - width : right] = picture
+
+    def _draw_text(self, text: str) -> Image:
+        from PIL import Image as Images
+        from PIL import ImageDraw
+
+        font = _font(self._layout)
+        self._ascent, descent = font.getmetrics()
+        width = int(np.ceil(font.getlength(text)))
+        theme = self._layout.theme
+        picture = Images.new("RGB", (width, self._ascent + descent), theme.background)
+        ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=theme.foreground)
+        return np.asarray(picture)
+
+
+class Counter:
+    """The text that tells where in training a frame is."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._epochs = recording.epochs.astype(np.float64)
+        self._steps = recording.steps if counted_by(recording) == "step" else None
+        ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
+        self.widest = max((self.text(end) for end in ends), key=len)
+
+    def text(self, moment: Moment) -> str:
+        epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
+        if self._steps is None:
+            return epoch
+        return f"{epoch}, step {int(value_at(self._steps, moment) + 1e-9)}"
+
+
+class WrongPoints:
+    """The plane coordinates of the points that a snapshot misclassifies."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._labels = recording.data_labels
+        self.n_points = 0 if self._labels is None else len(self._labels)
+
+    def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
+        guesses = self._recording[snapshot].data_predictions
+        assert self._recording.data is not None
+        if guesses is None:
+            return np.empty((0, 2))
+        return self._recording.data.points[guesses != self._labels]
+
+
+def value_at(values: npt.NDArray[np.float64], moment: Moment) -> float:
+    here = float(values[moment.left])
+    if moment.weight == 0:
+        return here
+    return here + moment.weight * (float(values[moment.left + 1]) - here)
+
+
+def _text_anchor(layout: Layout) -> tuple[int, int]:
+    """Where the counter's text ends and stands, in pixels from the top left."""
+    layout.figure.canvas.draw()
+    x, y = layout.counter.get_transform().transform(layout.counter.get_position())
+    return round(x), round(layout.figure.bbox.height - y)
+
+
+def _font(layout: Layout) -> Any:
+    from matplotlib.font_manager import findfont
+    from PIL import ImageFont
+
+    path = findfont(layout.counter.get_fontproperties())
+    pixels = layout.counter.get_fontsize() * layout.figure.dpi / 72
+    return ImageFont.truetype(path, round(pixels))
+
+
+def _ring_stamp(layout: Layout, n_points: int) -> tuple[Any, Any]:
+    """Draw one misclassification ring: its colour times opacity, and its transparency."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    dpi, style = layout.figure.dpi, ring_style(layout, n_points)
+    side = 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
+    seen = []
+    for ground in ("black", "white"):
+        figure = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor=ground)
+        FigureCanvasAgg(figure)
+        ax = figure.add_axes((0, 0, 1, 1))
+        ax.axis("off")
+        ax.set_xlim(-1, 1)
+        ax.set_ylim(-1, 1)
+        ax.scatter([0], [0], **style)
+        figure.canvas.draw()
+        seen.append(np.array(figure.canvas.buffer_rgba())[..., :3].astype(np.float32))
+    return seen[0], np.clip((seen[1] - seen[0]).mean(axis=2) / 255, 0, 1)
+
+
+def _stamp_at(over: Any, clear: Any, stamp: tuple[Any, Any], row: int, column: int) -> None:
+    color, passed = stamp
+    half = len(passed) // 2
+    top, left = row - half, column - half
+    height, width = clear.shape
+    here = slice(max(top, 0), top + len(passed)), slice(max(left, 0), left + len(passed))
+    part = (
+        slice(max(-top, 0), min(len(passed), height - top)),
+        slice(max(-left, 0), min(len(passed), width - left)),
+    )
+    over[here] = color[part] + over[here] * passed[part][..., None]
+    clear[here] *= passed[part]
+
+
+def _cut(image: Image, box: tuple[int, int, int, int]) -> Image:
+    left, top, width, height = box
+    return image[top : top + height, left : left + width].copy()
+
+
+def _rgb(color: str) -> Any:
+    from matplotlib.colors import to_rgb
+
+    return np.round(np.array(to_rgb(color)) * 255).astype(np.uint8)

@@ -1,0 +1,153 @@
+"""Pictures of single moments, drawn whole by matplotlib: stills and filmstrips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trainviz.layout import (
+    Layout,
+    SceneOptions,
+    Theme,
+    build_layout,
+    draw_map,
+    draw_points,
+    draw_wrong_points,
+    dress_axes,
+    explain_colors,
+    strip_positions,
+)
+from trainviz.paint import Mode
+from trainviz.recording import Recording
+from trainviz.scene import Counter, Image, WrongPoints, value_at
+from trainviz.timeline import Moment
+
+__all__ = ["filmstrip_figure", "still_figure"]
+
+_PANEL_INCHES = 2.6
+_VECTOR_DPI = 200
+
+
+def still_figure(
+    recording: Recording,
+    mode: Mode,
+    options: SceneOptions,
+    image_of: Callable[[tuple[int, int]], Image],
+    moment: Moment,
+    dpi: float | None = None,
+) -> Any:
+    """Build the whole scene of one moment as a matplotlib figure.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : Mode
+    options : SceneOptions
+    image_of : callable
+        ``(height, width) -> (height, width, 3) uint8``, the painted map.
+    moment : Moment
+    dpi : float, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    counter = Counter(recording)
+    layout = build_layout(recording, mode, options, counter.widest, dpi)
+    _, _, width, height = layout.box
+    draw_map(layout, image_of((height, width)), recording.domain.extent)
+    if options.get("counter", True):
+        layout.counter.set_text(counter.text(moment))
+    _cross_out(layout, recording, options, moment.left)
+    if layout.strip is not None:
+        now = value_at(strip_positions(recording), moment)
+        layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
+    return layout.figure
+
+
+def filmstrip_figure(
+    recording: Recording,
+    mode: Mode,
+    options: SceneOptions,
+    image_of: Callable[[int, tuple[int, int]], Image],
+    indices: Sequence[int],
+    columns: int,
+    dpi: float | None = None,
+) -> Any:
+    """Build several moments side by side as a matplotlib figure.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : Mode
+    options : SceneOptions
+    image_of : callable
+        ``(snapshot, (height, width)) -> (height, width, 3) uint8``.
+    indices : sequence of int
+        The snapshots, in the order of the panels.
+    columns : int
+        Panels in a row.
+    dpi : float, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes, theme = _panels(options, len(indices), columns, dpi)
+    layouts = [Layout(figure, ax, None, theme, marker_scale=0.4) for ax in axes]
+    counter = Counter(recording)
+    for number, (layout, index) in enumerate(zip(layouts, indices, strict=True)):
+        dress_axes(layout, recording, options)
+        layout.ax.set_title(counter.text(Moment(index, 0.0)), color=theme.foreground, size=11)
+        if number % columns:
+            layout.ax.set_ylabel("")
+            layout.ax.tick_params(labelleft=False)
+        if number + columns < len(indices):
+            layout.ax.set_xlabel("")
+            layout.ax.tick_params(labelbottom=False)
+        if options.get("points", True) and recording.data is not None:
+            draw_points(layout, recording, mode)
+        _cross_out(layout, recording, options, index)
+    if options.get("title"):
+        figure.suptitle(options["title"], color=theme.foreground, size=14, weight="bold")
+    if options.get("legend", True):
+        explain_colors(layouts[0], recording, mode, options, beside=axes)
+
+    figure.canvas.draw()
+    for layout, index in zip(layouts, indices, strict=True):
+        box = layout.ax.get_window_extent()
+        scale = max(1.0, _VECTOR_DPI / figure.dpi)
+        shape = (round(box.height * scale), round(box.width * scale))
+        aspect = layout.ax.get_aspect()
+        draw_map(layout, image_of(index, shape), recording.domain.extent)
+        layout.ax.set_aspect(aspect)
+    return figure
+
+
+def _panels(
+    options: SceneOptions, count: int, columns: int, dpi: float | None
+) -> tuple[Any, list[Any], Theme]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    theme = Theme.of(options.get("dark", False))
+    rows = -(-count // columns)
+    legend = 1.6 if options.get("legend", True) else 0.2
+    heading = 0.6 if options.get("title") else 0.2
+    size = (columns * _PANEL_INCHES + legend, rows * (_PANEL_INCHES + 0.3) + heading)
+    figure = Figure(
+        figsize=options.get("figsize") or size, dpi=float(dpi or options.get("dpi", 100)),
+        facecolor=theme.background, layout="constrained",
+    )  # fmt: skip
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in grid[count:]:
+        ax.set_visible(False)
+    return figure, list(grid[:count]), theme
+
+
+def _cross_out(layout: Layout, recording: Recording, options: SceneOptions, index: int) -> None:
+    if not options.get("points", True) or recording.data is None:
+        return
+    wrong = WrongPoints(recording)
+    draw_wrong_points(layout, wrong[index], wrong.n_points)

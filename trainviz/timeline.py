@@ -1,0 +1,211 @@
+"""Which frame of a film shows which mixture of which snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Blender", "Interpolation", "Moment", "Timeline", "blend"]
+
+Interpolation = Literal["linear", "geometric", "smooth"]
+Map = npt.NDArray[np.float32]
+
+_TINY = 1e-12
+"""A probability of 0 counts as this in log space, where it has no logarithm."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point of the film: the mixture of snapshot ``left`` and the one after it.
+
+    Attributes
+    ----------
+    left : int
+        The snapshot at or before this moment.
+    weight : float
+        The share of snapshot ``left + 1``, 0 <= weight < 1.
+    """
+
+    left: int
+    weight: float
+
+    @property
+    def position(self) -> float:
+        """The moment as a fractional snapshot index."""
+        return self.left + self.weight
+
+
+class Timeline(Sequence[Moment]):
+    """The moments of a film, one a frame.
+
+    Each snapshot is shown once: ``n`` snapshots with ``factor`` k make
+    ``(n - 1) * k + 1`` frames, and ``hold`` more that rest on the last one.
+
+    Parameters
+    ----------
+    n_snapshots : int
+    factor : int, default 1
+        Frames from one snapshot to the next; 1 shows the snapshots alone.
+    hold : int, default 0
+        How many more frames rest on the last snapshot.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``factor`` is no whole number of at least 1.
+
+    Examples
+    --------
+    >>> [moment.position for moment in Timeline(3, factor=2)]
+    [0.0, 0.5, 1.0, 1.5, 2.0]
+    """
+
+    def __init__(self, n_snapshots: int, factor: int = 1, hold: int = 0) -> None:
+        if isinstance(factor, bool) or not hasattr(factor, "__index__"):
+            raise TypeError(f"interpolate={factor!r}: expected a whole number, e.g. interpolate=4")
+        if factor < 1:
+            raise ValueError(
+                f"interpolate={factor}: expected at least 1 (1 shows the snapshots alone, "
+                "4 makes four frames from one snapshot to the next)"
+            )
+        self._n_snapshots = n_snapshots
+        self._factor = int(factor)
+        self._moving = (n_snapshots - 1) * self._factor + 1 if n_snapshots else 0
+        self._hold = hold if n_snapshots else 0
+
+    def __len__(self) -> int:
+        return self._moving + self._hold
+
+    def __getitem__(self, index: int) -> Moment:  # type: ignore[override]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"frame {index} of a film with {len(self)} frames")
+        frame = min(index % len(self), self._moving - 1)
+        left, rest = divmod(frame, self._factor)
+        return Moment(left, rest / self._factor)
+
+    def __iter__(self) -> Iterator[Moment]:
+        return (self[index] for index in range(len(self)))
+
+
+class Blender:
+    """Mix neighbouring snapshots, keeping only the few that a moment needs.
+
+    Parameters
+    ----------
+    read : callable
+        ``index -> (C, h, w) float32`` map.
+    n_snapshots : int
+    interpolation : {"linear", "geometric", "smooth"}, default "linear"
+        ``linear`` mixes probabilities; ``geometric`` mixes their logarithms
+        and normalises; ``smooth`` runs a monotone cubic through the snapshots
+        (Fritsch and Butland, 1984, as scipy's ``PchipInterpolator``), so that
+        motion does not change speed abruptly and no probability overshoots.
+
+    Raises
+    ------
+    ValueError
+        If ``interpolation`` is unknown.
+
+    Examples
+    --------
+    >>> maps = np.array([[[[1.0]], [[0.0]]], [[[0.0]], [[1.0]]]], dtype=np.float32)
+    >>> Blender(maps.__getitem__, 2)(Moment(0, 0.25)).ravel()
+    array([0.75, 0.25], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], Map],
+        n_snapshots: int,
+        interpolation: Interpolation = "linear",
+    ) -> None:
+        if interpolation not in get_args(Interpolation):
+            raise ValueError(
+                f"interpolation={interpolation!r}: expected one of "
+                f"{', '.join(get_args(Interpolation))}"
+            )
+        self._n = n_snapshots
+        self._interpolation = interpolation
+        self._read = lru_cache(maxsize=4 if interpolation == "smooth" else 2)(read)
+
+    def __call__(self, moment: Moment) -> Map:
+        """Return the map of a moment, shape (C, h, w)."""
+        left, weight = moment.left, moment.weight
+        if weight == 0:
+            return self._read(left)
+        maps = [self._read(left), self._read(left + 1)]
+        if self._interpolation == "smooth":
+            before = self._read(left - 1) if left > 0 else None
+            after = self._read(left + 2) if left + 2 < self._n else None
+            return _smooth(before, maps[0], maps[1], after, weight)
+        return blend(maps[0], maps[1], weight, self._interpolation)
+
+
+def blend(a: Map, b: Map, weight: float, interpolation: Literal["linear", "geometric"]) -> Map:
+    """Mix two maps.
+
+    Parameters
+    ----------
+    a, b : ndarray of float32, shape (C, h, w)
+    weight : float
+        0 gives ``a``, 1 gives ``b``.
+    interpolation : {"linear", "geometric"}
+
+    Returns
+    -------
+    ndarray of float32, shape (C, h, w)
+        Class probabilities again: not negative, sum 1.
+    """
+    if interpolation == "linear":
+        mixed = b - a
+        mixed *= np.float32(weight)
+        mixed += a
+        return mixed
+    logs = (1 - weight) * np.log(np.maximum(a, _TINY)) + weight * np.log(np.maximum(b, _TINY))
+    logs -= logs.max(axis=0)
+    return _normalised(np.exp(logs, dtype=np.float32))
+
+
+def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, t: float) -> Map:
+    step = b - a
+    first = None if before is None else a - before
+    last = None if after is None else after - b
+    slope_a = _end_slope(step, last) if first is None else _inner_slope(first, step)
+    slope_b = _end_slope(step, first) if last is None else _inner_slope(step, last)
+    # Cubic Hermite basis on the unit interval.
+    mixed = (
+        a
+        + step * np.float32(t * t * (3 - 2 * t))
+        + slope_a * np.float32(t * (1 - t) ** 2)
+        - slope_b * np.float32(t * t * (1 - t))
+    )
+    return _normalised(np.maximum(mixed, 0, out=mixed))
+
+
+def _inner_slope(left: Map, right: Map) -> Map:
+    """Harmonic mean of the two secants where they agree in sign, else 0."""
+    product = left * right
+    total = left + right
+    slope = np.zeros_like(product)
+    np.divide(2 * product, total, out=slope, where=product > 0)
+    return slope
+
+
+def _end_slope(near: Map, far: Map | None) -> Map:
+    """Three-point estimate at an end of the film, kept monotone."""
+    if far is None:
+        return near
+    slope = (3 * near - far) / 2
+    slope = np.where(np.sign(slope) != np.sign(near), np.float32(0), slope)
+    steep = (np.sign(near) != np.sign(far)) & (np.abs(slope) > 3 * np.abs(near))
+    return np.where(steep, 3 * near, slope)
+
+
+def _normalised(values: Map) -> Map:
+    values /= values.sum(axis=0)
+    return values

@@ -1,0 +1,156 @@
+"""Frames become a file: the format is chosen by the suffix.
+
+Every writer writes to a neighbouring temporary file, which takes the final
+name only when it is whole: an interrupted ``save`` leaves no half film.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FILM_SUFFIXES", "STILL_SUFFIXES", "Film", "check_path", "finished_file", "write_film"]
+
+Image = npt.NDArray[np.uint8]
+
+_WRITERS = {
+    ".mp4": ("video", "write_mp4"),
+    ".webm": ("video", "write_webm"),
+    ".gif": ("images", "write_gif"),
+    ".apng": ("images", "write_apng"),
+    ".webp": ("images", "write_webp"),
+    ".html": ("html", "write_html"),
+}
+FILM_SUFFIXES = tuple(_WRITERS)
+STILL_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a writer needs to know of an animation.
+
+    Attributes
+    ----------
+    frames : callable
+        Starts a new iterator of ``(height, width, 3)`` uint8 frames.
+    n_frames : int
+    shape : tuple of int
+        ``(height, width)``.
+    fps : float
+        Frames a second.
+    title : str
+    """
+
+    frames: Callable[[], Iterator[Image]]
+    n_frames: int
+    shape: tuple[int, int]
+    fps: float
+    title: str = ""
+
+
+def write_film(
+    path: str | os.PathLike[str], film: Film, *, progress: bool | None = None, **options: Any
+) -> Path:
+    """Write a film in the format of its suffix.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in one of ``FILM_SUFFIXES``.
+    film : Film
+    progress : bool, optional
+        Show a progress bar; default: if standard error is a terminal.
+    **options
+        Of the format's writer.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If the suffix is unknown or the folder does not exist.
+    WriterError
+        If the encoder fails. No file is left under ``path``, and one that was
+        there before is untouched.
+    """
+    target = check_path(path, FILM_SUFFIXES)
+    module, function = _WRITERS[target.suffix.lower()]
+    write = getattr(import_module(f"trainviz.writers.{module}"), function)
+    with finished_file(target) as unfinished, _watched(film, target, progress) as watched:
+        write(unfinished, watched, **options)
+    return target
+
+
+def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
+    """Return ``path`` if a file of one of these formats can be put there.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is none of ``suffixes``, or the folder is missing.
+
+    Examples
+    --------
+    >>> check_path("film.avi", (".mp4", ".gif"))
+    Traceback (most recent call last):
+        ...
+    ValueError: the path 'film.avi' ends in '.avi'; expected one of .mp4 .gif
+    """
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in suffixes:
+        ending = f"ends in {target.suffix!r}" if target.suffix else "has no suffix"
+        raise ValueError(f"the path {str(path)!r} {ending}; expected one of {' '.join(suffixes)}")
+    if not target.parent.is_dir():
+        raise ValueError(
+            f"the path {str(path)!r}: the folder {str(target.parent)!r} does not exist; make it first"
+        )
+    return target
+
+
+@contextmanager
+def finished_file(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``target``, which takes its name on success.
+
+    Yields
+    ------
+    Path
+        With the same suffix; removed if the block raises.
+    """
+    unfinished = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _watched(film: Film, target: Path, progress: bool | None) -> Iterator[Film]:
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if not progress:
+        yield film
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=film.n_frames, desc=target.name, unit="frame") as bar:
+
+        def frames() -> Iterator[Image]:
+            bar.reset(total=film.n_frames)
+            for frame in film.frames():
+                yield frame
+                bar.update()
+
+        yield Film(frames, film.n_frames, film.shape, film.fps, film.title)

@@ -1,0 +1,174 @@
+"""GIF, APNG and animated WebP, through Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.writers import Film, Image
+
+__all__ = ["write_apng", "write_gif", "write_webp"]
+
+_SAMPLED_FRAMES = 12
+_BITS = 6
+"""Colours are matched by their 6 upper bits: off by at most 2 of 255."""
+
+
+def write_gif(path: Path, film: Film, *, loop: int = 0) -> None:
+    """Write a GIF with one palette for the whole film, so that colours do not flicker.
+
+    GIF counts time in hundredths of a second, so frames last unequally long
+    for the speed to be right on average; above 50 frames a second, which
+    browsers refuse to play, frames are left out.
+
+    Parameters
+    ----------
+    path : Path
+    film : Film
+    loop : int, default 0
+        How often the film is repeated; 0 is for ever.
+    """
+    palette = _SharedPalette(film)
+    chosen = gif_timing(film.n_frames, film.fps)
+    frames = (palette.apply(frame) for frame in _only(film.frames(), {i for i, _ in chosen}))
+    _save_all(path, frames, format="GIF", loop=loop, optimize=False, disposal=1,
+              duration=[10 * hundredths for _, hundredths in chosen])  # fmt: skip
+
+
+def write_apng(path: Path, film: Film, *, loop: int = 0) -> None:
+    """Write an animated PNG in full colour.
+
+    Parameters
+    ----------
+    path : Path
+    film : Film
+    loop : int, default 0
+        How often the film is repeated; 0 is for ever.
+    """
+    from PIL import Image as Images
+
+    frames = (Images.fromarray(frame) for frame in film.frames())
+    # The disposal that keeps the frame: only changed rectangles are stored.
+    _save_all(path, frames, format="PNG", loop=loop, duration=1000 / film.fps, disposal=0, blend=0)
+
+
+def write_webp(
+    path: Path, film: Film, *, loop: int = 0, lossless: bool = False, quality: int = 85
+) -> None:
+    """Write an animated WebP.
+
+    Parameters
+    ----------
+    path : Path
+    film : Film
+    loop : int, default 0
+        How often the film is repeated; 0 is for ever.
+    lossless : bool, default False
+    quality : int, default 85
+        0 to 100.
+    """
+    from PIL import Image as Images
+
+    frames = (Images.fromarray(frame) for frame in film.frames())
+    starts = np.rint(np.arange(film.n_frames + 1) * 1000 / film.fps).astype(int)
+    _save_all(path, frames, format="WEBP", loop=loop, duration=np.diff(starts).tolist(),
+              lossless=lossless, quality=quality, method=3)  # fmt: skip
+
+
+def gif_timing(n_frames: int, fps: float) -> list[tuple[int, int]]:
+    """Choose a GIF's frames and how long each lasts.
+
+    Parameters
+    ----------
+    n_frames : int
+    fps : float
+
+    Returns
+    -------
+    list of tuple of int
+        ``(frame, hundredths of a second)``, at least 2 hundredths each.
+
+    Examples
+    --------
+    >>> gif_timing(4, fps=30)
+    [(0, 3), (1, 4), (2, 3), (3, 3)]
+    >>> gif_timing(4, fps=100)
+    [(0, 2), (2, 2)]
+    """
+    starts = [round(index * 100 / fps) for index in range(n_frames + 1)]
+    chosen = [0]
+    for index in range(1, n_frames):
+        if starts[index] - starts[chosen[-1]] >= 2:
+            chosen.append(index)
+    ends = [*(starts[index] for index in chosen[1:]), starts[-1]]
+    return [
+        (index, max(end - starts[index], 2)) for index, end in zip(chosen, ends, strict=True)
+    ]
+
+
+class _SharedPalette:
+    """256 colours for the whole film, chosen from frames all along it."""
+
+    def __init__(self, film: Film) -> None:
+        from PIL import Image as Images
+
+        wanted = set(np.linspace(0, film.n_frames - 1, _SAMPLED_FRAMES).astype(int).tolist())
+        rows = [frame.reshape(-1, 3) for frame in _only(film.frames(), wanted)]
+        colors = _common_colors(np.concatenate(rows))
+        sample = Images.fromarray(colors[None])
+        quantized = sample.quantize(256, method=Images.Quantize.MEDIANCUT, kmeans=3)
+        flat = quantized.getpalette() or []
+        self._palette: npt.NDArray[np.uint8] = np.array(flat, dtype=np.uint8).reshape(-1, 3)
+        self._index = _nearest(self._palette)
+
+    def apply(self, frame: Image) -> Any:
+        from PIL import Image as Images
+
+        shift = 8 - _BITS
+        word = (frame >> shift).astype(np.uint32)
+        code = (word[..., 0] << (2 * _BITS)) | (word[..., 1] << _BITS) | word[..., 2]
+        picture = Images.fromarray(np.take(self._index, code))
+        picture.putpalette(self._palette.tobytes())
+        return picture
+
+
+def _common_colors(pixels: Image) -> Image:
+    """Return the colours of a film, frequent ones more than once but not by their area.
+
+    By area a large even background would take most of the palette, and the
+    shades of thin borders and small letters none of it.
+    """
+    codes = pixels.astype(np.uint32)
+    packed = (codes[:, 0] << 16) | (codes[:, 1] << 8) | codes[:, 2]
+    values, counts = np.unique(packed, return_counts=True)
+    repeats = np.minimum(np.ceil(np.sqrt(counts)), 64).astype(int)
+    chosen = np.repeat(values, repeats)
+    return np.stack([chosen >> 16, (chosen >> 8) & 255, chosen & 255], axis=1).astype(np.uint8)
+
+
+def _nearest(palette: Image) -> npt.NDArray[np.uint8]:
+    """Return the palette entry nearest to each colour of ``_BITS`` bits a channel."""
+    levels = ((np.arange(2**_BITS) + 0.5) * 2 ** (8 - _BITS)).astype(np.float32)
+    colors = palette.astype(np.float32)
+    norm = (colors**2).sum(axis=1)
+    table = np.empty((2**_BITS,) * 3, dtype=np.uint8)
+    green_blue = np.stack(np.meshgrid(levels, levels, indexing="ij"), axis=-1).reshape(-1, 2)
+    for index, red in enumerate(levels):
+        cell = np.concatenate([np.full((len(green_blue), 1), red), green_blue], axis=1)
+        distance = norm - 2 * cell.astype(np.float32) @ colors.T
+        table[index] = distance.argmin(axis=1).reshape(len(levels), len(levels))
+    return table.ravel()
+
+
+def _only(frames: Iterator[Image], wanted: set[int]) -> Iterator[Image]:
+    return (frame for index, frame in enumerate(frames) if index in wanted)
+
+
+def _save_all(path: Path, frames: Iterator[Any], **options: Any) -> None:
+    first = next(frames)
+    first.save(path, save_all=True, append_images=chain(frames), **options)
