@@ -325,7 +325,7 @@ def _grid_shape(
 def _shape_from_step(
     xlim: tuple[float, float], ylim: tuple[float, float], step: float
 ) -> tuple[int, int]:
-    if not (np.isscalar(step) and np.isfinite(step) and step > 0):
+    if not (isinstance(step, (int, float, np.number)) and math.isfinite(step) and step > 0):
         raise ValueError(f"step={step!r}: expected a positive distance between grid points")
     counts = []
     for name, (low, high) in (("ylim", ylim), ("xlim", xlim)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
@@ -21,6 +22,9 @@ __all__ = [
     "draw_wrong_points",
     "dress_axes",
     "explain_colors",
+    "fit_text",
+    "heading_room",
+    "trim_panels",
 ]
 
 _LEGEND_ROWS = 24
@@ -110,6 +114,7 @@ class Layout:
     theme: Theme
     marker_scale: float = 1.0
     strip: Any = None
+    bar: Any = None
     curves: list[Any] = field(default_factory=list)
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
     strip_box: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -266,6 +271,7 @@ def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
     theme = layout.theme
     scale = ScalarMappable(Normalize(*mode.limits), ListedColormap(mode.palette.sequential / 255.0))
     bar = layout.figure.colorbar(scale, ax=beside, pad=0.02, fraction=0.05, aspect=30)
+    layout.bar = bar.ax
     bar.set_label(mode.label, color=theme.foreground)
     bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
     bar.outline.set_edgecolor(theme.muted)
@@ -374,6 +380,10 @@ def _settle(layout: Layout, options: SceneOptions) -> None:
     left, bottom, right, top = _snap(ax)
     layout.box = (left, height - top, right - left, top - bottom)
     ax.set_position((left / width, bottom / height, (right - left) / width, (top - bottom) / height))
+    if layout.bar is not None:
+        place = layout.bar.get_position()
+        layout.bar.set_aspect("auto")
+        layout.bar.set_position((place.x0, bottom / height, place.width, (top - bottom) / height))
     if layout.strip is not None:
         # The strip stands exactly below the map, so that both end on the same lines.
         place = layout.strip.get_position()
@@ -386,6 +396,10 @@ def _settle(layout: Layout, options: SceneOptions) -> None:
         layout.strip_box = (x0, height - y1, x1 - x0, y1 - y0)
     if figure._suptitle is not None:
         figure._suptitle.set_x(left / width)
+        # Wrapping a title moves the axes; what still meets the legend is made smaller.
+        wide = figure._suptitle.get_window_extent(figure.canvas.get_renderer()).width
+        share = heading_room(figure, left) / wide
+        figure._suptitle.set_fontsize(figure._suptitle.get_fontsize() * min(1.0, share))
 
 
 def _trim(layout: Layout) -> None:
@@ -409,20 +423,43 @@ def _snap(ax: Any) -> tuple[int, int, int, int]:
 
 
 def _fit_titles(layout: Layout) -> None:
-    """Shrink a title that is wider than the picture, and a subtitle that meets the counter."""
+    """Wrap a title that would meet the legend, and a subtitle that would meet the counter."""
     figure = layout.figure
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
-    total = figure.bbox.width
+    left = layout.ax.get_window_extent().x0
     if figure._suptitle is not None:
-        _shrink(figure._suptitle, renderer, total * 0.96)
+        fit_text(figure._suptitle, renderer, heading_room(figure, left))
     counter = layout.counter.get_window_extent(renderer).width
-    subtitle = layout.ax._left_title
-    if subtitle.get_text():
-        _shrink(subtitle, renderer, layout.ax.get_window_extent().width - counter - 16)
+    fit_text(
+        layout.ax._left_title, renderer, layout.ax.get_window_extent().width - counter - 16
+    )
 
 
-def _shrink(text: Any, renderer: Any, room: float) -> None:
+def heading_room(figure: Any, left: float = 0.0) -> float:
+    """Return how many pixels a heading may take from ``left`` to the legend or the edge."""
+    right = figure.bbox.width - 8
+    for legend in figure.legends:
+        right = min(right, legend.get_window_extent().x0 - 12)
+    return float(right - left)
+
+
+def fit_text(text: Any, renderer: Any, room: float) -> None:
+    """Wrap a text into at most three lines, then shrink it, until it fits a width in pixels."""
     width = text.get_window_extent(renderer).width
-    if width > room:
-        text.set_fontsize(max(5.0, text.get_fontsize() * room / width))
+    words = text.get_text()
+    if not words or width <= room:
+        return
+    text.set_text(textwrap.fill(words, max(8, int(len(words) * room / width))))
+    width = text.get_window_extent(renderer).width
+    many = max(1.0, (text.get_text().count("\n") + 1) / 3)
+    text.set_fontsize(max(5.0, text.get_fontsize() * min(1.0, room / width) / many))
+
+
+def trim_panels(figure: Any, axes: Sequence[Any], rows: int) -> None:
+    """Take away the height that panels of fixed aspect leave free."""
+    figure.canvas.draw()
+    slot, used = axes[0].get_position(original=True), axes[0].get_position()
+    width, height = figure.get_size_inches()
+    free = (slot.height - used.height) * rows * height
+    figure.set_size_inches(*_even((width, height - free), figure.dpi))

@@ -24,14 +24,14 @@ from trainviz.evaluation import (
     probabilities_at,
 )
 from trainviz.recording import Recording
-from trainviz.schedule import Schedule
+from trainviz.schedule import Schedule, make_schedule
 from trainviz.storage import MemoryStore, Snapshot
 
 __all__ = ["Recorder", "RecorderOptions"]
 
 
 class RecorderOptions(TypedDict, total=False):
-    """The keyword arguments of :class:`Recorder`, which every adapter takes too."""
+    """The keyword arguments of :class:`Recorder` that mean the same in every adapter."""
 
     every: int | None
     every_n_steps: int | None
@@ -42,7 +42,6 @@ class RecorderOptions(TypedDict, total=False):
     data: tuple[Any, Any] | None
     class_names: Sequence[str] | None
     classes: Sequence[Any] | None
-    output: Output
     on_error: Literal["warn", "raise"]
     batch_size: int | Literal["auto"]
 
@@ -127,15 +126,13 @@ class Recorder:
         batch_size: int | Literal["auto"] = "auto",
     ) -> None:
         if not isinstance(domain, Domain):
-            raise TypeError(
-                f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)"
-            )
+            raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
         if on_error not in ("warn", "raise"):
             raise ValueError(f"on_error={on_error!r}: expected 'warn' or 'raise'")
         check_output(output)
         chunk_size(domain, batch_size)
         self.domain = domain
-        self.schedule = _make_schedule(schedule, every, every_n_steps, at, initial, final)
+        self.schedule = make_schedule(schedule, every, every_n_steps, at, initial, final)
         self.failures: list[tuple[int, str]] = []
         self._output = output
         self._batch_size = batch_size
@@ -243,9 +240,7 @@ class Recorder:
             raise PredictionError("probabilities must be finite, not negative, and sum to 1")
         self._check_classes(len(values))
         guesses = None if data_predictions is None else np.asarray(data_predictions, dtype=np.intp)
-        snapshot = Snapshot(
-            values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses
-        )
+        snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
         self._store.append(snapshot)
         return snapshot
 
@@ -266,6 +261,18 @@ class Recorder:
         points = np.concatenate([self.domain.points(index, index + 1) for index in corners])
         with host_rng_preserved():
             self._check_classes(probabilities_at(predict_proba, points, self._output).shape[1])
+
+    def learn_classes(self, classes: Sequence[Any] | None) -> None:
+        """Take the labels of the output columns from the model, unless they were given.
+
+        Parameters
+        ----------
+        classes : sequence, optional
+            Some models know them only once they are fitted.
+        """
+        if self._classes is None and classes is not None:
+            self._classes = list(classes)
+            self.recording.learn_classes(self._classes)
 
     def amend(self, metrics: Mapping[str, Any]) -> None:
         """Add metrics to the last snapshot (some frameworks know them only later)."""
@@ -328,9 +335,7 @@ class Recorder:
             )
 
     def _check_order(self, epoch: int, step: int | None) -> None:
-        for name, value in (("epoch", epoch), ("step", step)):
-            if value is None and name == "step":
-                continue
+        for name, value in (("epoch", epoch), ("step", 0 if step is None else step)):
             if isinstance(value, bool) or not hasattr(value, "__index__"):
                 raise TypeError(f"{name}={value!r}: expected a whole number")
             if value < 0:
@@ -387,31 +392,6 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         except (TypeError, ValueError):
             continue
     return plain
-
-
-def _make_schedule(
-    schedule: Schedule | Literal["geometric"] | None,
-    every: int | None,
-    every_n_steps: int | None,
-    at: Iterable[int] | None,
-    initial: bool,
-    final: bool,
-) -> Schedule:
-    given = [name for name, value in
-             (("every", every), ("every_n_steps", every_n_steps), ("at", at))
-             if value is not None]  # fmt: skip
-    if schedule is None:
-        at_set = at if at is None else tuple(at) if isinstance(at, Iterable) else at
-        return Schedule(every, every_n_steps, at_set, initial=initial, final=final)  # type: ignore[arg-type]
-    if given:
-        raise TypeError(f"give either schedule= or {' and '.join(f'{name}=' for name in given)}")
-    if schedule == "geometric":
-        return Schedule.geometric(initial=initial, final=final)
-    if isinstance(schedule, Schedule):
-        if initial and final:
-            return schedule
-        return replace(schedule, initial=initial, final=final)
-    raise ValueError(f"schedule={schedule!r}: expected a trainviz.Schedule or 'geometric'")
 
 
 def _check_names(names: Sequence[str] | None) -> list[str] | None:

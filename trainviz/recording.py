@@ -135,6 +135,10 @@ class Recording(Sequence[Snapshot]):
             return None
         return self.data.class_indices(self.n_classes, self._class_names, self._classes)
 
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Set the label of each class (its recorder does, once the model knows them)."""
+        self._classes = list(classes)
+
     def at(self, epoch: int) -> Snapshot:
         """Return the snapshot of an epoch (the last one, where steps gave it several).
 

@@ -102,7 +102,8 @@ class Scene:
     def _draw_static(self) -> None:
         layout = self._layout
         self._text_anchor = _text_anchor(layout)
-        layout.counter.set_visible(False)
+        # Transparent and not invisible: matplotlib would move the other titles for it.
+        layout.counter.set_alpha(0)
         # What lies over the map, seen on black and on white, tells its colour and its opacity.
         on_black = self._render("black")
         on_white = self._render("white")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "make_schedule"]
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,56 @@ class Schedule:
             and self.unit == "step"
             and _grows_past(self.growth, since, step)
         )
+
+
+def make_schedule(
+    schedule: Schedule | Literal["geometric"] | None = None,
+    every: int | None = None,
+    every_n_steps: int | None = None,
+    at: Iterable[int] | None = None,
+    initial: bool = True,
+    final: bool = True,
+) -> Schedule:
+    """Make a schedule of the arguments that every recorder takes.
+
+    Parameters
+    ----------
+    schedule : Schedule or "geometric", optional
+        Instead of the next three.
+    every, every_n_steps, at : optional
+        As for :class:`Schedule`.
+    initial, final : bool, default True
+        False switches them off in a given ``schedule`` too.
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    TypeError
+        If a schedule is given and a condition as well.
+    ValueError
+        If ``schedule`` is neither a :class:`Schedule` nor "geometric".
+
+    Examples
+    --------
+    >>> make_schedule("geometric").due_epoch(100)
+    False
+    """
+    conditions = {"every": every, "every_n_steps": every_n_steps, "at": at}
+    given = [name for name, value in conditions.items() if value is not None]
+    if schedule is None:
+        return Schedule(every, every_n_steps, at, initial=initial, final=final)  # type: ignore[arg-type]
+    if given:
+        raise TypeError(f"give either schedule= or {' and '.join(f'{name}=' for name in given)}")
+    if schedule == "geometric":
+        return Schedule.geometric(initial=initial, final=final)
+    if isinstance(schedule, Schedule):
+        return replace(
+            schedule, initial=schedule.initial and initial, final=schedule.final and final
+        )
+    raise ValueError(f"schedule={schedule!r}: expected a trainviz.Schedule or 'geometric'")
 
 
 def _grows_past(growth: float, since: int, now: int) -> bool:

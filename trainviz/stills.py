@@ -15,7 +15,10 @@ from trainviz.layout import (
     draw_wrong_points,
     dress_axes,
     explain_colors,
+    fit_text,
+    heading_room,
     strip_positions,
+    trim_panels,
 )
 from trainviz.paint import Mode
 from trainviz.recording import Recording
@@ -109,11 +112,16 @@ def filmstrip_figure(
             draw_points(layout, recording, mode)
         _cross_out(layout, recording, options, index)
     if options.get("title"):
-        figure.suptitle(options["title"], color=theme.foreground, size=14, weight="bold")
+        figure.suptitle(options["title"], x=0.01, ha="left", color=theme.foreground, size=14, weight="bold")
     if options.get("legend", True):
         explain_colors(layouts[0], recording, mode, options, beside=axes)
 
+    if options.get("figsize") is None:
+        trim_panels(figure, axes, -(-len(indices) // columns))
     figure.canvas.draw()
+    if figure._suptitle is not None:
+        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 8))
+        figure.canvas.draw()
     for layout, index in zip(layouts, indices, strict=True):
         box = layout.ax.get_window_extent()
         scale = max(1.0, _VECTOR_DPI / figure.dpi)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self, Unpack
+from typing_extensions import Unpack
 
 from trainviz.adapters import missing
+from trainviz.adapters.loop import LoopRecorder
 from trainviz.data import to_numpy
 from trainviz.domain import Domain
 from trainviz.evaluation import Output
 from trainviz.recorder import Recorder, RecorderOptions
-from trainviz.recording import Recording
-from trainviz.training import TrainingEvents
 
 try:
     import torch
@@ -103,7 +101,7 @@ class TorchPredictor:
             return to_numpy(_pick(answer, self._output))
 
 
-class TorchRecorder:
+class TorchRecorder(LoopRecorder):
     """Record a plain PyTorch training loop.
 
     Parameters
@@ -156,84 +154,11 @@ class TorchRecorder:
         first_epoch: int = 0,
         **options: Unpack[RecorderOptions],
     ) -> None:
-        options = cast(RecorderOptions, {**options, "output": output})
-        self.recorder = Recorder(domain, **options)
-        self._predictor = TorchPredictor(model, predict=predict, output=output)
-        self._events = TrainingEvents(self.recorder)
-        self._first_epoch = first_epoch
-        self._next_epoch = first_epoch
-        self._steps = 0
-
-    @property
-    def recording(self) -> Recording:
-        """What has been captured so far."""
-        return self.recorder.recording
-
-    def start(self) -> Self:
-        """Capture the model before its first step, and check that it fits the domain.
-
-        Returns
-        -------
-        TorchRecorder
-            Itself.
-        """
-        self._events.start(self._predictor, epoch=self._next_epoch - self._first_epoch)
-        return self
-
-    def step_end(self, step: int | None = None, **metrics: Any) -> None:
-        """Tell that an optimisation step is done (needed for step schedules only).
-
-        Parameters
-        ----------
-        step : int, optional
-            Completed steps; default counts the calls.
-        **metrics : float or tensor of one value
-        """
-        self._steps = self._steps + 1 if step is None else step
-        self._events.step_end(self._predictor, self._steps, metrics)
-
-    def epoch_end(self, epoch: int | None = None, **metrics: Any) -> None:
-        """Tell that an epoch is done.
-
-        Parameters
-        ----------
-        epoch : int, optional
-            The loop's own number of the epoch; default counts the calls.
-        **metrics : float or tensor of one value
-            Kept beside the snapshot, if one is due.
-        """
-        if epoch is None:
-            epoch = self._next_epoch
-        completed = epoch - self._first_epoch + 1
-        if completed < 1:
-            raise ValueError(
-                f"epoch={epoch} lies before first_epoch={self._first_epoch}, the number of the "
-                "loop's first epoch"
-            )
-        self._next_epoch = epoch + 1
-        self._events.epoch_end(self._predictor, completed, self._steps or None, metrics)
-
-    def finish(self) -> Recording:
-        """Capture the last state, unless the schedule has just done so.
-
-        Returns
-        -------
-        Recording
-        """
-        self._events.finish(self._predictor)
-        return self.recording
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.finish()
+        super().__init__(
+            Recorder(domain, output=output, **options),
+            TorchPredictor(model, predict=predict, output=output),
+            first_epoch=first_epoch,
+        )
 
 
 @contextmanager

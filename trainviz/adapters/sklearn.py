@@ -1,0 +1,323 @@
+"""scikit-learn: a recorder for ``partial_fit`` loops, and the stages of boosted models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self, Unpack
+
+from trainviz.adapters import missing
+from trainviz.adapters.loop import LoopRecorder
+from trainviz.domain import Domain
+from trainviz.evaluation import Output, check_output, chunk_size, to_probabilities
+from trainviz.recorder import Recorder, RecorderOptions, host_rng_preserved
+from trainviz.recording import Recording
+
+try:
+    from sklearn.base import BaseEstimator, is_classifier
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+except ImportError as error:
+    raise ImportError(missing("scikit-learn", "sklearn")) from error
+
+__all__ = ["SklearnPredictor", "SklearnRecorder", "record_stages"]
+
+Array = npt.NDArray[Any]
+
+_METHODS: dict[Output, str] = {
+    "probabilities": "predict_proba",
+    "log_probabilities": "predict_log_proba",
+    "logits": "decision_function",
+}
+
+
+class SklearnPredictor:
+    """A scikit-learn classifier as a callable from numpy points to numpy outputs.
+
+    Parameters
+    ----------
+    model : classifier
+        With one output. It may still be unfitted.
+    output : {"probabilities", "log_probabilities", "logits"}, default "probabilities"
+        Which method is asked: ``predict_proba``, ``predict_log_proba`` or
+        ``decision_function``.
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is no classifier, lacks the method, or has several outputs.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> model = GaussianNB().fit([[0, 0], [1, 1], [0, 1], [1, 2]], [0, 1, 0, 1])
+    >>> SklearnPredictor(model)(np.zeros((5, 2))).shape
+    (5, 2)
+    """
+
+    def __init__(self, model: Any, output: Output = "probabilities") -> None:
+        check_output(output)
+        _check_classifier(model)
+        if not hasattr(model, _METHODS[output]):
+            raise TypeError(_without_method(model, output))
+        self.model = model
+        self._output = output
+        self._checked = False
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the model can be asked already."""
+        try:
+            check_is_fitted(self.model)
+        except NotFittedError:
+            return False
+        return True
+
+    @property
+    def classes(self) -> list[Any] | None:
+        """The label of each output column, as far as the model knows them."""
+        return _classes_of(self.model)
+
+    def __call__(self, points: Array) -> Array:
+        """Return the model's output for ``points``, shape (N, C) or (N,)."""
+        inputs = _as_fitted(self.model, points)
+        if not self._checked:
+            _refuse_multioutput(self.model, inputs)
+        # A probability of 0 has the logarithm -inf, which is as it should be.
+        with np.errstate(divide="ignore"):
+            answer = np.asarray(getattr(self.model, _METHODS[self._output])(inputs))
+        if not self._checked and self._output == "logits":
+            _refuse_pairwise(self.model, answer)
+        self._checked = True
+        return answer
+
+
+class SklearnRecorder(LoopRecorder):
+    """Record a scikit-learn classifier that learns by ``partial_fit`` or ``warm_start``.
+
+    Parameters
+    ----------
+    model : classifier
+        With one output; fitted on arrays or on DataFrames. A model that is not
+        fitted yet has no state before training: ``start()`` skips it then.
+    domain : Domain
+    output : {"probabilities", "log_probabilities", "logits"}, default "probabilities"
+        Which method is asked: ``predict_proba``, ``predict_log_proba``, or
+        ``decision_function`` for models without probabilities.
+    first_epoch : int, default 0
+        The number your loop gives its first epoch.
+    **options
+        The keyword arguments of :class:`trainviz.Recorder`: ``every``, ``at``,
+        ``schedule``, ``data``, ``class_names``, ``on_error``, ... ``classes``
+        are the model's own ``classes_``, unless they are given.
+
+    Attributes
+    ----------
+    recorder : Recorder
+    recording : Recording
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is no classifier, or has no method for ``output``.
+
+    Notes
+    -----
+    Snapshots count *completed* epochs: ``epoch_end(0)``, at the end of the
+    loop's first pass, records epoch 1.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> X, y = np.array([[-1.0, 0], [1, 0], [-2, 1], [2, 1]]), ["left", "right"] * 2
+    >>> model = SGDClassifier(loss="log_loss", random_state=0)
+    >>> domain = tv.Domain.around(X, resolution=9)
+    >>> with tv.SklearnRecorder(model, domain, every=2, data=(X, y)) as rec:
+    ...     for epoch in range(5):
+    ...         _ = model.partial_fit(X, y, classes=["left", "right"])
+    ...         rec.epoch_end(epoch, accuracy=model.score(X, y))
+    >>> rec.recording.epochs, rec.recording.class_names
+    (array([2, 4, 5]), ['left', 'right'])
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        domain: Domain,
+        *,
+        output: Output = "probabilities",
+        first_epoch: int = 0,
+        **options: Unpack[RecorderOptions],
+    ) -> None:
+        self._model = SklearnPredictor(model, output)
+        super().__init__(
+            Recorder(domain, output=output, **options), self._ask, first_epoch=first_epoch
+        )
+
+    def start(self) -> Self:
+        """Capture the model before training, where it is fitted already.
+
+        Returns
+        -------
+        SklearnRecorder
+            Itself.
+        """
+        return super().start() if self._model.fitted else self
+
+    def _ask(self, points: Array) -> Array:
+        answer = self._model(points)
+        # Only the first fit tells the classes, long after the recorder was made.
+        self.recorder.learn_classes(self._model.classes)
+        return answer
+
+
+def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]) -> Recording:
+    """Record the stages of a fitted boosted classifier, tree by tree.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        With ``staged_predict_proba``: ``GradientBoostingClassifier``,
+        ``HistGradientBoostingClassifier``, ``AdaBoostClassifier``.
+    domain : Domain
+    **options
+        The keyword arguments of :class:`trainviz.Recorder`: ``every``, ``at``,
+        ``schedule``, ``final``, ``data``, ``class_names``, ``batch_size``, ...
+        ``classes`` are the model's own, unless they are given.
+
+    Returns
+    -------
+    Recording
+        One snapshot for each stage that the schedule asks for, and the last;
+        ``epoch`` is the number of stages, from 1.
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is no classifier with stages.
+    sklearn.exceptions.NotFittedError
+        If ``model`` is not fitted.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> from sklearn.ensemble import GradientBoostingClassifier
+    >>> X, y = [[-1, 0], [1, 0], [-2, 1], [2, 1]], [0, 1, 0, 1]
+    >>> model = GradientBoostingClassifier(n_estimators=25).fit(X, y)
+    >>> domain = tv.Domain.around(X, resolution=9)
+    >>> tv.record_stages(model, domain, every=10).epochs
+    array([10, 20, 25])
+    """
+    _check_classifier(model)
+    if not hasattr(model, "staged_predict_proba"):
+        raise TypeError(
+            f"model={type(model).__name__} has no staged_predict_proba, so no stages to record: "
+            "expected a GradientBoosting-, HistGradientBoosting- or AdaBoostClassifier; record "
+            "other models with trainviz.SklearnRecorder while they learn"
+        )
+    check_is_fitted(model)
+    recorder = Recorder(domain, **options)
+    recorder.learn_classes(_classes_of(model))
+    with host_rng_preserved():
+        _append_stages(model, recorder, chunk_size(domain, options.get("batch_size", "auto")))
+    return recorder.recording
+
+
+def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
+    domain, data = recorder.domain, recorder.recording.data
+    first = domain.points(0, 1)
+    _refuse_multioutput(model, _as_fitted(model, first))
+    # Early stopping decides the number of stages, and each model keeps it under another name.
+    last = sum(1 for _ in model.staged_predict_proba(_as_fitted(model, first)))
+    schedule = recorder.schedule
+    wanted = [n for n in range(1, last + 1) if schedule.due_epoch(n)]
+    if schedule.final and last not in wanted:
+        wanted.append(last)
+    n_classes = len(model.classes_)
+    maps = [np.empty((n_classes, domain.n_points), dtype=np.float32) for _ in wanted]
+    guesses: list[Any] = [None] * len(wanted)
+    for start in range(0, domain.n_points, size):
+        points = domain.points(start, start + size)
+        for index, columns in _stages(model, points, wanted):
+            maps[index][:, start : start + len(points)] = columns.T
+    if data is not None:
+        guesses = [np.empty(len(data.X), dtype=np.intp) for _ in wanted]
+        for start in range(0, len(data.X), size):
+            points = data.X[start : start + size].astype(np.float64, copy=False)
+            for index, columns in _stages(model, points, wanted):
+                guesses[index][start : start + len(points)] = columns.argmax(axis=1)
+    maps.reverse()
+    for number, guess in zip(wanted, guesses, strict=True):
+        # Popped, so that no more than one map exists twice.
+        probabilities = maps.pop().reshape(n_classes, *domain.shape)
+        recorder.append(probabilities, epoch=number, data_predictions=guess)
+
+
+def _stages(model: Any, points: Array, wanted: list[int]) -> Iterator[tuple[int, Array]]:
+    index = 0
+    for number, answer in enumerate(model.staged_predict_proba(_as_fitted(model, points)), 1):
+        if index < len(wanted) and number == wanted[index]:
+            yield index, to_probabilities(answer, len(points), "probabilities")
+            index += 1
+
+
+def _check_classifier(model: Any) -> None:
+    if not isinstance(model, BaseEstimator) or not is_classifier(model):
+        name = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise TypeError(
+            f"model={name}: expected an instance of a scikit-learn classifier; for anything else "
+            "use trainviz.Recorder with a callable (N, D) array -> (N, C) probabilities"
+        )
+
+
+def _without_method(model: Any, output: Output) -> str:
+    alternatives = [other for other in _METHODS if hasattr(model, _METHODS[other])]
+    hint = f"say output={alternatives[0]!r}" if alternatives else "use trainviz.Recorder"
+    asked = f" ({_METHODS[alternatives[0]]})" if alternatives else " with a callable"
+    return (
+        f"model={type(model).__name__} has no {_METHODS[output]} with its present parameters, "
+        f"which output={output!r} needs: {hint}{asked}"
+    )
+
+
+def _refuse_multioutput(model: Any, inputs: Any) -> None:
+    if np.ndim(model.predict(inputs[:1])) != 1:
+        raise TypeError(
+            f"model={type(model).__name__} predicts several outputs for one input; a map shows "
+            "one: train a model on a single column of y, or use trainviz.Recorder with a callable "
+            "that returns one output's probabilities"
+        )
+
+
+def _refuse_pairwise(model: Any, answer: Array) -> None:
+    classes = _classes_of(model)
+    pairwise = getattr(model, "decision_function_shape", "ovr") == "ovo"
+    if classes is None or len(classes) == 2 or answer.ndim != 2:
+        return
+    if pairwise or answer.shape[1] != len(classes):
+        raise TypeError(
+            f"the decision_function of {type(model).__name__} compares pairs of its {len(classes)} "
+            'classes ("ovo"), which gives no score for each class: set '
+            'decision_function_shape="ovr"'
+        )
+
+
+def _classes_of(model: Any) -> list[Any] | None:
+    classes = getattr(model, "classes_", None)
+    # A list of arrays is what models of several outputs keep.
+    return cast("list[Any]", classes.tolist()) if isinstance(classes, np.ndarray) else None
+
+
+def _as_fitted(model: Any, points: Array) -> Any:
+    rows = points.reshape(len(points), -1)
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        return rows
+    # Without the names that it was fitted with, the model warns at every call.
+    from pandas import DataFrame
+
+    return DataFrame(rows, columns=names)
