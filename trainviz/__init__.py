@@ -49,7 +49,33 @@ _HOMES = {
     "register_mode": "paint",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = [
+    "Animation",
+    "CaptureWarning",
+    "Domain",
+    "EvaluationError",
+    "KerasRecorder",
+    "LightningRecorder",
+    "Mode",
+    "Palette",
+    "PredictionError",
+    "Recorder",
+    "Recording",
+    "RecordingError",
+    "Schedule",
+    "SklearnRecorder",
+    "Snapshot",
+    "TorchRecorder",
+    "TrainvizError",
+    "WriterError",
+    "__version__",
+    "animate",
+    "evaluate",
+    "make_map",
+    "plot_maps",
+    "record_stages",
+    "register_mode",
+]
 
 if TYPE_CHECKING:
     from trainviz.adapters.keras import KerasRecorder

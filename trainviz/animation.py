@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz.layout import SceneOptions, metric_names
+from trainviz.canvas import SceneOptions
+from trainviz.guides import metric_names
 from trainviz.paint import Mode, Resampler, make_mode
 from trainviz.palettes import Palette
 from trainviz.recording import Recording
@@ -376,7 +377,9 @@ def _check_scene(scene: SceneOptions) -> None:
     known = SceneOptions.__annotations__
     for name in scene:
         if name not in known:
-            raise TypeError(f"animate() has no argument {name!r}; the scene's are {', '.join(known)}")
+            raise TypeError(
+                f"animate() has no argument {name!r}; the scene's are {', '.join(known)}"
+            )
     if scene.get("aspect") not in (None, "equal", "auto"):
         raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
     size = scene.get("figsize")

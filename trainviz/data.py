@@ -36,7 +36,9 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
         values = values.detach().cpu()
         if "bfloat16" in str(values.dtype):
             values = values.float()
-    return np.asarray(values)
+    array: npt.NDArray[Any] = np.asarray(values)
+    # JAX and TensorFlow hand out bfloat16 as a type that numpy cannot compute with.
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ class LabelledData:
         inputs, labels = to_numpy(X), _flat_labels(to_numpy(y))
         if len(inputs) != len(labels):
             raise ValueError(f"data=(X, y): X has {len(inputs)} rows and y {len(labels)} labels")
-        if not np.isfinite(np.asarray(inputs, dtype=np.float64)).all():
+        try:
+            finite = np.isfinite(np.asarray(inputs, dtype=np.float64)).all()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"data=(X, y): X must hold numbers: {error}") from None
+        if not finite:
             raise ValueError("data=(X, y): X holds NaN or infinities; drop those rows")
         points = domain.project(inputs)
         return cls(inputs.reshape(len(inputs), *domain.input_shape), labels, points)
@@ -118,7 +124,7 @@ class LabelledData:
         known = np.unique(self.y)
         if classes is None and _all_in(known, class_names):
             classes = class_names
-        if classes is None and self.y.dtype.kind in "iu" and _within(known, n_classes):
+        if classes is None and counts_from_zero(known, n_classes):
             return self.y.astype(np.intp)
         if classes is None and len(known) == n_classes:
             classes = list(known)
@@ -138,11 +144,19 @@ class LabelledData:
         return np.array([column[_plain(label)] for label in self.y], dtype=np.intp)
 
 
+def counts_from_zero(known: npt.NDArray[Any], n_classes: int) -> bool:
+    """Tell whether sorted labels are integers that can be columns 0 to ``n_classes - 1``."""
+    if known.dtype.kind not in "iu":
+        return False
+    return len(known) == 0 or bool(known[0] >= 0 and known[-1] < n_classes)
+
+
 def _flat_labels(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim == 2 and y.dtype.kind in "biuf" and (y.sum(axis=1) == 1).all() and y.max() == 1:
-        return y.argmax(axis=1)  # one-hot rows, as Keras users have them
+    if y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        # One-hot rows, as Keras users have them.
+        return np.asarray(y.argmax(axis=1))
     if y.ndim != 1:
         raise ValueError(f"data=(X, y): y has the shape {y.shape}, expected (n,) or one-hot rows")
     if y.dtype.kind == "f":
@@ -160,10 +174,6 @@ def _plain(label: Any) -> Any:
 
 def _all_in(known: npt.NDArray[Any], names: Sequence[str] | None) -> bool:
     return names is not None and {_plain(label) for label in known} <= set(names)
-
-
-def _within(known: npt.NDArray[Any], n_classes: int) -> bool:
-    return len(known) == 0 or bool(known[0] >= 0 and known[-1] < n_classes)
 
 
 def _listed(labels: npt.NDArray[Any]) -> str:

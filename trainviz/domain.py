@@ -149,7 +149,7 @@ class Domain:
         names = [str(name) for name in getattr(X, "columns", [])]
         rows = _check_rows(X)
         pair = _check_features(features, names, rows.shape[1])
-        if not (np.isfinite(margin) and margin >= 0):
+        if not (isinstance(margin, (int, float, np.number)) and 0 <= margin < math.inf):
             raise ValueError(f"margin={margin!r}: expected a share of the data's range, e.g. 0.1")
         limits = [_padded(rows[:, column], margin) for column in pair]
         wide = rows.shape[1] > 2 or pair != (0, 1)
@@ -157,7 +157,9 @@ class Domain:
         return cls(
             limits[0],
             limits[1],
-            shape=(resolution, resolution) if isinstance(resolution, int) else resolution,
+            shape=_check_shape(
+                "resolution", resolution if np.ndim(resolution) else (resolution, resolution)
+            ),
             embedding=Slice.of(rows, pair, fixed) if wide else None,
             input_shape=input_shape,
             axis_names=(names[pair[0]], names[pair[1]]) if names else default_names,
@@ -289,6 +291,8 @@ def _check_limits(name: str, limits: tuple[float, float]) -> tuple[float, float]
     if low >= high:
         mend = f"did you mean ({high:g}, {low:g})?" if low > high else "the window has no width"
         raise ValueError(f"{name}={limits!r}: expected (low, high) with low < high; {mend}")
+    if not math.isfinite(high - low):
+        raise ValueError(f"{name}={limits!r}: the window is wider than floating point can count")
     return low, high
 
 
@@ -334,7 +338,8 @@ def _shape_from_step(
                 f"step={step:g} is larger than the window {name}=({low:g}, {high:g}), which is "
                 f"{high - low:g} wide: take a smaller step, e.g. {(high - low) / 100:g}"
             )
-        counts.append(round((high - low) / step) + 1)
+        # Bounded before it is rounded: a tiny step would overflow to infinity.
+        counts.append(round(min((high - low) / step, 2.0 * MAX_POINTS)) + 1)
     return counts[0], counts[1]
 
 
@@ -354,6 +359,8 @@ def _check_shape(name: str, shape: Any) -> tuple[int, int]:
 def _check_input_shape(shape: tuple[int, ...] | None, n_features: int) -> tuple[int, ...]:
     if shape is None:
         return (n_features,)
+    if not isinstance(shape, (tuple, list)) or min(shape, default=1) < 1:
+        raise ValueError(f"input_shape={shape!r}: expected a tuple of sizes, e.g. (1, 2)")
     if math.prod(shape) != n_features:
         raise ValueError(
             f"input_shape={shape!r} holds {math.prod(shape)} values, but a point of this domain "

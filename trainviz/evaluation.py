@@ -119,9 +119,7 @@ def probabilities_at(
     return to_probabilities(answer, len(points), output)
 
 
-def to_probabilities(
-    answer: Any, n_points: int, output: Output
-) -> npt.NDArray[np.floating[Any]]:
+def to_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.floating[Any]]:
     """Check a predict callable's answer and turn it into class probabilities.
 
     Parameters
@@ -147,11 +145,18 @@ def to_probabilities(
     array([[0.75, 0.25],
            [0.  , 1.  ]])
     """
-    values = _checked_columns(to_numpy(answer), n_points)
+    try:
+        given = to_numpy(answer)
+    except (TypeError, ValueError) as error:
+        raise PredictionError(
+            f"predict_proba returned {type(answer).__name__}, which is no array of shape (N, C): "
+            f"{error}"
+        ) from None
+    values = _checked_columns(given, n_points)
     if output == "log_probabilities":
         if np.isnan(values).any() or (values > _ROW_SUM_TOLERANCE).any():
             raise PredictionError(
-                'predict_proba returned NaN or values above 0, which are no log-probabilities: '
+                "predict_proba returned NaN or values above 0, which are no log-probabilities: "
                 'is output="logits" or output="probabilities" meant?'
             )
         values = np.exp(values)
@@ -213,7 +218,7 @@ def _check_finite(values: npt.NDArray[np.floating[Any]]) -> None:
 def _softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers: npt.NDArray[np.floating[Any]] = np.exp(logits - logits.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return powers
 
@@ -230,6 +235,8 @@ def _checked_probabilities(
             f"predict_proba returned {column}values from {low:.4g} to {high:.4g}, which are no "
             f"probabilities (0 to 1): {hint} (output= is 'probabilities' now)"
         )
+    if low < 0 or high > 1:
+        values = values.clip(0, 1)
     if values.shape[1] == 1:
         return np.concatenate([1 - values, values], axis=1)
     sums = values.sum(axis=1)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation import Output, evaluate
-from trainviz.palettes import class_colors, sequential_table
 from trainviz.paint import packed, unpacked
+from trainviz.palettes import class_colors, sequential_table
 from trainviz.recorder import host_rng_preserved
 from trainviz.writers import FILM_SUFFIXES, Film, Image, check_path, write_film
 
@@ -92,9 +92,8 @@ def make_map(
     predict, kind = _predictor(model, output)
     with host_rng_preserved():
         probabilities = evaluate(predict, domain, output=kind)
-    if map_type == "region":
-        return probabilities.argmax(axis=0).astype(np.float64)
-    return probabilities.max(axis=0).astype(np.float64)
+    shown = probabilities.argmax(axis=0) if map_type == "region" else probabilities.max(axis=0)
+    return np.asarray(shown, dtype=np.float64)
 
 
 def plot_maps(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,7 @@ class Mode(ABC):
         ndarray of uint8, shape (h, w, 3)
         """
 
-    def scale(self, values: npt.NDArray[np.floating]) -> Image:  # type: ignore[type-arg]
+    def scale(self, values: npt.NDArray[np.floating[Any]]) -> Image:
         """Paint one quantity through the sequential colormap, between the mode's limits."""
         low, high = self.limits
         level = (values - np.float32(low)) * np.float32(255 / (high - low))
@@ -203,7 +203,9 @@ class Region(Mode):
             return labels
         lowest = 1 / self.n_classes
         level = (highest - np.float32(lowest)) * np.float32((self._LEVELS - 1) / (1 - lowest))
-        return labels * self._LEVELS + np.clip(np.rint(level), 0, self._LEVELS - 1).astype(np.intp)
+        step = np.clip(np.rint(level), 0, self._LEVELS - 1).astype(np.intp)
+        index: npt.NDArray[np.intp] = labels * self._LEVELS + step
+        return index
 
     def _covered(
         self,
@@ -220,7 +222,8 @@ class Region(Mode):
         samples = np.tensordot(_SUBSAMPLES, near, axes=1).transpose(1, 0, 2)
         labels, highest = argmax(samples)
         colors = self._colors[self._index(labels, highest)]
-        return np.round(colors.mean(axis=0)).astype(np.uint8)
+        mean: Image = np.round(colors.mean(axis=0)).astype(np.uint8)
+        return mean
 
 
 class Resampler:
@@ -280,7 +283,7 @@ def packed(colors: Image) -> npt.NDArray[np.uint32]:
     return rgba.view(np.uint32)[:, 0]
 
 
-def unpacked(table: npt.NDArray[np.uint32], index: npt.NDArray[np.integer]) -> Image:  # type: ignore[type-arg]
+def unpacked(table: npt.NDArray[np.uint32], index: npt.NDArray[np.integer[Any]]) -> Image:
     """Look pixels up in a packed table, shape (h, w) to (h, w, 3)."""
     words = np.take(table, index)
     return np.ascontiguousarray(words.view(np.uint8).reshape(*index.shape, 4)[..., :3])
@@ -317,11 +320,10 @@ def _places(
 def _subsample_weights(per_side: int) -> npt.NDArray[np.float32]:
     """Bilinear weights of a pixel's 3x3 neighbourhood at each of its sub-samples."""
     offsets = (np.arange(per_side) + 0.5) / per_side - 0.5
-    axis = np.stack(
-        [np.maximum(-offsets, 0), 1 - np.abs(offsets), np.maximum(offsets, 0)], axis=1
-    )
+    axis = np.stack([np.maximum(-offsets, 0), 1 - np.abs(offsets), np.maximum(offsets, 0)], axis=1)
     both = axis[:, None, :, None] * axis[None, :, None, :]
-    return both.reshape(per_side**2, 9).astype(np.float32)
+    weights: npt.NDArray[np.float32] = both.reshape(per_side**2, 9).astype(np.float32)
+    return weights
 
 
 _SUBSAMPLES = _subsample_weights(4)

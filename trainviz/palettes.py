@@ -46,7 +46,9 @@ class Palette:
     background: Colors
 
     @classmethod
-    def of(cls, n_classes: int, *, classes: Any = None, cmap: Any = None, dark: bool = False) -> Palette:
+    def of(
+        cls, n_classes: int, *, classes: Any = None, cmap: Any = None, dark: bool = False
+    ) -> Palette:
         """Choose the colours.
 
         Parameters
@@ -113,7 +115,9 @@ def class_colors(n_classes: int, colors: Any = None) -> Colors:
         import colorcet
 
         return _rgb(colorcet.glasbey[:n_classes])
-    if isinstance(colors, Sequence) and not isinstance(colors, str) or isinstance(colors, np.ndarray):
+    if (isinstance(colors, Sequence) and not isinstance(colors, str)) or isinstance(
+        colors, np.ndarray
+    ):
         if len(colors) < n_classes:
             raise ValueError(
                 f"palette has {len(colors)} colours for {n_classes} classes: give at least one each"
@@ -165,7 +169,9 @@ def _colormap(argument: str, cmap: Any) -> Any:
         if cmap in colorcet.cm:
             return colorcet.cm[cmap]
         near = difflib.get_close_matches(cmap, [*matplotlib.colormaps, *colorcet.cm], n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see matplotlib.colormaps"
+        hint = (
+            f"did you mean {' or '.join(map(repr, near))}?" if near else "see matplotlib.colormaps"
+        )
         raise ValueError(f"{argument}={cmap!r} is no colormap of matplotlib or colorcet; {hint}")
     raise ValueError(
         f"{argument}={cmap!r}: expected the name of a colormap, a matplotlib Colormap"

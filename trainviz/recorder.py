@@ -286,10 +286,12 @@ class Recorder:
         merged = {**last.metrics, **plain_metrics(metrics)}
         self._store.append(replace(last, epoch=epoch, metrics=merged))
 
-    def rewind(self, epoch: int) -> None:
-        """Forget the snapshots after ``epoch``: training continues from there."""
-        kept = int((self.recording.epochs <= epoch).sum())
-        self._store.truncate(kept)
+    def rewind(self, epoch: int, step: int | None = None) -> None:
+        """Forget the snapshots after ``epoch`` and ``step``: training continues from there."""
+        later = self.recording.epochs > epoch
+        if step is not None:
+            later |= self.recording.steps > step  # NaN, where the step is unknown, is not later
+        self._store.truncate(int((~later).sum()))
 
     def _evaluate(
         self,

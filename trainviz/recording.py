@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.data import LabelledData
+from trainviz.data import LabelledData, counts_from_zero
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.storage import Snapshot, Store, ViewStore
@@ -123,8 +123,7 @@ class Recording(Sequence[Snapshot]):
             return []
         if self.data is not None:
             known = np.unique(self.data.y)
-            identity = known.dtype.kind in "iu" and known[0] >= 0 and known[-1] < self.n_classes
-            if len(known) == self.n_classes and not identity:
+            if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
                 return [str(label) for label in known]
         return [str(index) for index in range(self.n_classes)]
 

@@ -8,14 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.layout import (
-    Layout,
-    SceneOptions,
-    build_layout,
-    counted_by,
-    ring_style,
-    strip_positions,
-)
+from trainviz.canvas import Layout, SceneOptions
+from trainviz.guides import counted_by, ring_style, strip_positions
+from trainviz.layout import build_layout
 from trainviz.paint import Mode
 from trainviz.recording import Recording
 from trainviz.timeline import Moment
@@ -186,6 +181,7 @@ class Counter:
         self.widest = max((self.text(end) for end in ends), key=len)
 
     def text(self, moment: Moment) -> str:
+        """Return the counter's text at a moment."""
         epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
         if self._steps is None:
             return epoch
@@ -205,10 +201,12 @@ class WrongPoints:
         assert self._recording.data is not None
         if guesses is None:
             return np.empty((0, 2))
-        return self._recording.data.points[guesses != self._labels]
+        points: npt.NDArray[np.float64] = self._recording.data.points[guesses != self._labels]
+        return points
 
 
 def value_at(values: npt.NDArray[np.float64], moment: Moment) -> float:
+    """Return what the snapshots' ``values`` are at a moment, on the line between two of them."""
     here = float(values[moment.left])
     if moment.weight == 0:
         return here
@@ -240,7 +238,7 @@ def _ring_stamp(layout: Layout, n_points: int) -> tuple[Any, Any]:
     side = 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
     seen = []
     for ground in ("black", "white"):
-        figure = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor=ground)
+        figure: Any = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor=ground)
         FigureCanvasAgg(figure)
         ax = figure.add_axes((0, 0, 1, 1))
         ax.axis("off")

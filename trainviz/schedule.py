@@ -242,7 +242,7 @@ def _check_count(name: str, value: int | None) -> None:
         )
 
 
-def _check_epochs(at: Iterable[int]) -> frozenset[int]:
+def _check_epochs(at: object) -> frozenset[int]:
     if isinstance(at, str) or not isinstance(at, Iterable):
         raise TypeError(f"at={at!r}: expected a list of epochs, e.g. at=[1, 2, 5, 10, 100]")
     epochs = list(at)

@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trainviz.layout import (
-    Layout,
-    SceneOptions,
-    Theme,
-    build_layout,
-    draw_map,
-    draw_points,
-    draw_wrong_points,
-    dress_axes,
-    explain_colors,
-    fit_text,
-    heading_room,
-    strip_positions,
-    trim_panels,
-)
+from trainviz.canvas import Layout, SceneOptions, Theme
+from trainviz.guides import draw_points, draw_wrong_points, explain_colors, strip_positions
+from trainviz.layout import build_layout, draw_map, dress_axes, fit_text, heading_room, trim_panels
 from trainviz.paint import Mode
 from trainviz.recording import Recording
 from trainviz.scene import Counter, Image, WrongPoints, value_at
@@ -112,7 +100,9 @@ def filmstrip_figure(
             draw_points(layout, recording, mode)
         _cross_out(layout, recording, options, index)
     if options.get("title"):
-        figure.suptitle(options["title"], x=0.01, ha="left", color=theme.foreground, size=14, weight="bold")
+        figure.suptitle(
+            options["title"], x=0.01, ha="left", color=theme.foreground, size=14, weight="bold"
+        )
     if options.get("legend", True):
         explain_colors(layouts[0], recording, mode, options, beside=axes)
 

@@ -55,7 +55,10 @@ class TrainingEvents:
         """Training starts (or goes on) with ``epoch`` epochs and ``step`` steps completed."""
         if self._resumed:
             self._resumed = False
-            self.recorder.rewind(epoch + self._epoch_offset)
+            self.recorder.rewind(
+                epoch + self._epoch_offset, None if step is None else step + self._step_offset
+            )
+            self._captured = self._last_captured(len(self.recorder.recording))
         elif epoch + self._epoch_offset < self._epoch:
             self._epoch_offset = self._epoch - epoch
             self._step_offset = (self._step or 0) - (step or 0)
@@ -79,11 +82,7 @@ class TrainingEvents:
         if not self.recorder.schedule.due_epoch(self._epoch):
             self.recorder.check(predict)
             return False
-        if self._from_step and self._captured is not None and self._captured[1] == self._step:
-            self.recorder.relabel(self._epoch, self._metrics)
-            self._captured, self._from_step = (self._epoch, self._step), False
-            return True
-        return self._capture(predict)
+        return self._relabel() or self._capture(predict)
 
     def step_end(
         self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
@@ -100,7 +99,9 @@ class TrainingEvents:
 
     def finish(self, predict: PredictProba) -> None:
         """Training is over: capture its last state, unless that is done or switched off."""
-        if self.recorder.schedule.final and self._captured != (self._epoch, self._step):
+        if not self.recorder.schedule.final or self._captured == (self._epoch, self._step):
+            return
+        if not self._relabel():
             self._capture(predict)
 
     def cursor(self) -> dict[str, int]:
@@ -122,19 +123,27 @@ class TrainingEvents:
         self._epoch_offset = int(cursor["epoch_offset"])
         self._step_offset = int(cursor["step_offset"])
         self._step = None
-        recording = self.recorder.recording
-        kept = [i for i, epoch in enumerate(recording.epochs) if epoch <= self._epoch]
-        if kept:
-            last = recording[kept[-1]]
-            self._captured = (last.epoch, last.step)
-        else:
-            self._captured = None
+        # Nothing is forgotten before training goes on: a checkpoint is loaded to test it, too.
+        kept = int((self.recorder.recording.epochs <= self._epoch).sum())
+        self._captured = self._last_captured(kept)
+
+    def _last_captured(self, kept: int) -> tuple[int, int | None] | None:
+        recording = self.recorder.recording[:kept]
+        return (recording[-1].epoch, recording[-1].step) if len(recording) else None
 
     def _move(self, epoch: int, step: int | None, metrics: Mapping[str, Any]) -> None:
         self._epoch = epoch + self._epoch_offset
         if step is not None:
             self._step = step + self._step_offset
         self._metrics = metrics
+
+    def _relabel(self) -> bool:
+        """Let the last step's snapshot stand for the epoch that it has just completed."""
+        if not self._from_step or self._captured is None or self._captured[1] != self._step:
+            return False
+        self.recorder.relabel(self._epoch, self._metrics)
+        self._captured, self._from_step = (self._epoch, self._step), False
+        return True
 
     def _capture(self, predict: PredictProba) -> bool:
         snapshot = self.recorder.capture(

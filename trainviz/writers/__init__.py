@@ -114,7 +114,8 @@ def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
         raise ValueError(f"the path {str(path)!r} {ending}; expected one of {' '.join(suffixes)}")
     if not target.parent.is_dir():
         raise ValueError(
-            f"the path {str(path)!r}: the folder {str(target.parent)!r} does not exist; make it first"
+            f"the path {str(path)!r}: the folder {str(target.parent)!r} does not exist; "
+            "make it first"
         )
     return target
 

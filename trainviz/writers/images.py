@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from trainviz.writers import Film, Image
 __all__ = ["write_apng", "write_gif", "write_webp"]
 
 _SAMPLED_FRAMES = 12
+_PINNED = 12
+"""How many of the most frequent colours a GIF keeps exactly."""
+
 _BITS = 6
 """Colours are matched by their 6 upper bits: off by at most 2 of 255."""
 
@@ -35,7 +38,11 @@ def write_gif(path: Path, film: Film, *, loop: int = 0) -> None:
     """
     palette = _SharedPalette(film)
     chosen = gif_timing(film.n_frames, film.fps)
-    frames = (palette.apply(frame) for frame in _only(film.frames(), {i for i, _ in chosen}))
+    wanted = {index for index, _ in chosen}
+
+    def frames() -> Iterator[Any]:
+        return (palette.apply(frame) for frame in _only(film.frames(), wanted))
+
     _save_all(path, frames, format="GIF", loop=loop, optimize=False, disposal=1,
               duration=[10 * hundredths for _, hundredths in chosen])  # fmt: skip
 
@@ -50,9 +57,7 @@ def write_apng(path: Path, film: Film, *, loop: int = 0) -> None:
     loop : int, default 0
         How often the film is repeated; 0 is for ever.
     """
-    from PIL import Image as Images
-
-    frames = (Images.fromarray(frame) for frame in film.frames())
+    frames = _pictures(film)
     # The disposal that keeps the frame: only changed rectangles are stored.
     _save_all(path, frames, format="PNG", loop=loop, duration=1000 / film.fps, disposal=0, blend=0)
 
@@ -72,12 +77,16 @@ def write_webp(
     quality : int, default 85
         0 to 100.
     """
-    from PIL import Image as Images
-
-    frames = (Images.fromarray(frame) for frame in film.frames())
+    frames = _pictures(film)
     starts = np.rint(np.arange(film.n_frames + 1) * 1000 / film.fps).astype(int)
     _save_all(path, frames, format="WEBP", loop=loop, duration=np.diff(starts).tolist(),
               lossless=lossless, quality=quality, method=3)  # fmt: skip
+
+
+def _pictures(film: Film) -> Callable[[], Iterator[Any]]:
+    from PIL import Image as Images
+
+    return lambda: (Images.fromarray(frame) for frame in film.frames())
 
 
 def gif_timing(n_frames: int, fps: float) -> list[tuple[int, int]]:
@@ -106,9 +115,7 @@ def gif_timing(n_frames: int, fps: float) -> list[tuple[int, int]]:
         if starts[index] - starts[chosen[-1]] >= 2:
             chosen.append(index)
     ends = [*(starts[index] for index in chosen[1:]), starts[-1]]
-    return [
-        (index, max(end - starts[index], 2)) for index, end in zip(chosen, ends, strict=True)
-    ]
+    return [(index, max(end - starts[index], 2)) for index, end in zip(chosen, ends, strict=True)]
 
 
 class _SharedPalette:
@@ -119,11 +126,12 @@ class _SharedPalette:
 
         wanted = set(np.linspace(0, film.n_frames - 1, _SAMPLED_FRAMES).astype(int).tolist())
         rows = [frame.reshape(-1, 3) for frame in _only(film.frames(), wanted)]
-        colors = _common_colors(np.concatenate(rows))
-        sample = Images.fromarray(colors[None])
+        values, counts = _counted_colors(np.concatenate(rows))
+        sample = Images.fromarray(_by_importance(values, counts)[None])
         quantized = sample.quantize(256, method=Images.Quantize.MEDIANCUT, kmeans=3)
         flat = quantized.getpalette() or []
         self._palette: npt.NDArray[np.uint8] = np.array(flat, dtype=np.uint8).reshape(-1, 3)
+        _pin(self._palette, values[np.argsort(counts)[: -_PINNED - 1 : -1]])
         self._index = _nearest(self._palette)
 
     def apply(self, frame: Image) -> Any:
@@ -137,18 +145,32 @@ class _SharedPalette:
         return picture
 
 
-def _common_colors(pixels: Image) -> Image:
-    """Return the colours of a film, frequent ones more than once but not by their area.
+def _counted_colors(pixels: Image) -> tuple[Image, npt.NDArray[np.intp]]:
+    codes = pixels.astype(np.uint32)
+    words = (codes[:, 0] << 16) | (codes[:, 1] << 8) | codes[:, 2]
+    values, counts = np.unique(words, return_counts=True)
+    colors = np.stack([values >> 16, (values >> 8) & 255, values & 255], axis=1)
+    return colors.astype(np.uint8), counts
+
+
+def _by_importance(values: Image, counts: npt.NDArray[np.intp]) -> Image:
+    """Repeat frequent colours, but not by their area.
 
     By area a large even background would take most of the palette, and the
     shades of thin borders and small letters none of it.
     """
-    codes = pixels.astype(np.uint32)
-    packed = (codes[:, 0] << 16) | (codes[:, 1] << 8) | codes[:, 2]
-    values, counts = np.unique(packed, return_counts=True)
     repeats = np.minimum(np.ceil(np.sqrt(counts)), 64).astype(int)
-    chosen = np.repeat(values, repeats)
-    return np.stack([chosen >> 16, (chosen >> 8) & 255, chosen & 255], axis=1).astype(np.uint8)
+    return np.repeat(values, repeats, axis=0)
+
+
+def _pin(palette: Image, colors: Image) -> None:
+    """Put the most frequent colours into the palette as they are: a white ground stays white."""
+    free = np.ones(len(palette), dtype=bool)
+    for color in colors:
+        distance = ((palette.astype(int) - color) ** 2).sum(axis=1)
+        nearest = np.where(free, distance, distance.max() + 1).argmin()
+        palette[nearest] = color
+        free[nearest] = False
 
 
 def _nearest(palette: Image) -> npt.NDArray[np.uint8]:
@@ -169,6 +191,15 @@ def _only(frames: Iterator[Image], wanted: set[int]) -> Iterator[Image]:
     return (frame for index, frame in enumerate(frames) if index in wanted)
 
 
-def _save_all(path: Path, frames: Iterator[Any], **options: Any) -> None:
-    first = next(frames)
-    first.save(path, save_all=True, append_images=chain(frames), **options)
+def _save_all(path: Path, frames: Callable[[], Iterator[Any]], **options: Any) -> None:
+    next(frames()).save(path, save_all=True, append_images=_Rest(frames), **options)
+
+
+class _Rest:
+    """All frames but the first, as often as they are asked for: Pillow walks an APNG's twice."""
+
+    def __init__(self, frames: Callable[[], Iterator[Any]]) -> None:
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(self._frames(), 1, None)

@@ -1,0 +1,281 @@
+import random
+import warnings
+
+import numpy as np
+import pytest
+
+from trainviz import (
+    CaptureWarning,
+    Domain,
+    EvaluationError,
+    PredictionError,
+    Recorder,
+    RecordingError,
+    Schedule,
+)
+
+DOMAIN = Domain((-1, 1), (-1, 1), shape=(3, 4))
+DATA = ([[-1, 0], [1, 0], [1, 1]], [0, 1, 0])
+
+
+def right(X):
+    return (X[:, 0] > 0).astype(float)
+
+
+def broken(X):
+    raise RuntimeError("out of memory")
+
+
+def test_captures_follow_the_schedule():
+    recorder = Recorder(DOMAIN, every=5)
+    answers = [recorder.capture(right, epoch=epoch) for epoch in range(12)]
+    assert [epoch for epoch, snapshot in enumerate(answers) if snapshot] == [0, 5, 10]
+    assert recorder.recording.epochs.tolist() == [0, 5, 10]
+    assert answers[5].evaluations == DOMAIN.n_points
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [
+        ({}, [0, 1, 2, 3, 4]),
+        ({"at": [2, 4]}, [0, 2, 4]),
+        ({"schedule": "geometric"}, [0, 1, 2, 3, 4]),
+        ({"schedule": Schedule(every=3, initial=False)}, [3]),
+        ({"every": 2, "initial": False}, [2, 4]),
+    ],
+)
+def test_schedules_in_every_form(options, epochs):
+    recorder = Recorder(DOMAIN, **options)
+    for epoch in range(5):
+        recorder.capture(right, epoch=epoch)
+    assert recorder.recording.epochs.tolist() == epochs
+
+
+def test_force_captures_whatever_the_schedule_says():
+    recorder = Recorder(DOMAIN, every=5)
+    assert recorder.capture(right, epoch=3, force=True).epoch == 3
+
+
+def test_a_step_is_captured_once():
+    recorder = Recorder(DOMAIN)
+    assert recorder.capture(right, epoch=1, step=10) is not None
+    assert recorder.capture(right, epoch=1, step=10) is None
+    assert len(recorder.recording) == 1
+
+
+def test_metrics_are_single_numbers():
+    metrics = {"loss": np.float32(0.5), "acc": np.array([0.25]), "n": 3, "grid": [1, 2], "s": "x"}
+    snapshot = Recorder(DOMAIN).capture(right, epoch=0, metrics=metrics)
+    assert snapshot.metrics == {"loss": 0.5, "acc": 0.25, "n": 3.0}
+    assert {type(value) for value in snapshot.metrics.values()} == {float}
+
+
+@pytest.mark.parametrize("batch_size", ["auto", 2])
+def test_data_are_predicted_at_every_capture(batch_size):
+    snapshot = Recorder(DOMAIN, data=DATA, batch_size=batch_size).capture(right, epoch=0)
+    assert snapshot.data_predictions.tolist() == [0, 1, 1]
+
+
+def test_the_hosts_random_streams_are_not_disturbed():
+    def noisy(X):
+        random.random()
+        return right(X) * np.random.uniform(0.9, 1, len(X))  # noqa: NPY002
+
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    expected = random.random(), np.random.random()  # noqa: NPY002
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    recorder = Recorder(DOMAIN, data=DATA)
+    recorder.check(noisy)
+    recorder.capture(noisy, epoch=0)
+    assert (random.random(), np.random.random()) == expected  # noqa: NPY002
+
+
+def test_the_first_capture_always_raises():
+    recorder = Recorder(DOMAIN)
+    with pytest.raises(EvaluationError, match="RuntimeError: out of memory"):
+        recorder.capture(broken, epoch=0)
+    assert len(recorder.recording) == 0
+
+
+def test_later_failures_warn_once_and_are_skipped():
+    recorder = Recorder(DOMAIN)
+    recorder.capture(right, epoch=0)
+    with pytest.warns(
+        CaptureWarning, match="epoch 1 failed and was skipped.*out of memory"
+    ) as told:
+        assert recorder.capture(broken, epoch=1) is None
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        recorder.capture(broken, epoch=2)
+        recorder.capture(lambda X: np.full((len(X), 2), np.nan), epoch=3)
+        recorder.capture(right, epoch=4)
+    assert recorder.recording.epochs.tolist() == [0, 4]
+    assert [epoch for epoch, _ in recorder.failures] == [1, 2, 3]
+    assert "NaN" in recorder.failures[-1][1]
+
+
+def test_on_error_raise_raises():
+    recorder = Recorder(DOMAIN, on_error="raise")
+    recorder.capture(right, epoch=0)
+    with pytest.raises(EvaluationError):
+        recorder.capture(broken, epoch=1)
+
+
+def test_an_interrupt_is_no_failure():
+    def interrupted(X):
+        raise KeyboardInterrupt
+
+    recorder = Recorder(DOMAIN)
+    recorder.capture(right, epoch=0)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.capture(interrupted, epoch=1)
+
+
+def test_epochs_and_steps_may_not_go_backwards():
+    recorder = Recorder(DOMAIN)
+    recorder.capture(right, epoch=5, step=50)
+    with pytest.raises(ValueError, match="epoch=4 comes after epoch 5 .* make another recorder"):
+        recorder.capture(right, epoch=4)
+    with pytest.raises(ValueError, match="step=49 comes after step 50"):
+        recorder.capture(right, epoch=6, step=49)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"epoch": -1}, ValueError, "epoch=-1: expected 0"),
+        ({"epoch": 1.5}, TypeError, r"epoch=1\.5: expected a whole number"),
+        ({"epoch": None}, TypeError, "epoch=None: expected a whole number"),
+        ({"epoch": 1, "step": True}, TypeError, "step=True: expected a whole number"),
+        ({"epoch": 1, "step": -2}, ValueError, "step=-2"),
+    ],
+)
+def test_epochs_that_are_none(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Recorder(DOMAIN).capture(right, **arguments)
+
+
+def test_the_number_of_classes_is_fixed():
+    recorder = Recorder(DOMAIN, on_error="raise")
+    recorder.capture(right, epoch=0)
+    with pytest.raises(PredictionError, match="3 classes, after 2 before"):
+        recorder.capture(lambda X: np.full((len(X), 3), 1 / 3), epoch=1)
+
+
+def test_class_names_must_fit_the_model():
+    with pytest.raises(PredictionError, match="class_names has 3 names, but .* 2 classes"):
+        Recorder(DOMAIN, class_names=["a", "b", "c"]).capture(right, epoch=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"every": 0}, ValueError, "every=0"),
+        ({"on_error": "ignore"}, ValueError, "on_error='ignore': expected 'warn' or 'raise'"),
+        ({"output": "scores"}, ValueError, "output='scores'"),
+        ({"batch_size": 0}, ValueError, "batch_size=0"),
+        ({"class_names": "abc"}, TypeError, "class_names='abc': expected a list"),
+        ({"data": ([[0, 0, 0]], [1])}, ValueError, r"X has the shape \(1, 3\)"),
+        ({"schedule": Schedule(), "every": 2}, TypeError, "either schedule= or every="),
+    ],
+)
+def test_arguments_are_checked_when_the_recorder_is_made(options, error, message):
+    with pytest.raises(error, match=message):
+        Recorder(DOMAIN, **options)
+
+
+def test_domain_must_be_one():
+    with pytest.raises(TypeError, match=r"domain=.*expected a trainviz\.Domain"):
+        Recorder(((-1, 1), (-1, 1)))
+
+
+def test_check_finds_mistakes_without_recording_anything():
+    recorder = Recorder(DOMAIN)
+    with pytest.raises(PredictionError, match='output="logits"'):
+        recorder.check(lambda X: 9 * X[:, 0])
+    recorder.check(right)
+    assert len(recorder.recording) == 0
+    recorder.check(broken)  # a check that has passed is not repeated
+
+
+def test_append_takes_maps_that_were_computed_elsewhere():
+    recorder = Recorder(DOMAIN, data=DATA)
+    source = np.full((2, 3, 4), 0.5)
+    snapshot = recorder.append(source, epoch=3, metrics={"loss": 1}, data_predictions=[0, 1, 1])
+    source[:] = 0
+    assert (snapshot.probabilities == 0.5).all()
+    assert snapshot.data_predictions.tolist() == [0, 1, 1]
+    assert recorder.recording.at(3) is snapshot
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "message"),
+    [
+        (np.full((2, 4, 3), 0.5), r"shape \(2, 4, 3\); expected \(C, H, W\)"),
+        (np.full((1, 3, 4), 1.0), "at least two classes"),
+        (np.full((2, 3, 4), 0.7), "sum to 1"),
+        (np.full((2, 3, 4), np.nan), "must be finite"),
+        (np.stack([np.full((3, 4), -1.0), np.full((3, 4), 2.0)]), "not negative"),
+    ],
+)
+def test_append_refuses_maps_that_are_none(probabilities, message):
+    with pytest.raises(PredictionError, match=message):
+        Recorder(DOMAIN).append(probabilities, epoch=0)
+
+
+def test_append_refuses_predictions_of_other_data():
+    recorder = Recorder(DOMAIN, data=DATA)
+    with pytest.raises(ValueError, match=r"data_predictions .*\(2,\).*3"):
+        recorder.append(np.full((2, 3, 4), 0.5), epoch=0, data_predictions=[0, 1])
+    with pytest.raises(ValueError, match="data_predictions .*data="):
+        Recorder(DOMAIN).append(np.full((2, 3, 4), 0.5), epoch=0, data_predictions=[0])
+
+
+def test_amend_adds_metrics_to_the_last_snapshot():
+    recorder = Recorder(DOMAIN)
+    recorder.amend({"loss": 1})  # nothing is there yet
+    recorder.capture(right, epoch=0, metrics={"loss": 1})
+    recorder.amend({"val_loss": np.float64(2)})
+    assert recorder.recording[0].metrics == {"loss": 1.0, "val_loss": 2.0}
+
+
+def test_relabel_lets_a_snapshot_stand_for_a_later_epoch():
+    recorder = Recorder(DOMAIN)
+    before = recorder.capture(right, epoch=1, step=10, metrics={"loss": 1})
+    recorder.relabel(2, {"accuracy": 0.5})
+    after = recorder.recording[-1]
+    assert (len(recorder.recording), after.epoch, after.step) == (1, 2, 10)
+    assert after.metrics == {"loss": 1.0, "accuracy": 0.5}
+    assert after.probabilities is before.probabilities
+
+
+def test_relabel_needs_a_snapshot():
+    with pytest.raises(RecordingError, match="the recording is empty"):
+        Recorder(DOMAIN).relabel(2, {})
+
+
+def test_rewind_forgets_what_came_later():
+    recorder = Recorder(DOMAIN)
+    for epoch in range(4):
+        recorder.capture(right, epoch=epoch, step=10 * epoch)
+    recorder.rewind(2)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2]
+    recorder.rewind(2, step=15)
+    assert recorder.recording.epochs.tolist() == [0, 1]
+    recorder.capture(right, epoch=2, step=20)
+
+
+def test_learned_classes_are_used_unless_some_were_given():
+    data = ([[0, 0], [1, 1]], ["b", "a"])
+    recorder = Recorder(DOMAIN, data=data)
+    recorder.learn_classes(["c", "b"])
+    with pytest.raises(ValueError, match=r"among them every label of y \('a', 'b'\)"):
+        recorder.capture(right, epoch=0)
+    recorder = Recorder(DOMAIN, data=data, classes=["b", "a"])
+    recorder.learn_classes(["a", "b"])
+    recorder.capture(right, epoch=0)
+    assert recorder.recording.data_labels.tolist() == [0, 1]
+    assert recorder.recording.class_names == ["b", "a"]

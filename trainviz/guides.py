@@ -1,0 +1,185 @@
+"""What explains a map: data points, legend, colour bar, metric strip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trainviz.canvas import Layout, SceneOptions
+from trainviz.paint import Mode
+from trainviz.recording import Recording
+
+__all__ = [
+    "counted_by",
+    "draw_points",
+    "draw_strip",
+    "draw_wrong_points",
+    "explain_colors",
+    "metric_names",
+    "ring_style",
+    "strip_positions",
+]
+
+_LEGEND_ROWS = 24
+"""A longer legend would be taller than the picture: the rest is counted in its last row."""
+
+
+def metric_names(recording: Recording, wanted: bool | Sequence[str]) -> list[str]:
+    """Return the metrics to draw: those asked for, or all of the first two kinds.
+
+    ``loss``, ``train_loss`` and ``val_loss`` are one kind and share an axis.
+    """
+    known = recording.metrics
+    if wanted is False or len(recording) < 2:
+        return []
+    if wanted is True:
+        kinds = list(dict.fromkeys(_kind(name) for name in known))[:2]
+        return [name for name in known if _kind(name) in kinds and np.isfinite(known[name]).any()]
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"metrics: the recording has no metric {name!r}; it has {list(known) or 'none'}"
+            )
+    return names
+
+
+def draw_points(layout: Layout, recording: Recording, mode: Mode) -> None:
+    """Draw the recording's data in the colours of their classes."""
+    assert recording.data is not None
+    points, labels = recording.data.points, recording.data_labels
+    layout.ax.scatter(
+        points[:, 0], points[:, 1], c=mode.palette.classes[labels] / 255.0,
+        s=_point_area(layout, len(points)), edgecolors=layout.theme.point_edge,
+        linewidths=(0.7 if len(points) <= 1000 else 0.3) * layout.marker_scale, zorder=5,
+    )  # fmt: skip
+
+
+def draw_wrong_points(layout: Layout, points: Any, n_points: int) -> None:
+    """Put a ring around misclassified points, so that their own colour stays visible."""
+    layout.ax.scatter(points[:, 0], points[:, 1], zorder=6, **ring_style(layout, n_points))
+
+
+def ring_style(layout: Layout, n_points: int) -> dict[str, Any]:
+    """Return the marker that tells a misclassified point, as ``scatter`` takes it."""
+    return {
+        "s": 2.2 * _point_area(layout, n_points) + 6, "marker": "o", "facecolors": "none",
+        "edgecolors": layout.theme.foreground,
+        "linewidths": (1.3 if n_points <= 1000 else 0.8) * layout.marker_scale**0.5,
+    }  # fmt: skip
+
+
+def _point_area(layout: Layout, count: int) -> float:
+    """Marker area in points squared: smaller where there are many, or the panel is small."""
+    return float(np.clip(6000 / max(count, 1), 5, 26)) * layout.marker_scale
+
+
+def explain_colors(
+    layout: Layout,
+    recording: Recording,
+    mode: Mode,
+    options: SceneOptions,
+    beside: Any = None,
+) -> None:
+    """Add the colour bar or the legend, at the right of the axes ``beside`` (or the map's)."""
+    if mode.guide == "scale":
+        _add_color_bar(layout, mode, layout.ax if beside is None else beside)
+    has_points = recording.data is not None and options.get("points", True)
+    if mode.guide == "classes" or has_points:
+        _add_legend(layout, recording, mode, has_points)
+
+
+def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    theme = layout.theme
+    scale = ScalarMappable(Normalize(*mode.limits), ListedColormap(mode.palette.sequential / 255.0))
+    bar = layout.figure.colorbar(scale, ax=beside, pad=0.02, fraction=0.05, aspect=30)
+    layout.bar = bar.ax
+    bar.set_label(mode.label, color=theme.foreground)
+    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
+    bar.outline.set_edgecolor(theme.muted)
+    low, high = mode.limits
+    inner = [tick for tick in bar.get_ticks() if low + 0.06 * (high - low) < tick < high * 0.97]
+    bar.set_ticks([low, *inner, high])
+    bar.ax.set_yticklabels([f"{tick:.2g}" for tick in (low, *inner, high)])
+
+
+def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    theme, names = layout.theme, recording.class_names
+    shown = names if len(names) <= _LEGEND_ROWS else names[: _LEGEND_ROWS - 1]
+    handles = [
+        Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=9,
+               color=mode.palette.classes[index] / 255.0, label=name,
+               markeredgecolor=theme.muted, markeredgewidth=0.5)
+        for index, name in enumerate(shown)
+    ]  # fmt: skip
+    if len(shown) < len(names):
+        more = f"and {len(names) - len(shown)} more"
+        handles.append(Line2D([], [], linestyle="", label=more))
+    if has_points:
+        handles.append(
+            Line2D([], [], linestyle="", marker="o", markersize=9, label="misclassified",
+                   markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
+        )  # fmt: skip
+    layout.figure.legend(
+        handles=handles, loc="outside right upper", frameon=False, labelcolor=theme.foreground,
+        handletextpad=0.3, borderaxespad=0.2,
+    )  # fmt: skip
+
+
+def _kind(name: str) -> str:
+    for prefix in ("val_", "valid_", "train_", "test_"):
+        name = name.removeprefix(prefix)
+    return name.removesuffix("_epoch").removesuffix("_step")
+
+
+def draw_strip(layout: Layout, recording: Recording, names: list[str]) -> None:
+    """Draw the metric curves under the map, at most two kinds, an axis each."""
+    theme, values = layout.theme, recording.metrics
+    axes: dict[str, Any] = {}
+    for name in names:
+        kind = _kind(name)
+        if kind not in axes:
+            axes[kind] = layout.strip if not axes else layout.strip.twinx()
+        color = theme.foreground if axes[kind] is layout.strip else theme.accent
+        known = np.isfinite(values[name])
+        style = "--" if name.startswith(("val", "test")) else "-"
+        layout.curves += axes[kind].plot(
+            strip_positions(recording)[known], values[name][known], style, color=color,
+            linewidth=1.6, label=name, solid_capstyle="round",
+        )  # fmt: skip
+    for kind, ax in axes.items():
+        color = theme.foreground if ax is layout.strip else theme.accent
+        ax.set_ylabel(kind, color=color)
+        ax.tick_params(colors=theme.muted, labelcolor=color, labelsize=8)
+        ax.spines[:].set_color(theme.muted)
+        ax.set_facecolor("none")
+    positions = strip_positions(recording)
+    layout.strip.set_xlim(positions[0], max(positions[-1], positions[0] + 1))
+    layout.strip.set_xlabel(counted_by(recording), color=theme.foreground)
+    layout.strip.locator_params(axis="y", nbins=3)
+    if len(names) > len(axes):
+        layout.strip.legend(
+            handles=layout.curves, loc="lower right", bbox_to_anchor=(1, 0.97), frameon=False,
+            labelcolor=theme.foreground, fontsize=9, ncols=min(len(names), 6), borderaxespad=0,
+        )  # fmt: skip
+
+
+def counted_by(recording: Recording) -> str:
+    """Return what tells the snapshots apart: the epoch, or the step where epochs repeat."""
+    epochs, steps = recording.epochs, recording.steps
+    repeated = len(np.unique(epochs)) < len(epochs)
+    return "step" if repeated and np.isfinite(steps).all() else "epoch"
+
+
+def strip_positions(recording: Recording) -> Any:
+    """Return the epoch (or step) of every snapshot, the strip's x axis."""
+    if counted_by(recording) == "step":
+        return recording.steps
+    return recording.epochs.astype(np.float64)
