@@ -132,7 +132,7 @@ def test_step_larger_than_the_window():
 
 @pytest.mark.parametrize("step", [0, -1, np.nan, np.inf, "0.1", [0.1]])
 def test_step_that_is_no_distance(step):
-    with pytest.raises(ValueError, match="step=.*expected a positive distance"):
+    with pytest.raises(ValueError, match=r"step=.*expected a positive distance"):
         Domain((0, 1), (0, 1), step=step)
 
 

@@ -151,7 +151,7 @@ def test_a_model_that_raises_is_the_cause():
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, "all"])
 def test_batch_size_that_is_none(batch_size):
-    with pytest.raises(ValueError, match="batch_size=.*positive whole number or 'auto'"):
+    with pytest.raises(ValueError, match=r"batch_size=.*positive whole number or 'auto'"):
         evaluate(constant(0.5), DOMAIN, batch_size=batch_size)
 
 

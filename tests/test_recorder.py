@@ -137,7 +137,7 @@ def test_an_interrupt_is_no_failure():
 def test_epochs_and_steps_may_not_go_backwards():
     recorder = Recorder(DOMAIN)
     recorder.capture(right, epoch=5, step=50)
-    with pytest.raises(ValueError, match="epoch=4 comes after epoch 5 .* make another recorder"):
+    with pytest.raises(ValueError, match=r"epoch=4 comes after epoch 5 .* make another recorder"):
         recorder.capture(right, epoch=4)
     with pytest.raises(ValueError, match="step=49 comes after step 50"):
         recorder.capture(right, epoch=6, step=49)
@@ -166,7 +166,7 @@ def test_the_number_of_classes_is_fixed():
 
 
 def test_class_names_must_fit_the_model():
-    with pytest.raises(PredictionError, match="class_names has 3 names, but .* 2 classes"):
+    with pytest.raises(PredictionError, match=r"class_names has 3 names, but .* 2 classes"):
         Recorder(DOMAIN, class_names=["a", "b", "c"]).capture(right, epoch=0)
 
 
@@ -230,7 +230,7 @@ def test_append_refuses_predictions_of_other_data():
     recorder = Recorder(DOMAIN, data=DATA)
     with pytest.raises(ValueError, match=r"data_predictions .*\(2,\).*3"):
         recorder.append(np.full((2, 3, 4), 0.5), epoch=0, data_predictions=[0, 1])
-    with pytest.raises(ValueError, match="data_predictions .*data="):
+    with pytest.raises(ValueError, match=r"data_predictions .*data="):
         Recorder(DOMAIN).append(np.full((2, 3, 4), 0.5), epoch=0, data_predictions=[0])
 
 

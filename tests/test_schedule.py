@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ def test_initial_false_skips_the_start():
 def test_geometric_captures_grow_by_the_ratio(growth):
     epochs = due(Schedule.geometric(growth), 200)[1:]
     assert epochs[0] == 1
-    for before, after in zip(epochs, epochs[1:], strict=False):
+    for before, after in pairwise(epochs):
         assert after - before == 1 or growth <= after / before < growth + 1 / before + 1e-9
 
 
@@ -105,5 +107,5 @@ def test_make_schedule_keeps_what_a_given_schedule_switched_off():
 def test_make_schedule_refuses_two_answers():
     with pytest.raises(TypeError, match="either schedule= or every= and at="):
         make_schedule(Schedule(), every=2, at=[1])
-    with pytest.raises(ValueError, match="schedule='linear': expected a trainviz.Schedule"):
+    with pytest.raises(ValueError, match=r"schedule='linear': expected a trainviz.Schedule"):
         make_schedule("linear")

@@ -239,7 +239,7 @@ class Recorder:
         if not (np.isfinite(sums).all() and values.min() >= 0 and np.abs(sums - 1).max() < 0.02):
             raise PredictionError("probabilities must be finite, not negative, and sum to 1")
         self._check_classes(len(values))
-        guesses = None if data_predictions is None else np.asarray(data_predictions, dtype=np.intp)
+        guesses = self._check_guesses(data_predictions)
         snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
         self._store.append(snapshot)
         return snapshot
@@ -281,6 +281,7 @@ class Recorder:
 
     def relabel(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Say that the last snapshot is also the state at the end of ``epoch``."""
+        self.recording.require_snapshots()
         last = self._store.read(len(self._store) - 1)
         self._store.truncate(len(self._store) - 1)
         merged = {**last.metrics, **plain_metrics(metrics)}
@@ -335,6 +336,19 @@ class Recorder:
                 f"predict_proba returned {n_classes} classes, after {self._n_classes} before; "
                 "all snapshots of a recording have the same classes"
             )
+
+    def _check_guesses(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
+        if guesses is None:
+            return None
+        classes = np.asarray(guesses, dtype=np.intp)
+        if self._data is None:
+            raise ValueError("data_predictions were given to a recorder that has no data=")
+        if classes.shape != self._data.y.shape:
+            raise ValueError(
+                f"data_predictions have the shape {classes.shape}; expected one class for each of "
+                f"the {len(self._data.y)} points of data="
+            )
+        return classes
 
     def _check_order(self, epoch: int, step: int | None) -> None:
         for name, value in (("epoch", epoch), ("step", 0 if step is None else step)):

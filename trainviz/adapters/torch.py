@@ -179,6 +179,7 @@ def undisturbed(module: Any) -> Iterator[None]:
     None
     """
     modes = [(part, part.training) for part in module.modules()]
+    owned = [(part, dict(part._buffers)) for part in module.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
     accelerators = {
         tensor.device for tensor in (*module.parameters(), *module.buffers())
@@ -202,6 +203,10 @@ def undisturbed(module: Any) -> Iterator[None]:
             torch.set_autocast_cache_enabled(cache)
             for part, mode in modes:
                 part.training = mode
+            for part, own in owned:
+                # A forward may also put another tensor in a buffer's place.
+                if any(part._buffers.get(name) is not own[name] for name in own):
+                    part._buffers.update(own)
             for buffer, before in buffers:
                 if not torch.equal(buffer, before):
                     buffer.copy_(before)

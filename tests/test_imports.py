@@ -1,0 +1,65 @@
+"""What an import of trainviz costs, and what it says where a framework is missing."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+import trainviz
+
+HEAVY = [
+    "torch", "lightning", "pytorch_lightning", "keras", "tensorflow", "jax", "sklearn",
+    "matplotlib", "moviepy", "PIL", "pandas",
+]  # fmt: skip
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_importing_and_recording_load_no_framework_and_no_renderer():
+    done = run(
+        "import sys, trainviz as tv\n"
+        "recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=3))\n"
+        "recorder.capture(lambda X: X[:, 0], epoch=0)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("name", trainviz.__all__)
+def test_every_public_name_loads(name):
+    home = trainviz._HOMES.get(name)
+    if home == "adapters.keras":
+        pytest.skip("keras picks its backend once per process")
+    if home and importlib.util.find_spec(f"trainviz.{home}") is None:
+        pytest.skip(f"trainviz.{home} is not written yet")
+    assert getattr(trainviz, name) is not None
+    assert name in dir(trainviz)
+
+
+def test_unknown_names_are_no_attributes():
+    with pytest.raises(AttributeError, match="module 'trainviz' has no attribute 'Film'"):
+        trainviz.Film  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "blocked", "extra"),
+    [
+        ("TorchRecorder", ["torch"], "trainviz[torch]"),
+        ("SklearnRecorder", ["sklearn"], "trainviz[sklearn]"),
+        ("record_stages", ["sklearn"], "trainviz[sklearn]"),
+        ("LightningRecorder", ["lightning", "pytorch_lightning"], "trainviz[lightning]"),
+        ("KerasRecorder", ["keras"], "trainviz[keras]"),
+    ],
+)
+def test_a_missing_framework_names_the_extra_to_install(name, blocked, extra):
+    if importlib.util.find_spec(f"trainviz.{trainviz._HOMES[name]}") is None:
+        pytest.skip("not written yet")
+    done = run(
+        f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"
+        f"import trainviz\ntry: trainviz.{name}\nexcept ImportError as error: print(error)"
+    )
+    assert f'pip install "{extra}"' in done.stdout, done.stderr

@@ -1,0 +1,235 @@
+"""Lightning: a callback that records ``Trainer.fit``, in either of its namespaces."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Literal, cast
+
+import numpy.typing as npt
+from typing_extensions import Unpack
+
+from trainviz.adapters import missing
+from trainviz.adapters.torch import TorchPredictor
+from trainviz.domain import Domain
+from trainviz.evaluation import Output
+from trainviz.recorder import Recorder, RecorderOptions
+from trainviz.recording import Recording
+from trainviz.training import TrainingEvents
+
+__all__ = ["LightningRecorder"]
+
+_NAMESPACES = ("lightning.pytorch", "pytorch_lightning")
+
+
+def _callback_bases() -> tuple[type[Any], ...]:
+    """Return the ``Callback`` of each namespace in use: importing the other takes seconds."""
+    wanted = [name for name in _NAMESPACES if name in sys.modules]
+    for name in wanted or _NAMESPACES:
+        try:
+            import_module(name)
+        except ImportError:
+            continue
+        wanted = wanted or [name]
+    if not wanted:
+        raise ImportError(missing("Lightning", "lightning"))
+    return tuple(sys.modules[name].Callback for name in wanted)
+
+
+class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
+    """Record a LightningModule while a ``Trainer`` fits it.
+
+    Parameters
+    ----------
+    domain : Domain
+    predict : callable, optional
+        ``(module, points) -> output``; default is the module's own ``forward``.
+    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
+        What the module returns.
+    weights : {"raw", "averaged"}, default "raw"
+        Whether a capture sees the weights that are trained, or those of the
+        trainer's ``WeightAveraging`` (``EMAWeightAveraging``) callback.
+    **options
+        The keyword arguments of :class:`trainviz.Recorder`: ``every``,
+        ``every_n_steps``, ``at``, ``schedule``, ``data``, ``class_names``, ...
+
+    Attributes
+    ----------
+    recorder : Recorder
+    recording : Recording
+
+    Raises
+    ------
+    ValueError
+        If ``weights`` is unknown, or, when a fit starts, is ``"averaged"``
+        without such a callback.
+
+    Notes
+    -----
+    The module is asked in the trainer's precision, on rank zero alone, never
+    during the sanity check or a fast_dev_run. A checkpoint holds a cursor and
+    no maps; a fit that is resumed continues the recording, and snapshots after
+    the checkpoint are superseded. Snapshots count *completed* epochs.
+
+    Examples
+    --------
+    >>> import torch, trainviz as tv, lightning.pytorch as pl
+    >>> class Classifier(pl.LightningModule):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.net = torch.nn.Linear(2, 3)
+    ...     def forward(self, x):
+    ...         return self.net(x)
+    ...     def training_step(self, batch, batch_idx):
+    ...         return torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+    ...     def configure_optimizers(self):
+    ...         return torch.optim.SGD(self.parameters(), lr=0.1)
+    >>> X, y = torch.randn(32, 2), torch.randint(0, 3, (32,))
+    >>> loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, y), batch_size=16)
+    >>> rec = tv.LightningRecorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5), every=2)
+    >>> trainer = pl.Trainer(
+    ...     max_epochs=3, callbacks=[rec], accelerator="cpu", logger=False,
+    ...     enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    >>> trainer.fit(Classifier(), loader)
+    >>> rec.recording.epochs
+    array([0, 2, 3])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        predict: Callable[[Any, Any], Any] | None = None,
+        output: Output = "logits",
+        weights: Literal["raw", "averaged"] = "raw",
+        **options: Unpack[RecorderOptions],
+    ) -> None:
+        super().__init__()
+        if weights not in ("raw", "averaged"):
+            raise ValueError(f"weights={weights!r}: expected 'raw' or 'averaged'")
+        if predict is not None and not callable(predict):
+            raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
+        merged = cast(RecorderOptions, {**options, "output": output})
+        self.recorder = Recorder(domain, **merged)
+        self._events = TrainingEvents(self.recorder)
+        self._predict = predict
+        self._output = output
+        self._weights = weights
+        self._fresh = False
+
+    @property
+    def recording(self) -> Recording:
+        """What has been captured so far."""
+        return self.recorder.recording
+
+    @property
+    def state_key(self) -> str:
+        """What tells this recorder from others in a checkpoint."""
+        domain, schedule = self.recorder.domain, self.recorder.schedule
+        return str(
+            self._generate_state_key(
+                extent=domain.extent, shape=domain.shape, schedule=repr(schedule),
+                output=self._output, weights=self._weights,
+            )
+        )  # fmt: skip
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Capture the state before the first step of this fit."""
+        if _records(trainer):
+            # Asked for now, so that missing averaged weights show before the first step.
+            ask = self._asking(trainer, pl_module)
+            self._events.start(ask, trainer.current_epoch, trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Capture an optimisation step, if it is due."""
+        if self.recorder.schedule.counts_steps and _records(trainer):
+            ask = self._asking(trainer, pl_module)
+            self._events.step_end(ask, trainer.global_step, trainer.callback_metrics)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Pick up what the module logged at the very end of the epoch before."""
+        self._pick_up_metrics(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Capture the end of an epoch, if it is due."""
+        if _records(trainer):
+            self._fresh = self._events.epoch_end(
+                self._asking(trainer, pl_module), trainer.current_epoch + 1,
+                trainer.global_step, dict(trainer.callback_metrics),
+            )  # fmt: skip
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Capture the last state, unless that is done."""
+        self._pick_up_metrics(trainer)
+        if _records(trainer):
+            self._events.finish(self._asking(trainer, pl_module))
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Keep what was captured until then, with its metrics."""
+        self._pick_up_metrics(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the recording stands; empty before the first capture."""
+        return dict(self._events.cursor())
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue the recording of the checkpoint's fit."""
+        self._events.resume(state_dict)
+
+    def _pick_up_metrics(self, trainer: Any) -> None:
+        # Hooks of callbacks run before the module's own: what it logs there is visible only now.
+        if self._fresh:
+            self._fresh = False
+            self.recorder.amend(trainer.callback_metrics)
+
+    def _asking(self, trainer: Any, pl_module: Any) -> Callable[[npt.NDArray[Any]], Any]:
+        module = pl_module if self._weights == "raw" else _averaged(trainer)
+        plugin = trainer.precision_plugin
+        ask = TorchPredictor(
+            module, predict=self._predict, output=self._output,
+            forward_context=plugin.forward_context, convert=plugin.convert_input,
+        )  # fmt: skip
+
+        def ask_quietly(points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            with _no_logging(pl_module):
+                return ask(points)
+
+        return ask_quietly
+
+
+def _records(trainer: Any) -> bool:
+    return bool(
+        trainer.is_global_zero
+        and not trainer.sanity_checking
+        and not trainer.fast_dev_run
+        and trainer.state.fn == "fit"
+    )
+
+
+def _averaged(trainer: Any) -> Any:
+    for callback in trainer.callbacks:
+        model = getattr(callback, "_average_model", None)
+        if model is not None:
+            return model.module
+    raise ValueError(
+        "weights='averaged', but the trainer has no WeightAveraging callback: add one "
+        "(lightning.pytorch.callbacks.EMAWeightAveraging), or record weights='raw'"
+    )
+
+
+@contextmanager
+def _no_logging(pl_module: Any) -> Iterator[None]:
+    """Drop what a forward logs: a capture must not enter the run's own metrics."""
+    log = pl_module.__dict__.get("log")
+    pl_module.__dict__["log"] = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        if log is None:
+            pl_module.__dict__.pop("log", None)
+        else:
+            pl_module.__dict__["log"] = log
