@@ -59,7 +59,11 @@ def test_a_missing_framework_names_the_extra_to_install(name, blocked, extra):
     if importlib.util.find_spec(f"trainviz.{trainviz._HOMES[name]}") is None:
         pytest.skip("not written yet")
     done = run(
-        f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"
-        f"import trainviz\ntry: trainviz.{name}\nexcept ImportError as error: print(error)"
+        "import sys, trainviz\n"
+        "class Missing:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name.split('.')[0] in {blocked}: raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Missing)\n"
+        f"try: trainviz.{name}\nexcept ImportError as error: print(error)"
     )
     assert f'pip install "{extra}"' in done.stdout, done.stderr

@@ -321,6 +321,9 @@ def test_wrappers_are_taken_off():
     model = nn.Linear(2, 3)
     wrapped = torch.compile(nn.DataParallel(model), backend="eager")
     np.testing.assert_allclose(captured(wrapped), own_map(model), atol=1e-6)
+    asked = []
+    captured(wrapped, predict=lambda module, x: asked.append(module) or module(x))
+    assert all(module is model for module in asked)
 
 
 def test_a_plain_loop():

@@ -69,6 +69,13 @@ def test_a_second_fit_that_counts_on_by_itself_does_too():
     assert events.epoch == 5
 
 
+def test_a_second_fit_that_counts_epochs_on_and_steps_anew():
+    events = fitted(2, 5, every=1)
+    events.start(right, 2, 0)
+    events.epoch_end(right, 3, 5)
+    assert moments(events) == [(0, 0), (1, 5), (2, 10), (3, 15)]
+
+
 def test_a_mistake_shows_before_training_even_where_nothing_is_due():
     events = TrainingEvents(Recorder(DOMAIN, every=100, initial=False))
     with pytest.raises(EvaluationError):

@@ -12,6 +12,5 @@ __all__ = ["missing"]
 def missing(framework: str, extra: str) -> str:
     """Say how to install a framework that an adapter needs."""
     return (
-        f"this adapter needs {framework}, which is not installed: "
-        f'pip install "trainviz[{extra}]"'
+        f'this adapter needs {framework}, which is not installed: pip install "trainviz[{extra}]"'
     )

@@ -1,0 +1,262 @@
+"""Keras 3: a callback in a real ``fit``, and nothing about the training changes.
+
+Runs on the backend that ``KERAS_BACKEND`` names; ``test_keras_backends.py`` runs it on the others.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import random
+
+import keras
+import numpy as np
+import pytest
+
+import trainviz as tv
+
+DOMAIN = tv.Domain((-2, 2), (-1, 1), shape=(4, 6))
+X = np.random.default_rng(0).normal(size=(48, 2)).astype("float32")
+Y = (X[:, 0] > 0).astype("int64") + (X[:, 1] > 0)
+GRID = DOMAIN.points(dtype="float32")
+
+
+def layers(*, last="softmax", units=3):
+    return [
+        keras.layers.Dense(8, activation="relu"),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.3),
+        keras.layers.Dense(units, activation=last),
+    ]
+
+
+def sequential(**kwargs):
+    return keras.Sequential([keras.Input((2,)), *layers(**kwargs)])
+
+
+def functional(**kwargs):
+    inputs = keras.Input((2,))
+    outputs = inputs
+    for layer in layers(**kwargs):
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.parts = layers()
+
+    def call(self, x, training=False):
+        for part in self.parts:
+            x = part(x, training=training) if "Dense" not in type(part).__name__ else part(x)
+        return x
+
+
+def compiled(model, loss="sparse_categorical_crossentropy", **options):
+    model.compile(keras.optimizers.Adam(0.01), loss, **options)
+    return model
+
+
+def fit(*callbacks, model=None, y=Y, epochs=3, **options):
+    model = compiled(sequential()) if model is None else model
+    model.fit(
+        X, y, batch_size=16, epochs=epochs, verbose=0, callbacks=list(callbacks), **options
+    )
+    return model
+
+
+def values(variables):
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+@pytest.mark.parametrize("schedule", [{"every": 1}, {"every_n_steps": 1}])
+def test_training_is_bit_identical_with_and_without_the_recorder(schedule):
+    def run(*callbacks):
+        keras.utils.set_random_seed(7)
+        model = fit(*callbacks)
+        streams = np.random.get_state()[1].tolist(), random.random()  # noqa: NPY002
+        draw = np.array(keras.ops.convert_to_numpy(keras.random.normal((3,))))
+        return values(model.variables), values(model.optimizer.variables), streams, draw
+
+    plain = run()
+    recorder = tv.KerasRecorder(DOMAIN, data=(X, Y), **schedule)
+    recorded = run(recorder)
+
+    assert len(recorder.recording) >= 4
+    for before, after in zip(plain[0] + plain[1], recorded[0] + recorded[1], strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert plain[2] == recorded[2]
+    np.testing.assert_array_equal(plain[3], recorded[3])
+
+
+@pytest.mark.parametrize("make", [sequential, functional, Subclassed])
+def test_the_map_is_the_models_own_answer(make):
+    recorder = tv.KerasRecorder(DOMAIN)
+    model = fit(recorder, model=compiled(make()))
+    answer = keras.ops.convert_to_numpy(model(GRID, training=False))
+    expected = np.asarray(answer).T.reshape(3, *DOMAIN.shape)
+    np.testing.assert_allclose(recorder.recording[-1].probabilities, expected, atol=1e-6)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3]
+
+
+def test_a_model_that_is_not_built_yet_is_recorded_from_its_initial_state():
+    recorder = tv.KerasRecorder(DOMAIN)
+    fit(recorder, model=compiled(keras.Sequential(layers())), epochs=1)
+    assert recorder.recording.epochs.tolist() == [0, 1]
+
+
+def test_every_kth_epoch_and_the_last_are_captured():
+    recorder = tv.KerasRecorder(DOMAIN, every=3)
+    fit(recorder, epochs=7)
+    assert recorder.recording.epochs.tolist() == [0, 3, 6, 7]
+
+
+def test_metrics_come_from_the_logs_which_stay_as_they_are():
+    recorder = tv.KerasRecorder(DOMAIN)
+    model = compiled(sequential(), metrics=["accuracy"])
+    fit(recorder, model=model, validation_data=(X, Y))
+    metrics = recorder.recording.metrics
+    assert set(metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert metrics["val_loss"][1:].tolist() == model.history.history["val_loss"]
+    assert set(model.history.history) == set(metrics)
+
+
+def test_a_second_fit_goes_on_counting():
+    recorder = tv.KerasRecorder(DOMAIN)
+    model = fit(recorder, epochs=2)
+    fit(recorder, model=model, epochs=2)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_fit_that_starts_at_a_later_epoch_keeps_its_numbers():
+    recorder = tv.KerasRecorder(DOMAIN)
+    model = fit(recorder, epochs=2)
+    fit(recorder, model=model, epochs=4, initial_epoch=2)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_steps_are_captured_within_epochs():
+    recorder = tv.KerasRecorder(DOMAIN, every_n_steps=2)
+    fit(recorder, epochs=2)
+    assert recorder.recording.steps.tolist() == [0, 2, 4, 6]
+    assert recorder.recording.epochs.tolist() == [0, 0, 1, 2]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras has no steps_per_execution on torch"
+)
+def test_steps_are_captured_when_batches_are_reported_in_groups():
+    recorder = tv.KerasRecorder(DOMAIN, every_n_steps=3)
+    model = compiled(sequential(), steps_per_execution=2)
+    model.fit(X, Y, batch_size=4, epochs=1, verbose=0, callbacks=[recorder])
+    assert recorder.recording.steps.tolist() == [0, 4, 6, 10, 12]
+
+
+def test_maps_within_an_epoch_see_the_weights_of_that_step():
+    recorder = tv.KerasRecorder(DOMAIN, every_n_steps=1)
+    fit(recorder, epochs=1)
+    maps = [snapshot.probabilities for snapshot in recorder.recording]
+    for before, after in zip(maps, maps[1:], strict=False):
+        assert np.abs(after - before).max() > 1e-5
+
+
+def test_batch_hooks_stay_untouched_unless_steps_are_asked_for():
+    def has_batch_hook(recorder):
+        hook = recorder.on_train_batch_end
+        return not getattr(hook, "_is_default", False)
+
+    assert not has_batch_hook(tv.KerasRecorder(DOMAIN, every=1))
+    assert has_batch_hook(tv.KerasRecorder(DOMAIN, every_n_steps=10))
+
+
+def test_early_stopping_still_gives_the_last_epoch():
+    recorder = tv.KerasRecorder(DOMAIN, every=100)
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=100.0)
+    model = fit(recorder, stop, epochs=20)
+    done = len(model.history.history["loss"])
+    assert done < 20
+    assert recorder.recording.epochs.tolist() == [0, done]
+
+
+def test_one_sigmoid_column_becomes_two_classes():
+    recorder = tv.KerasRecorder(DOMAIN)
+    model = compiled(sequential(last="sigmoid", units=1), "binary_crossentropy")
+    fit(recorder, model=model, y=(Y > 0).astype("float32"))
+    assert recorder.recording.n_classes == 2
+
+
+def test_logits_are_told_apart_before_the_first_step_and_accepted_when_named():
+    model = compiled(sequential(last=None))
+    with pytest.raises(tv.PredictionError, match='output="logits"'):
+        fit(tv.KerasRecorder(DOMAIN), model=model)
+    assert int(model.optimizer.iterations) == 0
+
+    recorder = tv.KerasRecorder(DOMAIN, output="logits")
+    fit(recorder, model=model)
+    sums = recorder.recording[-1].probabilities.sum(axis=0)
+    np.testing.assert_allclose(sums, 1, atol=1e-6)
+
+
+def test_one_hot_labels_travel_with_the_recording():
+    one_hot = np.eye(3)[Y]
+    recorder = tv.KerasRecorder(DOMAIN, data=(X, one_hot))
+    fit(recorder, model=compiled(sequential(), "categorical_crossentropy"), y=one_hot)
+    assert recorder.recording.data_labels.tolist() == Y.tolist()
+    assert recorder.recording[-1].data_predictions.shape == (48,)
+
+
+def test_predict_replaces_the_call():
+    recorder = tv.KerasRecorder(
+        DOMAIN, predict=lambda model, x: {"a": model(x, training=False)}["a"][:, :2], output="logits"
+    )
+    fit(recorder)
+    assert recorder.recording.n_classes == 2
+
+
+def test_a_model_with_several_named_outputs_asks_for_predict():
+    inputs = keras.Input((2,))
+    heads = {"a": keras.layers.Dense(2)(inputs), "b": keras.layers.Dense(2)(inputs)}
+    model = keras.Model(inputs, heads)
+    model.compile("sgd", {"a": "mse", "b": "mse"})
+    with pytest.raises(tv.EvaluationError, match="predict="):
+        model.fit(
+            X, {"a": X, "b": X}, verbose=0, callbacks=[tv.KerasRecorder(DOMAIN, output="logits")]
+        )
+
+
+def test_a_failing_capture_warns_once_and_the_fit_goes_on():
+    calls = []
+
+    def predict(model, x):
+        calls.append(1)
+        if len(calls) > 1:
+            raise RuntimeError("no more")
+        return model(x, training=False)
+
+    recorder = tv.KerasRecorder(DOMAIN, predict=predict)
+    with pytest.warns(tv.CaptureWarning, match="no more") as caught:
+        model = fit(recorder, epochs=4)
+    assert len([w for w in caught if w.category is tv.CaptureWarning]) == 1
+    assert len(model.history.history["loss"]) == 4
+    assert recorder.recording.epochs.tolist() == [0]
+
+
+def test_several_recorders_live_together():
+    first, second = tv.KerasRecorder(DOMAIN), tv.KerasRecorder(DOMAIN, at=[2])
+    fit(first, second)
+    assert first.recording.epochs.tolist() == [0, 1, 2, 3]
+    assert second.recording.epochs.tolist() == [0, 2, 3]
+
+
+def test_mixed_and_double_precision_are_respected():
+    for policy in ("float64", "mixed_bfloat16"):
+        keras.config.set_dtype_policy(policy)
+        try:
+            recorder = tv.KerasRecorder(DOMAIN)
+            fit(recorder, epochs=1)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        assert recorder.recording.epochs.tolist() == [0, 1]
