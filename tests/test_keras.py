@@ -9,6 +9,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import itertools
 import random
 
 import keras
@@ -159,7 +160,7 @@ def test_maps_within_an_epoch_see_the_weights_of_that_step():
     recorder = tv.KerasRecorder(DOMAIN, every_n_steps=1)
     fit(recorder, epochs=1)
     maps = [snapshot.probabilities for snapshot in recorder.recording]
-    for before, after in zip(maps, maps[1:], strict=False):
+    for before, after in itertools.pairwise(maps):
         assert np.abs(after - before).max() > 1e-5
 
 
@@ -210,7 +211,7 @@ def test_one_hot_labels_travel_with_the_recording():
 
 def test_predict_replaces_the_call():
     recorder = tv.KerasRecorder(
-        DOMAIN, predict=lambda model, x: {"a": model(x, training=False)}["a"][:, :2], output="logits"
+        DOMAIN, predict=lambda model, x: model(x, training=False)[:, :2], output="logits"
     )
     fit(recorder)
     assert recorder.recording.n_classes == 2

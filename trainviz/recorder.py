@@ -174,8 +174,8 @@ class Recorder:
         Returns
         -------
         Snapshot or None
-            None when the schedule skips the epoch, when this epoch and step
-            are captured already, or when the capture failed and was skipped.
+            None when the schedule skips the epoch, when ``step`` is given and
+            captured already, or when the capture failed and was skipped.
 
         Raises
         ------
