@@ -63,9 +63,7 @@ def compiled(model, loss="sparse_categorical_crossentropy", **options):
 
 def fit(*callbacks, model=None, y=Y, epochs=3, **options):
     model = compiled(sequential()) if model is None else model
-    model.fit(
-        X, y, batch_size=16, epochs=epochs, verbose=0, callbacks=list(callbacks), **options
-    )
+    model.fit(X, y, batch_size=16, epochs=epochs, verbose=0, callbacks=list(callbacks), **options)
     return model
 
 
