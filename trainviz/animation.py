@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from typing_extensions import Unpack
 
 from trainviz.canvas import SceneOptions
 from trainviz.guides import metric_names
-from trainviz.paint import Mode, Resampler, make_mode
+from trainviz.paint import Mode, Resampler, find_mode
 from trainviz.palettes import Palette
 from trainviz.recording import Recording
 from trainviz.scene import Scene
@@ -66,11 +68,15 @@ class Animation:
         hold: float = 0.0,
         **scene: Unpack[SceneOptions],
     ) -> None:
+        if not isinstance(recording, Recording):
+            raise TypeError(
+                f"recording={type(recording).__name__}: expected a Recording, which a recorder "
+                "has as its attribute .recording"
+            )
         recording.require_snapshots()
         _check_scene(scene)
-        if not (np.isfinite(fps) and fps > 0):
-            raise ValueError(f"fps={fps!r}: expected a positive number of frames a second")
-        if not (np.isfinite(hold) and hold >= 0):
+        check_fps(fps)
+        if not (hold == 0 or is_positive(hold)):
             raise ValueError(f"hold={hold!r}: expected seconds, 0 or more")
         # A view of what there is now: a recording that goes on growing does not change the film.
         self.recording = recording[:]
@@ -80,11 +86,13 @@ class Animation:
         self._timeline = Timeline(len(recording), interpolate, round(hold * fps))
         Blender(self._read, len(recording), interpolation)
         metric_names(self.recording, scene.get("metrics", True))
+        painter = find_mode(mode)
+        by_class = painter.guide == "classes"
         colors = Palette.of(
-            recording.n_classes, classes=_class_choice(mode, cmap, palette),
-            cmap=None if mode == "region" else cmap, dark=scene.get("dark", False),
+            recording.n_classes, classes=cmap if by_class and palette is None else palette,
+            cmap=None if by_class else cmap, dark=scene.get("dark", False), repeat=not by_class,
         )  # fmt: skip
-        self._mode = make_mode(mode, recording.n_classes, colors, shade=shade)
+        self._mode = painter(recording.n_classes, colors, shade=shade)
 
     def __len__(self) -> int:
         return len(self._timeline)
@@ -137,7 +145,7 @@ class Animation:
         Raises
         ------
         ValueError
-            If the suffix is unknown or the folder does not exist.
+            If the suffix is unknown, the folder does not exist, or ``fps`` is not positive.
         WriterError
             If the encoder fails; no half file is left under the final name.
         """
@@ -174,6 +182,7 @@ class Animation:
             If the suffix is unknown or the folder does not exist.
         """
         target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        check_size(None, 100 if dpi is None else dpi)
         moment = Moment(self.recording.index_at(epoch), 0.0)
         figure = still_figure(
             self.recording, self._mode, self._options,
@@ -188,6 +197,7 @@ class Animation:
         epochs: Sequence[int] | None = None,
         *,
         columns: int | None = None,
+        figsize: tuple[float, float] | None = None,
         dpi: float | None = None,
     ) -> Any:
         """Draw several epochs side by side, for a paper or a poster.
@@ -200,6 +210,8 @@ class Animation:
             Captured epochs; default five of them, spread evenly.
         columns : int, optional
             Panels in a row; default up to five.
+        figsize : tuple of float, optional
+            Inches of the whole; default by the number of panels, not the film's.
         dpi : float, optional
             Instead of the scene's.
 
@@ -213,6 +225,9 @@ class Animation:
             As :meth:`still`.
         """
         target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        check_size(figsize, 100 if dpi is None else dpi)
+        if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
+            raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
         if epochs is None:
             spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
             indices = [round(place) for place in spread]
@@ -221,9 +236,9 @@ class Animation:
         if not indices:
             raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
         figure = filmstrip_figure(
-            self.recording, self._mode, self._options,
+            self.recording, self._mode, {**self._options, "figsize": figsize},
             lambda index, shape: self._paint_at(Moment(index, 0.0), shape),
-            indices, columns or min(5, len(indices)), dpi,
+            indices, min(columns or 5, len(indices)), dpi,
         )  # fmt: skip
         _save_figure(figure, target)
         return figure
@@ -244,7 +259,9 @@ class Animation:
             index = int(seconds * self.fps + 1e-6)
             return self._compose(blender, self._timeline[min(index, last)])
 
-        return VideoClip(frame_function=frame_at, duration=self.duration).with_fps(self.fps)
+        # moviepy counts int(duration * fps) frames: rounded down, a quotient would lose the last.
+        seconds = math.nextafter(self.duration, math.inf)
+        return VideoClip(frame_function=frame_at, duration=seconds).with_fps(self.fps)
 
     def to_html5_video(self) -> str:
         """Return the film as an HTML ``<video>`` element that holds its data.
@@ -271,8 +288,10 @@ class Animation:
         )
 
     def _film(self, fps: float | None) -> Film:
+        fps = self.fps if fps is None else fps
+        check_fps(fps)
         title = self._options.get("title") or ""
-        return Film(lambda: iter(self), len(self), self.shape, fps or self.fps, title)
+        return Film(lambda: iter(self), len(self), self.shape, fps, title)
 
     @cached_property
     def _scene(self) -> Scene:
@@ -326,8 +345,8 @@ def animate(
     fps : float, default 30
         Frames a second.
     cmap : str or Colormap, optional
-        The sequential colormap of the modes that show one quantity; in region
-        mode the same as ``palette``.
+        The sequential colormap of the modes that show one quantity; in those
+        that show classes, as region does, the same as ``palette``.
     palette : str, Colormap or list of colours, optional
         One colour a class; see :func:`trainviz.palettes.class_colors`.
     shade : bool, default True
@@ -369,8 +388,24 @@ def animate(
     )  # fmt: skip
 
 
-def _class_choice(mode: str | type[Mode], cmap: Any, palette: Any) -> Any:
-    return cmap if palette is None and mode == "region" else palette
+def is_positive(value: Any) -> bool:
+    """Tell whether an argument is a finite number above 0."""
+    return isinstance(value, Real) and math.isfinite(value) and float(value) > 0
+
+
+def check_fps(fps: Any) -> None:
+    """Refuse what is no speed."""
+    if not is_positive(fps):
+        raise ValueError(f"fps={fps!r}: expected a positive number of frames a second")
+
+
+def check_size(figsize: Any, dpi: Any) -> None:
+    """Refuse what is no size of a figure; without a ``figsize`` it has one by itself."""
+    sides = () if isinstance(figsize, str) or not hasattr(figsize, "__len__") else tuple(figsize)
+    if figsize is not None and not (len(sides) == 2 and all(map(is_positive, sides))):
+        raise ValueError(f"figsize={figsize!r}: expected (width, height) in inches, e.g. (8, 6)")
+    if not is_positive(dpi):
+        raise ValueError(f"dpi={dpi!r}: expected a positive number of pixels an inch")
 
 
 def _check_scene(scene: SceneOptions) -> None:
@@ -382,16 +417,18 @@ def _check_scene(scene: SceneOptions) -> None:
             )
     if scene.get("aspect") not in (None, "equal", "auto"):
         raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
-    size = scene.get("figsize")
-    if size is not None and not (len(size) == 2 and all(np.isfinite(s) and s > 0 for s in size)):
-        raise ValueError(f"figsize={size!r}: expected (width, height) in inches, e.g. (8, 6)")
-    dpi = scene.get("dpi", 100)
-    if not (np.isfinite(dpi) and dpi > 0):
-        raise ValueError(f"dpi={dpi!r}: expected a positive number of pixels an inch")
+    check_size(scene.get("figsize"), scene.get("dpi", 100))
+    margin = scene.get("margin", 0.1)
+    if margin != 0 and not is_positive(margin):
+        raise ValueError(f"margin={margin!r}: expected inches, 0 or more")
 
 
 def _save_figure(figure: Any, target: Path | None) -> None:
     if target is None:
         return
-    with finished_file(target) as unfinished:
+    from matplotlib import rc_context
+
+    # Text stays text, to be searched and edited.
+    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
+    with finished_file(target) as unfinished, rc_context(fonts):
         figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())

@@ -82,6 +82,8 @@ class Layout:
     box : tuple of int
         ``(left, top, width, height)`` of the map in pixels from the top left.
     counter : matplotlib.text.Text
+    margin : float
+        Inches around everything.
     strip : matplotlib.axes.Axes or None
     curves : list of matplotlib.lines.Line2D
     """
@@ -91,6 +93,7 @@ class Layout:
     counter: Any
     theme: Theme
     marker_scale: float = 1.0
+    margin: float = 0.0
     strip: Any = None
     bar: Any = None
     curves: list[Any] = field(default_factory=list)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainviz import __version__
+from trainviz.errors import TrainvizError
 
 __all__ = ["main"]
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         run_demo(options.out, options.epochs, options.seed, options.backend)
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, TrainvizError) as error:
         print(f"trainviz: {error}", file=sys.stderr)
         return 1
     return 0
@@ -57,7 +58,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)

@@ -100,9 +100,21 @@ def run_demo(
     -------
     list of Path
         What was written.
+
+    Raises
+    ------
+    ImportError
+        As :func:`record_demo`.
+    OSError
+        If the folder cannot be made.
+    WriterError
+        If a film cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     backend = backend or _installed_backend()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"the folder {str(folder)!r} cannot be made: {error.strerror}") from error
     started = time.perf_counter()
     print(f"Training a 2-8-16-8-7 MLP on seven Gaussian clusters ({backend}, {epochs} epochs) ...")
     recording = record_demo(epochs, seed, backend)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.animation import check_fps, check_size, is_positive
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation import Output, evaluate
@@ -113,7 +114,7 @@ def plot_maps(
     Parameters
     ----------
     maps : sequence of (2-D array or None)
-        All of one shape; None is dropped. Maps of whole numbers above 1 are
+        All of one shape; None is dropped. Maps of whole numbers from 0 are
         regions: their colours are mixed, never their indices.
     save_filepath : path-like
         Ends in ``.mp4``, ``.webm``, ``.gif``, ``.apng``, ``.webp`` or ``.html``.
@@ -128,7 +129,7 @@ def plot_maps(
         Milliseconds a frame, unless ``fps`` is given.
     dpi : float, default 100
     figsize : tuple of float, optional
-        Inches; default (6.4, 4.8) or as square as the maps.
+        Inches; default (6.4, 4.8).
     dark : bool, default False
         The ground around the map.
     **writer_kwargs
@@ -159,6 +160,9 @@ def plot_maps(
     10
     """
     path = check_path(save_filepath, FILM_SUFFIXES)
+    if not is_positive(frame_interval):
+        raise ValueError(f"frame_interval={frame_interval!r}: expected milliseconds, above 0")
+    check_size(figsize, dpi)
     fps, callback, options = _writer_options(writer_kwargs, path, 1000 / frame_interval)
     animation = MapsAnimation(
         maps, interpolation_factor, interpolation_type, colormap, fps, dpi, figsize, dark
@@ -206,11 +210,15 @@ class MapsAnimation:
             yield frame
 
     def film(self, callback: Callable[[int, int], Any] | None = None) -> Film:
-        """Return what a writer needs; ``callback(frame, frames)`` is called before each frame."""
+        """Return what a writer needs; ``callback(frame, frames)`` is called once a frame."""
+        told = -1
 
         def frames() -> Iterator[Image]:
+            nonlocal told
             for index, frame in enumerate(self):
-                if callback is not None:
+                # Some formats take several passes.
+                if callback is not None and index > told:
+                    told = index
                     callback(index, len(self))
                 yield frame
 
@@ -258,7 +266,9 @@ def _painter(maps: list[MapArray], colormap: Any) -> Painter:
     """Choose how values become colours: mix values and look up, or look up classes and mix."""
     low = min(float(array.min()) for array in maps)
     high = max(float(array.max()) for array in maps)
-    if low >= 0 and high > 1 and all((array == np.round(array)).all() for array in maps):
+    whole = all((array == np.round(array)).all() for array in maps)
+    # No highest class probability is 0: whole numbers from 0 to 1 are two classes.
+    if whole and low >= 0 and (low == 0 or high > 1):
         table = class_colors(int(high) + 1, colormap).astype(np.float32)
 
         def regions(a: MapArray, b: MapArray | None, weight: float, _: bool) -> Image:
@@ -289,10 +299,12 @@ def _mixed(a: MapArray, b: MapArray, weight: float, geometric: bool) -> MapArray
 
 def _positions(n_maps: int, factor: int | None) -> npt.NDArray[np.float64]:
     """Return the frames' places between the maps: ``(n - 1) * factor`` of them, none twice."""
+    if factor is not None and (
+        isinstance(factor, bool) or not hasattr(factor, "__index__") or factor < 1
+    ):
+        raise ValueError(f"interpolation_factor={factor!r}: expected a whole number, at least 1")
     if factor is None or n_maps == 1:
         return np.arange(n_maps, dtype=np.float64)
-    if isinstance(factor, bool) or not hasattr(factor, "__index__") or factor < 1:
-        raise ValueError(f"interpolation_factor={factor!r}: expected a whole number, at least 1")
     first = np.linspace(0, 1, factor)
     rest = np.arange(1, n_maps - 1)[:, None] + np.arange(1, factor + 1) / factor
     return np.concatenate([first, rest.ravel()])
@@ -309,7 +321,7 @@ def _checked_maps(maps: Sequence[MapArray | None]) -> list[MapArray]:
     for index, array in enumerate(kept):
         if array.ndim != 2 or array.shape != kept[0].shape:
             raise ValueError(
-                f"map {index} has the shape {array.shape}, expected {kept[0].shape} as the first: "
+                f"map {index} has the shape {array.shape}, the first one {kept[0].shape}: "
                 "all maps of a film are two-dimensional and of one shape"
             )
         if not np.isfinite(array).all():
@@ -322,7 +334,7 @@ def _map_shape(
 ) -> tuple[int, int]:
     if square is not None:
         return square, square
-    if not (np.isfinite(step) and step > 0):
+    if not is_positive(step):
         raise ValueError(f"axial_gradation={step!r}: expected a positive distance")
     # The limits are checked by Domain; here they only must not fail first.
     return tuple(  # type: ignore[return-value]
@@ -344,7 +356,9 @@ def _writer_options(
 ) -> tuple[float, Callable[[int, int], Any] | None, dict[str, Any]]:
     """Translate the keywords of matplotlib's ``Animation.save`` into a writer's."""
     kwargs = dict(given)
-    fps = kwargs.pop("fps", None) or fps
+    if (wanted := kwargs.pop("fps", None)) is not None:
+        check_fps(wanted)
+        fps = wanted
     callback = kwargs.pop("progress_callback", None)
     for ignored in ("writer", "savefig_kwargs"):
         kwargs.pop(ignored, None)
@@ -356,7 +370,9 @@ def _writer_options(
         for name, value in (kwargs.pop("metadata", None) or {}).items():
             params += ["-metadata", f"{name}={value}"]
         bitrate = kwargs.pop("bitrate", None)
-        options = {"ffmpeg_params": params, "bitrate": f"{bitrate}k" if bitrate else None}
+        # matplotlib's -1 leaves the choice to the encoder.
+        automatic = bitrate is None or bitrate == -1
+        options = {"ffmpeg_params": params, "bitrate": None if automatic else f"{bitrate}k"}
         if (codec := kwargs.pop("codec", None)) is not None:
             options["codec"] = {"h264": "libx264"}.get(codec, codec)
     else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from trainviz.canvas import Layout, SceneOptions
 from trainviz.paint import Mode
@@ -18,12 +21,19 @@ __all__ = [
     "draw_wrong_points",
     "explain_colors",
     "metric_names",
+    "points_shown",
     "ring_style",
     "strip_positions",
 ]
 
 _LEGEND_ROWS = 24
-"""A longer legend would be taller than the picture: the rest is counted in its last row."""
+"""A longer legend is more than one reads: the rest is counted in its last row."""
+
+_BESIDE_STRIP = 2.2
+"""Inches that the labels left and right of the strip take, and the figure's legend."""
+
+_NAME_WIDTH = 24
+"""Characters of a class name on a line; a wider legend takes the room of the map."""
 
 
 def metric_names(recording: Recording, wanted: bool | Sequence[str]) -> list[str]:
@@ -35,8 +45,11 @@ def metric_names(recording: Recording, wanted: bool | Sequence[str]) -> list[str
     if wanted is False or len(recording) < 2:
         return []
     if wanted is True:
-        kinds = list(dict.fromkeys(_kind(name) for name in known))[:2]
-        return [name for name in known if _kind(name) in kinds and np.isfinite(known[name]).any()]
+        drawn = [name for name in known if np.isfinite(known[name]).any()]
+        kinds = list(dict.fromkeys(_kind(name) for name in drawn))[:2]
+        return [name for name in drawn if _kind(name) in kinds]
+    if not isinstance(wanted, Sequence):
+        raise TypeError(f"metrics={wanted!r}: expected True, False, or a list of metrics' names")
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in names:
         if name not in known:
@@ -48,13 +61,25 @@ def metric_names(recording: Recording, wanted: bool | Sequence[str]) -> list[str
 
 def draw_points(layout: Layout, recording: Recording, mode: Mode) -> None:
     """Draw the recording's data in the colours of their classes."""
+    labels = recording.data_labels
     assert recording.data is not None
-    points, labels = recording.data.points, recording.data_labels
+    assert labels is not None
+    shown = points_shown(recording)
+    points, labels = recording.data.points[shown], labels[shown]
     layout.ax.scatter(
         points[:, 0], points[:, 1], c=mode.palette.classes[labels] / 255.0,
         s=_point_area(layout, len(points)), edgecolors=layout.theme.point_edge,
         linewidths=(0.7 if len(points) <= 1000 else 0.3) * layout.marker_scale, zorder=5,
     )  # fmt: skip
+
+
+def points_shown(recording: Recording) -> npt.NDArray[np.bool_]:
+    """Tell which points of the recording's data lie in the window, its edge included."""
+    assert recording.data is not None
+    x0, x1, y0, y1 = recording.domain.extent
+    x, y = recording.data.points.T
+    shown: npt.NDArray[np.bool_] = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+    return shown
 
 
 def draw_wrong_points(layout: Layout, points: Any, n_points: int) -> None:
@@ -103,7 +128,8 @@ def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
     bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
     bar.outline.set_edgecolor(theme.muted)
     low, high = mode.limits
-    inner = [tick for tick in bar.get_ticks() if low + 0.06 * (high - low) < tick < high * 0.97]
+    near = 0.1 * (high - low)
+    inner = [tick for tick in bar.get_ticks() if low + near < tick < high - near / 2]
     bar.set_ticks([low, *inner, high])
     bar.ax.set_yticklabels([f"{tick:.2g}" for tick in (low, *inner, high)])
 
@@ -111,10 +137,11 @@ def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
 def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bool) -> None:
     from matplotlib.lines import Line2D
 
-    theme, names = layout.theme, recording.class_names
-    shown = names if len(names) <= _LEGEND_ROWS else names[: _LEGEND_ROWS - 1]
+    theme, names = layout.theme, [_wrapped(name) for name in recording.class_names]
+    size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
+    shown = _fitting(names, _legend_rows(layout, size) - has_points)
     handles = [
-        Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=9,
+        Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=0.9 * size,
                color=mode.palette.classes[index] / 255.0, label=name,
                markeredgecolor=theme.muted, markeredgewidth=0.5)
         for index, name in enumerate(shown)
@@ -124,13 +151,30 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
         handles.append(Line2D([], [], linestyle="", label=more))
     if has_points:
         handles.append(
-            Line2D([], [], linestyle="", marker="o", markersize=9, label="misclassified",
+            Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, label="misclassified",
                    markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
         )  # fmt: skip
     layout.figure.legend(
         handles=handles, loc="outside right upper", frameon=False, labelcolor=theme.foreground,
-        handletextpad=0.3, borderaxespad=0.2,
+        handletextpad=0.3, borderpad=0, fontsize=size,
     )  # fmt: skip
+
+
+def _legend_rows(layout: Layout, size: float) -> int:
+    """Return how many rows of text the figure is high enough for."""
+    return min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)
+
+
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name, _NAME_WIDTH, max_lines=2, placeholder=" \u2026")
+
+
+def _fitting(names: list[str], rows: int) -> list[str]:
+    """Return the first names, as many as have room beside a last row that counts the others."""
+    taken = list(accumulate(name.count("\n") + 1 for name in names))
+    if taken[-1] <= rows:
+        return names
+    return names[: sum(used < rows for used in taken)]
 
 
 def _kind(name: str) -> str:
@@ -160,15 +204,27 @@ def draw_strip(layout: Layout, recording: Recording, names: list[str]) -> None:
         ax.tick_params(colors=theme.muted, labelcolor=color, labelsize=8)
         ax.spines[:].set_color(theme.muted)
         ax.set_facecolor("none")
+        ax.locator_params(axis="y", nbins=3 if layout.figure.get_size_inches()[1] >= 4 else 1)
     positions = strip_positions(recording)
-    layout.strip.set_xlim(positions[0], max(positions[-1], positions[0] + 1))
+    layout.strip.set_xlim(positions.min(), max(positions.max(), positions.min() + 1))
     layout.strip.set_xlabel(counted_by(recording), color=theme.foreground)
-    layout.strip.locator_params(axis="y", nbins=3)
     if len(names) > len(axes):
-        layout.strip.legend(
+        columns = _legend_columns(layout, names)
+        legend = layout.strip.legend(
             handles=layout.curves, loc="lower right", bbox_to_anchor=(1, 0.97), frameon=False,
-            labelcolor=theme.foreground, fontsize=9, ncols=min(len(names), 6), borderaxespad=0,
+            labelcolor=theme.foreground, fontsize=9, ncols=columns, borderaxespad=0,
         )  # fmt: skip
+        # The layout engine would widen the margin for a legend wider than the strip, which
+        # narrows the strip, and so on; a title reserves height alone.
+        legend.set_in_layout(False)
+        layout.strip.set_title("\n".join("x" * -(-len(names) // columns)), fontsize=9, alpha=0)
+
+
+def _legend_columns(layout: Layout, names: Sequence[str]) -> int:
+    """Return how many entries fit side by side above the strip."""
+    widths = [9 * (0.6 * len(name) + 4.5) for name in names]
+    room = 72 * (layout.figure.get_size_inches()[0] - _BESIDE_STRIP)
+    return len(names) if sum(widths) <= room else max(1, int(room / max(widths)))
 
 
 def counted_by(recording: Recording) -> str:

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from trainviz.palettes import Palette
 
-__all__ = ["MODES", "Boundary", "Mode", "Region", "Resampler", "make_mode", "register_mode"]
+__all__ = [
+    "MODES",
+    "Boundary",
+    "Mode",
+    "Region",
+    "Resampler",
+    "find_mode",
+    "make_mode",
+    "register_mode",
+]
 
 Map = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -131,13 +140,24 @@ def make_mode(
     ValueError
         If no mode has this name.
     """
+    return find_mode(mode)(n_classes, palette, shade=shade)
+
+
+def find_mode(mode: str | type[Mode]) -> type[Mode]:
+    """Return the mode of this name, or the mode itself.
+
+    Raises
+    ------
+    ValueError
+        If no mode has this name.
+    """
     if isinstance(mode, type) and issubclass(mode, Mode):
-        return mode(n_classes, palette, shade=shade)
-    if mode not in MODES:
+        return mode
+    if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(
             f"mode={mode!r}: expected one of {', '.join(map(repr, MODES))}, or a subclass of Mode"
         )
-    return MODES[mode](n_classes, palette, shade=shade)
+    return MODES[mode]
 
 
 @register_mode

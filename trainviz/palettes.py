@@ -18,6 +18,9 @@ _COLOR_BLIND_SAFE = (
 """Okabe and Ito, Color Universal Design (2008), with grey for black, which
 neither theme can lighten; blue and orange first, for the many binary models."""
 
+_ARGUMENTS = "palette=, cmap= or colormap"
+"""What users call it: ``animate`` has the first two, ``plot_maps`` the last."""
+
 MAX_CLASSES = 256
 Colors = npt.NDArray[np.uint8]
 
@@ -47,7 +50,13 @@ class Palette:
 
     @classmethod
     def of(
-        cls, n_classes: int, *, classes: Any = None, cmap: Any = None, dark: bool = False
+        cls,
+        n_classes: int,
+        *,
+        classes: Any = None,
+        cmap: Any = None,
+        dark: bool = False,
+        repeat: bool = False,
     ) -> Palette:
         """Choose the colours.
 
@@ -59,6 +68,8 @@ class Palette:
         cmap : str or Colormap, optional
             See :func:`sequential_table`.
         dark : bool, default False
+        repeat : bool, default False
+            Let more than 256 classes share colours, where the map does not show them.
 
         Returns
         -------
@@ -69,8 +80,10 @@ class Palette:
         ValueError
             If a name is unknown, a colour is none, or there are too few colours.
         """
+        distinct = min(n_classes, MAX_CLASSES) if repeat else n_classes
+        colors = class_colors(distinct, classes)
         return cls(
-            class_colors(n_classes, classes),
+            np.resize(colors, (n_classes, 3)),
             sequential_table(cmap),
             np.array((16, 18, 22) if dark else (255, 255, 255), dtype=np.uint8),
         )
@@ -123,7 +136,7 @@ def class_colors(n_classes: int, colors: Any = None) -> Colors:
                 f"palette has {len(colors)} colours for {n_classes} classes: give at least one each"
             )
         return _rgb(list(colors[:n_classes]))
-    cmap = _colormap("palette", colors)
+    cmap = _colormap(colors)
     listed = getattr(cmap, "colors", None)
     if listed is not None and n_classes <= len(listed) <= 64:
         return _rgb(list(listed)[:n_classes])
@@ -152,10 +165,10 @@ def sequential_table(cmap: Any = None) -> Colors:
     ValueError
         If the name is unknown.
     """
-    return _rgb(_colormap("cmap", "plasma_r" if cmap is None else cmap)(np.linspace(0, 1, 256)))
+    return _rgb(_colormap("plasma_r" if cmap is None else cmap)(np.linspace(0, 1, 256)))
 
 
-def _colormap(argument: str, cmap: Any) -> Any:
+def _colormap(cmap: Any) -> Any:
     import matplotlib
     from matplotlib.colors import Colormap
 
@@ -172,10 +185,12 @@ def _colormap(argument: str, cmap: Any) -> Any:
         hint = (
             f"did you mean {' or '.join(map(repr, near))}?" if near else "see matplotlib.colormaps"
         )
-        raise ValueError(f"{argument}={cmap!r} is no colormap of matplotlib or colorcet; {hint}")
+        raise ValueError(
+            f"{_ARGUMENTS}={cmap!r}: neither matplotlib nor colorcet knows this colormap; {hint}"
+        )
     raise ValueError(
-        f"{argument}={cmap!r}: expected the name of a colormap, a matplotlib Colormap"
-        + (" or a list of colours" if argument == "palette" else "")
+        f"{_ARGUMENTS}={cmap!r}: expected the name of a colormap, a matplotlib Colormap or, "
+        "where each class has its colour, a list of colours"
     )
 
 
@@ -186,4 +201,6 @@ def _rgb(colors: Any) -> Colors:
         rgba = to_rgba_array(colors)
     except (ValueError, TypeError) as error:
         raise ValueError(f"palette holds something that is no matplotlib colour: {error}") from None
+    if not ((rgba >= 0) & (rgba <= 1)).all():
+        raise ValueError("palette holds something that is no matplotlib colour: numbers are 0 to 1")
     return np.asarray(np.round(rgba[:, :3] * 255), dtype=np.uint8)

@@ -59,7 +59,8 @@ class Recorder:
     every : int, optional
         Capture every ``every``-th epoch (default 1, unless another condition is given).
     every_n_steps : int, optional
-        Capture every n-th optimisation step (for adapters that see steps).
+        Capture every n-th optimisation step, where :meth:`capture` is told the step
+        (adapters that see steps do so).
     at : iterable of int, optional
         Capture these epochs.
     schedule : Schedule or "geometric", optional
@@ -141,6 +142,7 @@ class Recorder:
         self._data = LabelledData.of(data, domain) if data is not None else None
         self._n_classes: int | None = None
         self._warned = False
+        self._asked = (-1, 0)
         self._store = MemoryStore()
         self.recording = Recording(
             domain, self._store, data=self._data, class_names=self._class_names, classes=classes
@@ -156,7 +158,7 @@ class Recorder:
         metrics: Mapping[str, Any] | None = None,
         force: bool = False,
     ) -> Snapshot | None:
-        """Capture the state of the model, if the schedule asks for this epoch.
+        """Capture the state of the model, if the schedule asks for this epoch or step.
 
         Parameters
         ----------
@@ -174,7 +176,7 @@ class Recorder:
         Returns
         -------
         Snapshot or None
-            None when the schedule skips the epoch, when ``step`` is given and
+            None when the schedule skips it, when ``step`` is given and
             captured already, or when the capture failed and was skipped.
 
         Raises
@@ -185,7 +187,7 @@ class Recorder:
             If the first capture fails, or any with ``on_error="raise"``.
         """
         self._check_order(epoch, step)
-        if not force and not self.schedule.due_epoch(epoch):
+        if not force and not self._due(epoch, step):
             return None
         if len(self._store) and step is not None and self._last() == (epoch, step):
             return None
@@ -293,6 +295,16 @@ class Recorder:
         if step is not None:
             later |= self.recording.steps > step  # NaN, where the step is unknown, is not later
         self._store.truncate(int((~later).sum()))
+        self._asked = (epoch, step or 0)
+
+    def _due(self, epoch: int, step: int | None) -> bool:
+        due = self.schedule.due_epoch(epoch)
+        if step is None or not self.schedule.counts_steps:
+            return due
+        # Asked within epochs too, where the epoch is due at its first step alone.
+        last_epoch, last_step = self._asked
+        self._asked = epoch, step
+        return (due and epoch > last_epoch) or self.schedule.due_step(step, since=last_step)
 
     def _evaluate(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.canvas import Layout, SceneOptions
-from trainviz.guides import counted_by, ring_style, strip_positions
+from trainviz.guides import counted_by, points_shown, ring_style, strip_positions
 from trainviz.layout import build_layout
 from trainviz.paint import Mode
 from trainviz.recording import Recording
@@ -137,9 +137,11 @@ class Scene:
         height, width = self.map_shape
         columns = (points[:, 0] - x0) / (x1 - x0) * width
         rows = (y1 - points[:, 1]) / (y1 - y0) * height
-        pixels = np.floor(np.stack([rows, columns], axis=1)).astype(np.intp)
-        inside = (pixels >= 0).all(axis=1) & (pixels < self.map_shape).all(axis=1)
-        return pixels[inside]
+        places = np.stack([rows, columns], axis=1)
+        # A point on the edge, where Domain.around may put some, is in the last pixel.
+        last = np.array(self.map_shape, dtype=np.intp) - 1
+        pixels: npt.NDArray[np.intp] = np.minimum(places.astype(np.intp), last)
+        return pixels
 
     def _advance_strip(self, frame: Image, moment: Moment) -> None:
         left, top, width, height = self._layout.strip_box
@@ -189,19 +191,21 @@ class Counter:
 
 
 class WrongPoints:
-    """The plane coordinates of the points that a snapshot misclassifies."""
+    """The plane coordinates of the points in the window that a snapshot misclassifies."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._labels = recording.data_labels
-        self.n_points = 0 if self._labels is None else len(self._labels)
+        self._shown = points_shown(recording)
+        self.n_points = int(self._shown.sum())
 
     def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
         guesses = self._recording[snapshot].data_predictions
         assert self._recording.data is not None
         if guesses is None:
             return np.empty((0, 2))
-        points: npt.NDArray[np.float64] = self._recording.data.points[guesses != self._labels]
+        wrong = (guesses != self._labels) & self._shown
+        points: npt.NDArray[np.float64] = self._recording.data.points[wrong]
         return points
 
 

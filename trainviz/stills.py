@@ -7,7 +7,16 @@ from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
 from trainviz.guides import draw_points, draw_wrong_points, explain_colors, strip_positions
-from trainviz.layout import build_layout, draw_map, dress_axes, fit_text, heading_room, trim_panels
+from trainviz.layout import (
+    build_layout,
+    draw_map,
+    dress_axes,
+    fit_labels,
+    fit_text,
+    heading_room,
+    require_room,
+    trim_panels,
+)
 from trainviz.paint import Mode
 from trainviz.recording import Recording
 from trainviz.scene import Counter, Image, WrongPoints, value_at
@@ -108,10 +117,12 @@ def filmstrip_figure(
 
     if options.get("figsize") is None:
         trim_panels(figure, axes, -(-len(indices) // columns))
-    figure.canvas.draw()
+    require_room(figure, axes)
+    for ax in axes:
+        fit_labels(ax)
     if figure._suptitle is not None:
         fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 8))
-        figure.canvas.draw()
+    require_room(figure, axes)
     for layout, index in zip(layouts, indices, strict=True):
         box = layout.ax.get_window_extent()
         scale = max(1.0, _VECTOR_DPI / figure.dpi)

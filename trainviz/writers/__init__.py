@@ -99,7 +99,7 @@ def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
     Raises
     ------
     ValueError
-        If the suffix is none of ``suffixes``, or the folder is missing.
+        If the suffix is none of ``suffixes``, the folder is missing, or the path is one.
 
     Examples
     --------
@@ -117,6 +117,8 @@ def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
             f"the path {str(path)!r}: the folder {str(target.parent)!r} does not exist; "
             "make it first"
         )
+    if target.is_dir():
+        raise ValueError(f"the path {str(path)!r} is a folder; expected a file in it")
     return target
 
 

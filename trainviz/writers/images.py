@@ -57,9 +57,9 @@ def write_apng(path: Path, film: Film, *, loop: int = 0) -> None:
     loop : int, default 0
         How often the film is repeated; 0 is for ever.
     """
-    frames = _pictures(film)
     # The disposal that keeps the frame: only changed rectangles are stored.
-    _save_all(path, frames, format="PNG", loop=loop, duration=1000 / film.fps, disposal=0, blend=0)
+    _save_all(path, _pictures(film), format="PNG", loop=loop, duration=_milliseconds(film),
+              disposal=0, blend=0)  # fmt: skip
 
 
 def write_webp(
@@ -77,9 +77,7 @@ def write_webp(
     quality : int, default 85
         0 to 100.
     """
-    frames = _pictures(film)
-    starts = np.rint(np.arange(film.n_frames + 1) * 1000 / film.fps).astype(int)
-    _save_all(path, frames, format="WEBP", loop=loop, duration=np.diff(starts).tolist(),
+    _save_all(path, _pictures(film), format="WEBP", loop=loop, duration=_milliseconds(film),
               lossless=lossless, quality=quality, method=3)  # fmt: skip
 
 
@@ -87,6 +85,13 @@ def _pictures(film: Film) -> Callable[[], Iterator[Any]]:
     from PIL import Image as Images
 
     return lambda: (Images.fromarray(frame) for frame in film.frames())
+
+
+def _milliseconds(film: Film) -> list[int]:
+    """Round when frames start, not how long they last, so that errors do not add up."""
+    starts = np.rint(np.arange(film.n_frames + 1) * 1000 / film.fps).astype(int)
+    durations: list[int] = np.diff(starts).tolist()
+    return durations
 
 
 def gif_timing(n_frames: int, fps: float) -> list[tuple[int, int]]:
@@ -131,18 +136,25 @@ class _SharedPalette:
         quantized = sample.quantize(256, method=Images.Quantize.MEDIANCUT, kmeans=3)
         flat = quantized.getpalette() or []
         self._palette: npt.NDArray[np.uint8] = np.array(flat, dtype=np.uint8).reshape(-1, 3)
-        _pin(self._palette, values[np.argsort(counts)[: -_PINNED - 1 : -1]])
+        pinned = values[np.argsort(counts)[-_PINNED:]]
+        places = _pin(self._palette, pinned[::-1])[::-1]
         self._index = _nearest(self._palette)
+        # A neighbour may be nearer to the middle of the colour's cell than the colour itself.
+        # The most frequent one comes last, and so wins a shared cell.
+        self._index[_cells(pinned)] = places
 
     def apply(self, frame: Image) -> Any:
         from PIL import Image as Images
 
-        shift = 8 - _BITS
-        word = (frame >> shift).astype(np.uint32)
-        code = (word[..., 0] << (2 * _BITS)) | (word[..., 1] << _BITS) | word[..., 2]
-        picture = Images.fromarray(np.take(self._index, code))
+        picture = Images.fromarray(np.take(self._index, _cells(frame)))
         picture.putpalette(self._palette.tobytes())
         return picture
+
+
+def _cells(colors: Image) -> npt.NDArray[np.integer[Any]]:
+    """Return the number of each colour's cell, from the ``_BITS`` upper bits of its channels."""
+    word = (colors >> (8 - _BITS)).astype(np.uint32)
+    return (word[..., 0] << (2 * _BITS)) | (word[..., 1] << _BITS) | word[..., 2]
 
 
 def _counted_colors(pixels: Image) -> tuple[Image, npt.NDArray[np.intp]]:
@@ -163,14 +175,17 @@ def _by_importance(values: Image, counts: npt.NDArray[np.intp]) -> Image:
     return np.repeat(values, repeats, axis=0)
 
 
-def _pin(palette: Image, colors: Image) -> None:
+def _pin(palette: Image, colors: Image) -> list[int]:
     """Put the most frequent colours into the palette as they are: a white ground stays white."""
     free = np.ones(len(palette), dtype=bool)
+    places = []
     for color in colors:
         distance = ((palette.astype(int) - color) ** 2).sum(axis=1)
-        nearest = np.where(free, distance, distance.max() + 1).argmin()
+        nearest = int(np.where(free, distance, distance.max() + 1).argmin())
         palette[nearest] = color
         free[nearest] = False
+        places.append(nearest)
+    return places
 
 
 def _nearest(palette: Image) -> npt.NDArray[np.uint8]:

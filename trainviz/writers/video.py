@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ from trainviz.writers import Film
 __all__ = ["write_mp4", "write_webm"]
 
 _BT709 = [
-    "-vf", "scale=out_color_matrix=bt709:out_range=tv",
-    "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
-    "-color_range", "tv",
+    "-vf", "scale=out_color_matrix=bt709:out_range=tv,"
+    "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv",
 ]  # fmt: skip
-"""Without a stated matrix each player guesses one by the picture's size, and colours shift."""
+"""Unless matrix, primaries and transfer are all stated, a browser guesses them by the
+picture's size, and colours shift. ffmpeg's output options of these names yield to what the
+frames say, so a filter says it."""
 
 
 def write_mp4(
@@ -52,9 +52,7 @@ def write_mp4(
     """
     params = ["-crf", str(crf)] if crf is not None and bitrate is None else []
     params += [*_BT709, "-movflags", "+faststart", *ffmpeg_params]
-    with _encoder(path, film, codec, preset, bitrate, threads, params) as encoder:
-        for frame in film.frames():
-            encoder.write_frame(frame)
+    _encode(path, film, codec, preset, bitrate, threads, params)
 
 
 def write_webm(
@@ -77,13 +75,10 @@ def write_webm(
     constant = ["-crf", str(crf), "-b:v", "0"] if crf is not None and bitrate is None else []
     params = [*constant, "-deadline", "good", "-cpu-used", "5", "-row-mt", "1"]
     params += ["-pix_fmt", "yuv420p", *_BT709, *ffmpeg_params]
-    with _encoder(path, film, codec, "medium", bitrate, threads, params) as encoder:
-        for frame in film.frames():
-            encoder.write_frame(frame)
+    _encode(path, film, codec, "medium", bitrate, threads, params)
 
 
-@contextmanager
-def _encoder(
+def _encode(
     path: Path,
     film: Film,
     codec: str,
@@ -91,26 +86,34 @@ def _encoder(
     bitrate: str | None,
     threads: int | None,
     params: list[str],
-) -> Iterator[Any]:
+) -> None:
     from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 
     height, width = film.shape
-    encoder = FFMPEG_VideoWriter(
-        str(path), (width, height), film.fps, codec=codec, preset=preset, bitrate=bitrate,
-        threads=threads, ffmpeg_params=params,
-    )  # fmt: skip
-    process = encoder.proc
+    # ffmpeg takes what stands before a colon for a protocol, unless a slash comes first.
+    process: Any = FFMPEG_VideoWriter(
+        str(path.absolute()), (width, height), film.fps, codec=codec, preset=preset,
+        bitrate=bitrate, threads=threads, ffmpeg_params=params,
+    ).proc  # fmt: skip
     try:
-        yield encoder
-        process.stdin.close()
-        last_words = process.stderr.read().decode(errors="replace").strip()
-        # moviepy does not ask how the encoder ended; a full disk shows only here.
-        if process.wait() != 0:
-            raise WriterError(f"the encoder {codec!r} failed on {path.suffix}: {last_words}")
-    except OSError as error:
-        raise WriterError(f"the encoder {codec!r} stopped mid-film: {error}") from error
+        for frame in film.frames():
+            # An encoder that has ended tells why on its error stream, the broken pipe does not;
+            # an OSError of the frames themselves is none of the encoder's.
+            try:
+                process.stdin.write(frame.tobytes())
+            except OSError:
+                break
+        # Only now does a full disk show.
+        _, errors = process.communicate()
     except BaseException:
         process.kill()
+        process.communicate()
         raise
-    finally:
-        encoder.close()
+    if process.returncode != 0:
+        words = errors.decode(errors="replace").strip() or _end_of(process.returncode)
+        raise WriterError(f"the encoder {codec!r} failed on {path.suffix}: {words}")
+
+
+def _end_of(status: int) -> str:
+    # Popen's way to say that a signal ended the process.
+    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
