@@ -1,5 +1,51 @@
+import numpy as np
+import pytest
 from hypothesis import settings
+
+from trainviz import Domain, Recorder
 
 # A deadline for each example fails where the machine is busy with something else.
 settings.register_profile("trainviz", deadline=None, max_examples=50)
 settings.load_profile("trainviz")
+
+
+@pytest.fixture(scope="session")
+def make_recording():
+    """Record classes that lie around the origin like the hours of a clock.
+
+    At first the model is one hour late, so that every point is misclassified; at
+    the end each class has its own points.
+    """
+
+    def record(n_classes=3, snapshots=5, *, points=True, labels=None, metrics=True, **options):
+        domain = options.pop("domain", Domain((-2, 2), (-1.5, 1.5), shape=(12, 16)))
+        hours = 2 * np.pi * np.arange(n_classes) / n_classes
+        if points:
+            X = np.concatenate([r * np.stack([np.cos(hours), np.sin(hours)], 1) for r in (0.7, 1)])
+            y = np.tile(np.arange(n_classes), 2)
+            options["data"] = (X, y if labels is None else np.asarray(labels)[y])
+        recorder = Recorder(domain, **options)
+        for index in range(snapshots):
+            share = index / max(snapshots - 1, 1)
+            late = hours + (1 - share) * 2 * np.pi / n_classes
+            values = {"loss": 2 - share, "accuracy": share} if metrics else None
+            recorder.capture(clock(late), epoch=10 * index, metrics=values)
+        return recorder.recording
+
+    return record
+
+
+def clock(hours):
+    def predict_proba(X):
+        logits = 4 * X @ np.stack([np.cos(hours), np.sin(hours)])
+        logits *= max(1, len(hours) / 3)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    return predict_proba
+
+
+@pytest.fixture(scope="session")
+def recording(make_recording):
+    """Three classes, five snapshots of the epochs 0, 10, ... 40, with data and metrics."""
+    return make_recording(class_names=["ash", "birch", "cedar"])

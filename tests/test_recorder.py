@@ -51,6 +51,44 @@ def test_schedules_in_every_form(options, epochs):
     assert recorder.recording.epochs.tolist() == epochs
 
 
+@pytest.mark.parametrize(
+    ("options", "stride", "steps"),
+    [
+        ({"every_n_steps": 5}, 1, [0, 5, 10, 15, 20, 25]),
+        ({"every_n_steps": 5}, 3, [0, 6, 12, 15, 21]),
+        ({"every_n_steps": 7, "every": 1}, 1, [0, 7, 10, 14, 20, 21]),
+        ({"every_n_steps": 5, "initial": False}, 1, [5, 10, 15, 20, 25]),
+        ({"schedule": Schedule.geometric(2, unit="step")}, 1, [0, 1, 2, 4, 8, 16]),
+        ({"at": [1]}, 10, [0, 10]),
+    ],
+)
+def test_steps_follow_the_schedule_too(options, stride, steps):
+    recorder = Recorder(DOMAIN, **options)
+    for step in range(0, 26, stride):
+        recorder.capture(right, epoch=step // 10, step=step)
+    assert recorder.recording.steps.tolist() == steps
+
+
+def test_a_failed_capture_waits_for_the_next_due_step():
+    recorder = Recorder(DOMAIN, every_n_steps=5)
+    for step in range(5):
+        recorder.capture(right, epoch=0, step=step)
+    with pytest.warns(CaptureWarning):
+        recorder.capture(broken, epoch=0, step=5)
+    for step in range(6, 11):
+        recorder.capture(right, epoch=0, step=step)
+    assert recorder.recording.steps.tolist() == [0, 10]
+
+
+def test_after_a_rewind_steps_are_due_again():
+    recorder = Recorder(DOMAIN, every_n_steps=5)
+    for step in (*range(21), *range(8, 21)):
+        if step == 8:
+            recorder.rewind(0, step=7)
+        recorder.capture(right, epoch=0, step=step)
+    assert recorder.recording.steps.tolist() == [0, 5, 10, 15, 20]
+
+
 def test_force_captures_whatever_the_schedule_says():
     recorder = Recorder(DOMAIN, every=5)
     assert recorder.capture(right, epoch=3, force=True).epoch == 3
