@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainviz import Domain, EvaluationError, PredictionError, TrainvizError, evaluate
-from trainviz.evaluation import to_probabilities
+from trainviz.predictions import to_probabilities
 
 DOMAIN = Domain((-1, 1), (-2, 2), shape=(5, 4))
 logits = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 5)),

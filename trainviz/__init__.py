@@ -27,6 +27,7 @@ _HOMES = {
     "CaptureWarning": "errors",
     "Domain": "domain",
     "EvaluationError": "errors",
+    "EvaluationWarning": "errors",
     "KerasRecorder": "adapters.keras",
     "LightningRecorder": "adapters.lightning",
     "Mode": "paint",
@@ -54,6 +55,7 @@ __all__ = [
     "CaptureWarning",
     "Domain",
     "EvaluationError",
+    "EvaluationWarning",
     "KerasRecorder",
     "LightningRecorder",
     "Mode",
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from trainviz.errors import (
         CaptureWarning,
         EvaluationError,
+        EvaluationWarning,
         PredictionError,
         RecordingError,
         TrainvizError,

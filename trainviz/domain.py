@@ -235,7 +235,30 @@ class Domain:
         -------
         ndarray, shape (stop - start, *input_shape)
         """
-        index = np.arange(start, self.n_points if stop is None else min(stop, self.n_points))
+        end = self.n_points if stop is None else min(stop, self.n_points)
+        return self.points_at(np.arange(start, end), dtype)
+
+    def points_at(
+        self, index: npt.NDArray[np.integer[Any]], dtype: npt.DTypeLike = np.float64
+    ) -> FloatArray:
+        """Return single grid points as model inputs.
+
+        Parameters
+        ----------
+        index : ndarray of int, shape (n,)
+            Flat grid indices, in the order of :meth:`points`.
+        dtype : dtype, default float64
+
+        Returns
+        -------
+        ndarray, shape (n, *input_shape)
+
+        Examples
+        --------
+        >>> Domain((0, 1), (0, 1), points_per_axis=2).points_at(np.array([3, 0]))
+        array([[1., 1.],
+               [0., 0.]])
+        """
         row, column = np.divmod(index, self.shape[1])
         plane = np.stack([self.x[column], self.y[row]], axis=1)
         return self.embed(plane).astype(dtype, copy=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "CaptureWarning",
     "EvaluationError",
+    "EvaluationWarning",
     "PredictionError",
     "RecordingError",
     "TrainvizError",
@@ -45,3 +46,7 @@ class WriterError(TrainvizError, RuntimeError):
 
 class CaptureWarning(UserWarning):
     """A capture failed during training and was skipped; training went on."""
+
+
+class EvaluationWarning(UserWarning):
+    """A model cannot be evaluated adaptively, and is evaluated densely instead."""

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from trainviz.animation import check_fps, check_size, is_positive
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
-from trainviz.evaluation import Output, evaluate
+from trainviz.evaluation import evaluate
 from trainviz.paint import packed, unpacked
 from trainviz.palettes import class_colors, sequential_table
+from trainviz.predictions import Output
 from trainviz.recorder import host_rng_preserved
 from trainviz.writers import FILM_SUFFIXES, Film, Image, check_path, write_film
 
@@ -92,7 +93,7 @@ def make_map(
     domain = Domain(xlim, ylim, shape=_map_shape(xlim, ylim, axial_gradation, square_axis_points))
     predict, kind = _predictor(model, output)
     with host_rng_preserved():
-        probabilities = evaluate(predict, domain, output=kind)
+        probabilities = evaluate(predict, domain, output=kind, method="dense")
     shown = probabilities.argmax(axis=0) if map_type == "region" else probabilities.max(axis=0)
     return np.asarray(shown, dtype=np.float64)
 

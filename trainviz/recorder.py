@@ -15,14 +15,8 @@ import numpy.typing as npt
 from trainviz.data import LabelledData, to_numpy
 from trainviz.domain import Domain
 from trainviz.errors import CaptureWarning, PredictionError
-from trainviz.evaluation import (
-    Output,
-    PredictProba,
-    check_output,
-    chunk_size,
-    evaluate,
-    probabilities_at,
-)
+from trainviz.evaluation import Evaluator, Method, check_method, session
+from trainviz.predictions import Output, PredictProba, check_output, chunk_size, probabilities_at
 from trainviz.recording import Recording
 from trainviz.schedule import Schedule, make_schedule
 from trainviz.storage import MemoryStore, Snapshot
@@ -44,6 +38,8 @@ class RecorderOptions(TypedDict, total=False):
     classes: Sequence[Any] | None
     on_error: Literal["warn", "raise"]
     batch_size: int | Literal["auto"]
+    evaluation: Method
+    tolerance: float
 
 
 class Recorder:
@@ -83,6 +79,11 @@ class Recorder:
         shows before training time is spent.
     batch_size : int or "auto", default "auto"
         Points a call of the model.
+    evaluation : {"adaptive", "dense"}, default "adaptive"
+        ``"dense"`` asks the model for every grid point, ``"adaptive"`` only
+        where the map is not smooth; see :func:`trainviz.evaluate`.
+    tolerance : float, default 1/255
+        Of a probability, for the adaptive evaluation.
 
     Attributes
     ----------
@@ -125,6 +126,8 @@ class Recorder:
         output: Output = "probabilities",
         on_error: Literal["warn", "raise"] = "warn",
         batch_size: int | Literal["auto"] = "auto",
+        evaluation: Method = "adaptive",
+        tolerance: float = 1 / 255,
     ) -> None:
         if not isinstance(domain, Domain):
             raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
@@ -132,14 +135,18 @@ class Recorder:
             raise ValueError(f"on_error={on_error!r}: expected 'warn' or 'raise'")
         check_output(output)
         chunk_size(domain, batch_size)
+        check_method(evaluation, tolerance, "evaluation")
         self.domain = domain
         self.schedule = make_schedule(schedule, every, every_n_steps, at, initial, final)
         self.failures: list[tuple[int, str]] = []
         self._output = output
-        self._batch_size = batch_size
         self._on_error = on_error
         self._class_names = _check_names(class_names)
         self._data = LabelledData.of(data, domain) if data is not None else None
+        self._evaluator = Evaluator(
+            domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
+            data=self._data,
+        )  # fmt: skip
         self._n_classes: int | None = None
         self._warned = False
         self._asked = (-1, 0)
@@ -313,25 +320,13 @@ class Recorder:
         step: int | None,
         metrics: Mapping[str, Any],
     ) -> Snapshot:
-        probabilities = evaluate(
-            predict_proba, self.domain, output=self._output, batch_size=self._batch_size
-        )
-        guesses = self._predict_data(predict_proba)
-        self._check_classes(len(probabilities))
+        with session(predict_proba):
+            found = self._evaluator(predict_proba)
+        self._check_classes(found.map.shape[0])
         return Snapshot(
-            probabilities, int(epoch), step, plain_metrics(metrics), self.domain.n_points, guesses
-        )
-
-    def _predict_data(self, predict_proba: PredictProba) -> npt.NDArray[np.intp] | None:
-        if self._data is None:
-            return None
-        size = chunk_size(self.domain, self._batch_size)
-        X = self._data.X.astype(np.float64, copy=False)
-        parts = [
-            probabilities_at(predict_proba, X[start : start + size], self._output).argmax(axis=1)
-            for start in range(0, len(X), size)
-        ]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.intp)
+            found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
+            found.data_predictions,
+        )  # fmt: skip
 
     def _check_classes(self, n_classes: int) -> None:
         if self._n_classes is None:

@@ -110,7 +110,7 @@ class Recording(Sequence[Snapshot]):
             If nothing is recorded yet.
         """
         self.require_snapshots()
-        return len(self._store.read(0).probabilities)
+        return self._store.read(0).shape[0]
 
     @property
     def class_names(self) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.compact import CompactMap
+
 __all__ = ["MemoryStore", "Snapshot", "Store", "ViewStore"]
 
 
@@ -16,10 +18,18 @@ __all__ = ["MemoryStore", "Snapshot", "Store", "ViewStore"]
 class Snapshot:
     """The class probability map of one moment of training.
 
+    Parameters
+    ----------
+    map : ndarray of float32, shape (C, H, W), or CompactMap
+        The map itself, or what adaptive evaluation learnt of it.
+
     Attributes
     ----------
     probabilities : ndarray of float32, shape (C, H, W)
-        Row 0 is the lower end of the domain's y axis.
+        Row 0 is the lower end of the domain's y axis. Made anew of a compact
+        map each time it is asked for.
+    shape : tuple of int
+        ``(C, H, W)``.
     epoch : int
         Completed epochs; 0 is the state before training.
     step : int or None
@@ -38,15 +48,26 @@ class Snapshot:
     Snapshot(epoch=4, step=None, classes=2, grid=3x3, metrics={})
     """
 
-    probabilities: npt.NDArray[np.float32]
+    map: npt.NDArray[np.float32] | CompactMap
     epoch: int
     step: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluations: int = 0
     data_predictions: npt.NDArray[np.intp] | None = None
 
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """The class probabilities on the grid, shape (C, H, W)."""
+        return self.map.dense() if isinstance(self.map, CompactMap) else self.map
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)``, without making the map."""
+        n_classes, height, width = self.map.shape
+        return n_classes, height, width
+
     def __repr__(self) -> str:
-        classes, height, width = self.probabilities.shape
+        classes, height, width = self.shape
         return (
             f"Snapshot(epoch={self.epoch}, step={self.step}, classes={classes}, "
             f"grid={height}x{width}, metrics={dict(self.metrics)})"

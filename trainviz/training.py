@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainviz.evaluation import PredictProba
+from trainviz.predictions import PredictProba
 from trainviz.recorder import Recorder
 
 __all__ = ["TrainingEvents"]

@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 from trainviz.adapters import missing
 from trainviz.adapters.torch import TorchPredictor
 from trainviz.domain import Domain
-from trainviz.evaluation import Output
+from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
 from trainviz.training import TrainingEvents

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from trainviz.evaluation import PredictProba
+from trainviz.predictions import PredictProba
 from trainviz.recorder import Recorder
 from trainviz.recording import Recording
 from trainviz.training import TrainingEvents

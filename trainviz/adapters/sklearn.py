@@ -12,7 +12,7 @@ from typing_extensions import Self, Unpack
 from trainviz.adapters import missing
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.domain import Domain
-from trainviz.evaluation import Output, check_output, chunk_size, to_probabilities
+from trainviz.predictions import Output, check_output, chunk_size, to_probabilities
 from trainviz.recorder import Recorder, RecorderOptions, host_rng_preserved
 from trainviz.recording import Recording
 

@@ -15,7 +15,7 @@ from trainviz.adapters import missing
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.data import to_numpy
 from trainviz.domain import Domain
-from trainviz.evaluation import Output
+from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
 
 try:
@@ -87,18 +87,35 @@ class TorchPredictor:
         self._output = output
         self._forward_context = forward_context
         self._convert = convert
+        self._prepared = False
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Ask several times, but put the model into eval mode and restore it once."""
+        module = bare_module(self._model)
+        if _is_lazy(module):
+            yield
+            return
+        with undisturbed(module), self._forward_context():
+            self._prepared = True
+            try:
+                yield
+            finally:
+                self._prepared = False
 
     def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
         module = bare_module(self._model)
-        _refuse_lazy(module)
+        if not self._prepared:
+            _refuse_lazy(module)
+            with self.session():
+                return self(points)
         device, dtype = _device_and_dtype(module)
-        with undisturbed(module), self._forward_context():
-            inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device=device, dtype=dtype)
-            if self._convert is not None:
-                inputs = self._convert(inputs)
-            answer = self._predict(module, inputs) if self._predict else module(inputs)
-            return to_numpy(_pick(answer, self._output))
+        inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device=device, dtype=dtype)
+        if self._convert is not None:
+            inputs = self._convert(inputs)
+        answer = self._predict(module, inputs) if self._predict else module(inputs)
+        return to_numpy(_pick(answer, self._output))
 
 
 class TorchRecorder(LoopRecorder):
@@ -238,8 +255,12 @@ def _device_and_dtype(module: Any) -> tuple[Any, Any]:
     return (tensors[0].device if tensors else torch.device("cpu")), dtype
 
 
+def _is_lazy(module: Any) -> bool:
+    return any(torch.nn.parameter.is_lazy(parameter) for parameter in module.parameters())
+
+
 def _refuse_lazy(module: Any) -> None:
-    if any(torch.nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
+    if _is_lazy(module):
         raise RuntimeError(
             "the model has lazy parameters that are not initialised yet; call it once with a "
             "dummy batch before recording, so that recording cannot change how they are initialised"

@@ -1,0 +1,176 @@
+"""The nested lattices on which a grid is refined, and the map between their points."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Lattice", "fill_between"]
+
+Values = npt.NDArray[np.float32]
+Index = npt.NDArray[np.intp]
+
+
+class Lattice:
+    """Nested lattices of a grid, from a coarse one down to every grid point.
+
+    Each level halves the intervals of the one before. A grid whose sides are
+    no multiple of the coarse stride has intervals of nearly that length, and
+    halves of nearly equal length, so that no point outside the grid is needed:
+    on an axis, a *place* counts the halves, and :attr:`rows` (or
+    :attr:`columns`) tells which grid line it is. Where an interval cannot be
+    halved any more, two places are the same grid line.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(H, W)`` of the grid.
+    stride : int
+        Of the coarse lattice; a power of two.
+
+    Attributes
+    ----------
+    stride : int
+    levels : int
+        How often the coarse intervals are halved.
+    rows, columns : ndarray of int
+        The grid line of every place of the finest level.
+
+    Examples
+    --------
+    >>> lattice = Lattice((5, 7), 4)
+    >>> lattice.rows, lattice.columns
+    (array([0, 1, 2, 3, 4]), array([0, 0, 1, 2, 3, 3, 4, 5, 6]))
+    """
+
+    def __init__(self, shape: tuple[int, int], stride: int) -> None:
+        self.shape = shape
+        self.stride = stride
+        self.levels = stride.bit_length() - 1
+        self.rows = _places(shape[0], stride)
+        self.columns = _places(shape[1], stride)
+
+    @classmethod
+    @lru_cache(maxsize=16)
+    def of(cls, shape: tuple[int, int]) -> Lattice:
+        """Return the lattice for a grid: coarse, but with eight intervals along its short side.
+
+        Parameters
+        ----------
+        shape : tuple of int
+
+        Returns
+        -------
+        Lattice
+        """
+        stride = 32
+        while stride > 2 and (min(shape) - 1) < 8 * stride:
+            stride //= 2
+        return cls(shape, stride)
+
+    @property
+    def cells(self) -> tuple[Index, Index]:
+        """The places of the lower corner of every coarse cell."""
+        y, x = np.indices((len(self.rows) // self.stride, len(self.columns) // self.stride))
+        return y.ravel() * self.stride, x.ravel() * self.stride
+
+    def fill(self, points: Index, values: Values) -> Values:
+        """Interpolate values at some grid points over the whole grid, level by level.
+
+        Parameters
+        ----------
+        points : ndarray of int, shape (n,)
+            Flat grid indices, among them the whole coarse lattice.
+        values : ndarray of float32, shape (n, C)
+
+        Returns
+        -------
+        ndarray of float32, shape (C, H, W)
+            The values at the points, and between the points of a level the
+            bilinear interpolation of those around.
+        """
+        row, column = np.divmod(points, self.shape[1])
+        row_level, row_place = _first_places(self.rows, self.levels)
+        column_level, column_place = _first_places(self.columns, self.levels)
+        level = np.maximum(row_level[row], column_level[column])
+        y, x = row_place[row], column_place[column]
+        rows, columns = self.rows[:: self.stride], self.columns[:: self.stride]
+        now = np.empty((values.shape[1], len(rows), len(columns)), dtype=np.float32)
+        for depth in range(self.levels + 1):
+            stride = self.stride >> depth
+            if depth:
+                rows, columns = self.rows[::stride], self.columns[::stride]
+                now = fill_between(now, _shares(rows), _shares(columns))
+            here = np.flatnonzero(level == depth)
+            now[:, y[here] // stride, x[here] // stride] = values[here].T
+        if len(rows) > self.shape[0]:
+            now = now.take(row_place, axis=1)
+        return now if len(columns) == self.shape[1] else now.take(column_place, axis=2)
+
+
+def fill_between(values: Values, row_shares: Values, column_shares: Values) -> Values:
+    """Put a value between each two neighbours, along both axes.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (C, h, w)
+    row_shares, column_shares : ndarray of float32, shape (h - 1,) and (w - 1,)
+        How far along its interval each new line lies.
+
+    Returns
+    -------
+    ndarray of float32, shape (C, 2 * h - 1, 2 * w - 1)
+
+    Examples
+    --------
+    >>> half = np.array([0.5], dtype=np.float32)
+    >>> fill_between(np.array([[[0, 2], [4, 6]]], dtype=np.float32), half, half)[0]
+    array([[0., 1., 2.],
+           [2., 3., 4.],
+           [4., 5., 6.]], dtype=float32)
+    """
+    n_classes, height, width = values.shape
+    finer = np.empty((n_classes, 2 * height - 1, 2 * width - 1), dtype=np.float32)
+    finer[:, ::2, ::2] = values
+    step = values[:, :, 1:] - values[:, :, :-1]
+    step *= column_shares
+    step += values[:, :, :-1]
+    finer[:, ::2, 1::2] = step
+    lower = finer[:, :-1:2]
+    climb = finer[:, 2::2] - lower
+    climb *= row_shares[:, None]
+    climb += lower
+    finer[:, 1::2] = climb
+    return finer
+
+
+def _places(n: int, stride: int) -> Index:
+    cells = max(1, -(-(n - 1) // stride))
+    lines = np.rint(np.linspace(0, n - 1, cells + 1)).astype(np.intp)
+    while stride > 1:
+        finer = np.empty(2 * len(lines) - 1, dtype=np.intp)
+        finer[::2] = lines
+        finer[1::2] = (lines[:-1] + lines[1:]) // 2
+        lines, stride = finer, stride // 2
+    return lines
+
+
+def _first_places(lines: Index, levels: int) -> tuple[Index, Index]:
+    """Return the level at which each grid line appears first, and its place there."""
+    level = np.full(lines[-1] + 1, -1, dtype=np.intp)
+    place = np.zeros(lines[-1] + 1, dtype=np.intp)
+    for depth in range(levels + 1):
+        stride = 1 << (levels - depth)
+        seen = np.arange(0, len(lines), stride)
+        new = seen[level[lines[seen]] < 0][::-1]
+        level[lines[new]] = depth
+        place[lines[new]] = new
+    return level, place
+
+
+def _shares(lines: Index) -> Values:
+    length = np.maximum(lines[2::2] - lines[:-2:2], 1)
+    shares: Values = ((lines[1::2] - lines[:-2:2]) / length).astype(np.float32)
+    return shares

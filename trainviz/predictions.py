@@ -1,0 +1,243 @@
+"""What a predict callable answers: checked, and turned into class probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.data import to_numpy
+from trainviz.domain import Domain
+from trainviz.errors import EvaluationError, PredictionError
+
+__all__ = [
+    "Output",
+    "PredictProba",
+    "check_output",
+    "chunk_size",
+    "logarithms",
+    "probabilities_at",
+    "to_log_probabilities",
+    "to_probabilities",
+]
+
+Output = Literal["logits", "probabilities", "log_probabilities"]
+PredictProba = Callable[[npt.NDArray[Any]], Any]
+
+_ROW_SUM_TOLERANCE = 0.02
+"""bfloat16 keeps 8 bits of a probability, so honest rows miss 1 by up to about a hundredth."""
+
+_TINY = 1e-12
+"""A probability of 0 counts as this in log space, where it has no logarithm."""
+
+_LOWEST_LOG = -1e4
+"""Half precision, in which maps are kept, counts further down, but not much."""
+
+_VALUES_PER_BATCH = 2**20
+"""How many input values one call of the model is given when ``batch_size`` is "auto"."""
+
+
+def probabilities_at(
+    predict_proba: PredictProba, points: npt.NDArray[Any], output: Output
+) -> npt.NDArray[np.floating[Any]]:
+    """Ask the callable for some points and check what it answers.
+
+    Parameters
+    ----------
+    predict_proba : callable
+    points : ndarray, shape (N, *input_shape)
+    output : {"probabilities", "logits", "log_probabilities"}
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+
+    Raises
+    ------
+    PredictionError, EvaluationError
+        As :func:`evaluate`.
+    """
+    return to_probabilities(answer_at(predict_proba, points), len(points), output)
+
+
+def answer_at(predict_proba: PredictProba, points: npt.NDArray[Any]) -> Any:
+    """Call the callable; its own exceptions become an :class:`EvaluationError`."""
+    try:
+        return predict_proba(points)
+    except Exception as error:
+        raise EvaluationError(
+            f"the model failed on {len(points)} points of shape {points.shape[1:]} and dtype "
+            f"{points.dtype}: {type(error).__name__}: {error}. If the model takes other inputs, "
+            "give the domain features=/fixed= or input_shape=, or wrap the call with predict="
+        ) from error
+
+
+def to_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.floating[Any]]:
+    """Check a predict callable's answer and turn it into class probabilities.
+
+    Parameters
+    ----------
+    answer : array-like, shape (N, C), (N, 1) or (N,)
+    n_points : int
+        The N that was asked for.
+    output : {"probabilities", "logits", "log_probabilities"}
+        What the values are.
+
+    Returns
+    -------
+    ndarray, shape (N, max(C, 2))
+
+    Raises
+    ------
+    PredictionError
+        As :func:`evaluate`.
+
+    Examples
+    --------
+    >>> to_probabilities([[0.25], [1.0]], 2, "probabilities")
+    array([[0.75, 0.25],
+           [0.  , 1.  ]])
+    """
+    values = _checked_columns(_to_array(answer), n_points)
+    if output == "log_probabilities":
+        if np.isnan(values).any() or (values > _ROW_SUM_TOLERANCE).any():
+            raise PredictionError(
+                "predict_proba returned NaN or values above 0, which are no log-probabilities: "
+                'is output="logits" or output="probabilities" meant?'
+            )
+        values = np.exp(values)
+    else:
+        _check_finite(values)
+    if output == "logits":
+        return _softmax(values)
+    return _checked_probabilities(values)
+
+
+def to_log_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.float32]:
+    """Do as :func:`to_probabilities`, but keep small probabilities apart: return logarithms.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, max(C, 2))
+        Finite: a probability of 0 counts as 1e-12.
+
+    Examples
+    --------
+    >>> to_log_probabilities([[0.0], [1.0]], 2, "logits").round(2)
+    array([[-0.69, -0.69],
+           [-1.31, -0.31]], dtype=float32)
+    """
+    if output == "logits":
+        logits = _two_columns(_checked_columns(_to_array(answer), n_points))
+        _check_finite(logits)
+        logits = logits - logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        logs: npt.NDArray[np.float32] = np.maximum(logits, _LOWEST_LOG).astype(np.float32)
+        return logs
+    return logarithms(to_probabilities(answer, n_points, output))
+
+
+def logarithms(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Return logarithms of probabilities, those of 0 as if it were 1e-12."""
+    logs: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, _TINY)).astype(np.float32)
+    return logs
+
+
+def chunk_size(domain: Domain, batch_size: int | Literal["auto"]) -> int:
+    """Return the number of points a call of the model is given."""
+    if batch_size == "auto":
+        return max(1, min(_VALUES_PER_BATCH // max(domain.embedding.n_features, 2), 2**16))
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r}: expected a positive whole number or 'auto'")
+    return int(batch_size)
+
+
+def check_output(output: str) -> None:
+    """Refuse an unknown ``output=``."""
+    if output not in get_args(Output):
+        raise ValueError(f"output={output!r}: expected one of {', '.join(get_args(Output))}")
+
+
+def _to_array(answer: Any) -> npt.NDArray[Any]:
+    try:
+        return to_numpy(answer)
+    except (TypeError, ValueError) as error:
+        raise PredictionError(
+            f"predict_proba returned {type(answer).__name__}, which is no array of shape (N, C): "
+            f"{error}"
+        ) from None
+
+
+def _checked_columns(values: npt.NDArray[Any], n_points: int) -> npt.NDArray[np.floating[Any]]:
+    if values.dtype.kind not in "fiub":
+        raise PredictionError(
+            f"predict_proba returned {values.dtype} values; expected numbers of shape (N, C)"
+        )
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise PredictionError(
+            f"predict_proba returned the shape {values.shape} for {n_points} points; "
+            "expected (N, C), one row a point and one column a class"
+        )
+    if len(values) != n_points:
+        raise PredictionError(
+            f"predict_proba returned {len(values)} rows for {n_points} points; expected one row "
+            "a point, in order"
+        )
+    # Half precision cannot carry a softmax, and integers no probabilities.
+    wanted = values.dtype if values.dtype in (np.float32, np.float64) else np.float32
+    return values.astype(wanted, copy=False)
+
+
+def _check_finite(values: npt.NDArray[np.floating[Any]]) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        bad = int((~finite.all(axis=1)).sum())
+        raise PredictionError(
+            f"predict_proba returned NaN or infinities for {bad} of {len(values)} points: has the "
+            "training diverged, or are the points far outside the data? (-inf is allowed with "
+            'output="log_probabilities")'
+        )
+
+
+def _softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    logits = _two_columns(logits)
+    powers: npt.NDArray[np.floating[Any]] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
+
+
+def _two_columns(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """Give the other class of a binary model its logit of 0."""
+    if logits.shape[1] > 1:
+        return logits
+    return np.concatenate([np.zeros_like(logits), logits], axis=1)
+
+
+def _checked_probabilities(
+    values: npt.NDArray[np.floating[Any]],
+) -> npt.NDArray[np.floating[Any]]:
+    low, high = float(values.min()), float(values.max())
+    slack = _ROW_SUM_TOLERANCE
+    hint = 'if the model returns logits, say output="logits"'
+    if low < -slack or high > 1 + slack:
+        column = "a single column of " if values.shape[1] == 1 else ""
+        raise PredictionError(
+            f"predict_proba returned {column}values from {low:.4g} to {high:.4g}, which are no "
+            f"probabilities (0 to 1): {hint} (output= is 'probabilities' now)"
+        )
+    if low < 0 or high > 1:
+        values = values.clip(0, 1)
+    if values.shape[1] == 1:
+        return np.concatenate([1 - values, values], axis=1)
+    sums = values.sum(axis=1)
+    worst = float(sums[np.abs(sums - 1).argmax()])
+    if abs(worst - 1) > slack:
+        raise PredictionError(
+            f"the rows of predict_proba do not sum to 1 (one sums to {worst:.4g}): {hint}; for "
+            "independent labels (multi-label) record one label's column at a time"
+        )
+    return values
