@@ -123,15 +123,40 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
 
-    def _ask(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        model = self.model
-        with _undisturbed(model):
-            inputs = keras.ops.convert_to_tensor(points, dtype=model.variable_dtype)
-            if self._predict is not None:
-                answer = self._predict(model, inputs)
-            else:
-                answer = model(inputs, training=False)
-            return np.asarray(keras.ops.convert_to_numpy(_pick(answer)))
+    @property
+    def _ask(self) -> _Predictor:
+        return _Predictor(self.model, self._predict)
+
+
+class _Predictor:
+    """A Keras model as a callable from numpy points to numpy outputs."""
+
+    def __init__(self, model: Any, predict: Predict | None) -> None:
+        self._model = model
+        self._predict = predict
+        self._prepared = False
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Ask several times, but restore the model's state once."""
+        with _undisturbed(self._model):
+            self._prepared = True
+            try:
+                yield
+            finally:
+                self._prepared = False
+
+    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if not self._prepared:
+            with self.session():
+                return self(points)
+        model = self._model
+        inputs = keras.ops.convert_to_tensor(points, dtype=model.variable_dtype)
+        if self._predict is not None:
+            answer = self._predict(model, inputs)
+        else:
+            answer = model(inputs, training=False)
+        return np.asarray(keras.ops.convert_to_numpy(_pick(answer)))
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal, cast
 
-import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz.adapters import missing
@@ -186,19 +185,19 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             self._fresh = False
             self.recorder.amend(trainer.callback_metrics)
 
-    def _asking(self, trainer: Any, pl_module: Any) -> Callable[[npt.NDArray[Any]], Any]:
+    def _asking(self, trainer: Any, pl_module: Any) -> TorchPredictor:
         module = pl_module if self._weights == "raw" else _averaged(trainer)
         plugin = trainer.precision_plugin
-        ask = TorchPredictor(
+
+        @contextmanager
+        def quietly() -> Iterator[None]:
+            with _no_logging(pl_module), plugin.forward_context():
+                yield
+
+        return TorchPredictor(
             module, predict=self._predict, output=self._output,
-            forward_context=plugin.forward_context, convert=plugin.convert_input,
+            forward_context=quietly, convert=plugin.convert_input,
         )  # fmt: skip
-
-        def ask_quietly(points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            with _no_logging(pl_module):
-                return ask(points)
-
-        return ask_quietly
 
 
 def _records(trainer: Any) -> bool:
