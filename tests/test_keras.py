@@ -259,3 +259,70 @@ def test_mixed_and_double_precision_are_respected():
         finally:
             keras.config.set_dtype_policy("float32")
         assert recorder.recording.epochs.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+@pytest.mark.parametrize("schedule", [{"every": 1}, {"every_n_steps": 1}])
+def test_a_recording_made_in_the_background_is_the_same(schedule, make):
+    def run(**options):
+        keras.utils.set_random_seed(7)
+        recorder = tv.KerasRecorder(DOMAIN, data=(X, Y), **schedule, **options)
+        model = fit(recorder, model=compiled(make()))
+        streams = np.random.get_state()[1].tolist(), random.random()  # noqa: NPY002
+        draw = np.array(keras.ops.convert_to_numpy(keras.random.normal((3,))))
+        trained = [*values(model.variables), *values(model.optimizer.variables), draw]
+        return recorder.recording, trained, streams
+
+    at_once, trained, streams = run()
+    later, other_trained, other_streams = run(background=True)
+    assert later.epochs.tolist() == at_once.epochs.tolist()
+    np.testing.assert_array_equal(later.steps, at_once.steps)
+    assert list(later.metrics) == list(at_once.metrics)
+    for a, b in zip(at_once, later, strict=True):
+        np.testing.assert_array_equal(a.probabilities, b.probabilities)
+        np.testing.assert_array_equal(a.data_predictions, b.data_predictions)
+    for before, after in zip(trained, other_trained, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert streams == other_streams
+
+
+def test_in_the_background_a_second_model_gets_a_copy_of_its_own():
+    recorder = tv.KerasRecorder(DOMAIN, background=True)
+    fit(recorder, epochs=2)
+    model = fit(recorder, model=compiled(functional()), epochs=2)
+    answer = np.asarray(keras.ops.convert_to_numpy(model(GRID, training=False)))
+    np.testing.assert_allclose(
+        recorder.recording[-1].probabilities, answer.T.reshape(3, *DOMAIN.shape), atol=1e-6
+    )
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4]
+
+
+class Uncloneable(Subclassed):
+    """Its configuration does not say what it was made with."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def call(self, x, training=False):
+        return super().call(x, training=training) ** self.scale
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(scale=3.0)
+
+
+def test_a_model_whose_clone_answers_otherwise_is_captured_at_once():
+    recorder = tv.KerasRecorder(DOMAIN, background=True)
+    model = compiled(Uncloneable(scale=1.0))
+    with pytest.warns(tv.CaptureWarning, match="answers otherwise") as told:
+        fit(recorder, model=model)
+    assert len([w for w in told if w.category is tv.CaptureWarning]) == 1
+    answer = np.asarray(keras.ops.convert_to_numpy(model(GRID, training=False)))
+    np.testing.assert_allclose(
+        recorder.recording[-1].probabilities, answer.T.reshape(3, *DOMAIN.shape), atol=1e-6
+    )
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3]

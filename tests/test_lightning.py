@@ -309,3 +309,71 @@ def test_it_works_with_the_pytorch_lightning_namespace():
     trainer = make_trainer(rec, library=pytorch_lightning, epochs=2)
     trainer.fit(module, loader())
     assert rec.recording.epochs.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("schedule", [{"every": 1}, {"every": 1, "every_n_steps": 1}])
+def test_a_recording_made_in_the_background_is_the_same(schedule, precision):
+    at_once = tv.LightningRecorder(DOMAIN, data=(X, Y), **schedule)
+    later = tv.LightningRecorder(DOMAIN, data=(X, Y), background=True, **schedule)
+    module, optimizer, streams = state_after(at_once, precision=precision, validate=True)
+    other, other_optimizer, other_streams = state_after(later, precision=precision, validate=True)
+
+    assert at_once.recording.epochs.tolist() == later.recording.epochs.tolist()
+    np.testing.assert_array_equal(at_once.recording.steps, later.recording.steps)
+    assert list(at_once.recording.metrics) == list(later.recording.metrics)
+    for name, values in at_once.recording.metrics.items():
+        np.testing.assert_array_equal(values, later.recording.metrics[name])
+    for a, b in zip(at_once.recording, later.recording, strict=True):
+        np.testing.assert_array_equal(a.probabilities, b.probabilities)
+        np.testing.assert_array_equal(a.data_predictions, b.data_predictions)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+    assert str(optimizer) == str(other_optimizer)
+    assert streams == other_streams
+    assert module.seen_modes == other.seen_modes
+
+
+def test_in_the_background_a_module_that_logs_sees_the_counters_of_the_capture():
+    seen = []
+
+    def predict(module, x):
+        seen.append((module.current_epoch, module.global_step))
+        module.log("asked", 1.0)
+        return module(x)
+
+    recorder = tv.LightningRecorder(DOMAIN, predict=predict, background=True)
+    trainer, _ = fit(recorder)
+    assert sorted(set(seen)) == [(0, 0), (0, 3), (1, 6), (2, 9)]
+    assert "asked" not in trainer.callback_metrics
+    assert recorder.recorder.failures == []
+
+
+def test_in_the_background_an_exception_loses_nothing():
+    class Failing(pl.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 2:
+                raise RuntimeError("the run failed")
+
+    recorder = tv.LightningRecorder(DOMAIN, background=True)
+    with pytest.raises(RuntimeError, match="the run failed"):
+        fit(recorder, Failing())
+    assert recorder.recording.epochs.tolist() == [0, 1, 2]
+    assert recorder.recording[-1].metrics["late"] == 1.0
+
+
+def test_a_precision_that_changes_the_whole_process_is_captured_at_once():
+    recorder = tv.LightningRecorder(DOMAIN, background=True)
+    with pytest.warns(tv.CaptureWarning, match="default dtype of the process"):
+        fit(recorder, precision="64-true", data=loader(dtype=torch.float64))
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3]
+
+
+def test_averaged_weights_are_recorded_in_the_background_too():
+    def record(**options):
+        pl.seed_everything(7)
+        recorder = tv.LightningRecorder(DOMAIN, weights="averaged", **options)
+        fit(EMAWeightAveraging(decay=0.5), recorder)
+        return [snapshot.probabilities for snapshot in recorder.recording]
+
+    np.testing.assert_array_equal(record(), record(background=True))

@@ -253,3 +253,23 @@ def test_the_random_streams_are_not_disturbed():
 def test_models_without_stages_are_refused(model, error, message):
     with pytest.raises(error, match=message):
         record_stages(model, DOMAIN)
+
+
+def test_a_recording_made_in_the_background_is_the_same():
+    def record(model, **options):
+        with SklearnRecorder(model, DOMAIN, data=(X, Y), **options) as recorder:
+            for epoch in range(5):
+                model.partial_fit(X, Y, classes=["left", "right", "top"])
+                recorder.epoch_end(epoch, accuracy=model.score(X, Y))
+        return model, recorder.recording
+
+    model, at_once = record(MLPClassifier((8,), random_state=0))
+    other, later = record(MLPClassifier((8,), random_state=0), background=True)
+    assert later.epochs.tolist() == at_once.epochs.tolist()
+    assert later.class_names == ["left", "right", "top"]
+    for a, b in zip(at_once, later, strict=True):
+        np.testing.assert_array_equal(a.probabilities, b.probabilities)
+        np.testing.assert_array_equal(a.data_predictions, b.data_predictions)
+        assert a.metrics == b.metrics
+    for weights, others in zip(model.coefs_, other.coefs_, strict=True):
+        np.testing.assert_array_equal(weights, others)

@@ -45,7 +45,7 @@ class WriterError(TrainvizError, RuntimeError):
 
 
 class CaptureWarning(UserWarning):
-    """A capture failed during training and was skipped; training went on."""
+    """A capture failed and was skipped, or is made otherwise than asked for; training went on."""
 
 
 class EvaluationWarning(UserWarning):

@@ -22,7 +22,7 @@ from trainviz.evaluation import evaluate
 from trainviz.paint import packed, unpacked
 from trainviz.palettes import class_colors, sequential_table
 from trainviz.predictions import Output
-from trainviz.recorder import host_rng_preserved
+from trainviz.randomness import host_rng_preserved
 from trainviz.writers import FILM_SUFFIXES, Film, Image, check_path, write_film
 
 __all__ = ["MapsAnimation", "make_map", "plot_maps"]

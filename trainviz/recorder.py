@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.background import BackgroundCaptures, check_freezable
 from trainviz.data import LabelledData, to_numpy
 from trainviz.domain import Domain
 from trainviz.errors import CaptureWarning, PredictionError
 from trainviz.evaluation import Evaluator, Method, check_method, session
 from trainviz.predictions import Output, PredictProba, check_output, chunk_size, probabilities_at
+from trainviz.randomness import host_rng_preserved
 from trainviz.recording import Recording
 from trainviz.schedule import Schedule, make_schedule
 from trainviz.storage import MemoryStore, Snapshot
@@ -40,6 +40,7 @@ class RecorderOptions(TypedDict, total=False):
     batch_size: int | Literal["auto"]
     evaluation: Method
     tolerance: float
+    background: bool
 
 
 class Recorder:
@@ -84,6 +85,15 @@ class Recorder:
         where the map is not smooth; see :func:`trainviz.evaluate`.
     tolerance : float, default 1/255
         Of a probability, for the adaptive evaluation.
+    background : bool, default False
+        Copy the model at a capture and evaluate the copy on another thread,
+        while training goes on. The first capture is made at once. At most
+        three copies exist; when they are all in use, training waits.
+        :meth:`capture` returns None then, snapshots appear in ``recording``
+        in order, and :meth:`drain` waits for them (so does the end of a fit,
+        of a ``with`` block and of the interpreter). Failures show at the next
+        call of the recorder. A model that cannot be copied, or that draws
+        random numbers when it is asked, is captured at once, with one warning.
 
     Attributes
     ----------
@@ -128,6 +138,7 @@ class Recorder:
         batch_size: int | Literal["auto"] = "auto",
         evaluation: Method = "adaptive",
         tolerance: float = 1 / 255,
+        background: bool = False,
     ) -> None:
         if not isinstance(domain, Domain):
             raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
@@ -155,6 +166,7 @@ class Recorder:
             domain, self._store, data=self._data, class_names=self._class_names, classes=classes
         )
         self._classes = list(classes) if classes is not None else None
+        self._background = BackgroundCaptures(self._evaluate, self._store.append, background)
 
     def capture(
         self,
@@ -184,7 +196,8 @@ class Recorder:
         -------
         Snapshot or None
             None when the schedule skips it, when ``step`` is given and
-            captured already, or when the capture failed and was skipped.
+            captured already, when the capture failed and was skipped, or when
+            it goes on in the background.
 
         Raises
         ------
@@ -192,20 +205,80 @@ class Recorder:
             If ``epoch`` or ``step`` lies before the last captured one.
         PredictionError, EvaluationError
             If the first capture fails, or any with ``on_error="raise"``.
+        TypeError
+            If ``background=True`` and ``predict_proba`` has no method
+            ``frozen()`` that returns an independent copy of it.
         """
+        taken = self.offer(predict_proba, epoch, step, metrics, force=force)
+        return taken if isinstance(taken, Snapshot) else None
+
+    def offer(
+        self,
+        predict_proba: PredictProba,
+        epoch: int,
+        step: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        *,
+        force: bool = False,
+    ) -> Snapshot | bool:
+        """Do the same as :meth:`capture`, and say more of it.
+
+        Returns
+        -------
+        Snapshot or bool
+            True for a capture that goes on in the background, False for none.
+        """
+        self._settle()
         self._check_order(epoch, step)
         if not force and not self._due(epoch, step):
-            return None
-        if len(self._store) and step is not None and self._last() == (epoch, step):
-            return None
+            return False
+        if step is not None and self._last() == (epoch, step):
+            return False
         try:
-            with host_rng_preserved():
+            if self._submit(predict_proba, epoch, step, metrics or {}):
+                return True
+            with host_rng_preserved() as streams:
                 snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
         except Exception as error:
             self._handle(error, epoch)
-            return None
+            return False
         self._store.append(snapshot)
+        if streams.drawn:
+            self._stop_background("it draws from the random streams of Python or numpy when asked")
         return snapshot
+
+    def drain(self) -> None:
+        """Wait for the captures that go on in the background, and tell of their failures.
+
+        Does nothing where there are none. Raises the first failure with
+        ``on_error="raise"``; all of them are in ``failures`` then.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> class Threshold:
+        ...     def __init__(self, at):
+        ...         self.at = at
+        ...     def __call__(self, X):
+        ...         return X[:, 0] > self.at
+        ...     def frozen(self):
+        ...         return Threshold(self.at)
+        >>> model = Threshold(0)
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), background=True)
+        >>> for epoch in range(3):
+        ...     model.at = epoch / 4
+        ...     _ = recorder.capture(model, epoch=epoch)
+        >>> recorder.drain()
+        >>> recorder.recording.epochs
+        array([0, 1, 2])
+        """
+        self._background.drain()
+        self._settle()
+
+    @property
+    def lost_last(self) -> bool:
+        """Whether the last capture that went on in the background has failed."""
+        return self._background.last_failed
 
     def append(
         self,
@@ -238,6 +311,7 @@ class Recorder:
             values are no probabilities, or the epoch goes backwards.
         """
         self._check_order(epoch, step)
+        self._background.forget_last()
         values = np.array(probabilities, dtype=np.float32)
         if values.ndim != 3 or values.shape[1:] != self.domain.shape or len(values) < 2:
             raise PredictionError(
@@ -263,8 +337,11 @@ class Recorder:
         PredictionError, EvaluationError
             As the first :meth:`capture`.
         """
+        self._settle()
         if self._n_classes is not None:
             return
+        if self._background.enabled:
+            check_freezable(predict_proba)
         height, width = self.domain.shape
         corners = [0, width - 1, (height - 1) * width, height * width - 1]
         points = np.concatenate([self.domain.points(index, index + 1) for index in corners])
@@ -285,11 +362,15 @@ class Recorder:
 
     def amend(self, metrics: Mapping[str, Any]) -> None:
         """Add metrics to the last snapshot (some frameworks know them only later)."""
-        if len(self._store):
+        self._settle()
+        if not self._background.amend(plain_metrics(metrics)) and len(self._store):
             self._store.amend(len(self._store) - 1, plain_metrics(metrics))
 
     def relabel(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Say that the last snapshot is also the state at the end of ``epoch``."""
+        self._settle()
+        if self._background.relabel(epoch, plain_metrics(metrics)):
+            return
         self.recording.require_snapshots()
         last = self._store.read(len(self._store) - 1)
         self._store.truncate(len(self._store) - 1)
@@ -298,11 +379,59 @@ class Recorder:
 
     def rewind(self, epoch: int, step: int | None = None) -> None:
         """Forget the snapshots after ``epoch`` and ``step``: training continues from there."""
+        self._background.forget_last()
+        self._settle()
         later = self.recording.epochs > epoch
         if step is not None:
             later |= self.recording.steps > step  # NaN, where the step is unknown, is not later
         self._store.truncate(int((~later).sum()))
         self._asked = (epoch, step or 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy for another process must not miss what is under way.
+        self._background.drain()
+        return self.__dict__
+
+    def _submit(
+        self, predict_proba: PredictProba, epoch: int, step: int | None, metrics: Mapping[str, Any]
+    ) -> bool:
+        """Hand the capture to the background; False where it is to be made at once."""
+        if not self._background.enabled:
+            return False
+        check_freezable(predict_proba)
+        if not len(self._store):
+            # Made at once, so that a mistake shows before training time is spent.
+            return False
+        try:
+            self._background.submit(predict_proba, int(epoch), step, plain_metrics(metrics))
+        except Exception as error:
+            self._stop_background(f"it cannot be copied: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    def _stop_background(self, reason: str) -> None:
+        if not self._background.enabled:
+            return
+        self._background.forget_last()
+        self._background.enabled = False
+        warnings.warn(
+            f"background=True has no effect on this model, because {reason}; its captures are "
+            "made at once, while training waits",
+            CaptureWarning,
+            stacklevel=4,
+        )
+        self._settle()
+
+    def _settle(self) -> None:
+        """Apply the error policy, on the thread that trains, to what failed in the background."""
+        errors = self._background.take_errors()
+        if errors and self._on_error == "raise":
+            self.failures += [
+                (epoch, f"{type(error).__name__}: {error}") for epoch, error in errors
+            ]
+            raise errors[0][1]
+        for epoch, error in errors:
+            self._handle(error, epoch)
 
     def _due(self, epoch: int, step: int | None) -> bool:
         due = self.schedule.due_epoch(epoch)
@@ -363,9 +492,10 @@ class Recorder:
                 raise TypeError(f"{name}={value!r}: expected a whole number")
             if value < 0:
                 raise ValueError(f"{name}={value}: expected 0 (before training) or more")
-        if not len(self._store):
+        last = self._last()
+        if last is None:
             return
-        last_epoch, last_step = self._last()
+        last_epoch, last_step = last
         if epoch < last_epoch:
             raise ValueError(
                 f"epoch={epoch} comes after epoch {last_epoch} was captured: epochs may not go "
@@ -374,7 +504,10 @@ class Recorder:
         if step is not None and last_step is not None and step < last_step:
             raise ValueError(f"step={step} comes after step {last_step} was captured")
 
-    def _last(self) -> tuple[int, int | None]:
+    def _last(self) -> tuple[int, int | None] | None:
+        pending = self._background.pending
+        if pending is not None or not len(self._store):
+            return pending
         index = len(self._store) - 1
         return self._store.epoch(index), self._store.step(index)
 
@@ -391,17 +524,6 @@ class Recorder:
                 CaptureWarning,
                 stacklevel=3,
             )
-
-
-@contextmanager
-def host_rng_preserved() -> Iterator[None]:
-    """Leave Python's and numpy's global random streams as they were."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from trainviz.errors import CaptureWarning
 from trainviz.predictions import PredictProba
 from trainviz.recorder import Recorder
 
@@ -99,13 +101,27 @@ class TrainingEvents:
 
     def finish(self, predict: PredictProba) -> None:
         """Training is over: capture its last state, unless that is done or switched off."""
-        if not self.recorder.schedule.final or self._captured == (self._epoch, self._step):
-            return
-        if not self._relabel():
-            self._capture(predict)
+        self.recorder.drain()
+        self._reconcile()
+        if self.recorder.schedule.final and self._captured != (self._epoch, self._step):
+            if not self._relabel():
+                self._capture(predict)
+            self.recorder.drain()
+
+    def interrupt(self) -> None:
+        """Training has failed: keep what was captured, and hide no exception by another."""
+        try:
+            self.recorder.drain()
+        except Exception as error:
+            warnings.warn(
+                f"a capture in the background failed: {type(error).__name__}: {error}",
+                CaptureWarning,
+                stacklevel=3,
+            )
 
     def cursor(self) -> dict[str, int]:
         """Return where the recording stands, for a checkpoint; empty before any capture."""
+        self._reconcile()
         if self._captured is None:
             return {}
         return {
@@ -123,6 +139,7 @@ class TrainingEvents:
         self._epoch_offset = int(cursor["epoch_offset"])
         self._step_offset = int(cursor["step_offset"])
         self._step = None
+        self.recorder.drain()
         # Nothing is forgotten before training goes on: a checkpoint is loaded to test it, too.
         kept = int((self.recorder.recording.epochs <= self._epoch).sum())
         self._captured = self._last_captured(kept)
@@ -139,6 +156,7 @@ class TrainingEvents:
 
     def _relabel(self) -> bool:
         """Let the last step's snapshot stand for the epoch that it has just completed."""
+        self._reconcile()
         if not self._from_step or self._captured is None or self._captured[1] != self._step:
             return False
         self.recorder.relabel(self._epoch, self._metrics)
@@ -146,9 +164,13 @@ class TrainingEvents:
         return True
 
     def _capture(self, predict: PredictProba) -> bool:
-        snapshot = self.recorder.capture(
-            predict, epoch=self._epoch, step=self._step, metrics=self._metrics, force=True
-        )
-        if snapshot is not None:
+        taken = self.recorder.offer(predict, self._epoch, self._step, self._metrics, force=True)
+        if taken is not False:
             self._captured, self._from_step = (self._epoch, self._step), False
-        return snapshot is not None
+        return taken is not False
+
+    def _reconcile(self) -> None:
+        """Take back a capture that was handed to the background and has failed there."""
+        if self._captured is not None and self.recorder.lost_last:
+            self._captured = self._last_captured(len(self.recorder.recording))
+            self._from_step = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -82,7 +83,7 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         merged = cast(RecorderOptions, {**options, "output": output})
         self.recorder = Recorder(domain, **merged)
         self._events = TrainingEvents(self.recorder)
-        self._predict = predict
+        self._ask = _KerasPredictor(self, predict)
         self._started = False
         if self.recorder.schedule.counts_steps:
             # Only now: Keras dispatches batches synchronously as soon as a hook is overridden.
@@ -123,34 +124,37 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
 
-    @property
-    def _ask(self) -> _Predictor:
-        return _Predictor(self.model, self._predict)
 
+class _KerasPredictor:
+    """The model that a callback belongs to, as a callable from numpy points to numpy outputs."""
 
-class _Predictor:
-    """A Keras model as a callable from numpy points to numpy outputs."""
-
-    def __init__(self, model: Any, predict: Predict | None) -> None:
-        self._model = model
+    def __init__(self, callback: keras.callbacks.Callback, predict: Predict | None) -> None:
+        self._callback = callback
         self._predict = predict
+        self._drawn = False
         self._prepared = False
+        self._clone: Any = None
+        self._cloned: Any = None
+        self._probe: npt.NDArray[Any]
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Ask several times, but restore the model's state once."""
-        with _undisturbed(self._model):
+        with _undisturbed(self._callback.model) as streams:
             self._prepared = True
             try:
                 yield
             finally:
                 self._prepared = False
+        self._drawn |= streams.drawn
 
     def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if not self._prepared:
             with self.session():
                 return self(points)
-        model = self._model
+        self._probe = points[:: max(1, len(points) // 4)]
+        return self.ask(self._callback.model, points)
+
+    def ask(self, model: Any, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         inputs = keras.ops.convert_to_tensor(points, dtype=model.variable_dtype)
         if self._predict is not None:
             answer = self._predict(model, inputs)
@@ -158,17 +162,75 @@ class _Predictor:
             answer = model(inputs, training=False)
         return np.asarray(keras.ops.convert_to_numpy(_pick(answer)))
 
+    def frozen(self) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
+        if self._drawn:
+            raise RuntimeError("it draws from torch's random stream when asked")
+        model = self._callback.model
+        if self._cloned is not model or _shapes(self._clone) != _shapes(model):
+            self._clone, self._cloned = self._cloned_model(model), model
+        return _FrozenKerasPredictor(self, self._clone, _values(model))
+
+    def _cloned_model(self, model: Any) -> Any:
+        clone = keras.models.clone_model(model)
+        with _undisturbed(model):
+            # Some configurations say less than the model does: only its answer shows that.
+            wanted = self.ask(model, self._probe)
+            with _undisturbed(clone, shared=False):
+                self.ask(clone, self._probe)  # which builds it
+            if _shapes(clone) != _shapes(model):
+                raise RuntimeError("clone_model returns a model with other variables")
+            found = _FrozenKerasPredictor(self, clone, _values(model))(self._probe)
+        if not np.allclose(found, wanted, atol=1e-5, equal_nan=True):
+            raise RuntimeError("clone_model returns a model that answers otherwise")
+        return clone
+
+
+class _FrozenKerasPredictor:
+    """Values of all variables at a capture, put into a clone only when it is asked."""
+
+    def __init__(self, predictor: _KerasPredictor, clone: Any, values: list[Any]) -> None:
+        self._predictor = predictor
+        self._clone = clone
+        self._values = values
+        self._assigned = False
+
+    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if not self._assigned:
+            # Captures share the clone: they are evaluated one after another.
+            for variable, value in zip(self._clone.variables, self._values, strict=True):
+                variable.assign(value)
+            self._assigned = True
+        with _undisturbed(self._clone, shared=False):
+            return self._predictor.ask(self._clone, points)
+
+
+def _values(model: Any) -> list[Any]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables]
+
+
+def _shapes(model: Any) -> list[Any]:
+    return [(tuple(variable.shape), variable.dtype) for variable in model.variables]
+
+
+@dataclass
+class _Streams:
+    drawn: bool = False
+
 
 @contextmanager
-def _undisturbed(model: Any) -> Iterator[None]:
-    """Leave a model's state (moving averages, random seeds) as it was."""
-    with _without_gradients(model):
+def _undisturbed(model: Any, *, shared: bool = True) -> Iterator[Any]:
+    """Leave a model's state (moving averages, random seeds) as it was.
+
+    What is not ``shared`` with a training is left alone without touching
+    anything that the training uses.
+    """
+    with _without_gradients(model, shared) as streams:
         state = [
             (variable, np.array(keras.ops.convert_to_numpy(variable)))
             for variable in model.non_trainable_variables
         ]
         try:
-            yield
+            yield streams
         finally:
             for variable, before in state:
                 after = keras.ops.convert_to_numpy(variable)
@@ -177,14 +239,14 @@ def _undisturbed(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _without_gradients(model: Any) -> Iterator[None]:
+def _without_gradients(model: Any, shared: bool) -> Iterator[Any]:
     if keras.backend.backend() != "torch":
-        yield
+        yield _Streams()
         return
-    from trainviz.adapters.torch import undisturbed
+    from trainviz.adapters.torch import Streams, evaluating, undisturbed
 
-    with undisturbed(model):
-        yield
+    with undisturbed(model) if shared else evaluating(model) as streams:
+        yield streams or Streams()
 
 
 def _pick(answer: Any) -> Any:

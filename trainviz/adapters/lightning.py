@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal, cast
 
+import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz.adapters import missing
-from trainviz.adapters.torch import TorchPredictor
+from trainviz.adapters.torch import FrozenTorchPredictor, TorchPredictor
+from trainviz.adapters.torch_replicas import Replicas
 from trainviz.domain import Domain
 from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
@@ -116,6 +118,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         self._predict = predict
         self._output = output
         self._weights = weights
+        self._replicas = Replicas()
         self._fresh = False
 
     @property
@@ -169,6 +172,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep what was captured until then, with its metrics."""
+        self._events.interrupt()
         self._pick_up_metrics(trainer)
 
     def state_dict(self) -> dict[str, Any]:
@@ -185,19 +189,54 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             self._fresh = False
             self.recorder.amend(trainer.callback_metrics)
 
-    def _asking(self, trainer: Any, pl_module: Any) -> TorchPredictor:
+    def _asking(self, trainer: Any, pl_module: Any) -> _QuietPredictor:
         module = pl_module if self._weights == "raw" else _averaged(trainer)
         plugin = trainer.precision_plugin
-
-        @contextmanager
-        def quietly() -> Iterator[None]:
-            with _no_logging(pl_module), plugin.forward_context():
-                yield
-
-        return TorchPredictor(
-            module, predict=self._predict, output=self._output,
-            forward_context=quietly, convert=plugin.convert_input,
+        ask = TorchPredictor(
+            module, predict=self._predict, output=self._output, replicas=self._replicas,
+            forward_context=plugin.forward_context, convert=plugin.convert_input,
         )  # fmt: skip
+        return _QuietPredictor(ask, trainer, pl_module)
+
+
+class _QuietPredictor:
+    """Ask a LightningModule, and let nothing that it logs enter the run's own metrics."""
+
+    def __init__(self, ask: TorchPredictor, trainer: Any, pl_module: Any) -> None:
+        self._ask, self._trainer, self._pl_module = ask, trainer, pl_module
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        with _no_logging(self._pl_module), self._ask.session():
+            yield
+
+    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        with _no_logging(self._pl_module):
+            return self._ask(points)
+
+    def frozen(self) -> FrozenTorchPredictor:
+        frozen = self._ask.frozen()
+        state = frozen.module.__dict__
+        state["log"] = _log_nothing
+        if "_trainer" in state:
+            state["_trainer"] = _TrainerAtCapture(self._trainer)
+        return frozen
+
+
+class _TrainerAtCapture:
+    """A trainer as a copied module sees it: its counters stand still."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+        self.current_epoch = trainer.current_epoch
+        self.global_step = trainer.global_step
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trainer, name)
+
+
+def _log_nothing(*args: Any, **kwargs: Any) -> None:
+    pass
 
 
 def _records(trainer: Any) -> bool:
@@ -222,9 +261,9 @@ def _averaged(trainer: Any) -> Any:
 
 @contextmanager
 def _no_logging(pl_module: Any) -> Iterator[None]:
-    """Drop what a forward logs: a capture must not enter the run's own metrics."""
+    """Drop what a forward logs."""
     log = pl_module.__dict__.get("log")
-    pl_module.__dict__["log"] = lambda *args, **kwargs: None
+    pl_module.__dict__["log"] = _log_nothing
     try:
         yield
     finally:

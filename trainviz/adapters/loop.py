@@ -127,3 +127,5 @@ class LoopRecorder:
     ) -> None:
         if kind is None:
             self.finish()
+        else:
+            self._events.interrupt()

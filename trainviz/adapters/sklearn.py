@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -13,7 +14,8 @@ from trainviz.adapters import missing
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.domain import Domain
 from trainviz.predictions import Output, check_output, chunk_size, to_probabilities
-from trainviz.recorder import Recorder, RecorderOptions, host_rng_preserved
+from trainviz.randomness import host_rng_preserved
+from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
 
 try:
@@ -94,6 +96,23 @@ class SklearnPredictor:
         self._checked = True
         return answer
 
+    def frozen(self) -> SklearnPredictor:
+        """Return a predictor of a copy of the model as it is now."""
+        frozen = SklearnPredictor(copy.deepcopy(self.model), self._output)
+        frozen._checked = self._checked
+        return frozen
+
+
+class _TeachingPredictor(SklearnPredictor):
+    """Tells a recorder the classes, which only the first fit knows."""
+
+    recorder: Recorder
+
+    def __call__(self, points: Array) -> Array:
+        answer = super().__call__(points)
+        self.recorder.learn_classes(self.classes)
+        return answer
+
 
 class SklearnRecorder(LoopRecorder):
     """Record a scikit-learn classifier that learns by ``partial_fit`` or ``warm_start``.
@@ -153,10 +172,9 @@ class SklearnRecorder(LoopRecorder):
         first_epoch: int = 0,
         **options: Unpack[RecorderOptions],
     ) -> None:
-        self._model = SklearnPredictor(model, output)
-        super().__init__(
-            Recorder(domain, output=output, **options), self._ask, first_epoch=first_epoch
-        )
+        self._model = _TeachingPredictor(model, output)
+        self._model.recorder = Recorder(domain, output=output, **options)
+        super().__init__(self._model.recorder, self._model, first_epoch=first_epoch)
 
     def start(self) -> Self:
         """Capture the model before training, where it is fitted already.
@@ -167,12 +185,6 @@ class SklearnRecorder(LoopRecorder):
             Itself.
         """
         return super().start() if self._model.fitted else self
-
-    def _ask(self, points: Array) -> Array:
-        answer = self._model(points)
-        # Only the first fit tells the classes, long after the recorder was made.
-        self.recorder.learn_classes(self._model.classes)
-        return answer
 
 
 def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]) -> Recording:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +24,9 @@ try:
 except ImportError as error:
     raise ImportError(missing("PyTorch", "torch")) from error
 
-__all__ = ["TorchPredictor", "TorchRecorder", "undisturbed"]
+from trainviz.adapters.torch_replicas import Replica, Replicas
+
+__all__ = ["FrozenTorchPredictor", "TorchPredictor", "TorchRecorder", "undisturbed"]
 
 Predict = Callable[[Any, Any], Any]
 
@@ -57,6 +60,8 @@ class TorchPredictor:
         Makes a context manager around the forward pass (a precision plugin's).
     convert : callable, optional
         Applied to the points before the forward pass (a precision plugin's).
+    replicas : Replicas, optional
+        The pool that :meth:`frozen` takes copies of the model from.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class TorchPredictor:
         output: Output = "logits",
         forward_context: Callable[[], AbstractContextManager[Any]] = nullcontext,
         convert: Callable[[Any], Any] | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise TypeError(
@@ -87,21 +93,8 @@ class TorchPredictor:
         self._output = output
         self._forward_context = forward_context
         self._convert = convert
+        self._replicas = Replicas() if replicas is None else replicas
         self._prepared = False
-
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        """Ask several times, but put the model into eval mode and restore it once."""
-        module = bare_module(self._model)
-        if _is_lazy(module):
-            yield
-            return
-        with undisturbed(module), self._forward_context():
-            self._prepared = True
-            try:
-                yield
-            finally:
-                self._prepared = False
 
     def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
@@ -110,12 +103,84 @@ class TorchPredictor:
             _refuse_lazy(module)
             with self.session():
                 return self(points)
+        return self.ask(module, points)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Ask several times, but put the model into eval mode and restore it once."""
+        module = bare_module(self._model)
+        if _is_lazy(module):
+            yield
+            return
+        with undisturbed(module) as streams:
+            self._prepared = True
+            try:
+                yield
+            finally:
+                self._prepared = False
+        if streams.drawn:
+            self._replicas.unsafe = "it draws from torch's random stream when asked"
+
+    def ask(self, module: Any, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the output of ``module``, the model or a copy, which must be in eval mode."""
         device, dtype = _device_and_dtype(module)
-        inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device=device, dtype=dtype)
-        if self._convert is not None:
-            inputs = self._convert(inputs)
-        answer = self._predict(module, inputs) if self._predict else module(inputs)
-        return to_numpy(_pick(answer, self._output))
+        default = torch.get_default_dtype()
+        with self._forward_context():
+            if torch.get_default_dtype() != default:
+                self._replicas.unsafe = "its precision changes the default dtype of the process"
+            inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device=device, dtype=dtype)
+            if self._convert is not None:
+                inputs = self._convert(inputs)
+            answer = self._predict(module, inputs) if self._predict else module(inputs)
+            return to_numpy(_pick(answer, self._output))
+
+    def frozen(self) -> FrozenTorchPredictor:
+        """Return a callable that answers on any thread as this one does now.
+
+        Raises
+        ------
+        RuntimeError
+            If the model must not be asked on another thread.
+        """
+        return FrozenTorchPredictor(self, self._replicas.take(bare_module(self._model)))
+
+
+class FrozenTorchPredictor:
+    """A copy of a torch model as a callable, made by :meth:`TorchPredictor.frozen`.
+
+    Parameters
+    ----------
+    predictor : TorchPredictor
+    replica : Replica
+        Goes back to its pool with :meth:`release`.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(2, 3)
+    >>> frozen = TorchPredictor(model).frozen()
+    >>> frozen(np.zeros((5, 2))).shape
+    (5, 3)
+    >>> frozen.release()
+    """
+
+    def __init__(self, predictor: TorchPredictor, replica: Replica) -> None:
+        self._predictor = predictor
+        self._replica = replica
+        self._host = _ThreadState()
+
+    @property
+    def module(self) -> Any:
+        """The copy."""
+        return self._replica.module
+
+    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the copy's output for ``points``, shape (N, C) or (N,)."""
+        with self._replica.on_side_stream(), self._host.restored(), evaluating(self.module):
+            return self._predictor.ask(self.module, points)
+
+    def release(self) -> None:
+        """Give the copy back."""
+        self._replica.release()
 
 
 class TorchRecorder(LoopRecorder):
@@ -178,14 +243,55 @@ class TorchRecorder(LoopRecorder):
         )
 
 
+@dataclass
+class Streams:
+    """Whether a forward drew from torch's random streams."""
+
+    drawn: bool = False
+
+
 @contextmanager
-def undisturbed(module: Any) -> Iterator[None]:
+def undisturbed(module: Any) -> Iterator[Streams]:
     """Evaluate a module so that its training cannot notice.
 
     Inside: eval mode, no gradients, eager. Afterwards the train/eval mode of
     every submodule, the buffers, torch's random streams and autocast's weight
-    cache are as before. ``no_grad`` and not inference mode, because a module
-    that caches a tensor in its forward could not train with an inference tensor.
+    cache are as before.
+
+    Parameters
+    ----------
+    module : nn.Module
+
+    Yields
+    ------
+    Streams
+        What is known once the block is left.
+    """
+    accelerators = {
+        tensor.device for tensor in (*module.parameters(), *module.buffers())
+        if tensor.device.type in ("cuda", "xpu")
+    }  # fmt: skip
+    streams = Streams()
+    with ExitStack() as stack:
+        kind = next(iter(accelerators)).type if accelerators else "cuda"
+        stack.enter_context(
+            torch.random.fork_rng(devices=[d.index or 0 for d in accelerators], device_type=kind)
+        )
+        stack.enter_context(_eager())
+        stack.enter_context(evaluating(module))
+        before = _random_states(accelerators)
+        yield streams
+        after = _random_states(accelerators)
+        streams.drawn = not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """Put a module in eval mode without gradients; change only it and this thread.
+
+    Afterwards the train/eval mode of every submodule and the buffers are as
+    before. ``no_grad`` and not inference mode, because a module that caches a
+    tensor in its forward could not train with an inference tensor.
 
     Parameters
     ----------
@@ -198,18 +304,8 @@ def undisturbed(module: Any) -> Iterator[None]:
     modes = [(part, part.training) for part in module.modules()]
     owned = [(part, dict(part._buffers)) for part in module.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
-    accelerators = {
-        tensor.device for tensor in (*module.parameters(), *module.buffers())
-        if tensor.device.type in ("cuda", "xpu")
-    }  # fmt: skip
     cache = torch.is_autocast_cache_enabled()
-    with ExitStack() as stack:
-        kind = next(iter(accelerators)).type if accelerators else "cuda"
-        stack.enter_context(
-            torch.random.fork_rng(devices=[d.index or 0 for d in accelerators], device_type=kind)
-        )
-        stack.enter_context(_eager())
-        stack.enter_context(torch.no_grad())
+    with torch.no_grad():
         try:
             # A weight cast under no_grad and cached would lose its gradient in the next step.
             torch.set_autocast_cache_enabled(False)
@@ -227,6 +323,33 @@ def undisturbed(module: Any) -> Iterator[None]:
             for buffer, before in buffers:
                 if not torch.equal(buffer, before):
                     buffer.copy_(before)
+
+
+class _ThreadState:
+    """What torch keeps for each thread, as it is on the thread that makes this."""
+
+    def __init__(self) -> None:
+        self._autocast = [
+            (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+            for kind in ("cpu", "cuda")
+        ]
+        self._device = torch.get_default_device()
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        # Leaving the outermost autocast empties the cache of all threads, and the gradients of
+        # a forward that goes on elsewhere would then be summed up in another order.
+        torch.autocast_increment_nesting()
+        try:
+            with ExitStack() as stack:
+                if self._device != torch.get_default_device():
+                    stack.enter_context(self._device)
+                for kind, dtype, enabled in self._autocast:
+                    if enabled:
+                        stack.enter_context(torch.autocast(kind, dtype, cache_enabled=False))
+                yield
+        finally:
+            torch.autocast_decrement_nesting()
 
 
 def bare_module(model: Any) -> Any:
@@ -247,6 +370,11 @@ def _eager() -> AbstractContextManager[Any]:
     if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
         return cast(AbstractContextManager[Any], torch.compiler.set_stance("force_eager"))
     return nullcontext()
+
+
+def _random_states(accelerators: Iterable[Any]) -> list[Any]:
+    own = [torch.get_device_module(d.type).get_rng_state(d) for d in accelerators]
+    return [torch.get_rng_state(), *own]
 
 
 def _device_and_dtype(module: Any) -> tuple[Any, Any]:
