@@ -16,9 +16,10 @@ from typing_extensions import Unpack
 
 from trainviz.canvas import SceneOptions
 from trainviz.guides import metric_names
-from trainviz.paint import Mode, Resampler, find_mode
+from trainviz.paint import Mode, find_mode
 from trainviz.palettes import Palette
 from trainviz.recording import Recording
+from trainviz.resample import Resampler
 from trainviz.scene import Scene
 from trainviz.stills import filmstrip_figure, still_figure
 from trainviz.timeline import Blender, Interpolation, Moment, Timeline

@@ -284,7 +284,7 @@ def _painter(maps: list[MapArray], colormap: Any) -> Painter:
     def boundaries(a: MapArray, b: MapArray | None, weight: float, geometric: bool) -> Image:
         values = a if b is None else _mixed(a, b, weight, geometric)
         level = np.clip(np.rint((values - low) * (255 / span)), 0, 255)
-        return unpacked(words, level.astype(np.uint8))
+        return unpacked(words.take(level.astype(np.uint8)))
 
     return boundaries
 
