@@ -99,9 +99,12 @@ class Animation:
         return len(self._timeline)
 
     def __iter__(self) -> Iterator[Image]:
+        return self._frames(range(len(self)))
+
+    def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
         blender = self._blender()
-        for moment in self._timeline:
-            yield self._compose(blender, moment)
+        for index in indices:
+            yield self._compose(blender, self._timeline[index])
 
     def __getitem__(self, index: int) -> Image:
         return self._compose(self._blender(), self._timeline[index])
@@ -292,7 +295,11 @@ class Animation:
         fps = self.fps if fps is None else fps
         check_fps(fps)
         title = self._options.get("title") or ""
-        return Film(lambda: iter(self), len(self), self.shape, fps, title)
+        return Film(self._frames, len(self), self.shape, fps, title, self._colors)
+
+    def _colors(self) -> Image | None:
+        colors = self._mode.colors
+        return None if colors is None else self._scene.colors(colors)
 
     @cached_property
     def _scene(self) -> Scene:

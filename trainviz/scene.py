@@ -95,6 +95,25 @@ class Scene:
             self._write_counter(frame, self._counter.text(moment))
         return frame
 
+    def colors(self, painted: Image) -> Image:
+        """Return the colours of frames, each as often as it matters.
+
+        Parameters
+        ----------
+        painted : ndarray of uint8, shape (n, 3)
+            Those of the map, the most frequent first.
+
+        Returns
+        -------
+        ndarray of uint8, shape (m, 3)
+        """
+        around = np.ones(self.shape, dtype=bool)
+        around[self._box] = self._overlay.opaque
+        parts = [self._static[around], np.repeat(painted, _by_rank(len(painted)), axis=0)]
+        if self._layout.strip is not None:
+            parts.append(self._strip_future.reshape(-1, 3))
+        return np.concatenate(parts)
+
     def _draw_static(self) -> None:
         layout = self._layout
         self._text_anchor = _text_anchor(layout)
@@ -275,9 +294,15 @@ class Layer:
         Its colours times its opacity.
     clear : ndarray of float32, shape (h, w)
         Its transparency.
+
+    Attributes
+    ----------
+    opaque : ndarray of bool, shape (h, w)
+        Where nothing of the map is seen.
     """
 
     def __init__(self, color: Any, clear: npt.NDArray[np.float32]) -> None:
+        self.opaque = clear == 0
         pixels = np.flatnonzero(clear < 1)
         # Channel by channel in one row: numpy fetches numbers faster than triples of them.
         self._where = (pixels[:, None] * 3 + np.arange(3)).ravel()
@@ -290,6 +315,12 @@ class Layer:
         below = flat[self._where] * self._clear
         below += self._color
         flat[self._where] = below.astype(np.uint8)
+
+
+def _by_rank(count: int) -> npt.NDArray[np.intp]:
+    """Say how often colours matter, of which only the order is known."""
+    often: npt.NDArray[np.intp] = np.maximum(4096 // np.arange(1, count + 1), 64)
+    return often
 
 
 def _cut(image: Image, box: tuple[int, int, int, int]) -> Image:

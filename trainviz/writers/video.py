@@ -8,6 +8,7 @@ from typing import Any
 
 from trainviz.errors import WriterError
 from trainviz.writers import Film
+from trainviz.writers.painting import painted
 
 __all__ = ["write_mp4", "write_webm"]
 
@@ -96,13 +97,14 @@ def _encode(
         bitrate=bitrate, threads=threads, ffmpeg_params=params,
     ).proc  # fmt: skip
     try:
-        for frame in film.frames():
-            # An encoder that has ended tells why on its error stream, the broken pipe does not;
-            # an OSError of the frames themselves is none of the encoder's.
-            try:
-                process.stdin.write(frame.tobytes())
-            except OSError:
-                break
+        with painted(film) as frames:
+            for frame in frames:
+                # An encoder that has ended tells why on its error stream, the broken pipe does
+                # not; an OSError of the frames themselves is none of the encoder's.
+                try:
+                    process.stdin.write(frame.data)
+                except OSError:
+                    break
         # Only now does a full disk show.
         _, errors = process.communicate()
     except BaseException:
