@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -141,18 +141,19 @@ class Scene:
 
     def _draw_rings(self, snapshot: int) -> Layer:
         assert self._wrong is not None
-        centres = self._pixels(self._wrong[snapshot])
-        clear = np.ones(self.map_shape, dtype=np.float32)
-        half = len(self._stamp) // 2
-        down, right = np.nonzero(self._stamp < 1)
-        rows, columns = centres[:, :1] + (down - half), centres[:, 1:] + (right - half)
-        passed = np.broadcast_to(self._stamp[down, right], rows.shape)
         height, width = self.map_shape
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        side = len(self._stamp)
+        # With a rim as wide as half a ring, none reaches beyond the edge.
+        clear = np.ones((height + side, width + side), dtype=np.float32)
+        down, right = np.nonzero(self._stamp < 1)
+        corners = self._pixels(self._wrong[snapshot]) @ (clear.shape[1], 1)
+        places = corners[:, None] + (down * clear.shape[1] + right)
         # Of rings that lie over one another, each lets only its share through.
-        np.multiply.at(clear, (rows[inside], columns[inside]), passed[inside])
-        color = _rgb(self._layout.theme.foreground).astype(np.float32)
-        return Layer(color * (1 - clear[..., None]), clear)
+        passed = np.broadcast_to(self._stamp[down, right], places.shape)
+        np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
+        half = side // 2
+        clear = clear[half : half + height, half : half + width].copy()
+        return Layer(_rgb(self._layout.theme.foreground), clear)
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -184,11 +185,15 @@ class Scene:
         top = baseline - self._ascent
         frame[top : top + height, right - width : right] = picture
 
+    @cached_property
+    def _font(self) -> Any:
+        return _font(self._layout)
+
     def _draw_text(self, text: str) -> Image:
         from PIL import Image as Images
         from PIL import ImageDraw
 
-        font = _font(self._layout)
+        font = self._font
         self._ascent, descent = font.getmetrics()
         width = int(np.ceil(font.getlength(text)))
         theme = self._layout.theme
@@ -254,7 +259,7 @@ def _font(layout: Layout) -> Any:
 
     path = findfont(layout.counter.get_fontproperties())
     pixels = layout.counter.get_fontsize() * layout.figure.dpi / 72
-    return ImageFont.truetype(path, round(pixels))
+    return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)
 
 
 def _ring_stamp(layout: Layout, n_points: int) -> npt.NDArray[np.float32]:
@@ -290,8 +295,8 @@ class Layer:
 
     Parameters
     ----------
-    color : ndarray of float32, shape (h, w, 3)
-        Its colours times its opacity.
+    color : ndarray, shape (3,) or (h, w, 3)
+        One for all of it, or each pixel's times its opacity.
     clear : ndarray of float32, shape (h, w)
         Its transparency.
 
@@ -304,10 +309,12 @@ class Layer:
     def __init__(self, color: Any, clear: npt.NDArray[np.float32]) -> None:
         self.opaque = clear == 0
         pixels = np.flatnonzero(clear < 1)
+        passed = clear.reshape(-1)[pixels, None]
+        shown = color * (1 - passed) if color.ndim == 1 else color.reshape(-1, 3)[pixels]
         # Channel by channel in one row: numpy fetches numbers faster than triples of them.
         self._where = (pixels[:, None] * 3 + np.arange(3)).ravel()
-        self._color = color.reshape(-1)[self._where] + np.float32(0.5)
-        self._clear = np.repeat(clear.ravel()[pixels], 3)
+        self._color = shown.astype(np.float32).ravel() + np.float32(0.5)
+        self._clear = np.repeat(passed, 3)
 
     def put_on(self, picture: Image) -> None:
         """Cover a picture, in place."""
