@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -212,13 +213,13 @@ class Region(Mode):
 
     def __init__(self, n_classes: int, palette: Palette, *, shade: bool = True) -> None:
         super().__init__(n_classes, palette, shade=shade)
+        self._levels = self._LEVELS if shade else 1
         strength = np.linspace(self._PALEST, self._FULL, self._LEVELS) if shade else np.ones(1)
         colors = palette.classes[:, None, :].astype(np.float64)
         ground = palette.background.astype(np.float64)
         mixed = ground + (colors - ground) * strength[None, :, None]
         self._colors = np.round(mixed).astype(np.uint8).reshape(-1, 3)
-        self._table_of_words = packed(self._colors)
-        self._table_of_sums = _spread(self._colors)
+        self._words, self._spread = packed(self._colors), _spread(self._colors)
 
     @property
     def colors(self) -> Image:
@@ -232,48 +233,56 @@ class Region(Mode):
     def paint(self, probabilities: Map) -> Image:
         """Paint the class of every pixel, then smooth the borders."""
         labels, highest = argmax(probabilities)
-        words = self._table_of_words.take(self._index(labels, highest))
+        shades = self._shades(highest)
+        words = self._words.take(labels * np.uint16(self._levels) + shades)
         near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
-        around = labels.ravel().take(near)
-        # Where two classes meet, as along nearly all of a border, only these are compared.
-        pair = np.stack([around.min(axis=0), around.max(axis=0)])
-        crowded = ~((around == pair[0]) | (around == pair[1])).all(axis=0)
-        self._smooth(words, probabilities, near[:, ~crowded], pair[:, ~crowded])
-        meeting = np.sort(around[:, crowded], axis=0)
-        self._smooth(words, probabilities, near[:, crowded], meeting)
+        around = labels.reshape(-1).take(near)
+        # Nearly all along a border two classes meet: then only these are compared.
+        low, high = around.min(axis=0), around.max(axis=0)
+        crowded = ~((around == low) | (around == high)).all(axis=0)
+        flat, shade = probabilities.reshape(len(probabilities), -1), shades.reshape(-1)
+        for part in _parts(np.flatnonzero(~crowded)):
+            pixels = near[_CENTRE, part]
+            total = self._pairs(flat, near[:, part], low[part], high[part], shade[pixels])
+            words.reshape(-1)[pixels] = packed(_mean_color(total))
+        for part in _parts(np.flatnonzero(crowded)):
+            pixels = near[_CENTRE, part]
+            total = self._crowds(flat, near[:, part], around[:, part], shade[pixels])
+            words.reshape(-1)[pixels] = packed(_mean_color(total))
         return unpacked(words)
 
-    def _index(
-        self, labels: npt.NDArray[np.uint8], highest: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.integer[Any]]:
+    def _shades(self, highest: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
         if not self.shade:
-            return labels
-        lowest = 1 / self.n_classes
+            return np.zeros(highest.shape, dtype=np.uint16)
+        lowest, last = 1 / self.n_classes, self._levels - 1
         level = highest - np.float32(lowest)
-        level *= np.float32((self._LEVELS - 1) / (1 - lowest))
-        index = np.clip(np.rint(level, out=level), 0, self._LEVELS - 1, out=level).astype(np.uint16)
-        index += labels.astype(np.uint16) * np.uint16(self._LEVELS)
-        return index
+        level *= np.float32(last / (1 - lowest))
+        return np.clip(np.rint(level, out=level), 0, last, out=level).astype(np.uint16)
 
-    def _smooth(
-        self,
-        words: npt.NDArray[np.uint32],
-        probabilities: Map,
-        near: npt.NDArray[np.intp],
-        meeting: npt.NDArray[np.uint8],
-    ) -> None:
-        """Give pixels the mean colour of their sub-samples, among the classes that meet there."""
-        flat, size = probabilities.reshape(-1), words.size
-        for start in range(0, near.shape[1], _PART):
-            pixels, classes = near[:, start : start + _PART], meeting[:, start : start + _PART]
-            values = flat.take(classes[:, None] * np.intp(size) + pixels)
-            samples = np.matmul(_SUBSAMPLES, values)
-            label, highest = np.broadcast_to(classes[0], samples.shape[1:]), samples[0]
-            for other, sample in zip(classes[1:], samples[1:], strict=True):
-                label = np.where(sample > highest, other, label)
-                highest = np.maximum(sample, highest)
-            total = self._table_of_sums.take(self._index(label, highest)).sum(axis=0)
-            words.reshape(-1)[pixels[_CENTRE]] = packed(_mean_color(total))
+    def _pairs(
+        self, flat: Map, near: Any, low: Any, high: Any, shade: Any
+    ) -> npt.NDArray[np.uint64]:
+        """Add up the colours of the sub-samples of pixels where two classes meet."""
+        size = np.intp(flat.shape[1])
+        margin = flat.reshape(-1).take(high * size + near)
+        margin -= flat.reshape(-1).take(low * size + near)
+        won = (np.matmul(_SUBSAMPLES, margin) > 0).view(np.uint8).sum(axis=0, dtype=np.uint64)
+        levels = np.uint16(self._levels)
+        total: npt.NDArray[np.uint64] = self._spread.take(low * levels + shade)
+        total *= np.uint64(len(_SUBSAMPLES)) - won
+        total += self._spread.take(high * levels + shade) * won
+        return total
+
+    def _crowds(self, flat: Map, near: Any, around: Any, shade: Any) -> npt.NDArray[np.uint64]:
+        """Add up the colours of the sub-samples of pixels where more classes meet."""
+        meeting = np.sort(around, axis=0)
+        values = flat.reshape(-1).take(meeting[:, None] * np.intp(flat.shape[1]) + near)
+        first = np.matmul(_SUBSAMPLES, values).argmax(axis=0)
+        label = np.take_along_axis(meeting, first, axis=0)
+        total: npt.NDArray[np.uint64] = self._spread.take(
+            label * np.uint16(self._levels) + shade
+        ).sum(axis=0)
+        return total
 
 
 def argmax(values: Map) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
@@ -335,6 +344,10 @@ def _neighbours(pixels: npt.NDArray[np.intp], height: int, width: int) -> npt.ND
     rows = [np.maximum(row - 1, 0), row, np.minimum(row + 1, height - 1)]
     columns = [np.maximum(column - 1, 0), column, np.minimum(column + 1, width - 1)]
     return np.stack([y * width + x for y in rows for x in columns])
+
+
+def _parts(indices: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+    return (indices[start : start + _PART] for start in range(0, len(indices), _PART))
 
 
 def _spread(colors: Image) -> npt.NDArray[np.uint64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -62,7 +63,7 @@ class Scene:
         self.map_shape = (height, width)
         self._box = (slice(top, top + height), slice(left, left + width))
         self._draw_static()
-        self._texts = lru_cache(maxsize=4096)(self._draw_text)
+        self._texts = lru_cache(maxsize=64)(self._draw_text)
         self._rings = lru_cache(maxsize=2)(self._draw_rings)
 
     @property
@@ -128,7 +129,8 @@ class Scene:
         if self._wrong is not None:
             self._stamp = _ring_stamp(layout, self._wrong.n_points)
         if layout.strip is not None:
-            self._strip_past = _cut(on_black, layout.strip_box)
+            self._strip_limits = layout.strip.get_xlim()
+            self._accent = _rgb(layout.theme.accent)
             for curve in layout.curves:
                 curve.set_alpha(0.25)
             faint = self._render("black")
@@ -170,24 +172,22 @@ class Scene:
 
     def _advance_strip(self, frame: Image, moment: Moment) -> None:
         left, top, width, height = self._layout.strip_box
-        low, high = self._layout.strip.get_xlim()
+        low, high = self._strip_limits
         share = (value_at(self._positions, moment) - low) / (high - low)
         now = min(max(round(share * width), 0), width)
         part = frame[top : top + height, left : left + width]
-        part[:] = self._strip_future
-        part[:, :now] = self._strip_past[:, :now]
-        part[:, max(now - 1, 0) : now + 1] = _rgb(self._layout.theme.accent)
+        part[:, now:] = self._strip_future[:, now:]
+        part[:, max(now - 1, 0) : now + 1] = self._accent
 
     def _write_counter(self, frame: Image, text: str) -> None:
-        picture = self._texts(text)
+        # Each digit by itself, of which there are ten: they are as wide as one another.
         right, baseline = self._text_anchor
-        height, width = picture.shape[:2]
-        top = baseline - self._ascent
-        frame[top : top + height, right - width : right] = picture
-
-    @cached_property
-    def _font(self) -> Any:
-        return _font(self._layout)
+        for part in reversed(re.findall(r"\d|\D+", text)):
+            picture = self._texts(part)
+            height, width = picture.shape[:2]
+            top = baseline - self._ascent
+            frame[top : top + height, right - width : right] = picture
+            right -= width
 
     def _draw_text(self, text: str) -> Image:
         from PIL import Image as Images
@@ -195,11 +195,15 @@ class Scene:
 
         font = self._font
         self._ascent, descent = font.getmetrics()
-        width = int(np.ceil(font.getlength(text)))
+        width = round(font.getlength(text))
         theme = self._layout.theme
         picture = Images.new("RGB", (width, self._ascent + descent), theme.background)
         ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=theme.foreground)
         return np.asarray(picture)
+
+    @cached_property
+    def _font(self) -> Any:
+        return _font(self._layout)
 
 
 class Counter:
