@@ -11,7 +11,7 @@ from trainviz.writers import Film, Image
 
 __all__ = ["painted"]
 
-_AHEAD = 4
+_AHEAD = 8
 """Frames: enough to even out that some take longer, and few in memory."""
 
 _PATIENCE = 0.05
