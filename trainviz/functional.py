@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.animation import check_fps, check_size, is_positive
+from trainviz.checks import check_fps, check_size, is_positive
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation import Output, evaluate

@@ -54,7 +54,7 @@ class Film:
         Returns the colours that frames are made of, the same one again as often
         as it matters: ndarray of uint8, shape (n, 3); or None if nobody knows.
     told : callable
-        ``(position, total)``, called for each frame as it is written.
+        ``(index, n_frames)``, called for each frame as it is written or left out.
     """
 
     frames: Callable[[Sequence[int]], Iterator[Image]]
@@ -63,7 +63,7 @@ class Film:
     fps: float
     title: str = ""
     colors: Callable[[], Image | None] = lambda: None
-    told: Callable[[int, int], Any] = lambda position, total: None
+    told: Callable[[int, int], Any] = lambda index, n_frames: None
 
 
 def write_film(
@@ -158,10 +158,8 @@ def _watched(film: Film, target: Path, progress: bool | None) -> Iterator[Film]:
 
     with tqdm(total=film.n_frames, desc=target.name, unit="frame") as bar:
 
-        def told(position: int, total: int) -> None:
-            film.told(position, total)
-            if position == 0:
-                bar.reset(total=total)
+        def told(index: int, n_frames: int) -> None:
+            film.told(index, n_frames)
             bar.update()
 
         yield replace(film, told=told)

@@ -40,20 +40,31 @@ def painted(film: Film, indices: Sequence[int] | None = None) -> Iterator[Iterat
     painter = Thread(target=_paint, args=(film, wanted, queue, given_up), name="trainviz-painter")
     painter.start()
     try:
-        yield _arriving(film, len(wanted), queue)
+        yield _arriving(film, wanted, queue)
     finally:
         given_up.set()
         painter.join()
 
 
-def _arriving(film: Film, total: int, queue: Queue[Image | BaseException]) -> Iterator[Image]:
-    for position in range(total):
+def _arriving(
+    film: Film, wanted: Sequence[int], queue: Queue[Image | BaseException]
+) -> Iterator[Image]:
+    told = 0
+    for index in wanted:
         frame = queue.get()
         if isinstance(frame, BaseException):
             raise frame
         # Here and not in the thread: what is told may draw on a terminal or in a window.
-        film.told(position, total)
+        told = _tell(film, told, index + 1)
         yield frame
+    _tell(film, told, film.n_frames)
+
+
+def _tell(film: Film, start: int, stop: int) -> int:
+    """Tell of frames, those that are left out included."""
+    for index in range(start, stop):
+        film.told(index, film.n_frames)
+    return stop
 
 
 def _paint(
