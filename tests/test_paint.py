@@ -6,7 +6,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import map_coordinates
 
 from trainviz import Mode, Palette, animate, register_mode
-from trainviz.paint import MODES, Boundary, Region, Resampler, make_mode
+from trainviz.paint import MODES, Boundary, Region, make_mode
+from trainviz.resample import Resampler
 
 RGB = Palette.of(3, classes=["#ff0000", "#00ff00", "#0000ff"])
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,24 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz.canvas import SceneOptions
+from trainviz.checks import check_fps, check_scene, check_size, is_positive
 from trainviz.guides import metric_names
-from trainviz.paint import Mode, Resampler, find_mode
+from trainviz.paint import Mode, find_mode
 from trainviz.palettes import Palette
+from trainviz.parallel import made_by_processes
 from trainviz.recording import Recording
+from trainviz.resample import Resampler
 from trainviz.scene import Scene
 from trainviz.stills import filmstrip_figure, still_figure
 from trainviz.timeline import Blender, Interpolation, Moment, Timeline
-from trainviz.writers import STILL_SUFFIXES, Film, check_path, finished_file, write_film
+from trainviz.writers import (
+    FILM_SUFFIXES,
+    STILL_SUFFIXES,
+    Film,
+    check_path,
+    finished_file,
+    write_film,
+)
 
 __all__ = ["Animation", "animate"]
 
@@ -74,7 +84,7 @@ class Animation:
                 "has as its attribute .recording"
             )
         recording.require_snapshots()
-        _check_scene(scene)
+        check_scene(scene)
         check_fps(fps)
         if not (hold == 0 or is_positive(hold)):
             raise ValueError(f"hold={hold!r}: expected seconds, 0 or more")
@@ -98,9 +108,12 @@ class Animation:
         return len(self._timeline)
 
     def __iter__(self) -> Iterator[Image]:
+        return self._frames(range(len(self)))
+
+    def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
         blender = self._blender()
-        for moment in self._timeline:
-            yield self._compose(blender, moment)
+        for index in indices:
+            yield self._compose(blender, self._timeline[index])
 
     def __getitem__(self, index: int) -> Image:
         return self._compose(self._blender(), self._timeline[index])
@@ -121,6 +134,7 @@ class Animation:
         *,
         fps: float | None = None,
         progress: bool | None = None,
+        jobs: int = 1,
         **options: Any,
     ) -> Path:
         """Write the film in the format of the path's suffix.
@@ -133,10 +147,15 @@ class Animation:
             Instead of the animation's.
         progress : bool, optional
             Show a progress bar; default: if standard error is a terminal.
+        jobs : int, default 1
+            How many processes make frames. One keeps the encoder of an MP4
+            busy; more pay where a frame takes long: for many classes, large
+            maps or large pictures, on a machine with more than two cores.
         **options
             Of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
             ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
-            and WebP; ``lossless`` and ``quality`` for WebP.
+            and WebP; ``exact`` for APNG, False for one palette of 255
+            colours; ``lossless`` and ``quality`` for WebP.
 
         Returns
         -------
@@ -145,11 +164,16 @@ class Animation:
         Raises
         ------
         ValueError
-            If the suffix is unknown, the folder does not exist, or ``fps`` is not positive.
+            If the suffix is unknown, the folder does not exist, or ``fps`` or
+            ``jobs`` is not positive.
         WriterError
-            If the encoder fails; no half file is left under the final name.
+            If the encoder or a process of ``jobs`` fails; no half file is left
+            under the final name.
         """
-        return write_film(path, self._film(fps), progress=progress, **options)
+        check_path(path, FILM_SUFFIXES)
+        film = self._film(fps)
+        with made_by_processes(film.frames, film.shape, jobs) as frames:
+            return write_film(path, replace(film, frames=frames), progress=progress, **options)
 
     def still(
         self,
@@ -287,11 +311,20 @@ class Animation:
             f"{self.fps:g} frames/s, of {self.recording!r})"
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is made on demand holds figures and caches, and is made again.
+        made = ("_scene", "_resampler", "_html")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
     def _film(self, fps: float | None) -> Film:
         fps = self.fps if fps is None else fps
         check_fps(fps)
         title = self._options.get("title") or ""
-        return Film(lambda: iter(self), len(self), self.shape, fps, title)
+        return Film(self._frames, len(self), self.shape, fps, title, self._colors)
+
+    def _colors(self) -> Image | None:
+        colors = self._mode.colors
+        return None if colors is None else self._scene.colors(colors)
 
     @cached_property
     def _scene(self) -> Scene:
@@ -386,41 +419,6 @@ def animate(
         recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
         cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
     )  # fmt: skip
-
-
-def is_positive(value: Any) -> bool:
-    """Tell whether an argument is a finite number above 0."""
-    return isinstance(value, Real) and math.isfinite(value) and float(value) > 0
-
-
-def check_fps(fps: Any) -> None:
-    """Refuse what is no speed."""
-    if not is_positive(fps):
-        raise ValueError(f"fps={fps!r}: expected a positive number of frames a second")
-
-
-def check_size(figsize: Any, dpi: Any) -> None:
-    """Refuse what is no size of a figure; without a ``figsize`` it has one by itself."""
-    sides = () if isinstance(figsize, str) or not hasattr(figsize, "__len__") else tuple(figsize)
-    if figsize is not None and not (len(sides) == 2 and all(map(is_positive, sides))):
-        raise ValueError(f"figsize={figsize!r}: expected (width, height) in inches, e.g. (8, 6)")
-    if not is_positive(dpi):
-        raise ValueError(f"dpi={dpi!r}: expected a positive number of pixels an inch")
-
-
-def _check_scene(scene: SceneOptions) -> None:
-    known = SceneOptions.__annotations__
-    for name in scene:
-        if name not in known:
-            raise TypeError(
-                f"animate() has no argument {name!r}; the scene's are {', '.join(known)}"
-            )
-    if scene.get("aspect") not in (None, "equal", "auto"):
-        raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
-    check_size(scene.get("figsize"), scene.get("dpi", 100))
-    margin = scene.get("margin", 0.1)
-    if margin != 0 and not is_positive(margin):
-        raise ValueError(f"margin={margin!r}: expected inches, 0 or more")
 
 
 def _save_figure(figure: Any, target: Path | None) -> None:

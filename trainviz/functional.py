@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.animation import check_fps, check_size, is_positive
+from trainviz.checks import check_fps, check_size, is_positive
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation import evaluate
@@ -204,27 +205,20 @@ class MapsAnimation:
         return len(self._positions)
 
     def __iter__(self) -> Iterator[Image]:
+        return self._frames(range(len(self)))
+
+    def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
         rows, columns = self._pixels
-        for position in self._positions:
+        for position in (self._positions[index] for index in indices):
             frame = self._frame.copy()
             frame[rows[:, None], columns[None]] = self._colors(position)[self._from_grid()]
             yield frame
 
     def film(self, callback: Callable[[int, int], Any] | None = None) -> Film:
         """Return what a writer needs; ``callback(frame, frames)`` is called once a frame."""
-        told = -1
-
-        def frames() -> Iterator[Image]:
-            nonlocal told
-            for index, frame in enumerate(self):
-                # Some formats take several passes.
-                if callback is not None and index > told:
-                    told = index
-                    callback(index, len(self))
-                yield frame
-
         height, width = self._frame.shape[:2]
-        return Film(frames, len(self), (height, width), self._fps)
+        film = Film(self._frames, len(self), (height, width), self._fps)
+        return film if callback is None else replace(film, told=callback)
 
     def to_html5_video(self, embed_limit: float | None = None) -> str:
         """Return the film as an HTML ``<video>`` element that holds its data.
@@ -285,7 +279,7 @@ def _painter(maps: list[MapArray], colormap: Any) -> Painter:
     def boundaries(a: MapArray, b: MapArray | None, weight: float, geometric: bool) -> Image:
         values = a if b is None else _mixed(a, b, weight, geometric)
         level = np.clip(np.rint((values - low) * (255 / span)), 0, 255)
-        return unpacked(words, level.astype(np.uint8))
+        return unpacked(words.take(level.astype(np.uint8)))
 
     return boundaries
 

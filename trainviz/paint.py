@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,6 @@ __all__ = [
     "Boundary",
     "Mode",
     "Region",
-    "Resampler",
     "find_mode",
     "make_mode",
     "register_mode",
@@ -81,6 +81,15 @@ class Mode(ABC):
         """The two ends of the colour bar."""
         return 0.0, 1.0
 
+    @property
+    def colors(self) -> Image | None:
+        """The colours of the mode's pictures, the most frequent first, or None.
+
+        A GIF chooses its palette from them: ndarray of uint8, shape (n, 3).
+        Without them it is chosen from a few frames of the film.
+        """
+        return None
+
     @abstractmethod
     def paint(self, probabilities: Map) -> Image:
         """Paint a map.
@@ -98,8 +107,10 @@ class Mode(ABC):
     def scale(self, values: npt.NDArray[np.floating[Any]]) -> Image:
         """Paint one quantity through the sequential colormap, between the mode's limits."""
         low, high = self.limits
-        level = (values - np.float32(low)) * np.float32(255 / (high - low))
-        return unpacked(self._table, np.clip(np.rint(level), 0, 255).astype(np.uint8))
+        level = values - np.float32(low)
+        level *= np.float32(255 / (high - low))
+        np.clip(np.rint(level, out=level), 0, 255, out=level)
+        return unpacked(self._table.take(level.astype(np.uint8)))
 
 
 MODES: dict[str, type[Mode]] = {}
@@ -175,6 +186,11 @@ class Boundary(Mode):
         """``(1 / C, 1)``."""
         return 1 / self.n_classes, 1.0
 
+    @property
+    def colors(self) -> Image:
+        """The colormap, from its upper end: a trained model is sure of most points."""
+        return self.palette.sequential[::-1]
+
     def paint(self, probabilities: Map) -> Image:
         """Paint the highest class probability."""
         return self.scale(probabilities.max(axis=0))
@@ -190,110 +206,101 @@ class Region(Mode):
 
     name, guide = "region", "classes"
 
-    _LEVELS = 64
+    _LEVELS, _MIXED = 64, 24
     _PALEST, _FULL = 0.18, 0.72
     """How much of the class colour is used where the model knows nothing, and
     where it is certain; data points in the full colour stand out on either."""
 
     def __init__(self, n_classes: int, palette: Palette, *, shade: bool = True) -> None:
         super().__init__(n_classes, palette, shade=shade)
+        self._levels = self._LEVELS if shade else 1
         strength = np.linspace(self._PALEST, self._FULL, self._LEVELS) if shade else np.ones(1)
         colors = palette.classes[:, None, :].astype(np.float64)
         ground = palette.background.astype(np.float64)
         mixed = ground + (colors - ground) * strength[None, :, None]
         self._colors = np.round(mixed).astype(np.uint8).reshape(-1, 3)
-        self._color_table = packed(self._colors)
+        self._words, self._spread = packed(self._colors), _spread(self._colors)
+
+    @property
+    def colors(self) -> Image:
+        """The shades of every class, surest first, and of every two classes half and half."""
+        shades = self._colors.reshape(self.n_classes, -1, 3)[:, ::-1].astype(np.uint16)
+        first, second = np.triu_indices(min(self.n_classes, self._MIXED), k=1)
+        mixtures = (shades[first, ::16] + shades[second, ::16]) // 2
+        every = [shades.swapaxes(0, 1).reshape(-1, 3), mixtures.reshape(-1, 3)]
+        return np.concatenate(every).astype(np.uint8)
 
     def paint(self, probabilities: Map) -> Image:
         """Paint the class of every pixel, then smooth the borders."""
         labels, highest = argmax(probabilities)
-        image = unpacked(self._color_table, self._index(labels, highest))
-        rows, columns = np.nonzero(_borders(labels))
-        # In parts, so that many classes do not make the sub-samples of a border large.
-        part = max(1, 2_000_000 // (self.n_classes * len(_SUBSAMPLES)))
-        for start in range(0, len(rows), part):
-            where = rows[start : start + part], columns[start : start + part]
-            image[where] = self._covered(probabilities, *where)
-        return image
+        shades = self._shades(highest)
+        words = self._words.take(labels * np.uint16(self._levels) + shades)
+        near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
+        around = labels.reshape(-1).take(near)
+        # Nearly all along a border two classes meet: then only these are compared.
+        low, high = around.min(axis=0), around.max(axis=0)
+        crowded = ~((around == low) | (around == high)).all(axis=0)
+        flat, shade = probabilities.reshape(len(probabilities), -1), shades.reshape(-1)
+        for part in _parts(np.flatnonzero(~crowded)):
+            pixels = near[_CENTRE, part]
+            total = self._pairs(flat, near[:, part], low[part], high[part], shade[pixels])
+            words.reshape(-1)[pixels] = packed(_mean_color(total))
+        for part in _parts(np.flatnonzero(crowded)):
+            pixels = near[_CENTRE, part]
+            total = self._crowds(flat, near[:, part], around[:, part], shade[pixels])
+            words.reshape(-1)[pixels] = packed(_mean_color(total))
+        return unpacked(words)
 
-    def _index(
-        self, labels: npt.NDArray[np.intp], highest: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.intp]:
+    def _shades(self, highest: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
         if not self.shade:
-            return labels
-        lowest = 1 / self.n_classes
-        level = (highest - np.float32(lowest)) * np.float32((self._LEVELS - 1) / (1 - lowest))
-        step = np.clip(np.rint(level), 0, self._LEVELS - 1).astype(np.intp)
-        index: npt.NDArray[np.intp] = labels * self._LEVELS + step
-        return index
+            return np.zeros(highest.shape, dtype=np.uint16)
+        lowest, last = 1 / self.n_classes, self._levels - 1
+        level = highest - np.float32(lowest)
+        level *= np.float32(last / (1 - lowest))
+        return np.clip(np.rint(level, out=level), 0, last, out=level).astype(np.uint16)
 
-    def _covered(
-        self,
-        probabilities: Map,
-        rows: npt.NDArray[np.intp],
-        columns: npt.NDArray[np.intp],
-    ) -> Image:
-        """Return the mean colour of each pixel's sub-samples."""
-        _, height, width = probabilities.shape
-        near = np.stack([
-            probabilities[:, np.clip(rows + dy, 0, height - 1), np.clip(columns + dx, 0, width - 1)]
-            for dy in (-1, 0, 1) for dx in (-1, 0, 1)
-        ])  # fmt: skip
-        samples = np.tensordot(_SUBSAMPLES, near, axes=1).transpose(1, 0, 2)
-        labels, highest = argmax(samples)
-        colors = self._colors[self._index(labels, highest)]
-        mean: Image = np.round(colors.mean(axis=0)).astype(np.uint8)
-        return mean
+    def _pairs(
+        self, flat: Map, near: Any, low: Any, high: Any, shade: Any
+    ) -> npt.NDArray[np.uint64]:
+        """Add up the colours of the sub-samples of pixels where two classes meet."""
+        size = np.intp(flat.shape[1])
+        margin = flat.reshape(-1).take(high * size + near)
+        margin -= flat.reshape(-1).take(low * size + near)
+        won = (np.matmul(_SUBSAMPLES, margin) > 0).view(np.uint8).sum(axis=0, dtype=np.uint64)
+        levels = np.uint16(self._levels)
+        total: npt.NDArray[np.uint64] = self._spread.take(low * levels + shade)
+        total *= np.uint64(len(_SUBSAMPLES)) - won
+        total += self._spread.take(high * levels + shade) * won
+        return total
+
+    def _crowds(self, flat: Map, near: Any, around: Any, shade: Any) -> npt.NDArray[np.uint64]:
+        """Add up the colours of the sub-samples of pixels where more classes meet."""
+        meeting = np.sort(around, axis=0)
+        values = flat.reshape(-1).take(meeting[:, None] * np.intp(flat.shape[1]) + near)
+        first = np.matmul(_SUBSAMPLES, values).argmax(axis=0)
+        label = np.take_along_axis(meeting, first, axis=0)
+        total: npt.NDArray[np.uint64] = self._spread.take(
+            label * np.uint16(self._levels) + shade
+        ).sum(axis=0)
+        return total
 
 
-class Resampler:
-    """Bring a map from its grid to the pixels of a picture, bilinearly.
+def argmax(values: Map) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Return index and value of the highest of 1 to 256 along the first axis (the first of equals).
 
-    The outer grid points lie on the edges of the picture, and a pixel shows
-    the value at its centre. Row 0 of the result is the top of the picture.
-
-    Parameters
-    ----------
-    grid : tuple of int
-        ``(H, W)`` of the map.
-    pixels : tuple of int
-        ``(h, w)`` of the picture.
-
-    Examples
-    --------
-    >>> ramp = np.array([[[0.0, 1.0], [0.0, 1.0]]], dtype=np.float32)
-    >>> Resampler((2, 2), (1, 4))(ramp)
-    array([[[0.125, 0.375, 0.625, 0.875]]], dtype=float32)
+    In bytes, of which the processor compares many at a time; ``numpy.argmax``
+    takes ten times as long along the first axis.
     """
-
-    def __init__(self, grid: tuple[int, int], pixels: tuple[int, int]) -> None:
-        self._rows, self._row_weights = _places(grid[0], pixels[0], reverse=True)
-        self._columns, self._column_weights = _places(grid[1], pixels[1], reverse=False)
-
-    def __call__(self, probabilities: Map) -> Map:
-        """Return the map at the pixels' centres, shape (C, h, w)."""
-        left = probabilities.take(self._columns, axis=2)
-        wide = probabilities.take(self._columns + 1, axis=2)
-        wide -= left
-        wide *= self._column_weights
-        wide += left
-        low = wide.take(self._rows, axis=1)
-        tall = wide.take(self._rows + 1, axis=1)
-        tall -= low
-        tall *= self._row_weights[:, None]
-        tall += low
-        return tall
-
-
-def argmax(values: Map) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Return index and value of the highest entry along the first axis (the first of equals)."""
-    labels = np.zeros(values.shape[1:], dtype=np.intp)
-    highest = values[0].copy()
-    for index in range(1, len(values)):
-        higher = values[index] > highest
-        labels[higher] = index
-        np.maximum(highest, values[index], out=highest)
-    return labels, highest
+    highest = values.max(axis=0)
+    last = len(values) - 1
+    from_last = np.zeros(highest.shape, dtype=np.uint8)
+    marks = np.empty(highest.shape, dtype=np.bool_)
+    found = marks.view(np.uint8)
+    for index in range(last):
+        np.equal(values[index], highest, out=marks)
+        np.multiply(found, np.uint8(last - index), out=found)
+        np.maximum(from_last, found, out=from_last)
+    return np.subtract(np.uint8(last), from_last, out=from_last), highest
 
 
 def packed(colors: Image) -> npt.NDArray[np.uint32]:
@@ -303,13 +310,17 @@ def packed(colors: Image) -> npt.NDArray[np.uint32]:
     return rgba.view(np.uint32)[:, 0]
 
 
-def unpacked(table: npt.NDArray[np.uint32], index: npt.NDArray[np.integer[Any]]) -> Image:
-    """Look pixels up in a packed table, shape (h, w) to (h, w, 3)."""
-    words = np.take(table, index)
-    return np.ascontiguousarray(words.view(np.uint8).reshape(*index.shape, 4)[..., :3])
+def unpacked(words: npt.NDArray[np.uint32]) -> Image:
+    """Unpack 32-bit words into RGB, shape (h, w) to (h, w, 3)."""
+    channels = words.view(np.uint8).reshape(*words.shape, 4)
+    image = np.empty((*words.shape, 3), dtype=np.uint8)
+    # Three long copies are quicker than one for each pixel.
+    for channel in range(3):
+        image[..., channel] = channels[..., channel]
+    return image
 
 
-def _borders(labels: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+def _borders(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """Mark the pixels that differ from one of their eight neighbours' classes."""
     border = np.zeros(labels.shape, dtype=bool)
     across = labels[:, 1:] != labels[:, :-1]
@@ -327,14 +338,30 @@ def _borders(labels: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
     return border
 
 
-def _places(
-    grid: int, pixels: int, *, reverse: bool
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    centres = (np.arange(pixels) + 0.5) / pixels * (grid - 1)
-    if reverse:
-        centres = centres[::-1]
-    left = np.minimum(centres.astype(np.intp), grid - 2)
-    return left, (centres - left).astype(np.float32)
+def _neighbours(pixels: npt.NDArray[np.intp], height: int, width: int) -> npt.NDArray[np.intp]:
+    """Return the flat indices of the 3x3 pixels around each pixel, shape (9, n)."""
+    row, column = np.divmod(pixels, width)
+    rows = [np.maximum(row - 1, 0), row, np.minimum(row + 1, height - 1)]
+    columns = [np.maximum(column - 1, 0), column, np.minimum(column + 1, width - 1)]
+    return np.stack([y * width + x for y in rows for x in columns])
+
+
+def _parts(indices: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+    return (indices[start : start + _PART] for start in range(0, len(indices), _PART))
+
+
+def _spread(colors: Image) -> npt.NDArray[np.uint64]:
+    """Give each channel 16 of 64 bits: colours are added up by adding words."""
+    words = np.zeros((len(colors), 4), dtype=np.uint16)
+    words[:, :3] = colors
+    return words.view(np.uint64)[:, 0]
+
+
+def _mean_color(total: npt.NDArray[np.uint64]) -> Image:
+    """Divide sums of spread colours, one for each sub-sample, by their number."""
+    channels = total.view(np.uint16).reshape(-1, 4)[:, :3]
+    count = len(_SUBSAMPLES)
+    return ((channels + count // 2) // count).astype(np.uint8)
 
 
 def _subsample_weights(per_side: int) -> npt.NDArray[np.float32]:
@@ -347,3 +374,7 @@ def _subsample_weights(per_side: int) -> npt.NDArray[np.float32]:
 
 
 _SUBSAMPLES = _subsample_weights(4)
+_CENTRE = 4
+_PART = 1024
+"""Pixels whose sub-samples are made at a time: a product so small is left to one thread by
+BLAS, whose other threads would take the processor from the encoder."""

@@ -134,6 +134,20 @@ class Recording(Sequence[Snapshot]):
             return None
         return self.data.class_indices(self.n_classes, self._class_names, self._classes)
 
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return what :class:`Snapshot` has under this name, without reading the map.
+
+        Parameters
+        ----------
+        index : int
+            0 to ``len - 1``.
+
+        Returns
+        -------
+        ndarray of int, shape (n,), or None
+        """
+        return self._store.data_predictions(index)
+
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Set the label of each class (its recorder does, once the model knows them)."""
         self._classes = list(classes)

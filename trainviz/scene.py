@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,8 @@ class Scene:
         self.map_shape = (height, width)
         self._box = (slice(top, top + height), slice(left, left + width))
         self._draw_static()
-        self._texts = lru_cache(maxsize=4096)(self._draw_text)
-        self._overlays = lru_cache(maxsize=2)(self._draw_overlay)
+        self._texts = lru_cache(maxsize=64)(self._draw_text)
+        self._rings = lru_cache(maxsize=2)(self._draw_rings)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,16 +84,36 @@ class Scene:
         ndarray of uint8, shape (*shape, 3)
             A new array.
         """
+        picture = np.array(image, order="C")
+        self._overlay.put_on(picture)
+        if self._wrong is not None:
+            self._rings(moment.left).put_on(picture)
         frame = self._static.copy()
-        target = frame[self._box]
-        target[:] = image
-        where, color, clear = self._overlays(moment.left if self._wrong is not None else 0)
-        target[where] = (color + image[where] * clear).astype(np.uint8)
+        frame[self._box] = picture
         if self._layout.strip is not None:
             self._advance_strip(frame, moment)
         if self._show_counter:
             self._write_counter(frame, self._counter.text(moment))
         return frame
+
+    def colors(self, painted: Image) -> Image:
+        """Return the colours of frames, each as often as it matters.
+
+        Parameters
+        ----------
+        painted : ndarray of uint8, shape (n, 3)
+            Those of the map, the most frequent first.
+
+        Returns
+        -------
+        ndarray of uint8, shape (m, 3)
+        """
+        around = np.ones(self.shape, dtype=bool)
+        around[self._box] = self._overlay.opaque
+        parts = [self._static[around], np.repeat(painted, _by_rank(len(painted)), axis=0)]
+        if self._layout.strip is not None:
+            parts.append(self._strip_future.reshape(-1, 3))
+        return np.concatenate(parts)
 
     def _draw_static(self) -> None:
         layout = self._layout
@@ -102,15 +123,14 @@ class Scene:
         # What lies over the map, seen on black and on white, tells its colour and its opacity.
         on_black = self._render("black")
         on_white = self._render("white")
-        passed = (on_white[self._box].astype(np.float32) - on_black[self._box]).mean(axis=2) / 255
-        self._clear = np.clip(passed, 0, 1)
-        self._over = on_black[self._box].astype(np.float32)
+        over = on_black[self._box].astype(np.float32)
+        self._overlay = Layer(over, _clearness(over, on_white[self._box]))
         self._static = on_black
-        self._stamp = None
         if self._wrong is not None:
             self._stamp = _ring_stamp(layout, self._wrong.n_points)
         if layout.strip is not None:
-            self._strip_past = _cut(on_black, layout.strip_box)
+            self._strip_limits = layout.strip.get_xlim()
+            self._accent = _rgb(layout.theme.accent)
             for curve in layout.curves:
                 curve.set_alpha(0.25)
             faint = self._render("black")
@@ -121,14 +141,21 @@ class Scene:
         self._layout.figure.canvas.draw()
         return np.array(self._layout.figure.canvas.buffer_rgba())[..., :3].copy()
 
-    def _draw_overlay(self, snapshot: int) -> tuple[Any, Any, Any]:
-        over, clear = self._over, self._clear
-        if self._wrong is not None and self._stamp is not None:
-            over, clear = over.copy(), clear.copy()
-            for row, column in self._pixels(self._wrong[snapshot]):
-                _stamp_at(over, clear, self._stamp, row, column)
-        where = np.nonzero(clear < 1)
-        return where, over[where] + 0.5, clear[where][:, None]
+    def _draw_rings(self, snapshot: int) -> Layer:
+        assert self._wrong is not None
+        height, width = self.map_shape
+        side = len(self._stamp)
+        # With a rim as wide as half a ring, none reaches beyond the edge.
+        clear = np.ones((height + side, width + side), dtype=np.float32)
+        down, right = np.nonzero(self._stamp < 1)
+        corners = self._pixels(self._wrong[snapshot]) @ (clear.shape[1], 1)
+        places = corners[:, None] + (down * clear.shape[1] + right)
+        # Of rings that lie over one another, each lets only its share through.
+        passed = np.broadcast_to(self._stamp[down, right], places.shape)
+        np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
+        half = side // 2
+        clear = clear[half : half + height, half : half + width].copy()
+        return Layer(_rgb(self._layout.theme.foreground), clear)
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -145,32 +172,38 @@ class Scene:
 
     def _advance_strip(self, frame: Image, moment: Moment) -> None:
         left, top, width, height = self._layout.strip_box
-        low, high = self._layout.strip.get_xlim()
+        low, high = self._strip_limits
         share = (value_at(self._positions, moment) - low) / (high - low)
         now = min(max(round(share * width), 0), width)
         part = frame[top : top + height, left : left + width]
-        part[:] = self._strip_future
-        part[:, :now] = self._strip_past[:, :now]
-        part[:, max(now - 1, 0) : now + 1] = _rgb(self._layout.theme.accent)
+        part[:, now:] = self._strip_future[:, now:]
+        part[:, max(now - 1, 0) : now + 1] = self._accent
 
     def _write_counter(self, frame: Image, text: str) -> None:
-        picture = self._texts(text)
+        # Each digit by itself, of which there are ten: they are as wide as one another.
         right, baseline = self._text_anchor
-        height, width = picture.shape[:2]
-        top = baseline - self._ascent
-        frame[top : top + height, right - width : right] = picture
+        for part in reversed(re.findall(r"\d|\D+", text)):
+            picture = self._texts(part)
+            height, width = picture.shape[:2]
+            top = baseline - self._ascent
+            frame[top : top + height, right - width : right] = picture
+            right -= width
 
     def _draw_text(self, text: str) -> Image:
         from PIL import Image as Images
         from PIL import ImageDraw
 
-        font = _font(self._layout)
+        font = self._font
         self._ascent, descent = font.getmetrics()
-        width = int(np.ceil(font.getlength(text)))
+        width = round(font.getlength(text))
         theme = self._layout.theme
         picture = Images.new("RGB", (width, self._ascent + descent), theme.background)
         ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=theme.foreground)
         return np.asarray(picture)
+
+    @cached_property
+    def _font(self) -> Any:
+        return _font(self._layout)
 
 
 class Counter:
@@ -200,7 +233,7 @@ class WrongPoints:
         self.n_points = int(self._shown.sum())
 
     def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
-        guesses = self._recording[snapshot].data_predictions
+        guesses = self._recording.data_predictions(snapshot)
         assert self._recording.data is not None
         if guesses is None:
             return np.empty((0, 2))
@@ -230,11 +263,11 @@ def _font(layout: Layout) -> Any:
 
     path = findfont(layout.counter.get_fontproperties())
     pixels = layout.counter.get_fontsize() * layout.figure.dpi / 72
-    return ImageFont.truetype(path, round(pixels))
+    return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)
 
 
-def _ring_stamp(layout: Layout, n_points: int) -> tuple[Any, Any]:
-    """Draw one misclassification ring: its colour times opacity, and its transparency."""
+def _ring_stamp(layout: Layout, n_points: int) -> npt.NDArray[np.float32]:
+    """Draw one misclassification ring and tell how much each pixel lets through."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -251,21 +284,54 @@ def _ring_stamp(layout: Layout, n_points: int) -> tuple[Any, Any]:
         ax.scatter([0], [0], **style)
         figure.canvas.draw()
         seen.append(np.array(figure.canvas.buffer_rgba())[..., :3].astype(np.float32))
-    return seen[0], np.clip((seen[1] - seen[0]).mean(axis=2) / 255, 0, 1)
+    return _clearness(*seen)
 
 
-def _stamp_at(over: Any, clear: Any, stamp: tuple[Any, Any], row: int, column: int) -> None:
-    color, passed = stamp
-    half = len(passed) // 2
-    top, left = row - half, column - half
-    height, width = clear.shape
-    here = slice(max(top, 0), top + len(passed)), slice(max(left, 0), left + len(passed))
-    part = (
-        slice(max(-top, 0), min(len(passed), height - top)),
-        slice(max(-left, 0), min(len(passed), width - left)),
-    )
-    over[here] = color[part] + over[here] * passed[part][..., None]
-    clear[here] *= passed[part]
+def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
+    """Tell from a picture on two grounds how much of the ground each pixel lets through."""
+    passed = (on_white - on_black).mean(axis=2) / 255
+    clear: npt.NDArray[np.float32] = np.clip(passed, 0, 1).astype(np.float32)
+    return clear
+
+
+class Layer:
+    """Something partly transparent that lies over a map.
+
+    Parameters
+    ----------
+    color : ndarray, shape (3,) or (h, w, 3)
+        One for all of it, or each pixel's times its opacity.
+    clear : ndarray of float32, shape (h, w)
+        Its transparency.
+
+    Attributes
+    ----------
+    opaque : ndarray of bool, shape (h, w)
+        Where nothing of the map is seen.
+    """
+
+    def __init__(self, color: Any, clear: npt.NDArray[np.float32]) -> None:
+        self.opaque = clear == 0
+        pixels = np.flatnonzero(clear < 1)
+        passed = clear.reshape(-1)[pixels, None]
+        shown = color * (1 - passed) if color.ndim == 1 else color.reshape(-1, 3)[pixels]
+        # Channel by channel in one row: numpy fetches numbers faster than triples of them.
+        self._where = (pixels[:, None] * 3 + np.arange(3)).ravel()
+        self._color = shown.astype(np.float32).ravel() + np.float32(0.5)
+        self._clear = np.repeat(passed, 3)
+
+    def put_on(self, picture: Image) -> None:
+        """Cover a picture, in place."""
+        flat = picture.reshape(-1)
+        below = flat[self._where] * self._clear
+        below += self._color
+        flat[self._where] = below.astype(np.uint8)
+
+
+def _by_rank(count: int) -> npt.NDArray[np.intp]:
+    """Say how often colours matter, of which only the order is known."""
+    often: npt.NDArray[np.intp] = np.maximum(4096 // np.arange(1, count + 1), 64)
+    return often
 
 
 def _cut(image: Image, box: tuple[int, int, int, int]) -> Image:

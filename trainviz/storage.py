@@ -77,8 +77,8 @@ class Snapshot:
 class Store(Protocol):
     """An ordered keeper of snapshots.
 
-    ``epoch``, ``step`` and ``metrics`` of an entry are cheap to ask for; the
-    map comes only with :meth:`read`.
+    ``epoch``, ``step``, ``metrics`` and ``data_predictions`` of an entry are
+    cheap to ask for; the map comes only with :meth:`read`.
     """
 
     def __len__(self) -> int:
@@ -99,6 +99,10 @@ class Store(Protocol):
 
     def metrics(self, index: int) -> Mapping[str, float]:
         """Return the metrics of snapshot ``index``."""
+        ...
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the classes that snapshot ``index`` predicts for the recording's data."""
         ...
 
 
@@ -151,6 +155,10 @@ class MemoryStore:
         """Return the metrics of snapshot ``index``."""
         return self._snapshots[index].metrics
 
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the predictions of snapshot ``index``."""
+        return self._snapshots[index].data_predictions
+
     def append(self, snapshot: Snapshot) -> None:
         """Keep a snapshot."""
         self._snapshots.append(snapshot)
@@ -190,3 +198,7 @@ class ViewStore:
     def metrics(self, index: int) -> Mapping[str, float]:
         """Return the metrics of snapshot ``index`` of the view."""
         return self._base.metrics(self._indices[index])
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the predictions of snapshot ``index`` of the view."""
+        return self._base.data_predictions(self._indices[index])

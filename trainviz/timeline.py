@@ -14,6 +14,8 @@ __all__ = ["Blender", "Interpolation", "Moment", "Timeline", "blend"]
 
 Interpolation = Literal["linear", "geometric", "smooth"]
 Map = npt.NDArray[np.float32]
+Mixture = Callable[[np.float32, Map | None], Map]
+"""``(weight, where to write, or None) -> map`` between two snapshots."""
 
 _TINY = 1e-12
 """A probability of 0 counts as this in log space, where it has no logarithm."""
@@ -132,18 +134,32 @@ class Blender:
         self._n = n_snapshots
         self._interpolation = interpolation
         self._read = lru_cache(maxsize=4 if interpolation == "smooth" else 2)(read)
+        self._left = -1
+        self._mixture: Mixture | None = None
+        self._mixed: Map | None = None
 
     def __call__(self, moment: Moment) -> Map:
-        """Return the map of a moment, shape (C, h, w)."""
-        left, weight = moment.left, moment.weight
-        if weight == 0:
-            return self._read(left)
-        maps = [self._read(left), self._read(left + 1)]
-        if self._interpolation == "smooth":
-            before = self._read(left - 1) if left > 0 else None
-            after = self._read(left + 2) if left + 2 < self._n else None
-            return _smooth(before, maps[0], maps[1], after, weight)
-        return blend(maps[0], maps[1], weight, self._interpolation)
+        """Return the map of a moment, shape (C, h, w), which the next call may write over."""
+        if moment.weight == 0:
+            return self._read(moment.left)
+        if moment.left != self._left:
+            # The former pair goes before the next one comes: there are fewer maps at a time.
+            self._left, self._mixture = -1, None
+            self._mixture = self._between(moment.left)
+            self._left = moment.left
+        assert self._mixture is not None
+        self._mixed = self._mixture(np.float32(moment.weight), self._mixed)
+        return self._mixed
+
+    def _between(self, left: int) -> Mixture:
+        a, b = self._read(left), self._read(left + 1)
+        if self._interpolation == "linear":
+            return _linear(a, b)
+        if self._interpolation == "geometric":
+            return _geometric(a, b)
+        before = self._read(left - 1) if left > 0 else None
+        after = self._read(left + 2) if left + 2 < self._n else None
+        return _smooth(before, a, b, after)
 
 
 def blend(a: Map, b: Map, weight: float, interpolation: Literal["linear", "geometric"]) -> Map:
@@ -161,30 +177,53 @@ def blend(a: Map, b: Map, weight: float, interpolation: Literal["linear", "geome
     ndarray of float32, shape (C, h, w)
         Class probabilities again: not negative, sum 1.
     """
-    if interpolation == "linear":
-        mixed = b - a
-        mixed *= np.float32(weight)
+    mixture = _linear(a, b) if interpolation == "linear" else _geometric(a, b)
+    return mixture(np.float32(weight), None)
+
+
+def _linear(a: Map, b: Map) -> Mixture:
+    step = b - a
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        mixed: Map = np.multiply(step, weight, out=out)
         mixed += a
         return mixed
-    logs = (1 - weight) * np.log(np.maximum(a, _TINY)) + weight * np.log(np.maximum(b, _TINY))
-    logs -= logs.max(axis=0)
-    return _normalised(np.exp(logs, dtype=np.float32))
+
+    return mix
 
 
-def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, t: float) -> Map:
+def _geometric(a: Map, b: Map) -> Mixture:
+    start = np.log(np.maximum(a, _TINY))
+    step = np.log(np.maximum(b, _TINY)) - start
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        logs: Map = np.multiply(step, weight, out=out)
+        logs += start
+        logs -= logs.max(axis=0)
+        return _normalised(np.exp(logs, out=logs))
+
+    return mix
+
+
+def _smooth(before: Map | None, a: Map, b: Map, after: Map | None) -> Mixture:
     step = b - a
     first = None if before is None else a - before
     last = None if after is None else after - b
     slope_a = _end_slope(step, last) if first is None else _inner_slope(first, step)
     slope_b = _end_slope(step, first) if last is None else _inner_slope(step, last)
-    # Cubic Hermite basis on the unit interval.
-    mixed = (
-        a
-        + step * np.float32(t * t * (3 - 2 * t))
-        + slope_a * np.float32(t * (1 - t) ** 2)
-        - slope_b * np.float32(t * t * (1 - t))
-    )
-    return _normalised(np.maximum(mixed, 0, out=mixed))
+    # The cubic Hermite spline on the unit interval, by powers of the weight.
+    square = 3 * step - 2 * slope_a - slope_b
+    cube = slope_a + slope_b - 2 * step
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        mixed: Map = np.multiply(cube, weight, out=out)
+        for term in (square, slope_a):
+            mixed += term
+            mixed *= weight
+        mixed += a
+        return _normalised(np.maximum(mixed, 0, out=mixed))
+
+    return mix
 
 
 def _inner_slope(left: Map, right: Map) -> Map:

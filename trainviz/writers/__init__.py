@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ Image = npt.NDArray[np.uint8]
 _WRITERS = {
     ".mp4": ("video", "write_mp4"),
     ".webm": ("video", "write_webm"),
-    ".gif": ("images", "write_gif"),
-    ".apng": ("images", "write_apng"),
-    ".webp": ("images", "write_webp"),
+    ".gif": ("gif", "write_gif"),
+    ".apng": ("apng", "write_apng"),
+    ".webp": ("webp", "write_webp"),
     ".html": ("html", "write_html"),
 }
 FILM_SUFFIXES = tuple(_WRITERS)
@@ -42,20 +42,28 @@ class Film:
     Attributes
     ----------
     frames : callable
-        Starts a new iterator of ``(height, width, 3)`` uint8 frames.
+        ``indices -> iterator`` of these ``(height, width, 3)`` uint8 frames; the
+        indices rise.
     n_frames : int
     shape : tuple of int
         ``(height, width)``.
     fps : float
         Frames a second.
     title : str
+    colors : callable
+        Returns the colours that frames are made of, the same one again as often
+        as it matters: ndarray of uint8, shape (n, 3); or None if nobody knows.
+    told : callable
+        ``(index, n_frames)``, called for each frame as it is written or left out.
     """
 
-    frames: Callable[[], Iterator[Image]]
+    frames: Callable[[Sequence[int]], Iterator[Image]]
     n_frames: int
     shape: tuple[int, int]
     fps: float
     title: str = ""
+    colors: Callable[[], Image | None] = lambda: None
+    told: Callable[[int, int], Any] = lambda index, n_frames: None
 
 
 def write_film(
@@ -150,10 +158,8 @@ def _watched(film: Film, target: Path, progress: bool | None) -> Iterator[Film]:
 
     with tqdm(total=film.n_frames, desc=target.name, unit="frame") as bar:
 
-        def frames() -> Iterator[Image]:
-            bar.reset(total=film.n_frames)
-            for frame in film.frames():
-                yield frame
-                bar.update()
+        def told(index: int, n_frames: int) -> None:
+            film.told(index, n_frames)
+            bar.update()
 
-        yield Film(frames, film.n_frames, film.shape, film.fps, film.title)
+        yield replace(film, told=told)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainviz.errors import WriterError
 from trainviz.writers import Film
+from trainviz.writers.painting import painted
 
 __all__ = ["write_mp4", "write_webm"]
 
@@ -18,6 +22,10 @@ _BT709 = [
 """Unless matrix, primaries and transfer are all stated, a browser guesses them by the
 picture's size, and colours shift. ffmpeg's output options of these names yield to what the
 frames say, so a filter says it."""
+
+
+_PIPE_BYTES = 1 << 20
+"""As much as Linux grants to everyone."""
 
 
 def write_mp4(
@@ -95,14 +103,16 @@ def _encode(
         str(path.absolute()), (width, height), film.fps, codec=codec, preset=preset,
         bitrate=bitrate, threads=threads, ffmpeg_params=params,
     ).proc  # fmt: skip
+    _widen(process.stdin)
     try:
-        for frame in film.frames():
-            # An encoder that has ended tells why on its error stream, the broken pipe does not;
-            # an OSError of the frames themselves is none of the encoder's.
-            try:
-                process.stdin.write(frame.tobytes())
-            except OSError:
-                break
+        with painted(film) as frames:
+            for frame in frames:
+                # An encoder that has ended tells why on its error stream, the broken pipe does
+                # not; an OSError of the frames themselves is none of the encoder's.
+                try:
+                    process.stdin.write(np.ascontiguousarray(frame).data)
+                except OSError:
+                    break
         # Only now does a full disk show.
         _, errors = process.communicate()
     except BaseException:
@@ -112,6 +122,14 @@ def _encode(
     if process.returncode != 0:
         words = errors.decode(errors="replace").strip() or _end_of(process.returncode)
         raise WriterError(f"the encoder {codec!r} failed on {path.suffix}: {words}")
+
+
+def _widen(pipe: Any) -> None:
+    """Let a pipe hold a whole frame, so that the encoder is not woken for each part of it."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _end_of(status: int) -> str:

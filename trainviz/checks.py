@@ -1,0 +1,47 @@
+"""Arguments that are refused before anything is made of them."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+from trainviz.canvas import SceneOptions
+
+__all__ = ["check_fps", "check_scene", "check_size", "is_positive"]
+
+
+def is_positive(value: Any) -> bool:
+    """Tell whether an argument is a finite number above 0."""
+    return isinstance(value, Real) and math.isfinite(value) and float(value) > 0
+
+
+def check_fps(fps: Any) -> None:
+    """Refuse what is no speed."""
+    if not is_positive(fps):
+        raise ValueError(f"fps={fps!r}: expected a positive number of frames a second")
+
+
+def check_size(figsize: Any, dpi: Any) -> None:
+    """Refuse what is no size of a figure; without a ``figsize`` it has one by itself."""
+    sides = () if isinstance(figsize, str) or not hasattr(figsize, "__len__") else tuple(figsize)
+    if figsize is not None and not (len(sides) == 2 and all(map(is_positive, sides))):
+        raise ValueError(f"figsize={figsize!r}: expected (width, height) in inches, e.g. (8, 6)")
+    if not is_positive(dpi):
+        raise ValueError(f"dpi={dpi!r}: expected a positive number of pixels an inch")
+
+
+def check_scene(scene: SceneOptions) -> None:
+    """Refuse what no scene knows, and what it cannot draw."""
+    known = SceneOptions.__annotations__
+    for name in scene:
+        if name not in known:
+            raise TypeError(
+                f"animate() has no argument {name!r}; the scene's are {', '.join(known)}"
+            )
+    if scene.get("aspect") not in (None, "equal", "auto"):
+        raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
+    check_size(scene.get("figsize"), scene.get("dpi", 100))
+    margin = scene.get("margin", 0.1)
+    if margin != 0 and not is_positive(margin):
+        raise ValueError(f"margin={margin!r}: expected inches, 0 or more")
