@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from benchmarks._compat import known
 from benchmarks.scale import demo_domain
 from trainviz import Domain, Recorder, Recording, TorchRecorder, evaluate
 from trainviz.adapters.torch import TorchPredictor
@@ -185,13 +184,13 @@ class ImagePlane(Embedding):
 
 def make_recorder(trained: Trained, evaluation: str = "adaptive") -> Recorder:
     """Return a recorder of a network's window."""
-    options = known(Recorder, evaluation=evaluation, tolerance=TOLERANCE)
+    options = {"evaluation": evaluation, "tolerance": TOLERANCE}
     return Recorder(trained.domain, output="logits", data=trained.data, **options)
 
 
 def make_torch_recorder(trained: Trained, model: nn.Module, **options: Any) -> TorchRecorder:
     """Return a recorder of another model's training in the same window."""
-    asked = known(TorchRecorder, evaluation="adaptive", tolerance=TOLERANCE, **options)
+    asked = {"evaluation": "adaptive", "tolerance": TOLERANCE, **options}
     return TorchRecorder(model, trained.domain, data=trained.data, **asked)
 
 
@@ -205,9 +204,7 @@ def record(trained: Trained, indices: list[int]) -> Recording:
 
 def dense_map(trained: Trained, index: int) -> npt.NDArray[np.float32]:
     """Evaluate one state on every point of the grid."""
-    return evaluate(
-        trained.at(index), trained.domain, output="logits", **known(evaluate, method="dense")
-    )
+    return evaluate(trained.at(index), trained.domain, output="logits", method="dense")
 
 
 def spread(last: int, count: int) -> list[int]:
