@@ -93,7 +93,8 @@ class Recorder:
         in order, and :meth:`drain` waits for them (so does the end of a fit,
         of a ``with`` block and of the interpreter). Failures show at the next
         call of the recorder. A model that cannot be copied, or that draws
-        random numbers when it is asked, is captured at once, with one warning.
+        random numbers when it is asked, is captured at once, with one warning
+        (``help(trainviz.background)`` says what a copy does not follow).
 
     Attributes
     ----------

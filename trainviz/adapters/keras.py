@@ -56,6 +56,8 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     Snapshots count *completed* epochs: 0 is the model before its first step.
     A second ``fit`` goes on counting. Batch hooks stay untouched unless
     ``every_n_steps`` asks for them, so Keras keeps its asynchronous dispatch.
+    With ``background=True``, a ``fit`` that an exception ends has no last hook:
+    call ``rec.recorder.drain()`` before reading the recording.
 
     Examples
     --------

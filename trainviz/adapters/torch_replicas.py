@@ -69,6 +69,10 @@ class Replicas:
                 return replica
         return Replica(module, self._free)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Streams and events cannot travel to another process.
+        return {"unsafe": self.unsafe, "_free": deque()}
+
 
 class Replica:
     """An independent copy of a module, made to be refreshed.
@@ -100,6 +104,11 @@ class Replica:
             for name, value in _attributes(part).items()
             if not _is_plain(value)
         }
+        # What __setstate__ puts into a copy, which the source does not show.
+        self._added = [
+            set(own.__dict__) - set(_attributes(theirs))
+            for own, theirs in zip(self._parts, source.modules(), strict=True)
+        ]
         _take_off_compilers(self._parts)
         self._devices = _cuda_devices(self._tensors)
         self._streams = [torch.cuda.Stream(device) for device in self._devices]
@@ -152,9 +161,8 @@ class Replica:
 
     def _refresh_attributes(self, index: int, own: Any, theirs: Any, memo: dict[int, Any]) -> None:
         values = _attributes(theirs)
-        for name in [name for name in own.__dict__ if name not in values]:
-            if name not in _INTERNAL:
-                del own.__dict__[name]
+        for name in set(own.__dict__) - set(values) - self._added[index]:
+            del own.__dict__[name]
         for name, value in values.items():
             if isinstance(value, _SCALARS):
                 own.__dict__[name] = value
