@@ -123,8 +123,7 @@ def capture_large_grid(scale: Scale) -> list[Row]:
 def _against_dense(name: str, trained: Trained, what: str, goal: str | None) -> Row:
     recorders = {kind: make_recorder(trained, kind) for kind in ("adaptive", "dense")}
     counted = Counted(trained.predictor)
-    for recorder in recorders.values():
-        recorder.capture(trained.at(0), epoch=0)
+    recorders["adaptive"].capture(trained.at(0), epoch=0)
     actions = {
         "adaptive": lambda pair: recorders["adaptive"].capture(counted, epoch=pair + 1),
         "dense": lambda pair: recorders["dense"].capture(trained.predictor, epoch=pair + 1),
@@ -132,10 +131,10 @@ def _against_dense(name: str, trained: Trained, what: str, goal: str | None) -> 
     pairs = len(trained.states) - 1
     times = interleave(actions, pairs, before=lambda _, pair: trained.at(pair + 1))
     share = counted.points / (pairs * trained.domain.n_points)
-    maps = [recorder.recording for recorder in recorders.values()]
+    ours, exact = (recorders[kind].recording[-pairs:] for kind in ("adaptive", "dense"))
     errors = [
-        _compare(ours.probabilities, exact.probabilities)[0]
-        for ours, exact in zip(*maps, strict=True)
+        _compare(mine.probabilities, right.probabilities)[0]
+        for mine, right in zip(ours, exact, strict=True)
     ]
     height, width = trained.domain.shape
     note = (
