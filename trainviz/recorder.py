@@ -10,10 +10,11 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.admission import Admission, check_names, plain_metrics
 from trainviz.background import BackgroundCaptures, check_freezable
-from trainviz.data import LabelledData, to_numpy
+from trainviz.data import LabelledData
 from trainviz.domain import Domain
-from trainviz.errors import CaptureWarning, PredictionError
+from trainviz.errors import CaptureWarning
 from trainviz.evaluation import Evaluator, Method, check_method, session
 from trainviz.predictions import Output, PredictProba, check_output, chunk_size, probabilities_at
 from trainviz.randomness import host_rng_preserved
@@ -153,20 +154,19 @@ class Recorder:
         self.failures: list[tuple[int, str]] = []
         self._output = output
         self._on_error = on_error
-        self._class_names = _check_names(class_names)
+        names = check_names(class_names)
         self._data = LabelledData.of(data, domain) if data is not None else None
         self._evaluator = Evaluator(
             domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
             data=self._data,
         )  # fmt: skip
-        self._n_classes: int | None = None
         self._warned = False
         self._asked = (-1, 0)
         self._store = MemoryStore()
         self.recording = Recording(
-            domain, self._store, data=self._data, class_names=self._class_names, classes=classes
+            domain, self._store, data=self._data, class_names=names, classes=classes
         )
-        self._classes = list(classes) if classes is not None else None
+        self._admission = Admission(domain.shape, self._data, names, classes)
         self._background = BackgroundCaptures(self._evaluate, self._store.append, background)
 
     def capture(
@@ -230,7 +230,7 @@ class Recorder:
             True for a capture that goes on in the background, False for none.
         """
         self._settle()
-        self._check_order(epoch, step)
+        self._admission.check_order(epoch, step, self._last())
         if not force and not self._due(epoch, step):
             return False
         if step is not None and self._last() == (epoch, step):
@@ -311,19 +311,10 @@ class Recorder:
             If the shape is not ``(C, *domain.shape)``, the classes changed, the
             values are no probabilities, or the epoch goes backwards.
         """
-        self._check_order(epoch, step)
+        self._admission.check_order(epoch, step, self._last())
         self._background.forget_last()
-        values = np.array(probabilities, dtype=np.float32)
-        if values.ndim != 3 or values.shape[1:] != self.domain.shape or len(values) < 2:
-            raise PredictionError(
-                f"probabilities have the shape {values.shape}; expected (C, H, W) with "
-                f"(H, W) = {self.domain.shape} and at least two classes"
-            )
-        sums = values.sum(axis=0)
-        if not (np.isfinite(sums).all() and values.min() >= 0 and np.abs(sums - 1).max() < 0.02):
-            raise PredictionError("probabilities must be finite, not negative, and sum to 1")
-        self._check_classes(len(values))
-        guesses = self._check_guesses(data_predictions)
+        values = self._admission.map(probabilities)
+        guesses = self._admission.predictions(data_predictions)
         snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
         self._store.append(snapshot)
         return snapshot
@@ -339,7 +330,7 @@ class Recorder:
             As the first :meth:`capture`.
         """
         self._settle()
-        if self._n_classes is not None:
+        if self._admission.n_classes is not None:
             return
         if self._background.enabled:
             check_freezable(predict_proba)
@@ -347,7 +338,9 @@ class Recorder:
         corners = [0, width - 1, (height - 1) * width, height * width - 1]
         points = np.concatenate([self.domain.points(index, index + 1) for index in corners])
         with host_rng_preserved():
-            self._check_classes(probabilities_at(predict_proba, points, self._output).shape[1])
+            self._admission.check_classes(
+                probabilities_at(predict_proba, points, self._output).shape[1]
+            )
 
     def learn_classes(self, classes: Sequence[Any] | None) -> None:
         """Take the labels of the output columns from the model, unless they were given.
@@ -357,9 +350,9 @@ class Recorder:
         classes : sequence, optional
             Some models know them only once they are fitted.
         """
-        if self._classes is None and classes is not None:
-            self._classes = list(classes)
-            self.recording.learn_classes(self._classes)
+        if self._admission.classes is None and classes is not None:
+            self._admission.classes = list(classes)
+            self.recording.learn_classes(classes)
 
     def amend(self, metrics: Mapping[str, Any]) -> None:
         """Add metrics to the last snapshot (some frameworks know them only later)."""
@@ -452,58 +445,11 @@ class Recorder:
     ) -> Snapshot:
         with session(predict_proba):
             found = self._evaluator(predict_proba)
-        self._check_classes(found.map.shape[0])
+        self._admission.check_classes(found.map.shape[0])
         return Snapshot(
             found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
             found.data_predictions,
         )  # fmt: skip
-
-    def _check_classes(self, n_classes: int) -> None:
-        if self._n_classes is None:
-            if self._class_names is not None and len(self._class_names) != n_classes:
-                raise PredictionError(
-                    f"class_names has {len(self._class_names)} names, but the model returns "
-                    f"{n_classes} classes (one sigmoid column counts as two)"
-                )
-            if self._data is not None:
-                self._data.class_indices(n_classes, self._class_names, self._classes)
-            self._n_classes = n_classes
-        elif n_classes != self._n_classes:
-            raise PredictionError(
-                f"predict_proba returned {n_classes} classes, after {self._n_classes} before; "
-                "all snapshots of a recording have the same classes"
-            )
-
-    def _check_guesses(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
-        if guesses is None:
-            return None
-        classes = np.asarray(guesses, dtype=np.intp)
-        if self._data is None:
-            raise ValueError("data_predictions were given to a recorder that has no data=")
-        if classes.shape != self._data.y.shape:
-            raise ValueError(
-                f"data_predictions have the shape {classes.shape}; expected one class for each of "
-                f"the {len(self._data.y)} points of data="
-            )
-        return classes
-
-    def _check_order(self, epoch: int, step: int | None) -> None:
-        for name, value in (("epoch", epoch), ("step", 0 if step is None else step)):
-            if isinstance(value, bool) or not hasattr(value, "__index__"):
-                raise TypeError(f"{name}={value!r}: expected a whole number")
-            if value < 0:
-                raise ValueError(f"{name}={value}: expected 0 (before training) or more")
-        last = self._last()
-        if last is None:
-            return
-        last_epoch, last_step = last
-        if epoch < last_epoch:
-            raise ValueError(
-                f"epoch={epoch} comes after epoch {last_epoch} was captured: epochs may not go "
-                "backwards. For another run make another recorder"
-            )
-        if step is not None and last_step is not None and step < last_step:
-            raise ValueError(f"step={step} comes after step {last_step} was captured")
 
     def _last(self) -> tuple[int, int | None] | None:
         pending = self._background.pending
@@ -513,7 +459,7 @@ class Recorder:
         return self._store.epoch(index), self._store.step(index)
 
     def _handle(self, error: Exception, epoch: int) -> None:
-        if self._n_classes is None or self._on_error == "raise":
+        if self._admission.n_classes is None or self._on_error == "raise":
             raise error
         self.failures.append((epoch, f"{type(error).__name__}: {error}"))
         if not self._warned:
@@ -525,24 +471,3 @@ class Recorder:
                 CaptureWarning,
                 stacklevel=3,
             )
-
-
-def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Keep the metrics that are single numbers, as floats."""
-    plain: dict[str, float] = {}
-    for name, value in metrics.items():
-        try:
-            number = to_numpy(value)
-            if number.size == 1:
-                plain[str(name)] = float(number.reshape(()))
-        except (TypeError, ValueError):
-            continue
-    return plain
-
-
-def _check_names(names: Sequence[str] | None) -> list[str] | None:
-    if names is None:
-        return None
-    if isinstance(names, str):
-        raise TypeError(f"class_names={names!r}: expected a list of names, one a class")
-    return [str(name) for name in names]
