@@ -76,6 +76,9 @@ class CompactMap:
 
 def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Turn log-probabilities, shape (C, H, W), into probabilities that sum to 1; in place."""
-    np.exp(logs, out=logs)
-    logs /= logs.sum(axis=0)
+    total = np.zeros(logs.shape[1:], dtype=np.float32)
+    for plane in logs:
+        total += np.exp(plane, out=plane)
+    for plane in logs:
+        plane /= total
     return logs

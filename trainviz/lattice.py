@@ -51,6 +51,13 @@ class Lattice:
         self.levels = stride.bit_length() - 1
         self.rows = _places(shape[0], stride)
         self.columns = _places(shape[1], stride)
+        self._first = tuple(_first_places(at, self.levels) for at in (self.rows, self.columns))
+        by_level = [
+            (self.rows[:: stride >> depth], self.columns[:: stride >> depth])
+            for depth in range(self.levels + 1)
+        ]
+        self._level_shapes = [(len(rows), len(columns)) for rows, columns in by_level]
+        self._level_shares = [(_shares(rows), _shares(columns)) for rows, columns in by_level[1:]]
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -91,58 +98,77 @@ class Lattice:
             The values at the points, and between the points of a level the
             bilinear interpolation of those around.
         """
+        places, known = self._by_level(points), np.ascontiguousarray(values.T)
+        planes = [np.empty(shape, dtype=np.float32) for shape in self._level_shapes]
+        filled = np.empty((len(known), *self.shape), dtype=np.float32)
+        # Class by class, so that what is worked on stays in the processor's cache.
+        for row, target in zip(known, filled, strict=True):
+            for depth, (plane, (which, where)) in enumerate(zip(planes, places, strict=True)):
+                if depth:
+                    fill_between(planes[depth - 1], *self._level_shares[depth - 1], out=plane)
+                plane.reshape(-1)[where] = row.take(which)
+            self._pick(planes[-1], target)
+        return filled
+
+    def _by_level(self, points: Index) -> list[tuple[Index, Index]]:
+        """Return of every level which points appear first there, and their flat places."""
         row, column = np.divmod(points, self.shape[1])
-        row_level, row_place = _first_places(self.rows, self.levels)
-        column_level, column_place = _first_places(self.columns, self.levels)
+        (row_level, row_place), (column_level, column_place) = self._first
         level = np.maximum(row_level[row], column_level[column])
         y, x = row_place[row], column_place[column]
-        rows, columns = self.rows[:: self.stride], self.columns[:: self.stride]
-        now = np.empty((values.shape[1], len(rows), len(columns)), dtype=np.float32)
-        for depth in range(self.levels + 1):
-            stride = self.stride >> depth
-            if depth:
-                rows, columns = self.rows[::stride], self.columns[::stride]
-                now = fill_between(now, _shares(rows), _shares(columns))
-            here = np.flatnonzero(level == depth)
-            now[:, y[here] // stride, x[here] // stride] = values[here].T
-        if len(rows) > self.shape[0]:
-            now = now.take(row_place, axis=1)
-        return now if len(columns) == self.shape[1] else now.take(column_place, axis=2)
+        placed = []
+        for depth, (_, width) in enumerate(self._level_shapes):
+            which, stride = np.flatnonzero(level == depth), self.stride >> depth
+            placed.append((which, y[which] // stride * width + x[which] // stride))
+        return placed
+
+    def _pick(self, places: Values, target: Values) -> None:
+        """Leave out the places that are the same grid line as another."""
+        (_, rows), (_, columns) = self._first
+        if len(self.rows) > self.shape[0]:
+            places = places.take(rows, axis=0)
+        if len(self.columns) > self.shape[1]:
+            places = places.take(columns, axis=1)
+        target[:] = places
 
 
-def fill_between(values: Values, row_shares: Values, column_shares: Values) -> Values:
+def fill_between(
+    values: Values, row_shares: Values, column_shares: Values, out: Values | None = None
+) -> Values:
     """Put a value between each two neighbours, along both axes.
 
     Parameters
     ----------
-    values : ndarray of float32, shape (C, h, w)
+    values : ndarray of float32, shape (h, w)
     row_shares, column_shares : ndarray of float32, shape (h - 1,) and (w - 1,)
         How far along its interval each new line lies.
+    out : ndarray of float32, optional
+        Where to write.
 
     Returns
     -------
-    ndarray of float32, shape (C, 2 * h - 1, 2 * w - 1)
+    ndarray of float32, shape (2 * h - 1, 2 * w - 1)
 
     Examples
     --------
     >>> half = np.array([0.5], dtype=np.float32)
-    >>> fill_between(np.array([[[0, 2], [4, 6]]], dtype=np.float32), half, half)[0]
+    >>> fill_between(np.array([[0, 2], [4, 6]], dtype=np.float32), half, half)
     array([[0., 1., 2.],
            [2., 3., 4.],
            [4., 5., 6.]], dtype=float32)
     """
-    n_classes, height, width = values.shape
-    finer = np.empty((n_classes, 2 * height - 1, 2 * width - 1), dtype=np.float32)
-    finer[:, ::2, ::2] = values
-    step = values[:, :, 1:] - values[:, :, :-1]
+    height, width = values.shape
+    finer = np.empty((2 * height - 1, 2 * width - 1), dtype=np.float32) if out is None else out
+    finer[::2, ::2] = values
+    step = values[:, 1:] - values[:, :-1]
     step *= column_shares
-    step += values[:, :, :-1]
-    finer[:, ::2, 1::2] = step
-    lower = finer[:, :-1:2]
-    climb = finer[:, 2::2] - lower
+    step += values[:, :-1]
+    finer[::2, 1::2] = step
+    lower = finer[:-1:2]
+    climb = finer[2::2] - lower
     climb *= row_shares[:, None]
     climb += lower
-    finer[:, 1::2] = climb
+    finer[1::2] = climb
     return finer
 
 
