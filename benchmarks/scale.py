@@ -46,7 +46,7 @@ class Scale:
     sklearn_film: tuple[int, int] = (60, 1)
     wide_film: tuple[int, int] = (16, 8)
     large_film: tuple[int, int] = (5, 8)
-    cnn_side: int = 128
+    cnn_side: int = 300
     classes_side: int = 200
     large_side: int = 1500
     states: int = 4

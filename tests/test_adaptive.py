@@ -321,3 +321,32 @@ def test_adaptive_evaluation_of_a_usual_model_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         evaluate(relu_network(8, 16, 3.0), DOMAIN, output="logits")
+
+
+class Checkers:
+    """A smooth model that turns into a checkerboard finer than the grid."""
+
+    def __init__(self, rough=False):
+        self.rough = rough
+
+    def __call__(self, X):
+        squares = np.floor(X * 97).sum(axis=1) % 2
+        return squares if self.rough else 1 / (1 + np.exp(-X[:, 0]))
+
+    def frozen(self):
+        return Checkers(self.rough)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_model_that_becomes_rough_is_captured_even_where_warnings_are_errors(background):
+    model = Checkers()
+    recorder = Recorder(Domain((-1, 1), (-1, 1), points_per_axis=100), background=background)
+    recorder.capture(model, epoch=0)
+    model.rough = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(EvaluationWarning, match="most of the grid"):
+            _ = recorder.capture(model, epoch=1), recorder.drain()
+    assert recorder.recording.epochs.tolist() == [0, 1]
+    assert recorder.failures == []
+    assert recorder.recording[1].evaluations == 100 * 100

@@ -125,7 +125,9 @@ def evaluate(
         dtype=dtype,
     )  # fmt: skip
     with session(predict_proba):
-        return evaluator.probabilities(predict_proba)
+        found = evaluator.probabilities(predict_proba)
+    evaluator.tell()
+    return found
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class Evaluator:
         if method == "adaptive" and domain.n_points > _SMALL_GRID:
             self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
         self._probed = False
+        self._notice: str | None = None
         self._places = _seed_places(domain, data) if data is not None else None
 
     def __call__(self, predict_proba: PredictProba) -> Evaluated:
@@ -256,12 +259,20 @@ class Evaluator:
 
     def _give_up(self, reason: str) -> None:
         self._refinement = None
-        warnings.warn(
+        self._notice = (
             f"{reason}: every grid point is asked for from now on (say so beforehand with "
-            'method="dense", of a recorder evaluation="dense")',
-            EvaluationWarning,
-            stacklevel=4,
+            'method="dense", of a recorder evaluation="dense")'
         )
+
+    def tell(self, stacklevel: int = 2) -> None:
+        """Warn of what was noticed since the last call.
+
+        Apart from evaluating, which may go on where no warning should be raised: on another
+        thread, or where it would be taken for a failure.
+        """
+        notice, self._notice = self._notice, None
+        if notice is not None:
+            warnings.warn(notice, EvaluationWarning, stacklevel=stacklevel + 1)
 
     def _seeds(self, at_data: npt.NDArray[np.floating[Any]] | None) -> Seeds | None:
         if self._places is None or at_data is None or not len(self._places[0]):

@@ -244,6 +244,7 @@ class Recorder:
             self._handle(error, epoch)
             return False
         self._store.append(snapshot)
+        self._evaluator.tell(stacklevel=3)
         if streams.drawn:
             self._stop_background("it draws from the random streams of Python or numpy when asked")
         return snapshot
@@ -419,6 +420,7 @@ class Recorder:
     def _settle(self) -> None:
         """Apply the error policy, on the thread that trains, to what failed in the background."""
         errors = self._background.take_errors()
+        self._evaluator.tell(stacklevel=4)
         if errors and self._on_error == "raise":
             self.failures += [
                 (epoch, f"{type(error).__name__}: {error}") for epoch, error in errors

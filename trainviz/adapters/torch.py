@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -378,9 +379,14 @@ def _random_states(accelerators: Iterable[Any]) -> list[Any]:
 
 
 def _device_and_dtype(module: Any) -> tuple[Any, Any]:
-    tensors = [*module.parameters(), *module.buffers()]
-    dtype = next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
-    return (tensors[0].device if tensors else torch.device("cpu")), dtype
+    # Asked at every call of a model that may take less time than a walk over all its tensors.
+    device = torch.device("cpu")
+    for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
+        if place == 0:
+            device = tensor.device
+        if tensor.is_floating_point():
+            return device, tensor.dtype
+    return device, torch.get_default_dtype()
 
 
 def _is_lazy(module: Any) -> bool:
