@@ -24,7 +24,7 @@ FPS = 25
 FIGSIZE = (6.4, 4.8)
 """640 x 480 pixels at 100 dots an inch."""
 
-X264 = {"preset": "medium", "crf": 18}
+X264 = {"preset": "veryfast", "crf": 18}
 
 _ARGUMENTS = ["-preset", str(X264["preset"]), "-crf", str(X264["crf"])]
 
