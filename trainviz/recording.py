@@ -110,7 +110,9 @@ class Recording(Sequence[Snapshot]):
             If nothing is recorded yet.
         """
         self.require_snapshots()
-        return self._store.read(0).shape[0]
+        n_classes = self._store.n_classes
+        assert n_classes is not None
+        return n_classes
 
     @property
     def class_names(self) -> list[str]:
@@ -126,6 +128,16 @@ class Recording(Sequence[Snapshot]):
             if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
                 return [str(label) for label in known]
         return [str(index) for index in range(self.n_classes)]
+
+    @property
+    def given_names(self) -> list[str] | None:
+        """The class names that were given, None where :attr:`class_names` are made up."""
+        return self._class_names
+
+    @property
+    def given_classes(self) -> list[Any] | None:
+        """The label of each class, as far as it was given or learnt."""
+        return self._classes
 
     @property
     def data_labels(self) -> npt.NDArray[np.intp] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +81,11 @@ class Store(Protocol):
     cheap to ask for; the map comes only with :meth:`read`.
     """
 
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes, None as long as it is unknown."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of snapshots."""
         ...
@@ -109,12 +114,28 @@ class Store(Protocol):
 class MutableStore(Store, Protocol):
     """A store that a recorder can write to."""
 
+    def open(self) -> None:
+        """Make sure that it can be written to; the methods below do so themselves."""
+        ...
+
+    def close(self) -> None:
+        """Let others write to it; writing again opens it again."""
+        ...
+
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Keep the label of each class beside the snapshots."""
+        ...
+
     def append(self, snapshot: Snapshot) -> None:
         """Keep a snapshot; it is safe once this returns."""
         ...
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a snapshot that is already kept."""
+        ...
+
+    def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
         ...
 
     def truncate(self, length: int) -> None:
@@ -135,6 +156,20 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._snapshots: list[Snapshot] = []
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._snapshots[0].shape[0] if self._snapshots else None
+
+    def open(self) -> None:
+        """Do nothing: memory is always open."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Do nothing: the recording knows them."""
 
     def __len__(self) -> int:
         return len(self._snapshots)
@@ -165,8 +200,12 @@ class MemoryStore:
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a snapshot that is already kept."""
+        self.relabel(index, self.epoch(index), metrics)
+
+    def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
         old = self._snapshots[index]
-        self._snapshots[index] = replace(old, metrics={**old.metrics, **metrics})
+        self._snapshots[index] = replace(old, epoch=epoch, metrics={**old.metrics, **metrics})
 
     def truncate(self, length: int) -> None:
         """Forget all snapshots but the first ``length``."""
@@ -179,6 +218,11 @@ class ViewStore:
     def __init__(self, base: Store, indices: Sequence[int]) -> None:
         self._base = base
         self._indices = list(indices)
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._base.n_classes
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -44,7 +44,8 @@ class TrainingEvents:
         self._epoch_offset = 0
         self._step_offset = 0
         self._metrics: Mapping[str, Any] = {}
-        self._captured: tuple[int, int | None] | None = None
+        # A recording that is continued has its initial state.
+        self._captured = self._last_captured(len(recorder.recording))
         self._from_step = False
         self._resumed = False
 
@@ -103,15 +104,15 @@ class TrainingEvents:
         """Training is over: capture its last state, unless that is done or switched off."""
         self.recorder.drain()
         self._reconcile()
-        if self.recorder.schedule.final and self._captured != (self._epoch, self._step):
-            if not self._relabel():
-                self._capture(predict)
-            self.recorder.drain()
+        is_missing = self.recorder.schedule.final and self._captured != (self._epoch, self._step)
+        if is_missing and not self._relabel():
+            self._capture(predict)
+        self.recorder.close()
 
     def interrupt(self) -> None:
         """Training has failed: keep what was captured, and hide no exception by another."""
         try:
-            self.recorder.drain()
+            self.recorder.close()
         except Exception as error:
             warnings.warn(
                 f"a capture in the background failed: {type(error).__name__}: {error}",
