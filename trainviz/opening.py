@@ -7,7 +7,8 @@ import os
 from trainviz.data import LabelledData
 from trainviz.disk.description import Description
 from trainviz.disk.places import place_of
-from trainviz.disk.store import DiskReader, DiskStore, Precision
+from trainviz.disk.reader import DiskReader
+from trainviz.disk.store import DiskStore, Precision
 from trainviz.domain import Domain
 from trainviz.recording import Recording
 from trainviz.storage import MemoryStore
