@@ -77,7 +77,7 @@ def check(path, log):
     recording = open_recording(path)
     found = recording.epochs.tolist()
     # One more may be whole whose capture had not returned, or be relabelled already.
-    relabelled = returned[:-1] + [returned[-1] + 1]
+    relabelled = [*returned[:-1], returned[-1] + 1]
     assert found[: len(returned)] in (returned, relabelled)
     assert len(found) <= len(returned) + 1
     for snapshot in recording:

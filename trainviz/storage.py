@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.compact import CompactMap
+from trainviz.errors import RecordingError
 
-__all__ = ["MemoryStore", "Snapshot", "Store", "ViewStore"]
+__all__ = ["JoinedStore", "MemoryStore", "MutableStore", "Snapshot", "Store", "ViewStore"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,3 +247,69 @@ class ViewStore:
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
         """Return the predictions of snapshot ``index`` of the view."""
         return self._base.data_predictions(self._indices[index])
+
+
+class JoinedStore:
+    """The snapshots of several stores, one store after another; nothing is copied.
+
+    Parameters
+    ----------
+    parts : sequence of Store
+        None of them empty.
+    renumber : bool
+        Whether epochs and steps go on counting from part to part.
+
+    Raises
+    ------
+    RecordingError
+        If epochs would go backwards.
+    """
+
+    def __init__(self, parts: Sequence[Store], *, renumber: bool) -> None:
+        self._entries: list[tuple[Store, int, int, int]] = []
+        end_epoch, end_step = 0, 0
+        for number, part in enumerate(parts):
+            shift = (end_epoch, end_step) if renumber else (0, 0)
+            if part.epoch(0) + shift[0] < end_epoch:
+                raise RecordingError(
+                    f"recordings[{number}] begins with epoch {part.epoch(0)}, after epoch "
+                    f"{end_epoch}: order them by epoch, or give renumber=True to go on counting"
+                )
+            self._entries += [(part, index, *shift) for index in range(len(part))]
+            last = len(part) - 1
+            end_epoch = part.epoch(last) + shift[0]
+            end_step = (part.step(last) or 0) + shift[1]
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._entries[0][0].n_classes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return replace(part.read(own), epoch=self.epoch(index), step=self.step(index))
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index`` of all."""
+        part, own, shift, _ = self._entries[index]
+        return part.epoch(own) + shift
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index`` of all."""
+        part, own, _, shift = self._entries[index]
+        step = part.step(own)
+        return None if step is None else step + shift
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return part.metrics(own)
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the predictions of snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return part.data_predictions(own)

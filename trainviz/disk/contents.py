@@ -208,7 +208,7 @@ class Contents:
     def document(self, length: int) -> dict[str, Any]:
         """Return the root document, as if there were ``length`` snapshots."""
         inside: dict[str, Any] = {}
-        for name, (layout, own) in sorted(self.layouts().items()):
+        for name, (layout, own) in self.layouts().items():
             inside[name] = layout.document(length if layout.dims[0] == "snapshot" else own)
         if any(name.startswith("embedding/") for name in inside):
             inside["embedding"] = EMPTY_GROUP
