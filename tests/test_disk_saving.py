@@ -1,6 +1,9 @@
 import json
 import os
 import re
+import socket
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -170,10 +173,14 @@ def test_info_of_no_recording_is_one_line(tmp_path, capsys):
 
 
 def test_a_recording_that_another_process_writes_is_not_replaced(stored, recording):
-    # The process 1 is never this one, and always there.
-    start = open("/proc/1/stat").read().rpartition(")")[2].split()[19]
-    holder = {"pid": 1, "host": os.uname().nodename, "started": start, "token": "x"}
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    holder = {"pid": other.pid, "host": socket.gethostname(), "started": None, "token": "x"}
     (stored / "x" / ".lock").write_text(json.dumps(holder))
-    with pytest.raises(RecordingError, match="is being recorded by the process 1 on"):
-        recording.save(stored, overwrite=True)
-    assert len(open_recording(stored)) == 5
+    try:
+        with pytest.raises(RecordingError, match=f"recorded by the process {other.pid} on"):
+            recording.save(stored, overwrite=True)
+        assert len(open_recording(stored)) == 5
+    finally:
+        other.communicate(b"\n")
+    recording[:2].save(stored, overwrite=True)  # the process has ended
+    assert len(open_recording(stored)) == 2

@@ -150,14 +150,15 @@ class FolderPlace:
                     yield path.relative_to(self.root).as_posix(), path.lstat().st_size
 
     def _inside(self, key: str) -> Path:
-        path = self.root / key
-        root = os.path.realpath(self.root)
-        parent = os.path.realpath(path.parent)
-        if parent != root and not parent.startswith(root + os.sep):
-            raise RecordingError(
-                f"{path} leads out of the recording by a link: make it a plain folder"
-            )
-        return path
+        folder = self.root
+        *folders, name = key.split("/")
+        for part in folders:
+            folder /= part
+            if part == ".." or folder.is_symlink():
+                raise RecordingError(
+                    f"{folder} leads out of the recording: make it a plain folder in its place"
+                )
+        return folder / name
 
     def _unfinished(self, path: Path, payload: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -23,6 +24,9 @@ from trainviz.storage import Snapshot
 __all__ = ["DiskStore", "Precision"]
 
 Precision = Literal["float16", "float32"]
+
+_SECONDS = 2.0
+"""Between two updates of what arrays say of their own length."""
 
 
 class DiskStore(DiskReader):
@@ -68,7 +72,8 @@ class DiskStore(DiskReader):
         self._root: bytes | None = None
         self._lock: Lock | None = None
         self._is_copy = False
-        self._unlock: weakref.finalize[Any, Any] | None = None
+        self._ending: weakref.finalize[Any, Any] | None = None
+        self._arrays = _ArrayDocuments(place)
         self._mutex = threading.RLock()
         self._take_stock()
 
@@ -87,8 +92,10 @@ class DiskStore(DiskReader):
         if self._lock is not None:
             self._lock.check()
             return
+        if self._root is None:
+            self._take_stock()  # before the lock is taken from anybody
         self._lock = Lock(self.place)
-        self._unlock = weakref.finalize(self, self._lock.release)
+        self._ending = weakref.finalize(self, _end, self._lock, self._arrays)
         try:
             if self._root is None:
                 self._begin()
@@ -104,9 +111,9 @@ class DiskStore(DiskReader):
     def close(self) -> None:
         """Release the lock; writing again takes it again."""
         with self._mutex:
-            if self._lock is not None and self._unlock is not None:
+            if self._lock is not None and self._ending is not None:
                 self._lock = None
-                self._unlock()
+                self._ending()
 
     def append(self, snapshot: Snapshot) -> None:
         """Keep a snapshot; it is safe once this returns."""
@@ -129,7 +136,9 @@ class DiskStore(DiskReader):
                 contents.columns[name].append(value)
             for name, number in metrics.items():
                 contents.metrics.setdefault(name, [np.nan] * index).append(float(number))
-            self._update_arrays(everything=index == 0)
+            if index == 0:
+                self._arrays.write(contents)
+            self._arrays.outdate(contents)
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a snapshot that is already kept."""
@@ -150,7 +159,7 @@ class DiskStore(DiskReader):
             for name, value in metrics.items():
                 contents.metrics.setdefault(name, [np.nan] * len(self))[index] = float(value)
             if added:
-                self._update_arrays()
+                self._arrays.write(contents)
 
     def truncate(self, length: int) -> None:
         """Forget all snapshots but the first ``length``."""
@@ -162,7 +171,7 @@ class DiskStore(DiskReader):
             self._commit(length)
             self.contents.truncate(length)
             self._guesses = (-1, None)
-            self._update_arrays()
+            self._arrays.write(self.contents)
             for index in range(length, before):
                 # What stays behind does not count: the length says so.
                 with contextlib.suppress(OSError, RecordingError):
@@ -217,9 +226,7 @@ class DiskStore(DiskReader):
         else:
             self.place.delete(f"probabilities/c/{len(self)}")
             self._root = self.place.read(ROOT, 2**31)
-        if any(name.startswith("embedding/") for name in self.contents.fixed):
-            self.place.write(f"embedding/{ROOT}", as_json(EMPTY_GROUP))
-        self._update_arrays(everything=True)
+        self._arrays.write(self.contents)
 
     def _names_there(self) -> list[str]:
         document = root_document(self.place)
@@ -270,7 +277,7 @@ class DiskStore(DiskReader):
     def _write_metrics(self, index: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
             layout = self.contents.metric_arrays[name]
-            values = self.contents.metrics.get(name) or [np.nan] * index
+            values = self.contents.metrics.get(name) or [np.nan] * len(self)
             self._write_entry(layout, values, index, float(value))
 
     @contextlib.contextmanager
@@ -296,19 +303,52 @@ class DiskStore(DiskReader):
         self.place.write(ROOT, root)
         self._root = root
 
-    def _update_arrays(self, *, everything: bool = False) -> None:
-        """Let each array say its length itself, for readers that ask it and not the root."""
-        # Readers of the root do not miss it, and the next one to open for writing repairs it.
-        with contextlib.suppress(OSError):
-            for name, (layout, length) in self.contents.layouts().items():
-                if everything or layout.dims[0] == "snapshot":
-                    self.place.write(f"{name}/{ROOT}", as_json(layout.document(length)))
-
     def __getstate__(self) -> dict[str, Any]:
-        own: dict[str, Any] = {"_lock": None, "_unlock": None, "_mutex": None}
+        own: dict[str, Any] = {"_lock": None, "_ending": None, "_mutex": None}
         # A copy of what nobody has opened yet is as good as the original (a spawned rank's).
         return {**self.__dict__, **own, "_is_copy": self._is_copy or self._root is not None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._mutex = threading.RLock()
+
+
+class _ArrayDocuments:
+    """What each array says of its own length, for readers that ask it and not the root.
+
+    Written now and then only, because the files are many; the next recorder
+    that opens the recording brings to order what a killed process left.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._waiting: Contents | None = None
+        self._written = 0.0
+
+    def outdate(self, contents: Contents) -> None:
+        """Say that the recording has grown."""
+        self._waiting = contents
+        if time.monotonic() > self._written + _SECONDS:
+            self.write(contents)
+
+    def write(self, contents: Contents) -> None:
+        """Write all of them; failing is no loss, because the root says the same."""
+        self._waiting, self._written = None, time.monotonic()
+        with contextlib.suppress(OSError):
+            for name, (layout, length) in contents.layouts().items():
+                self._place.write(f"{name}/{ROOT}", as_json(layout.document(length)))
+            if any(name.startswith("embedding/") for name in contents.fixed):
+                self._place.write(f"embedding/{ROOT}", as_json(EMPTY_GROUP))
+
+    def finish(self) -> None:
+        """Write what is outdated."""
+        if self._waiting is not None:
+            self.write(self._waiting)
+
+
+def _end(lock: Lock, arrays: _ArrayDocuments) -> None:
+    """Leave a recording: called once, at the latest at the interpreter's end."""
+    with contextlib.suppress(OSError, RecordingError):
+        lock.check()
+        arrays.finish()
+    lock.release()
