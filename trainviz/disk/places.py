@@ -96,7 +96,7 @@ class FolderPlace:
                 raise RecordingError(f"{path} is no plain file")
             if found.st_size > limit:
                 raise _too_large(path, limit)
-            return file.read(limit)
+            return file.read(found.st_size)
 
     def write(self, key: str, payload: bytes) -> None:
         """Write beside the file, then take its name."""
