@@ -153,6 +153,7 @@ class Contents:
             raise RecordingError(f"maps of the shape {maps.row} on a grid {domain.shape}")
         if maps.row[0] < 2 or maps.dtype not in ("float16", "float32"):
             raise RecordingError(f"maps of {maps.row[0]} classes in {maps.dtype}")
+        self.description.check_classes(maps.row[0])
         data = self.description.data
         if guesses is not None and (data is None or guesses.row != (len(data.y),)):
             raise RecordingError("its predictions do not belong to its data")

@@ -119,6 +119,19 @@ class Description:
                 f"its description is damaged: {type(error).__name__}: {error}"
             ) from error
 
+    def check_classes(self, n_classes: int) -> None:
+        """Refuse names and labels that are not those of so many classes."""
+        names = self.class_names
+        if names is not None and len(names) != n_classes:
+            raise RecordingError(f"it has {len(names)} class names for {n_classes} classes")
+        if self.classes is not None and len(self.classes) != n_classes:
+            raise RecordingError(f"it has {len(self.classes)} labels for {n_classes} classes")
+        try:
+            if self.data is not None:
+                self.data.class_indices(n_classes, names, self.classes)
+        except (ValueError, TypeError) as error:
+            raise RecordingError(f"its labels do not fit its classes: {error}") from error
+
     def check_fits(self, other: Description, path: str) -> None:
         """Refuse to continue this recording with what ``other`` describes.
 
