@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import tracemalloc
+import zipfile
 
 import google_crc32c
 import numpy as np
@@ -282,3 +283,42 @@ def test_whatever_a_file_holds_the_answer_is_a_recording_or_a_recording_error(or
         pass
     finally:
         file.write_bytes(whole)
+
+
+@pytest.fixture(scope="module")
+def archive(original):
+    path = original.parent / "a.zarr.zip"
+    open_recording(original).save(path)
+    return path
+
+
+@given(st.data())
+def test_whatever_an_archive_holds_the_answer_is_a_recording_or_a_recording_error(archive, data):
+    whole = archive.read_bytes()
+    changed = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 5))):
+        changed[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        archive.write_bytes(bytes(changed))
+        use(archive)
+    except RecordingError:
+        pass
+    finally:
+        archive.write_bytes(whole)
+
+
+def test_an_archive_packed_for_harm_is_not_unpacked(original, tmp_path):
+    path = tmp_path / "bomb.zarr.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("zarr.json", b" " * 200_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordingError, match="larger than it can be"):
+            open_recording(path)
+        assert tracemalloc.get_traced_memory()[1] < 150e6
+    finally:
+        tracemalloc.stop()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as bomb:
+        bomb.write(original / "zarr.json", "zarr.json")
+    with pytest.raises(RecordingError, match="packed in an unusual way"):
+        open_recording(path)

@@ -1,6 +1,7 @@
 """Recordings by their path: begin, open, continue, replace."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -224,6 +225,18 @@ def test_classes_that_a_model_learns_are_kept(path):
     opened = open_recording(path)
     assert opened.class_names == ["yes", "no"]
     assert opened.data_labels.tolist() == [1, 0, 0]
+
+
+def test_the_hosts_random_streams_are_not_disturbed(path):
+    def state():
+        return random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+
+    before = state()
+    recorder = record(path, data=DATA)
+    recorder.amend({"late": 1.0})
+    recorder.close()
+    open_recording(path)[0]
+    assert state() == before
 
 
 def test_other_dimensions_come_back(path):

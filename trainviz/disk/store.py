@@ -174,7 +174,7 @@ class DiskStore(DiskReader):
             self._arrays.write(self.contents)
             for index in range(length, before):
                 # What stays behind does not count: the length says so.
-                with contextlib.suppress(OSError, RecordingError):
+                with contextlib.suppress(Exception):
                     self.place.delete(f"probabilities/c/{index}")
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
@@ -334,7 +334,7 @@ class _ArrayDocuments:
     def write(self, contents: Contents) -> None:
         """Write all of them; failing is no loss, because the root says the same."""
         self._waiting, self._written = None, time.monotonic()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             for name, (layout, length) in contents.layouts().items():
                 self._place.write(f"{name}/{ROOT}", as_json(layout.document(length)))
             if any(name.startswith("embedding/") for name in contents.fixed):
@@ -348,7 +348,7 @@ class _ArrayDocuments:
 
 def _end(lock: Lock, arrays: _ArrayDocuments) -> None:
     """Leave a recording: called once, at the latest at the interpreter's end."""
-    with contextlib.suppress(OSError, RecordingError):
+    with contextlib.suppress(Exception):
         lock.check()
         arrays.finish()
     lock.release()
