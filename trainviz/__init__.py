@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from trainviz.version import __version__
 
 _HOMES = {
     "Animation": "animation",
@@ -45,6 +45,7 @@ _HOMES = {
     "animate": "animation",
     "evaluate": "evaluation",
     "make_map": "functional",
+    "open_recording": "opening",
     "plot_maps": "functional",
     "record_stages": "adapters.sklearn",
     "register_mode": "paint",
@@ -74,6 +75,7 @@ __all__ = [
     "animate",
     "evaluate",
     "make_map",
+    "open_recording",
     "plot_maps",
     "record_stages",
     "register_mode",
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     )
     from trainviz.evaluation import evaluate
     from trainviz.functional import make_map, plot_maps
+    from trainviz.opening import open_recording
     from trainviz.paint import Mode, register_mode
     from trainviz.palettes import Palette
     from trainviz.recorder import Recorder

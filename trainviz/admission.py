@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from trainviz.data import LabelledData, to_numpy
 from trainviz.errors import PredictionError
+from trainviz.recording import Recording
 
 __all__ = ["Admission", "check_names", "plain_metrics"]
 
@@ -30,6 +31,9 @@ class Admission:
     ----------
     n_classes : int or None
         None as long as no map was seen.
+    met : bool
+        Whether the model has answered rightly once; a recording that is
+        continued has classes before that.
 
     Examples
     --------
@@ -48,10 +52,20 @@ class Admission:
         classes: Sequence[Any] | None = None,
     ) -> None:
         self.n_classes: int | None = None
+        self.met = False
         self.classes = list(classes) if classes is not None else None
         self._grid = grid
         self._data = data
         self._class_names = class_names
+
+    @classmethod
+    def of(cls, recording: Recording) -> Admission:
+        """Admit what fits a recording, which may hold snapshots already."""
+        own = cls(
+            recording.domain.shape, recording.data, recording.given_names, recording.given_classes
+        )
+        own.n_classes = recording.n_classes if len(recording) else None
+        return own
 
     def check_classes(self, n_classes: int) -> None:
         """Learn the number of classes from the first map, and hold the others to it."""
@@ -69,6 +83,7 @@ class Admission:
                 f"predict_proba returned {n_classes} classes, after {self.n_classes} before; "
                 "all snapshots of a recording have the same classes"
             )
+        self.met = True
 
     def map(self, probabilities: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Check a map that was computed elsewhere.

@@ -1,10 +1,10 @@
-"""The command line: ``trainviz demo``."""
+"""The command line: ``trainviz demo`` and ``trainviz info``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trainviz import __version__
@@ -27,14 +27,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     options = _parser().parse_args(arguments)
-    from trainviz.demo import run_demo
-
+    run: Callable[[argparse.Namespace], int] = options.run
     try:
-        run_demo(options.out, options.epochs, options.seed, options.backend)
+        return run(options)
     except (ImportError, OSError, ValueError, TrainvizError) as error:
         print(f"trainviz: {error}", file=sys.stderr)
         return 1
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from trainviz.demo import run_demo
+
+    run_demo(options.out, options.epochs, options.seed, options.backend)
     return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    from trainviz.disk.inspection import inspect
+
+    report = inspect(options.path)
+    print("\n".join(report.lines))
+    for problem in report.problems:
+        print(f"trainviz: {problem}", file=sys.stderr)
+    return 1 if report.problems else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         "--backend", choices=("torch", "sklearn"),
         help="what trains the classifier (default: torch if it is installed)",
     )  # fmt: skip
+    demo.set_defaults(run=_demo)
+    info = commands.add_parser("info", help="say what is in a recording, and whether it is whole")
+    info.add_argument("path", metavar="PATH", help="a folder, a .zarr.zip, or an address")
+    info.set_defaults(run=_info)
     return parser
 
 

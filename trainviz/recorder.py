@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -13,14 +13,15 @@ import numpy.typing as npt
 from trainviz.admission import Admission, check_names, plain_metrics
 from trainviz.background import BackgroundCaptures, check_freezable
 from trainviz.data import LabelledData
+from trainviz.disk.store import Precision
 from trainviz.domain import Domain
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation import Evaluator, Method, check_method, session
+from trainviz.opening import start_recording
 from trainviz.predictions import Output, PredictProba, check_output, chunk_size, probabilities_at
 from trainviz.randomness import host_rng_preserved
-from trainviz.recording import Recording
 from trainviz.schedule import Schedule, make_schedule
-from trainviz.storage import MemoryStore, Snapshot
+from trainviz.storage import Snapshot
 
 __all__ = ["Recorder", "RecorderOptions"]
 
@@ -42,6 +43,10 @@ class RecorderOptions(TypedDict, total=False):
     evaluation: Method
     tolerance: float
     background: bool
+    path: str | os.PathLike[str] | None
+    overwrite: bool
+    resume: bool
+    precision: Precision
 
 
 class Recorder:
@@ -96,6 +101,19 @@ class Recorder:
         call of the recorder. A model that cannot be copied, or that draws
         random numbers when it is asked, is captured at once, with one warning
         (``help(trainviz.background)`` says what a copy does not follow).
+    path : str or PathLike, optional
+        Record into a Zarr group here (a folder, or an address that fsspec
+        knows), one snapshot after another, instead of into memory. A process
+        that is killed leaves a recording with every snapshot whose capture had
+        returned; :func:`trainviz.open_recording` opens it.
+    overwrite : bool, default False
+        Replace the recording at ``path``. Nothing else is ever replaced.
+    resume : bool, default False
+        Continue the recording at ``path``, if there is one. Its snapshots from
+        the first epoch captured now are superseded.
+    precision : {"float16", "float32"}, default "float16"
+        In which maps are kept on disk; half precision is good for a
+        probability to 0.0003.
 
     Attributes
     ----------
@@ -108,6 +126,8 @@ class Recorder:
     ------
     ValueError, TypeError
         If an argument is not as described; the message says which.
+    RecordingError
+        If ``path`` is not free, or does not fit what is to be recorded.
 
     Examples
     --------
@@ -141,6 +161,10 @@ class Recorder:
         evaluation: Method = "adaptive",
         tolerance: float = 1 / 255,
         background: bool = False,
+        path: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        precision: Precision = "float16",
     ) -> None:
         if not isinstance(domain, Domain):
             raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
@@ -155,18 +179,21 @@ class Recorder:
         self._output = output
         self._on_error = on_error
         names = check_names(class_names)
-        self._data = LabelledData.of(data, domain) if data is not None else None
+        given = LabelledData.of(data, domain) if data is not None else None
+        self.recording, self._store = start_recording(
+            domain, data=given, class_names=names,
+            classes=list(classes) if classes is not None else None,
+            schedule=repr(self.schedule), path=path, overwrite=overwrite, resume=resume,
+            precision=precision,
+        )  # fmt: skip
         self._evaluator = Evaluator(
             domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
-            data=self._data,
+            data=self.recording.data,
         )  # fmt: skip
         self._warned = False
         self._asked = (-1, 0)
-        self._store = MemoryStore()
-        self.recording = Recording(
-            domain, self._store, data=self._data, class_names=names, classes=classes
-        )
-        self._admission = Admission(domain.shape, self._data, names, classes)
+        self._supersedes = len(self._store) > 0
+        self._admission = Admission.of(self.recording)
         self._background = BackgroundCaptures(self._evaluate, self._store.append, background)
 
     def capture(
@@ -230,20 +257,23 @@ class Recorder:
             True for a capture that goes on in the background, False for none.
         """
         self._settle()
+        self._supersede(epoch, step)
         self._admission.check_order(epoch, step, self._last())
         if not force and not self._due(epoch, step):
             return False
         if step is not None and self._last() == (epoch, step):
             return False
+        is_first = not self._admission.met
         try:
+            self._store.open()
             if self._submit(predict_proba, epoch, step, metrics or {}):
                 return True
             with host_rng_preserved() as streams:
                 snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
+            self._store.append(snapshot)
         except Exception as error:
-            self._handle(error, epoch)
+            self._handle(error, epoch, is_first=is_first)
             return False
-        self._store.append(snapshot)
         self._evaluator.tell(stacklevel=3)
         if streams.drawn:
             self._stop_background("it draws from the random streams of Python or numpy when asked")
@@ -312,6 +342,7 @@ class Recorder:
             If the shape is not ``(C, *domain.shape)``, the classes changed, the
             values are no probabilities, or the epoch goes backwards.
         """
+        self._supersede(epoch, step)
         self._admission.check_order(epoch, step, self._last())
         self._background.forget_last()
         values = self._admission.map(probabilities)
@@ -331,8 +362,9 @@ class Recorder:
             As the first :meth:`capture`.
         """
         self._settle()
-        if self._admission.n_classes is not None:
+        if self._admission.met:
             return
+        self._store.open()
         if self._background.enabled:
             check_freezable(predict_proba)
         height, width = self.domain.shape
@@ -354,23 +386,34 @@ class Recorder:
         if self._admission.classes is None and classes is not None:
             self._admission.classes = list(classes)
             self.recording.learn_classes(classes)
+            self._store.learn_classes(classes)
 
     def amend(self, metrics: Mapping[str, Any]) -> None:
         """Add metrics to the last snapshot (some frameworks know them only later)."""
         self._settle()
-        if not self._background.amend(plain_metrics(metrics)) and len(self._store):
-            self._store.amend(len(self._store) - 1, plain_metrics(metrics))
+        plain = plain_metrics(metrics)
+        if not self._background.amend(plain) and len(self._store):
+            last = len(self._store) - 1
+            self._attempt(lambda: self._store.amend(last, plain), "an addition to the metrics")
 
     def relabel(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Say that the last snapshot is also the state at the end of ``epoch``."""
         self._settle()
-        if self._background.relabel(epoch, plain_metrics(metrics)):
+        plain = plain_metrics(metrics)
+        if self._background.relabel(epoch, plain):
             return
         self.recording.require_snapshots()
-        last = self._store.read(len(self._store) - 1)
-        self._store.truncate(len(self._store) - 1)
-        merged = {**last.metrics, **plain_metrics(metrics)}
-        self._store.append(replace(last, epoch=epoch, metrics=merged))
+        last = len(self._store) - 1
+        self._attempt(lambda: self._store.relabel(last, epoch, plain), "the end")
+
+    def close(self) -> None:
+        """Wait for what goes on in the background, and let others write to ``path``.
+
+        A recorder that captures again afterwards takes ``path`` again. One
+        that is never closed holds it until it is deleted or its process ends.
+        """
+        self.drain()
+        self._store.close()
 
     def rewind(self, epoch: int, step: int | None = None) -> None:
         """Forget the snapshots after ``epoch`` and ``step``: training continues from there."""
@@ -379,8 +422,25 @@ class Recorder:
         later = self.recording.epochs > epoch
         if step is not None:
             later |= self.recording.steps > step  # NaN, where the step is unknown, is not later
+        self._supersedes = False
         self._store.truncate(int((~later).sum()))
         self._asked = (epoch, step or 0)
+
+    def _supersede(self, epoch: int, step: int | None) -> None:
+        """Where a stored recording is continued, forget what is about to be captured again."""
+        if not self._supersedes:
+            return
+        self._admission.check_order(epoch, step, None)
+        self._supersedes = False
+        epochs, steps = self.recording.epochs, self.recording.steps
+        again = epochs >= epoch
+        if step is not None:
+            # Of the epoch under way, the steps before are still true; NaN is no step before.
+            again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
+        self._store.truncate(int((~again).sum()))
+        if len(self._store):
+            last_epoch, last_step = self._store.epoch(-1), self._store.step(-1)
+            self._asked = last_epoch, last_step or 0
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy for another process must not miss what is under way.
@@ -394,7 +454,7 @@ class Recorder:
         if not self._background.enabled:
             return False
         check_freezable(predict_proba)
-        if not len(self._store):
+        if not self._admission.met or not len(self._store):
             # Made at once, so that a mistake shows before training time is spent.
             return False
         try:
@@ -460,14 +520,23 @@ class Recorder:
         index = len(self._store) - 1
         return self._store.epoch(index), self._store.step(index)
 
-    def _handle(self, error: Exception, epoch: int) -> None:
-        if self._admission.n_classes is None or self._on_error == "raise":
+    def _attempt(self, change: Callable[[], None], what: str) -> None:
+        """Change the last snapshot; a disk that is full ends no training."""
+        try:
+            change()
+        except Exception as error:
+            self._handle(error, self._store.epoch(len(self._store) - 1), what)
+
+    def _handle(
+        self, error: Exception, epoch: int, what: str = "the capture", *, is_first: bool = False
+    ) -> None:
+        if is_first or self._on_error == "raise":
             raise error
         self.failures.append((epoch, f"{type(error).__name__}: {error}"))
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"the capture of epoch {epoch} failed and was skipped; training goes on, and so "
+                f"{what} of epoch {epoch} failed and was skipped; training goes on, and so "
                 f"does the recording (further failures are only listed in recorder.failures): "
                 f"{type(error).__name__}: {error}",
                 CaptureWarning,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
-from typing import Any, overload
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,12 @@ import numpy.typing as npt
 from trainviz.data import LabelledData, counts_from_zero
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
-from trainviz.storage import Snapshot, Store, ViewStore
+from trainviz.storage import JoinedStore, Snapshot, Store, ViewStore
+
+if TYPE_CHECKING:
+    import xarray
+
+    from trainviz.disk.store import Precision
 
 __all__ = ["Recording"]
 
@@ -69,10 +75,7 @@ class Recording(Sequence[Snapshot]):
     def __getitem__(self, index: int | slice) -> Snapshot | Recording:
         if isinstance(index, slice):
             picked = range(len(self))[index]
-            return Recording(
-                self.domain, ViewStore(self._store, picked), data=self.data,
-                class_names=self._class_names, classes=self._classes,
-            )  # fmt: skip
+            return self._like(ViewStore(self._store, picked))
         position = operator.index(index)
         if not -len(self) <= position < len(self):
             raise IndexError(f"snapshot {position} of a recording with {len(self)} snapshots")
@@ -110,7 +113,9 @@ class Recording(Sequence[Snapshot]):
             If nothing is recorded yet.
         """
         self.require_snapshots()
-        return self._store.read(0).shape[0]
+        n_classes = self._store.n_classes
+        assert n_classes is not None
+        return n_classes
 
     @property
     def class_names(self) -> list[str]:
@@ -126,6 +131,16 @@ class Recording(Sequence[Snapshot]):
             if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
                 return [str(label) for label in known]
         return [str(index) for index in range(self.n_classes)]
+
+    @property
+    def given_names(self) -> list[str] | None:
+        """The class names that were given, None where :attr:`class_names` are made up."""
+        return self._class_names
+
+    @property
+    def given_classes(self) -> list[Any] | None:
+        """The label of each class, as far as it was given or learnt."""
+        return self._classes
 
     @property
     def data_labels(self) -> npt.NDArray[np.intp] | None:
@@ -147,6 +162,140 @@ class Recording(Sequence[Snapshot]):
         ndarray of int, shape (n,), or None
         """
         return self._store.data_predictions(index)
+
+    def thin(self, every: int) -> Recording:
+        """Keep every ``every``-th snapshot, and the last one.
+
+        Parameters
+        ----------
+        every : int
+
+        Returns
+        -------
+        Recording
+            It copies nothing; :meth:`save` makes a smaller file of it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If ``every`` is no whole number of at least 1.
+        """
+        if isinstance(every, bool) or not hasattr(every, "__index__"):
+            raise TypeError(f"every={every!r}: expected a whole number")
+        if every < 1:
+            raise ValueError(f"every={every}: expected at least 1, which keeps all")
+        kept = sorted({*range(0, len(self), every), *range(len(self))[-1:]})
+        return self._like(ViewStore(self._store, kept))
+
+    @classmethod
+    def concat(cls, recordings: Iterable[Recording], *, renumber: bool = False) -> Recording:
+        """Join recordings of one model: the parts of a training, one after another.
+
+        Parameters
+        ----------
+        recordings : iterable of Recording
+            On the same domain, with the same classes and data.
+        renumber : bool, default False
+            Let the epochs and steps of each go on counting where the one
+            before has ended; otherwise they must do so themselves.
+
+        Returns
+        -------
+        Recording
+            It copies nothing.
+
+        Raises
+        ------
+        RecordingError
+            If the recordings do not belong together; the message says why.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> domain = tv.Domain((0, 1), (0, 1), points_per_axis=2)
+        >>> parts = [tv.Recorder(domain) for _ in range(2)]
+        >>> for part in parts:
+        ...     for epoch in (1, 2):
+        ...         _ = part.capture(lambda X: X[:, 0], epoch=epoch)
+        >>> tv.Recording.concat([part.recording for part in parts], renumber=True).epochs
+        array([1, 2, 3, 4])
+        """
+        parts = [part for part in recordings if len(part)]
+        if not parts:
+            raise RecordingError("concat() needs at least one recording that is not empty")
+        for number, part in enumerate(parts[1:], 1):
+            parts[0]._check_like(part, f"recordings[{number}]")
+        return parts[0]._like(JoinedStore([part._store for part in parts], renumber=renumber))
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        precision: Precision = "float16",
+    ) -> None:
+        """Write the recording to disk, in one step: a reader sees all of it or nothing.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            A folder (``"a.zarr"``), a single file (``"a.zarr.zip"``), or an
+            address that fsspec knows (which is filled step by step).
+        overwrite : bool, default False
+            Replace a recording that is there; it may be this one.
+        precision : {"float16", "float32"}, default "float16"
+            In which maps are kept.
+
+        Raises
+        ------
+        RecordingError
+            If the path is taken.
+        ImportError
+            If Zarr's codecs are not installed.
+        """
+        from trainviz.disk.description import Description
+        from trainviz.disk.saving import save_recording
+
+        found = Description(self.domain, self.data, self._class_names, self._classes)
+        save_recording(self._store, found, path, overwrite=overwrite, precision=precision)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the recording with named dimensions and coordinates.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``probabilities`` (snapshot, class, y, x) is read snapshot by
+            snapshot when it is used; every metric is a variable.
+
+        Raises
+        ------
+        ImportError
+            If xarray is not installed.
+        """
+        from trainviz.labelled import as_dataset
+
+        return as_dataset(self._store, self.domain, self.class_names)
+
+    def _like(self, store: Store) -> Recording:
+        return Recording(
+            self.domain, store, data=self.data,
+            class_names=self._class_names, classes=self._classes,
+        )  # fmt: skip
+
+    def _check_like(self, other: Recording, name: str) -> None:
+        if other.domain != self.domain:
+            raise RecordingError(f"{name} is of {other.domain!r}, the first one of {self.domain!r}")
+        if other.class_names != self.class_names:
+            raise RecordingError(
+                f"{name} has the classes {other.class_names}, the first one {self.class_names}"
+            )
+        if (self.data is None) != (other.data is None) or (
+            self.data is not None
+            and other.data is not None
+            and not np.array_equal(self.data.X, other.data.X)
+        ):
+            raise RecordingError(f"{name} has other data than the first one")
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Set the label of each class (its recorder does, once the model knows them)."""

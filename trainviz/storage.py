@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz.compact import CompactMap
+from trainviz.errors import RecordingError
 
-__all__ = ["MemoryStore", "Snapshot", "Store", "ViewStore"]
+__all__ = ["JoinedStore", "MemoryStore", "MutableStore", "Snapshot", "Store", "ViewStore"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,11 @@ class Store(Protocol):
     cheap to ask for; the map comes only with :meth:`read`.
     """
 
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes, None as long as it is unknown."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of snapshots."""
         ...
@@ -109,12 +115,28 @@ class Store(Protocol):
 class MutableStore(Store, Protocol):
     """A store that a recorder can write to."""
 
+    def open(self) -> None:
+        """Make sure that it can be written to; the methods below do so themselves."""
+        ...
+
+    def close(self) -> None:
+        """Let others write to it; writing again opens it again."""
+        ...
+
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Keep the label of each class beside the snapshots."""
+        ...
+
     def append(self, snapshot: Snapshot) -> None:
         """Keep a snapshot; it is safe once this returns."""
         ...
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a snapshot that is already kept."""
+        ...
+
+    def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
         ...
 
     def truncate(self, length: int) -> None:
@@ -135,6 +157,20 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._snapshots: list[Snapshot] = []
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._snapshots[0].shape[0] if self._snapshots else None
+
+    def open(self) -> None:
+        """Do nothing: memory is always open."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Do nothing: the recording knows them."""
 
     def __len__(self) -> int:
         return len(self._snapshots)
@@ -165,8 +201,12 @@ class MemoryStore:
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a snapshot that is already kept."""
+        self.relabel(index, self.epoch(index), metrics)
+
+    def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
         old = self._snapshots[index]
-        self._snapshots[index] = replace(old, metrics={**old.metrics, **metrics})
+        self._snapshots[index] = replace(old, epoch=epoch, metrics={**old.metrics, **metrics})
 
     def truncate(self, length: int) -> None:
         """Forget all snapshots but the first ``length``."""
@@ -179,6 +219,11 @@ class ViewStore:
     def __init__(self, base: Store, indices: Sequence[int]) -> None:
         self._base = base
         self._indices = list(indices)
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._base.n_classes
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -202,3 +247,69 @@ class ViewStore:
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
         """Return the predictions of snapshot ``index`` of the view."""
         return self._base.data_predictions(self._indices[index])
+
+
+class JoinedStore:
+    """The snapshots of several stores, one store after another; nothing is copied.
+
+    Parameters
+    ----------
+    parts : sequence of Store
+        None of them empty.
+    renumber : bool
+        Whether epochs and steps go on counting from part to part.
+
+    Raises
+    ------
+    RecordingError
+        If epochs would go backwards.
+    """
+
+    def __init__(self, parts: Sequence[Store], *, renumber: bool) -> None:
+        self._entries: list[tuple[Store, int, int, int]] = []
+        end_epoch, end_step = 0, 0
+        for number, part in enumerate(parts):
+            shift = (end_epoch, end_step) if renumber else (0, 0)
+            if part.epoch(0) + shift[0] < end_epoch:
+                raise RecordingError(
+                    f"recordings[{number}] begins with epoch {part.epoch(0)}, after epoch "
+                    f"{end_epoch}: order them by epoch, or give renumber=True to go on counting"
+                )
+            self._entries += [(part, index, *shift) for index in range(len(part))]
+            last = len(part) - 1
+            end_epoch = part.epoch(last) + shift[0]
+            end_step = (part.step(last) or 0) + shift[1]
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._entries[0][0].n_classes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return replace(part.read(own), epoch=self.epoch(index), step=self.step(index))
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index`` of all."""
+        part, own, shift, _ = self._entries[index]
+        return part.epoch(own) + shift
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index`` of all."""
+        part, own, _, shift = self._entries[index]
+        step = part.step(own)
+        return None if step is None else step + shift
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return part.metrics(own)
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the predictions of snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return part.data_predictions(own)

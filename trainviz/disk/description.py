@@ -1,0 +1,229 @@
+"""What a recording is of: domain, data and names, as attributes and arrays on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.data import LabelledData
+from trainviz.disk.arrays import ArrayLayout
+from trainviz.domain import Domain
+from trainviz.embedding import Embedding, Opaque, embedding_of_kind
+from trainviz.errors import RecordingError
+
+__all__ = ["Description"]
+
+_CHUNK_BYTES = 2**24
+
+
+@dataclass
+class Description:
+    """All of a recording but its snapshots.
+
+    Attributes
+    ----------
+    domain : Domain
+    data : LabelledData or None
+    class_names : list of str, or None
+    classes : list, or None
+        As for :class:`~trainviz.Recorder`.
+    schedule : str
+        What the recorder was told to capture, in words.
+
+    Examples
+    --------
+    >>> before = Description(Domain((0, 1), (0, 2), points_per_axis=3), class_names=["no", "yes"])
+    >>> arrays = {layout.name: values for layout, values in before.arrays()}
+    >>> after = Description.of(before.attributes(), arrays)
+    >>> after.domain == before.domain, after.class_names
+    (True, ['no', 'yes'])
+    """
+
+    domain: Domain
+    data: LabelledData | None = None
+    class_names: list[str] | None = None
+    classes: list[Any] | None = None
+    schedule: str = ""
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what JSON can say of it."""
+        domain = self.domain
+        embedding = domain.embedding
+        found: dict[str, Any] = {
+            "domain": {
+                "xlim": list(domain.xlim),
+                "ylim": list(domain.ylim),
+                "shape": list(domain.shape),
+                "input_shape": list(domain.input_shape),
+                "axis_names": list(domain.axis_names),
+                "embedding": _kind(embedding),
+                "stored": embedding.arrays() is not None,
+                "n_features": int(embedding.n_features),
+            },
+            "class_names": self.class_names,
+            "classes": None if self.classes is None else [_plain(label) for label in self.classes],
+            "schedule": self.schedule,
+        }
+        if self.data is not None:
+            found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
+        return found
+
+    def arrays(self) -> list[tuple[ArrayLayout, npt.NDArray[Any]]]:
+        """Return the arrays that stay the same while it is recorded."""
+        domain, data = self.domain, self.data
+        found = [_table("x", domain.x, ("x",)), _table("y", domain.y, ("y",))]
+        for name, values in (domain.embedding.arrays() or {}).items():
+            values = np.atleast_1d(values)
+            dims = tuple(f"{name}_{axis}" for axis in range(values.ndim))
+            found.append(_table(f"embedding/{name}", values, dims))
+        if data is not None:
+            X = data.X if data.X.dtype.kind in "fiub" else data.X.astype(np.float64)
+            codes = np.unique(data.y, return_inverse=True)[1].reshape(-1).astype(np.int32)
+            features = tuple(f"feature_{axis}" for axis in range(X.ndim - 1))
+            found += [
+                _table("data_x", X, ("point", *features)),
+                _table("data_y", codes, ("point",)),
+                _table("data_points", data.points, ("point", "coordinate")),
+            ]
+        return found
+
+    @classmethod
+    def of(
+        cls, attributes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> Description:
+        """Read it back.
+
+        Raises
+        ------
+        RecordingError
+            If the attributes are no description.
+        """
+        try:
+            domain = _domain(attributes["domain"], arrays)
+            names, classes = attributes["class_names"], attributes["classes"]
+            return cls(
+                domain,
+                _data(attributes, arrays, domain),
+                None if names is None else [str(name) for name in names],
+                None if classes is None else [_plain(label) for label in classes],
+                str(attributes["schedule"]),
+            )
+        except RecordingError:
+            raise
+        except Exception as error:  # a stranger's attributes can fail in any way
+            raise RecordingError(
+                f"its description is damaged: {type(error).__name__}: {error}"
+            ) from error
+
+    def check_classes(self, n_classes: int) -> None:
+        """Refuse names and labels that are not those of so many classes."""
+        names = self.class_names
+        if names is not None and len(names) != n_classes:
+            raise RecordingError(f"it has {len(names)} class names for {n_classes} classes")
+        if self.classes is not None and len(self.classes) != n_classes:
+            raise RecordingError(f"it has {len(self.classes)} labels for {n_classes} classes")
+        try:
+            if self.data is not None:
+                self.data.class_indices(n_classes, names, self.classes)
+        except (ValueError, TypeError) as error:
+            raise RecordingError(f"its labels do not fit its classes: {error}") from error
+
+    def check_fits(self, other: Description, path: str) -> None:
+        """Refuse to continue this recording with what ``other`` describes.
+
+        Raises
+        ------
+        RecordingError
+            If domain, data or classes differ; the message says how.
+        """
+        mend = "resume with what it was recorded with, or record to another path"
+        if not _same_domain(self.domain, other.domain):
+            raise RecordingError(
+                f"{path} was recorded on {self.domain!r}, and domain= is {other.domain!r}: {mend}"
+            )
+        if other.data is not None and not _same_data(self.data, other.data):
+            raise RecordingError(f"{path} was recorded with other data= than given now: {mend}")
+        for name in ("class_names", "classes"):
+            old, new = getattr(self, name), getattr(other, name)
+            if old is not None and new is not None and [*map(_plain, new)] != [*map(_plain, old)]:
+                raise RecordingError(
+                    f"{path} was recorded with {name}={old!r}, not {new!r}: {mend}"
+                )
+
+
+def _kind(embedding: Embedding) -> str:
+    return embedding.name if isinstance(embedding, Opaque) else (
+        embedding.kind or type(embedding).__name__
+    )  # fmt: skip
+
+
+def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Domain:
+    kind, n_features = str(found["embedding"]), int(found["n_features"])
+    prefix = "embedding/"
+    own = {
+        name[len(prefix) :]: values for name, values in arrays.items() if name.startswith(prefix)
+    }
+    known = embedding_of_kind(kind)
+    embedding: Embedding = Opaque(kind, n_features)
+    if known is not None and found["stored"]:
+        embedding = known.from_arrays(own)
+    first, second = (None if name is None else str(name) for name in found["axis_names"])
+    return Domain(
+        tuple(found["xlim"]), tuple(found["ylim"]), shape=tuple(found["shape"]),
+        embedding=embedding, input_shape=tuple(found["input_shape"]), axis_names=(first, second),
+    )  # fmt: skip
+
+
+def _data(
+    attributes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], domain: Domain
+) -> LabelledData | None:
+    if "data_x" not in arrays:
+        return None
+    X, codes, points = arrays["data_x"], arrays["data_y"], arrays["data_points"]
+    labels = np.array(attributes["labels"] if len(attributes["labels"]) else [0])
+    if points.shape != (len(X), 2) or codes.shape != (len(X),) or labels.dtype.kind not in "iuU":
+        raise ValueError(f"points of the shape {points.shape}, labels of {codes.shape}")
+    if X.shape[1:] != domain.input_shape:
+        raise ValueError(f"data of the shape {X.shape}, inputs of {domain.input_shape}")
+    return LabelledData(X, labels[codes], points)
+
+
+def _same_domain(one: Domain, other: Domain) -> bool:
+    if (one.extent, one.shape, one.input_shape) != (other.extent, other.shape, other.input_shape):
+        return False
+    if isinstance(one.embedding, Opaque) or isinstance(other.embedding, Opaque):
+        # What cannot be stored cannot be compared; its name is all there is.
+        return _kind(one.embedding) == _kind(other.embedding)
+    ours, theirs = one.embedding.arrays() or {}, other.embedding.arrays() or {}
+    return (
+        one.embedding.kind == other.embedding.kind
+        and ours.keys() == theirs.keys()
+        and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    )
+
+
+def _same_data(one: LabelledData | None, other: LabelledData) -> bool:
+    return (
+        one is not None
+        and np.array_equal(one.X, other.X)
+        and np.array_equal(one.y.astype(str), other.y.astype(str))
+    )
+
+
+def _table(
+    name: str, values: npt.NDArray[Any], dims: Sequence[str]
+) -> tuple[ArrayLayout, npt.NDArray[Any]]:
+    row_bytes = max(1, values[:1].nbytes)
+    rows = max(1, min(len(values), _CHUNK_BYTES // row_bytes))
+    return ArrayLayout(name, values.dtype.name, values.shape[1:], rows, tuple(dims)), values
+
+
+def _plain(label: Any) -> Any:
+    value = label.item() if isinstance(label, np.generic) else label
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
