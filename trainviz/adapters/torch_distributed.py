@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
 
-import torch
 import torch.distributed as dist
 
 from trainviz.adapters.torch_ranks import End, Follower, Leader, Link, sharing
@@ -45,7 +44,7 @@ class DistributedEvents(TrainingEvents):
 
     Examples
     --------
-    >>> import trainviz as tv
+    >>> import torch, trainviz as tv
     >>> from trainviz.adapters.torch import TorchPredictor
     >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), output="logits")
     >>> events = DistributedEvents(recorder, "shard")

@@ -87,12 +87,22 @@ class _Reply:
 
 @dataclass(frozen=True)
 class End:
+    """The last message of an event.
+
+    Attributes
+    ----------
+    counts : dict or None
+        Of rank zero's events, for :meth:`TrainingEvents.follow`, and its schedule.
+    failure : str
+        What rank zero raised; empty if nothing.
+    """
+
     counts: dict[str, Any] | None = None
     failure: str = ""
 
 
 class LostError(RuntimeError):
-    pass
+    """The ranks cannot reach each other any more."""
 
 
 class Link:
@@ -154,7 +164,14 @@ class Link:
 
 
 class Leader:
-    """A model that all ranks hold, as a predict callable of rank zero."""
+    """A model that all ranks hold, as a predict callable of rank zero.
+
+    Parameters
+    ----------
+    link : Link
+    predict : TorchPredictor
+        Or another callable with an attribute ``module``.
+    """
 
     def __init__(self, link: Link, predict: Any) -> None:
         self._link = link
@@ -163,9 +180,11 @@ class Leader:
         self._asked = False
 
     def session(self) -> AbstractContextManager[Any]:
+        """Prepare rank zero's own replica once; the others see to theirs."""
         return session(self._predict)
 
     def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the model's output for ``points``, shape (N, C) or (N,)."""
         if self._sharing == "replicated" and (
             self._link.lost or len(points) < _WORTH_SHARING * self._link.size
         ):
@@ -222,14 +241,32 @@ class Leader:
 
 
 class Follower:
-    """What the ranks above zero do during an event: answer until rank zero says it is over."""
+    """What the ranks above zero do during an event: answer until rank zero says it is over.
+
+    Parameters
+    ----------
+    link : Link
+    predict : TorchPredictor
+        This rank's own.
+    """
 
     def __init__(self, link: Link, predict: Any) -> None:
         self._link = link
         self._predict = predict
 
     def serve(self) -> dict[str, Any] | None:
-        """Return the counts of rank zero; None if it is lost."""
+        """Answer until the event is over.
+
+        Returns
+        -------
+        dict or None
+            The counts of rank zero; None if it is lost.
+
+        Raises
+        ------
+        EvaluationError
+            If the event has raised on rank zero.
+        """
         if self._link.lost:
             return None
         try:
