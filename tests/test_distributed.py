@@ -73,15 +73,19 @@ class Ranks:
 
     def __call__(self, function, **options):
         """Run a function on all ranks; returns what each of them returns, and its warnings."""
-        for connection in self.connections:
-            connection.send((function.__name__, options))
-        answers = []
-        for rank, connection in enumerate(self.connections):
-            if not connection.poll(PATIENCE):
-                pytest.fail(f"rank {rank} hangs in {function.__name__}")
-            answers.append(connection.recv())
+        self.send(function, **options)
+        answers = [self.receive(rank, function) for rank in range(RANKS)]
         self.warnings = [[str(message) for message in told] for _, told in answers]
         return [result for result, _ in answers]
+
+    def send(self, function, **options):
+        for connection in self.connections:
+            connection.send((function.__name__, options))
+
+    def receive(self, rank, function):
+        if not self.connections[rank].poll(PATIENCE):
+            pytest.fail(f"rank {rank} hangs in {function.__name__}")
+        return self.connections[rank].recv()
 
     def close(self):
         for process in self.processes:
@@ -492,6 +496,115 @@ def test_ranks_that_share_each_layer_see_the_same_points(ranks):
     (made, whole), (others, _) = ranks(tensor_parallel)
     assert_same_maps(made, whole)
     assert others == []
+
+
+# Lightning.
+
+
+def make_module():
+    import lightning.pytorch as pl
+
+    class Module(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = Net()
+
+        def forward(self, x):
+            return self.net(x)
+
+        def training_step(self, batch, batch_idx):
+            loss = nn.functional.cross_entropy(self(batch[0]), batch[1])
+            self.log("loss", loss, on_epoch=True, on_step=False, sync_dist=True)
+            return loss
+
+        def on_train_epoch_end(self):
+            self.log("late", float(self.current_epoch), sync_dist=True)
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), lr=0.01)
+
+    return Module()
+
+
+def lightning(rank, strategy="ddp", fails_on=None, recorded=True, **options):
+    import lightning.pytorch as pl
+    from torch.utils.data import DataLoader, TensorDataset
+
+    def predict(module, x):
+        if rank == fails_on and module.current_epoch == 1:
+            raise RuntimeError("no luck with this")
+        return module(x)
+
+    pl.seed_everything(3, verbose=False)
+    module = make_module()
+    rec = tv.LightningRecorder(DENSE, predict=predict, data=(X, Y), **options)
+    trainer = pl.Trainer(
+        max_epochs=3, callbacks=[rec] if recorded else [], accelerator="cpu", devices=RANKS,
+        strategy=strategy, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, DataLoader(TensorDataset(X, Y), batch_size=8, shuffle=True))
+    metrics = {name: values.tolist() for name, values in rec.recording.metrics.items()}
+    state = everything(module, trainer.optimizers[0])
+    return state, maps(rec.recording), metrics, rec.recorder.failures
+
+
+@pytest.mark.parametrize("schedule", [{"every": 1}, {"every_n_steps": 3}])
+def test_lightning_ddp_is_recorded_once_and_the_same_either_way(ranks, schedule):
+    bare = ranks(lightning, recorded=False)
+    alone = ranks(lightning, distributed="rank_zero", **schedule)
+    shared = ranks(lightning, distributed="shard", **schedule)
+    states = [[state for state, *_ in run] for run in (bare, alone, shared)]
+    assert_same_training(states[0], states[1])
+    assert_same_training(states[0], states[2])
+    (_, made, metrics, _), (_, others, _, _) = shared
+    assert_same_maps(alone[0][1], made)
+    assert others == alone[1][1] == []
+    assert set(metrics) == {"loss", "late"}
+    np.testing.assert_array_equal(metrics["loss"], alone[0][2]["loss"])
+
+
+def test_in_lightning_a_rank_that_fails_ends_no_training(ranks):
+    bare = ranks(lightning, recorded=False)
+    shared = ranks(lightning, distributed="shard", fails_on=1)
+    assert_same_training([state for state, *_ in bare], [state for state, *_ in shared])
+    (_, made, _, failures), _ = shared
+    assert len(made) == 3
+    assert [epoch for epoch, _ in failures] == [2]
+    assert "on rank 1" in failures[0][1]
+
+
+# Ranks that die.
+
+
+def abandoned(rank):
+    def predict(model, x):
+        if dies and rank == 1:
+            os._exit(1)
+        return model(x)
+
+    dies = False
+    model = replica(rank)
+    rec = tv.TorchRecorder(model, DENSE, distributed="shard", predict=predict).start()
+    dies = True
+    rec.epoch_end()
+    dies = False
+    rec.epoch_end()
+    return rec.recording.epochs.tolist(), rec.recorder.failures
+
+
+@pytest.mark.slow
+def test_a_rank_that_dies_makes_nobody_wait(tmp_path):
+    running = Ranks(tmp_path)
+    try:
+        running.send(abandoned)
+        (epochs, failures), warnings = running.receive(0, abandoned)
+    finally:
+        running.close()
+    assert epochs == [0, 2]
+    assert [epoch for epoch, _ in failures] == [1]
+    [warning] = warnings
+    assert "lost touch; later captures are made by rank zero alone" in str(warning)
 
 
 # Arguments.

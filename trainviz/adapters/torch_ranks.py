@@ -160,7 +160,10 @@ class Link:
             yield
         except Exception as error:
             self.lost = True
-            raise LostError(f"{type(error).__name__}: {error}") from error
+            raise LostError(
+                "the ranks have lost touch; later captures are made by rank zero alone, if it "
+                f"holds the whole model: {type(error).__name__}: {error}"
+            ) from error
 
 
 class Leader:
@@ -346,9 +349,4 @@ def _resharded(module: Any) -> Iterator[None]:
 
 
 def _warn_of_loss(error: Exception) -> None:
-    warnings.warn(
-        f"the ranks lost touch during a capture and share no further ones ({error}); rank zero "
-        "goes on alone where it holds the whole model",
-        CaptureWarning,
-        stacklevel=4,
-    )
+    warnings.warn(f"a capture was not shared: {error}", CaptureWarning, stacklevel=4)
