@@ -420,53 +420,96 @@ def test_a_recorder_travels_to_another_process(ranks):
 # Sharded models.
 
 
-def fsdp(rank):
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
-
+def layers():
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(),
-                          nn.Linear(16, 3))  # fmt: skip
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(),
+                         nn.Linear(16, 3))  # fmt: skip
+
+
+def fully_sharded(kind):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+
+    model = layers()
+    if kind == "FullyShardedDataParallel":
+        model[2] = FullyShardedDataParallel(model[2], device_id=torch.device("cpu"))
+        return FullyShardedDataParallel(model, device_id=torch.device("cpu"))
     mesh = init_device_mesh("cpu", (RANKS,))
     fully_shard(model[2], mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
+
+
+def whole_weights(model, kind):
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    if kind == "fully_shard":
+        return {name: value.full_tensor() for name, value in model.state_dict().items()}
+    with FullyShardedDataParallel.summon_full_params(model, writeback=False):
+        return {
+            name.replace("_fsdp_wrapped_module.", ""): value.detach().clone()
+            for name, value in model.named_parameters()
+        }
+
+
+def sharded(rank, kind="fully_shard", distributed=None, domain=DENSE):
+    model = fully_sharded(kind)
     seeded(rank)
-    return model
-
-
-def sharded(rank, distributed=None, domain=DENSE):
-    model = fsdp(rank)
-    rec, full = None, []
+    rec, weights = None, []
     if distributed:
         rec = tv.TorchRecorder(model, domain, distributed=distributed, every_n_steps=2).start()
 
     def observe():
         if rec:
             rec.step_end()
-        full.append({k: v.full_tensor() for k, v in model.state_dict().items()})
+        weights.append(whole_weights(model, kind))
 
     optimizer = steps(model, rank, 4, observe)
-    return everything(model, optimizer), maps(rec.recording) if rec else [], full
+    return everything(model, optimizer), maps(rec.recording) if rec else [], weights
 
 
-def test_a_sharded_model_is_asked_on_all_ranks(ranks):
-    bare = ranks(sharded)
-    recorded = ranks(sharded, distributed="shard")
+@pytest.mark.parametrize("kind", ["fully_shard", "FullyShardedDataParallel"])
+def test_a_sharded_model_is_asked_on_all_ranks(ranks, kind):
+    bare = ranks(sharded, kind=kind)
+    recorded = ranks(sharded, kind=kind, distributed="shard")
     assert_same_training([state for state, *_ in bare], [state for state, *_ in recorded])
-    (_, made, full), (_, others, _) = recorded
+    (_, made, weights), (_, others, _) = recorded
+    assert len(made) == 3
     assert others == []
-    model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(),
-                          nn.Linear(16, 3))  # fmt: skip
-    for index, recorded_map in enumerate(made[1:]):
-        model.load_state_dict(full[2 * index + 1])
-        single = tv.TorchRecorder(model, DENSE).start()
-        assert_same_maps([recorded_map], maps(single.recording))
+    model = layers()
+    for recorded_map, step in zip(made[1:], (2, 4), strict=True):
+        model.load_state_dict(weights[step - 1])
+        assert_same_maps([recorded_map], maps(tv.TorchRecorder(model, DENSE).start().recording))
 
 
-def test_a_sharded_model_can_be_asked_for_a_single_point(ranks):
+def test_a_sharded_model_can_be_asked_for_a_few_points(ranks):
     domain = tv.Domain((0, 1), (0, 1), shape=(2, 2))
     (_, made, _), _ = ranks(sharded, distributed="shard", domain=domain)
     assert len(made) == 3
+
+
+def failing_sharded(rank):
+    def predict(model, x):
+        # A forward that stops midway leaves the other ranks waiting in it, as it does in training.
+        answer = model(x)
+        if failing and rank == 1:
+            raise RuntimeError("no luck with this")
+        return answer
+
+    failing = False
+    rec = tv.TorchRecorder(
+        fully_sharded("fully_shard"), DENSE, distributed="shard", predict=predict
+    ).start()
+    failing = True
+    rec.epoch_end()
+    failing = False
+    rec.epoch_end()
+    return rec.recording.epochs.tolist(), rec.recorder.failures
+
+
+def test_a_sharded_model_that_fails_is_asked_again_at_the_next_capture(ranks):
+    (epochs, failures), _ = ranks(failing_sharded)
+    assert epochs == [0, 2]
+    assert [epoch for epoch, _ in failures] == [1]
 
 
 def test_rank_zero_alone_is_refused_for_a_sharded_model_on_every_rank(ranks):
@@ -572,6 +615,54 @@ def test_in_lightning_a_rank_that_fails_ends_no_training(ranks):
     assert len(made) == 3
     assert [epoch for epoch, _ in failures] == [2]
     assert "on rank 1" in failures[0][1]
+
+
+def model_parallel(rank, recorded=True):
+    import lightning.pytorch as pl
+    from lightning.pytorch.strategies import ModelParallelStrategy
+    from torch.distributed.fsdp import fully_shard
+    from torch.utils.data import DataLoader, TensorDataset
+
+    class Module(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = layers()
+
+        def configure_model(self):
+            fully_shard(self.net, mesh=self.device_mesh["data_parallel"])
+
+        def forward(self, x):
+            return self.net(x)
+
+        def training_step(self, batch, batch_idx):
+            return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), lr=0.01)
+
+    module, rec = Module(), tv.LightningRecorder(DENSE, distributed="shard")
+    pl.seed_everything(3, verbose=False)
+    trainer = pl.Trainer(
+        max_epochs=2, callbacks=[rec] if recorded else [], accelerator="cpu", devices=RANKS,
+        strategy=ModelParallelStrategy(data_parallel_size=RANKS, tensor_parallel_size=1),
+        logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, DataLoader(TensorDataset(X, Y), batch_size=8, shuffle=True))
+    weights = whole_weights(module.net, "fully_shard")
+    return everything(module, trainer.optimizers[0]), maps(rec.recording), weights
+
+
+def test_lightnings_sharded_strategy_is_asked_on_all_ranks(ranks):
+    bare = ranks(model_parallel, recorded=False)
+    recorded = ranks(model_parallel)
+    assert_same_training([state for state, *_ in bare], [state for state, *_ in recorded])
+    (_, made, weights), (_, others, _) = recorded
+    assert len(made) == 3
+    assert others == []
+    model = layers()
+    model.load_state_dict(weights)
+    assert_same_maps(made[-1:], maps(tv.TorchRecorder(model, DENSE).start().recording))
 
 
 # Ranks that die.
