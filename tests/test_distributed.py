@@ -403,7 +403,23 @@ def test_rank_zeros_domain_and_schedule_count(ranks):
     assert ranks(other_arguments) == [[0, 2, 4], []]
 
 
-def again_in_another_group(rank):
+def out_of_step(rank):
+    rec = tv.TorchRecorder(
+        replica(rank), DENSE, distributed="shard", every_n_steps=100, final=False
+    ).start()
+    for turn in range(RANKS):
+        if turn == rank:
+            rec.step_end()
+        dist.barrier()
+    rec.finish()
+    return len(rec.recording)
+
+
+def test_a_step_that_is_not_due_waits_for_no_other_rank(ranks):
+    assert ranks(out_of_step) == [1, 0]
+
+
+def travelling(rank):
     model = replica(rank)
     rec = tv.TorchRecorder(model, DENSE, distributed="shard").start()
     copy = pickle.loads(pickle.dumps(rec))
@@ -412,7 +428,7 @@ def again_in_another_group(rank):
 
 
 def test_a_recorder_travels_to_another_process(ranks):
-    own, other = ranks(again_in_another_group)
+    own, other = ranks(travelling)
     assert_same_maps(own[1:], own[:1])
     assert other == []
 
