@@ -13,6 +13,7 @@ import os
 import pickle
 import random
 import runpy
+import time
 import warnings
 
 import numpy as np
@@ -467,12 +468,14 @@ def whole_weights(model, kind):
         }
 
 
-def sharded(rank, kind="fully_shard", distributed=None, domain=DENSE):
+def sharded(rank, kind="fully_shard", distributed=None, domain=DENSE, initial=True):
     model = fully_sharded(kind)
     seeded(rank)
     rec, weights = None, []
     if distributed:
-        rec = tv.TorchRecorder(model, domain, distributed=distributed, every_n_steps=2).start()
+        rec = tv.TorchRecorder(
+            model, domain, distributed=distributed, every_n_steps=2, initial=initial
+        ).start()
 
     def observe():
         if rec:
@@ -497,10 +500,11 @@ def test_a_sharded_model_is_asked_on_all_ranks(ranks, kind):
         assert_same_maps([recorded_map], maps(tv.TorchRecorder(model, DENSE).start().recording))
 
 
-def test_a_sharded_model_can_be_asked_for_a_few_points(ranks):
+@pytest.mark.parametrize("initial", [True, False])
+def test_a_sharded_model_can_be_asked_for_a_few_points(ranks, initial):
     domain = tv.Domain((0, 1), (0, 1), shape=(2, 2))
-    (_, made, _), _ = ranks(sharded, distributed="shard", domain=domain)
-    assert len(made) == 3
+    (_, made, _), _ = ranks(sharded, distributed="shard", domain=domain, initial=initial)
+    assert len(made) == 2 + initial
 
 
 def failing_sharded(rank):
@@ -698,6 +702,33 @@ def abandoned(rank, dead):
     dies = False
     rec.epoch_end()
     return rec.recording.epochs.tolist(), [epoch for epoch, _ in rec.recorder.failures]
+
+
+def late(rank):
+    # Of this group alone: the training's own timeout is the one that counts.
+    dist.destroy_process_group()
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}-late", rank=rank, world_size=RANKS,  # noqa: F821
+        timeout=datetime.timedelta(seconds=2),
+    )  # fmt: skip
+    rec = tv.TorchRecorder(replica(rank), DENSE, distributed="shard").start()
+    started = time.monotonic()
+    if rank == 0:
+        return None  # and never comes back to the recorder
+    rec.epoch_end()
+    return time.monotonic() - started
+
+
+@pytest.mark.slow
+def test_nobody_waits_longer_than_the_training_would(tmp_path):
+    running = Ranks(tmp_path)
+    try:
+        running.send(late)
+        waited, [warning] = running.receive(1, late)
+    finally:
+        running.close()
+    assert 1 < waited < 30
+    assert "lost touch" in str(warning)
 
 
 @pytest.mark.slow

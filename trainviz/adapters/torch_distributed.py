@@ -82,7 +82,7 @@ class DistributedEvents(TrainingEvents):
         self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
     ) -> bool:
         """Tell that ``step`` steps are completed; returns whether this rank has a snapshot."""
-        if self._settled and not self.step_due(step):
+        if self._shares and self._settled and not self.step_due(step):
             # Told by the same numbers on every rank, so that most steps need no message.
             self.pass_step(step)
             return False
@@ -97,16 +97,20 @@ class DistributedEvents(TrainingEvents):
         # A process group cannot travel to a process that a trainer spawns.
         return {**self.__dict__, "_link": None}
 
+    @property
+    def _shares(self) -> bool:
+        return self._distributed == "shard" and in_a_group()
+
     def _on_ranks(self, predict: Any, run: Callable[[PredictProba], T]) -> T | None:
         result: T | None
-        if not in_a_group():
-            result = run(predict)
-        elif self._distributed == "rank_zero":
+        if self._shares:
+            result = self._share(predict, run)
+        elif in_a_group():
             if not self._settled:
                 _refuse_sharded(predict.module)
             result = run(predict) if dist.get_rank() == 0 else None
         else:
-            result = self._share(predict, run)
+            result = run(predict)
         self._settled = True
         return result
 

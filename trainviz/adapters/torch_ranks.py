@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -110,7 +111,7 @@ class Link:
 
     def __init__(self) -> None:
         self._world = dist.group.WORLD
-        self._group = dist.new_group(backend="gloo")
+        self._group = dist.new_group(backend="gloo", timeout=_patience())
         self.size = dist.get_world_size(self._group)
         self.leads = dist.get_rank(self._group) == 0
         self.lost = False
@@ -164,6 +165,18 @@ class Link:
                 "the ranks have lost touch; later captures are made by rank zero alone, if it "
                 f"holds the whole model: {type(error).__name__}: {error}"
             ) from error
+
+
+def _patience() -> timedelta | None:
+    """Return the timeout of the training's own group; None, torch's default, if it is not told."""
+    world: Any = dist.group.WORLD
+    # Torch shows it only under private names, which may change.
+    for device in getattr(world, "_device_types", ()):
+        options: Any = getattr(world._get_backend(device), "options", None)
+        timeout = getattr(options, "_timeout", None)
+        if isinstance(timeout, timedelta):
+            return timeout
+    return None
 
 
 class Leader:
@@ -326,14 +339,15 @@ def _put_buffers(module: Any, buffers: Mapping[str, Any]) -> None:
 
 def _fingerprint(module: Any) -> int:
     """Return a number that differs where weights do; sums of whole numbers know no order."""
-    total = 0
+    totals: dict[Any, Any] = {}
     for place, parameter in enumerate(module.parameters(), start=1):
         values = parameter.detach()
         if values.is_complex():
             values = torch.view_as_real(values)
         words = values.view(_WORDS[values.element_size()])
-        total += place * int(words.sum(dtype=torch.int64))
-    return total
+        so_far = totals.get(words.device, 0)
+        totals[words.device] = so_far + place * words.sum(dtype=torch.int64)
+    return sum(int(total) for total in totals.values())
 
 
 @contextmanager
