@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmarks import capture, films, memory, startup, training
+from benchmarks import capture, films, memory, sharing, startup, training
 from benchmarks.measure import CASES, Case, Row
 from benchmarks.report import heading, machine, table, write_json
 from benchmarks.scale import DEFAULT, FULL, QUICK
 
 _SCALES = {"quick": QUICK, "default": DEFAULT, "full": FULL}
-_MEASURING = (capture, films, memory, startup, training)
+_MEASURING = (capture, films, memory, sharing, startup, training)
 """Importing a module enters its cases."""
 
 

@@ -95,14 +95,23 @@ class TrainingEvents:
     ) -> bool:
         """``step`` steps are completed; returns whether a snapshot was captured."""
         self._continued = False
-        since = self._step or 0
-        self._step = max(since, step + self._step_offset)
-        if not self.recorder.schedule.due_step(self._step, since):
+        due = self.step_due(step)
+        self.pass_step(step)
+        if not due:
             self.recorder.check(predict)
             return False
         self._metrics = metrics or {}
         self._from_step = self._capture(predict)
         return self._from_step
+
+    def step_due(self, step: int) -> bool:
+        """Tell whether the schedule asks for a capture at ``step``, and count nothing."""
+        since = self._step or 0
+        return self.recorder.schedule.due_step(max(since, step + self._step_offset), since)
+
+    def pass_step(self, step: int) -> None:
+        """Count ``step`` completed steps, and do nothing else."""
+        self._step = max(self._step or 0, step + self._step_offset)
 
     def finish(self, predict: PredictProba) -> None:
         """Training is over: capture its last state, unless that is done or switched off."""
@@ -134,6 +143,15 @@ class TrainingEvents:
             "epoch_offset": self._epoch_offset,
             "step_offset": self._step_offset,
         }
+
+    def counts(self) -> dict[str, Any]:
+        """Return what is counted, for :meth:`follow` in another process."""
+        names = ("_epoch", "_step", "_epoch_offset", "_step_offset")
+        return {name: getattr(self, name) for name in names}
+
+    def follow(self, counts: Mapping[str, Any]) -> None:
+        """Count on as the events do whose :meth:`counts` these are."""
+        self.__dict__.update(counts)
 
     def resume(self, cursor: Mapping[str, int]) -> None:
         """Continue from a checkpoint's cursor: later snapshots are superseded."""

@@ -13,12 +13,13 @@ from typing_extensions import Unpack
 
 from trainviz.adapters import missing
 from trainviz.adapters.torch import FrozenTorchPredictor, TorchPredictor
+from trainviz.adapters.torch_distributed import Distributed, DistributedEvents, in_a_group
+from trainviz.adapters.torch_ranks import sharing
 from trainviz.adapters.torch_replicas import Replicas
 from trainviz.domain import Domain
 from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
-from trainviz.training import TrainingEvents
 
 __all__ = ["LightningRecorder"]
 
@@ -52,6 +53,12 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     weights : {"raw", "averaged"}, default "raw"
         Whether a capture sees the weights that are trained, or those of the
         trainer's ``WeightAveraging`` (``EMAWeightAveraging``) callback.
+    distributed : {"rank_zero", "shard"}, default "rank_zero"
+        With several processes: rank zero asks its own replica while the others
+        wait at their next step, or the points are shared out over the ranks.
+        ``"shard"`` pays where a point costs much, and is what models need
+        whose weights are sharded (FSDP), which are asked through the
+        strategy's own forward. Either way the recording is on rank zero.
     **options
         The keyword arguments of :class:`trainviz.Recorder`: ``every``,
         ``every_n_steps``, ``at``, ``schedule``, ``data``, ``class_names``, ...
@@ -64,13 +71,14 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     Raises
     ------
     ValueError
-        If ``weights`` is unknown, or, when a fit starts, is ``"averaged"``
-        without such a callback.
+        If ``weights`` or ``distributed`` is unknown; or, when a fit starts,
+        ``weights="averaged"`` finds no such callback, or ``distributed`` does
+        not fit the trainer's strategy.
 
     Notes
     -----
-    The module is asked in the trainer's precision, on rank zero alone, never
-    during the sanity check or a fast_dev_run. A checkpoint holds a cursor and
+    The module is asked in the trainer's precision, never during the sanity
+    check or a fast_dev_run. A checkpoint holds a cursor and
     no maps; a fit that is resumed continues the recording, and snapshots after
     the checkpoint are superseded. Snapshots count *completed* epochs.
 
@@ -105,6 +113,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         predict: Callable[[Any, Any], Any] | None = None,
         output: Output = "logits",
         weights: Literal["raw", "averaged"] = "raw",
+        distributed: Distributed = "rank_zero",
         **options: Unpack[RecorderOptions],
     ) -> None:
         super().__init__()
@@ -114,11 +123,14 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
         merged = cast(RecorderOptions, {**options, "output": output})
         self.recorder = Recorder(domain, **merged)
-        self._events = TrainingEvents(self.recorder)
+        background = options.get("background", False)
+        self._events = DistributedEvents(self.recorder, distributed, background)
         self._predict = predict
         self._output = output
         self._weights = weights
         self._replicas = Replicas()
+        self._distributed = distributed
+        self._sharded = False
         self._fresh = False
 
     @property
@@ -139,6 +151,12 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Capture the state before the first step of this fit."""
+        if trainer.world_size > 1 and not in_a_group() and self._distributed == "shard":
+            raise ValueError(
+                f"distributed='shard' needs a torch.distributed process group, which "
+                f"{type(trainer.strategy).__name__} has not: record with distributed='rank_zero'"
+            )
+        self._sharded = sharing(trainer.strategy.model) != "replicated"
         if _records(trainer):
             # Asked for now, so that missing averaged weights show before the first step.
             ask = self._asking(trainer, pl_module)
@@ -159,9 +177,11 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Capture the end of an epoch, if it is due."""
         if _records(trainer):
+            # On every rank: reading a metric that is logged with sync_dist=True is a collective.
+            metrics = dict(trainer.callback_metrics)
             self._fresh = self._events.epoch_end(
                 self._asking(trainer, pl_module), trainer.current_epoch + 1,
-                trainer.global_step, dict(trainer.callback_metrics),
+                trainer.global_step, metrics,
             )  # fmt: skip
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -190,7 +210,9 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             self.recorder.amend(trainer.callback_metrics)
 
     def _asking(self, trainer: Any, pl_module: Any) -> _QuietPredictor:
-        module = pl_module if self._weights == "raw" else _averaged(trainer)
+        # Sharded weights are whole only inside the forward of the strategy's own wrapper.
+        raw = trainer.strategy.model if self._sharded else pl_module
+        module = raw if self._weights == "raw" else _averaged(trainer)
         plugin = trainer.precision_plugin
         ask = TorchPredictor(
             module, predict=self._predict, output=self._output, replicas=self._replicas,
@@ -204,6 +226,10 @@ class _QuietPredictor:
 
     def __init__(self, ask: TorchPredictor, trainer: Any, pl_module: Any) -> None:
         self._ask, self._trainer, self._pl_module = ask, trainer, pl_module
+
+    @property
+    def module(self) -> Any:
+        return self._ask.module
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -240,8 +266,9 @@ def _log_nothing(*args: Any, **kwargs: Any) -> None:
 
 
 def _records(trainer: Any) -> bool:
+    # In a process group all ranks go on from here: what each of them does, the events know.
     return bool(
-        trainer.is_global_zero
+        (trainer.is_global_zero or in_a_group())
         and not trainer.sanity_checking
         and not trainer.fast_dev_run
         and trainer.state.fn == "fit"

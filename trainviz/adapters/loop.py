@@ -25,6 +25,8 @@ class LoopRecorder:
         Asks the model as it is at the moment of the call.
     first_epoch : int, default 0
         The number your loop gives its first epoch.
+    events : TrainingEvents, optional
+        Of this recorder, where they are of another kind.
 
     Attributes
     ----------
@@ -43,11 +45,16 @@ class LoopRecorder:
     """
 
     def __init__(
-        self, recorder: Recorder, predict_proba: PredictProba, *, first_epoch: int = 0
+        self,
+        recorder: Recorder,
+        predict_proba: PredictProba,
+        *,
+        first_epoch: int = 0,
+        events: TrainingEvents | None = None,
     ) -> None:
         self.recorder = recorder
         self._predictor = predict_proba
-        self._events = TrainingEvents(recorder)
+        self._events = TrainingEvents(recorder) if events is None else events
         self._first_epoch = first_epoch
         self._next_epoch = first_epoch
         self._steps = 0

@@ -25,6 +25,7 @@ try:
 except ImportError as error:
     raise ImportError(missing("PyTorch", "torch")) from error
 
+from trainviz.adapters.torch_distributed import Distributed, DistributedEvents
 from trainviz.adapters.torch_replicas import Replica, Replicas
 
 __all__ = ["FrozenTorchPredictor", "TorchPredictor", "TorchRecorder", "undisturbed"]
@@ -96,6 +97,11 @@ class TorchPredictor:
         self._convert = convert
         self._replicas = Replicas() if replicas is None else replicas
         self._prepared = False
+
+    @property
+    def module(self) -> Any:
+        """The module that is asked."""
+        return bare_module(self._model)
 
     def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
@@ -201,6 +207,12 @@ class TorchRecorder(LoopRecorder):
         What the model's values are.
     first_epoch : int, default 0
         The number your loop gives its first epoch.
+    distributed : {"rank_zero", "shard"}, default "rank_zero"
+        What the ranks of a ``torch.distributed`` group do, if there is one.
+        ``"rank_zero"``: rank zero asks its own replica, the others do nothing.
+        ``"shard"``: the points are shared out over the ranks; this pays where
+        a point costs much, and is what models need whose weights are sharded
+        (FSDP). Either way the recording is on rank zero.
     **options
         The keyword arguments of :class:`trainviz.Recorder`: ``every``, ``at``,
         ``schedule``, ``data``, ``class_names``, ``on_error``, ...
@@ -214,6 +226,11 @@ class TorchRecorder(LoopRecorder):
     -----
     Snapshots count *completed* epochs: ``start()`` records epoch 0, and
     ``epoch_end(0)``, at the end of the loop's first pass, records epoch 1.
+
+    With ``distributed="shard"`` every rank makes the recorder, after
+    ``init_process_group``, and the same calls of it. Rank zero's domain, data,
+    schedule and buffers count. Where a rank's forward fails, the capture fails
+    on all, by rank zero's ``on_error``.
 
     Examples
     --------
@@ -235,12 +252,15 @@ class TorchRecorder(LoopRecorder):
         predict: Predict | None = None,
         output: Output = "logits",
         first_epoch: int = 0,
+        distributed: Distributed = "rank_zero",
         **options: Unpack[RecorderOptions],
     ) -> None:
+        recorder = Recorder(domain, output=output, **options)
         super().__init__(
-            Recorder(domain, output=output, **options),
+            recorder,
             TorchPredictor(model, predict=predict, output=output),
             first_epoch=first_epoch,
+            events=DistributedEvents(recorder, distributed, options.get("background", False)),
         )
 
 
