@@ -30,7 +30,7 @@ _HOMES = {
     "EvaluationWarning": "errors",
     "KerasRecorder": "adapters.keras",
     "LightningRecorder": "adapters.lightning",
-    "Mode": "paint",
+    "Mode": "modes",
     "Palette": "palettes",
     "PredictionError": "errors",
     "Recorder": "recorder",
@@ -47,8 +47,10 @@ _HOMES = {
     "make_map": "functional",
     "plot_maps": "functional",
     "record_stages": "adapters.sklearn",
-    "register_mode": "paint",
+    "register_mode": "modes",
 }
+
+_MODULES = {"modes"}
 
 __all__ = [
     "Animation",
@@ -74,12 +76,14 @@ __all__ = [
     "animate",
     "evaluate",
     "make_map",
+    "modes",
     "plot_maps",
     "record_stages",
     "register_mode",
 ]
 
 if TYPE_CHECKING:
+    from trainviz import modes
     from trainviz.adapters.keras import KerasRecorder
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder, record_stages
@@ -97,7 +101,7 @@ if TYPE_CHECKING:
     )
     from trainviz.evaluation import evaluate
     from trainviz.functional import make_map, plot_maps
-    from trainviz.paint import Mode, register_mode
+    from trainviz.modes import Mode, register_mode
     from trainviz.palettes import Palette
     from trainviz.recorder import Recorder
     from trainviz.recording import Recording
@@ -106,6 +110,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"trainviz.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'trainviz' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"trainviz.{_HOMES[name]}"), name)

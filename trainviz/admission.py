@@ -25,6 +25,8 @@ class Admission:
         The points that travel with the recording.
     class_names, classes : sequence, optional
         As for :class:`~trainviz.Recorder`.
+    output : {"probabilities", "multilabel", "values"}, default "probabilities"
+        What the maps hold.
 
     Attributes
     ----------
@@ -46,7 +48,9 @@ class Admission:
         data: LabelledData | None = None,
         class_names: Sequence[str] | None = None,
         classes: Sequence[Any] | None = None,
+        output: str = "probabilities",
     ) -> None:
+        self._output = output
         self.n_classes: int | None = None
         self.classes = list(classes) if classes is not None else None
         self._grid = grid
@@ -59,9 +63,11 @@ class Admission:
             if self._class_names is not None and len(self._class_names) != n_classes:
                 raise PredictionError(
                     f"class_names has {len(self._class_names)} names, but the model returns "
-                    f"{n_classes} classes (one sigmoid column counts as two)"
+                    f"{n_classes} {_COUNTED[self._output]}"
                 )
-            if self._data is not None:
+            if self._data is not None and self._output == "multilabel":
+                self._data.require_labels(n_classes)
+            elif self._data is not None and self._output == "probabilities":
                 self._data.class_indices(n_classes, self._class_names, self.classes)
             self.n_classes = n_classes
         elif n_classes != self.n_classes:
@@ -83,16 +89,34 @@ class Admission:
             A copy.
         """
         values = np.array(probabilities, dtype=np.float32)
-        if values.ndim != 3 or values.shape[1:] != self._grid or len(values) < 2:
+        least = 2 if self._output == "probabilities" else 1
+        if values.ndim != 3 or values.shape[1:] != self._grid or len(values) < least:
             raise PredictionError(
                 f"probabilities have the shape {values.shape}; expected (C, H, W) with "
-                f"(H, W) = {self._grid} and at least two classes"
+                f"(H, W) = {self._grid} and at least {('one label', 'two classes')[least - 1]}"
             )
+        if self._output != "probabilities":
+            self._check_others(values)
+            self.check_classes(len(values))
+            return values
         sums = values.sum(axis=0)
         if not (np.isfinite(sums).all() and values.min() >= 0 and np.abs(sums - 1).max() < 0.02):
             raise PredictionError("probabilities must be finite, not negative, and sum to 1")
         self.check_classes(len(values))
         return values
+
+    def _check_others(self, values: npt.NDArray[np.float32]) -> None:
+        single = self._output != "values" or len(values) == 1
+        low, high = (0, 1) if self._output == "multilabel" else (-np.inf, np.inf)
+        if (
+            not (single and np.isfinite(values).all() and (values >= low).all())
+            or (values > high).any()
+        ):
+            raise PredictionError(
+                "a map of output='values' must be finite and of shape (1, H, W)"
+                if self._output == "values"
+                else "a map of output='multilabel' must be finite and between 0 and 1"
+            )
 
     def predictions(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
         """Check the predicted class of each data point, shape (n,)."""
@@ -134,6 +158,13 @@ class Admission:
             )
         if step is not None and last_step is not None and step < last_step:
             raise ValueError(f"step={step} comes after step {last_step} was captured")
+
+
+_COUNTED = {
+    "probabilities": "classes (one sigmoid column counts as two)",
+    "multilabel": "labels",
+    "values": "value, which one name is for",
+}
 
 
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:

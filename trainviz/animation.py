@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +14,19 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz.canvas import SceneOptions
+from trainviz.canvas import SceneOptions, Theme
 from trainviz.checks import check_fps, check_scene, check_size, is_positive
+from trainviz.contours import Pen
 from trainviz.guides import metric_names
-from trainviz.paint import Mode, find_mode
+from trainviz.modes import Contour, Mode, find_mode
 from trainviz.palettes import Palette
 from trainviz.parallel import made_by_processes
+from trainviz.pictures import Painter, require_output
 from trainviz.recording import Recording
 from trainviz.resample import Resampler
 from trainviz.scene import Scene
 from trainviz.stills import filmstrip_figure, still_figure
-from trainviz.timeline import Blender, Interpolation, Moment, Timeline
+from trainviz.timeline import Interpolation, Moment, Timeline
 from trainviz.writers import (
     FILM_SUFFIXES,
     STILL_SUFFIXES,
@@ -68,7 +70,7 @@ class Animation:
         self,
         recording: Recording,
         *,
-        mode: str | type[Mode] = "region",
+        mode: str | type[Mode] | Mode = "region",
         interpolate: int = 1,
         interpolation: Interpolation = "linear",
         fps: float = 30,
@@ -94,15 +96,20 @@ class Animation:
         self._options = scene
         self._interpolation = interpolation
         self._timeline = Timeline(len(recording), interpolate, round(hold * fps))
-        Blender(self._read, len(recording), interpolation)
         metric_names(self.recording, scene.get("metrics", True))
-        painter = find_mode(mode)
-        by_class = painter.guide == "classes"
+        wanted = find_mode(mode)
+        require_output(wanted, self.recording)
+        by_class = wanted.guide == "classes"
         colors = Palette.of(
-            recording.n_classes, classes=cmap if by_class and palette is None else palette,
-            cmap=None if by_class else cmap, dark=scene.get("dark", False), repeat=not by_class,
+            wanted.distinct(recording.n_classes),
+            classes=cmap if by_class and palette is None else palette,
+            cmap=wanted.colormap(self.recording) if by_class or cmap is None else cmap,
+            dark=scene.get("dark", False), repeat=not by_class,
         )  # fmt: skip
-        self._mode = painter(recording.n_classes, colors, shade=shade)
+        self._mode = wanted.bound(
+            recording.n_classes, colors, shade=shade, recording=self.recording
+        )
+        Painter(self.recording, self._mode, interpolation)
 
     def __len__(self) -> int:
         return len(self._timeline)
@@ -111,12 +118,12 @@ class Animation:
         return self._frames(range(len(self)))
 
     def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        blender = self._blender()
+        painter = self._painter()
         for index in indices:
-            yield self._compose(blender, self._timeline[index])
+            yield self._compose(painter, self._timeline[index])
 
     def __getitem__(self, index: int) -> Image:
-        return self._compose(self._blender(), self._timeline[index])
+        return self._compose(self._painter(), self._timeline[index])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -210,7 +217,7 @@ class Animation:
         moment = Moment(self.recording.index_at(epoch), 0.0)
         figure = still_figure(
             self.recording, self._mode, self._options,
-            lambda shape: self._paint_at(moment, shape), moment, dpi,
+            lambda shape: self._paint_at(moment, shape), self._contours_at, moment, dpi,
         )  # fmt: skip
         _save_figure(figure, target)
         return figure
@@ -261,7 +268,7 @@ class Animation:
             raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
         figure = filmstrip_figure(
             self.recording, self._mode, {**self._options, "figsize": figsize},
-            lambda index, shape: self._paint_at(Moment(index, 0.0), shape),
+            lambda index, shape: self._paint_at(Moment(index, 0.0), shape), self._contours_at,
             indices, min(columns or 5, len(indices)), dpi,
         )  # fmt: skip
         _save_figure(figure, target)
@@ -276,12 +283,12 @@ class Animation:
         """
         from moviepy import VideoClip
 
-        blender, last = self._blender(), len(self) - 1
+        painter, last = self._painter(), len(self) - 1
 
         def frame_at(seconds: float) -> Image:
             # moviepy asks at multiples of 1/fps, which floats hit only nearly.
             index = int(seconds * self.fps + 1e-6)
-            return self._compose(blender, self._timeline[min(index, last)])
+            return self._compose(painter, self._timeline[min(index, last)])
 
         # moviepy counts int(duration * fps) frames: rounded down, a quotient would lose the last.
         seconds = math.nextafter(self.duration, math.inf)
@@ -313,7 +320,7 @@ class Animation:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is made on demand holds figures and caches, and is made again.
-        made = ("_scene", "_resampler", "_html")
+        made = ("_scene", "_resampler", "_pen", "_html")
         return {name: value for name, value in vars(self).items() if name not in made}
 
     def _film(self, fps: float | None) -> Film:
@@ -334,24 +341,29 @@ class Animation:
     def _resampler(self) -> Resampler:
         return Resampler(self.recording.domain.shape, self._scene.map_shape)
 
-    def _read(self, index: int) -> npt.NDArray[np.float32]:
-        return self._resampler(self.recording[index].probabilities)
+    @cached_property
+    def _pen(self) -> Pen:
+        theme = Theme.of(self._options.get("dark", False))
+        return Pen(self._scene.map_shape, theme, self._options.get("dpi", 100))
 
-    def _blender(self) -> Blender:
-        return Blender(self._read, len(self.recording), self._interpolation)
+    def _painter(self) -> Painter:
+        return Painter(self.recording, self._mode, self._interpolation, self._resampler, self._pen)
 
-    def _compose(self, blender: Blender, moment: Moment) -> Image:
-        return self._scene.compose(self._mode.paint(blender(moment)), moment)
+    def _compose(self, painter: Painter, moment: Moment) -> Image:
+        return self._scene.compose(painter(moment), moment)
 
     def _paint_at(self, moment: Moment, shape: tuple[int, int]) -> Image:
         resample = Resampler(self.recording.domain.shape, shape)
-        return self._mode.paint(resample(self.recording[moment.left].probabilities))
+        return Painter(self.recording, self._mode, resampler=resample)(moment)
+
+    def _contours_at(self, index: int) -> Iterable[Contour]:
+        return Painter(self.recording, self._mode).contours(Moment(index, 0.0))
 
 
 def animate(
     recording: Recording,
     *,
-    mode: str | type[Mode] = "region",
+    mode: str | type[Mode] | Mode = "region",
     interpolate: int = 1,
     interpolation: Interpolation = "linear",
     fps: float = 30,
@@ -366,10 +378,13 @@ def animate(
     Parameters
     ----------
     recording : Recording
-    mode : {"region", "boundary"} or a registered mode, default "region"
-        ``"region"`` shows the regions that the classes occupy, one colour a
-        class; ``"boundary"`` the highest class probability, which is low where
-        classes meet.
+    mode : str, Mode or type, default "region"
+        The name of a mode, or one of :mod:`trainviz.modes` with options:
+        ``"region"``, the regions that the classes occupy, one colour a class;
+        ``"boundary"``, the highest class probability; ``"entropy"``;
+        ``"margin"``; ``"probability"`` of one class, with contour lines;
+        ``"change"`` since the snapshot before; ``modes.Difference(other)``
+        from another recording; ``"values"`` of a regression model.
     interpolate : int, default 1
         Frames from one snapshot to the next: n snapshots make
         ``(n - 1) * interpolate + 1`` frames.
@@ -378,8 +393,8 @@ def animate(
     fps : float, default 30
         Frames a second.
     cmap : str or Colormap, optional
-        The sequential colormap of the modes that show one quantity; in those
-        that show classes, as region does, the same as ``palette``.
+        The colormap of the modes that show one quantity; default: the mode's
+        own. In those that show classes, as region does, the same as ``palette``.
     palette : str, Colormap or list of colours, optional
         One colour a class; see :func:`trainviz.palettes.class_colors`.
     shade : bool, default True
@@ -402,7 +417,8 @@ def animate(
     RecordingError
         If the recording is empty.
     ValueError
-        If the mode, a colormap, the interpolation or a metric is unknown.
+        If the mode, a colormap, the interpolation or a metric is unknown, or
+        the mode does not show what the recording holds.
     TypeError
         If a keyword is unknown.
 

@@ -29,6 +29,9 @@ class Recording(Sequence[Snapshot]):
     domain : Domain
     data : LabelledData or None
         The points that travel with the recording.
+    output : {"probabilities", "multilabel", "values"}
+        What the snapshots hold: probabilities of classes that exclude one
+        another, of independent labels, or the value of a regression model.
     class_names : list of str
         One a class; empty as long as nothing is recorded and no names were given.
 
@@ -52,8 +55,10 @@ class Recording(Sequence[Snapshot]):
         data: LabelledData | None = None,
         class_names: Sequence[str] | None = None,
         classes: Sequence[Any] | None = None,
+        output: str = "probabilities",
     ) -> None:
         self.domain = domain
+        self.output = output
         self.data = data
         self._store = store
         self._class_names = list(class_names) if class_names is not None else None
@@ -71,7 +76,7 @@ class Recording(Sequence[Snapshot]):
             picked = range(len(self))[index]
             return Recording(
                 self.domain, ViewStore(self._store, picked), data=self.data,
-                class_names=self._class_names, classes=self._classes,
+                class_names=self._class_names, classes=self._classes, output=self.output,
             )  # fmt: skip
         position = operator.index(index)
         if not -len(self) <= position < len(self):
@@ -121,7 +126,9 @@ class Recording(Sequence[Snapshot]):
             return [str(label) for label in self._classes]
         if not len(self):
             return []
-        if self.data is not None:
+        if self.output == "values":
+            return ["value"]
+        if self.data is not None and self.output == "probabilities":
             known = np.unique(self.data.y)
             if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
                 return [str(label) for label in known]
@@ -129,8 +136,11 @@ class Recording(Sequence[Snapshot]):
 
     @property
     def data_labels(self) -> npt.NDArray[np.intp] | None:
-        """The class index of each point of ``data``, ndarray of int, shape (n,)."""
-        if self.data is None:
+        """The class index of each point of ``data``, ndarray of int, shape (n,).
+
+        None without data, or without classes.
+        """
+        if self.data is None or self.output != "probabilities":
             return None
         return self.data.class_indices(self.n_classes, self._class_names, self._classes)
 

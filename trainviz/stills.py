@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
+from trainviz.contours import draw_contours
 from trainviz.guides import draw_points, draw_wrong_points, explain_colors, strip_positions
 from trainviz.layout import (
     build_layout,
@@ -17,7 +18,7 @@ from trainviz.layout import (
     require_room,
     trim_panels,
 )
-from trainviz.paint import Mode
+from trainviz.modes import Contour, Mode
 from trainviz.recording import Recording
 from trainviz.scene import Counter, Image, WrongPoints, value_at
 from trainviz.timeline import Moment
@@ -33,6 +34,7 @@ def still_figure(
     mode: Mode,
     options: SceneOptions,
     image_of: Callable[[tuple[int, int]], Image],
+    contours_of: Callable[[int], Iterable[Contour]],
     moment: Moment,
     dpi: float | None = None,
 ) -> Any:
@@ -45,6 +47,8 @@ def still_figure(
     options : SceneOptions
     image_of : callable
         ``(height, width) -> (height, width, 3) uint8``, the painted map.
+    contours_of : callable
+        ``snapshot -> iterable of Contour``, on the domain's grid.
     moment : Moment
     dpi : float, optional
 
@@ -56,6 +60,7 @@ def still_figure(
     layout = build_layout(recording, mode, options, counter.widest, dpi)
     _, _, width, height = layout.box
     draw_map(layout, image_of((height, width)), recording.domain.extent)
+    draw_contours(layout, contours_of(moment.left), recording.domain)
     if options.get("counter", True):
         layout.counter.set_text(counter.text(moment))
     _cross_out(layout, recording, options, moment.left)
@@ -70,6 +75,7 @@ def filmstrip_figure(
     mode: Mode,
     options: SceneOptions,
     image_of: Callable[[int, tuple[int, int]], Image],
+    contours_of: Callable[[int], Iterable[Contour]],
     indices: Sequence[int],
     columns: int,
     dpi: float | None = None,
@@ -83,6 +89,8 @@ def filmstrip_figure(
     options : SceneOptions
     image_of : callable
         ``(snapshot, (height, width)) -> (height, width, 3) uint8``.
+    contours_of : callable
+        ``snapshot -> iterable of Contour``, on the domain's grid.
     indices : sequence of int
         The snapshots, in the order of the panels.
     columns : int
@@ -129,6 +137,7 @@ def filmstrip_figure(
         shape = (round(box.height * scale), round(box.width * scale))
         aspect = layout.ax.get_aspect()
         draw_map(layout, image_of(index, shape), recording.domain.extent)
+        draw_contours(layout, contours_of(index), recording.domain)
         layout.ax.set_aspect(aspect)
     return figure
 

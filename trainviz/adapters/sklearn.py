@@ -33,6 +33,9 @@ _METHODS: dict[Output, str] = {
     "probabilities": "predict_proba",
     "log_probabilities": "predict_log_proba",
     "logits": "decision_function",
+    "values": "predict",
+    "multilabel": "predict_proba",
+    "multilabel_logits": "decision_function",
 }
 
 

@@ -34,6 +34,9 @@ _KEYS = {
     "logits": ("logits",),
     "probabilities": ("probabilities", "probs"),
     "log_probabilities": ("log_probabilities", "log_probs"),
+    "values": ("values", "prediction", "predictions"),
+    "multilabel": ("probabilities", "probs"),
+    "multilabel_logits": ("logits",),
 }
 
 
