@@ -106,17 +106,14 @@ class Admission:
         return values
 
     def _check_others(self, values: npt.NDArray[np.float32]) -> None:
-        single = self._output != "values" or len(values) == 1
-        low, high = (0, 1) if self._output == "multilabel" else (-np.inf, np.inf)
-        if (
-            not (single and np.isfinite(values).all() and (values >= low).all())
-            or (values > high).any()
-        ):
+        if not np.isfinite(values).all():
+            raise PredictionError("a map must be finite")
+        if self._output == "values" and len(values) > 1:
             raise PredictionError(
-                "a map of output='values' must be finite and of shape (1, H, W)"
-                if self._output == "values"
-                else "a map of output='multilabel' must be finite and between 0 and 1"
+                f"the map has the shape {values.shape}; with output='values' expected (1, H, W)"
             )
+        if self._output == "multilabel" and (values.min() < 0 or values.max() > 1):
+            raise PredictionError("the probabilities of labels must lie between 0 and 1")
 
     def predictions(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
         """Check the predicted class of each data point, shape (n,)."""

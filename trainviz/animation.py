@@ -25,14 +25,13 @@ from trainviz.pictures import Painter, require_output
 from trainviz.recording import Recording
 from trainviz.resample import Resampler
 from trainviz.scene import Scene
-from trainviz.stills import filmstrip_figure, still_figure
+from trainviz.stills import filmstrip_figure, save_figure, still_figure
 from trainviz.timeline import Interpolation, Moment, Timeline
 from trainviz.writers import (
     FILM_SUFFIXES,
     STILL_SUFFIXES,
     Film,
     check_path,
-    finished_file,
     write_film,
 )
 
@@ -219,7 +218,7 @@ class Animation:
             self.recording, self._mode, self._options,
             lambda shape: self._paint_at(moment, shape), self._contours_at, moment, dpi,
         )  # fmt: skip
-        _save_figure(figure, target)
+        save_figure(figure, target)
         return figure
 
     def filmstrip(
@@ -271,7 +270,7 @@ class Animation:
             lambda index, shape: self._paint_at(Moment(index, 0.0), shape), self._contours_at,
             indices, min(columns or 5, len(indices)), dpi,
         )  # fmt: skip
-        _save_figure(figure, target)
+        save_figure(figure, target)
         return figure
 
     def to_clip(self) -> Any:
@@ -435,14 +434,3 @@ def animate(
         recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
         cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
     )  # fmt: skip
-
-
-def _save_figure(figure: Any, target: Path | None) -> None:
-    if target is None:
-        return
-    from matplotlib import rc_context
-
-    # Text stays text, to be searched and edited.
-    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
-    with finished_file(target) as unfinished, rc_context(fonts):
-        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())

@@ -56,7 +56,7 @@ class TorchPredictor:
     predict : callable, optional
         ``(model, points) -> output`` for models that are not called with the
         points alone. ``points`` is a tensor on the model's device.
-    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
+    output : str, default "logits"
         Which entry is wanted of a model that returns a dict. The values are
         handed on as they are.
     forward_context : callable, optional
@@ -199,8 +199,8 @@ class TorchRecorder(LoopRecorder):
     domain : Domain
     predict : callable, optional
         ``(model, points) -> output`` for models that take anything else.
-    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
-        What the model's values are.
+    output : str, default "logits"
+        What the model's values are; see :func:`trainviz.evaluate`.
     first_epoch : int, default 0
         The number your loop gives its first epoch.
     **options
