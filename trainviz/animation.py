@@ -16,22 +16,23 @@ from typing_extensions import Unpack
 
 from trainviz.canvas import SceneOptions, Theme
 from trainviz.checks import check_fps, check_scene, check_size, is_positive
-from trainviz.contours import Pen
 from trainviz.guides import metric_names
 from trainviz.modes import Contour, Mode, find_mode
 from trainviz.palettes import Palette
 from trainviz.parallel import made_by_processes
+from trainviz.pen import Pen
 from trainviz.pictures import Painter, require_output
 from trainviz.recording import Recording
 from trainviz.resample import Resampler
 from trainviz.scene import Scene
-from trainviz.stills import filmstrip_figure, save_figure, still_figure
+from trainviz.stills import filmstrip_figure, still_figure
 from trainviz.timeline import Interpolation, Moment, Timeline
 from trainviz.writers import (
     FILM_SUFFIXES,
     STILL_SUFFIXES,
     Film,
     check_path,
+    finished_file,
     write_film,
 )
 
@@ -117,12 +118,12 @@ class Animation:
         return self._frames(range(len(self)))
 
     def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        painter = self._painter()
+        blender = self._blender()
         for index in indices:
-            yield self._compose(painter, self._timeline[index])
+            yield self._compose(blender, self._timeline[index])
 
     def __getitem__(self, index: int) -> Image:
-        return self._compose(self._painter(), self._timeline[index])
+        return self._compose(self._blender(), self._timeline[index])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -218,7 +219,7 @@ class Animation:
             self.recording, self._mode, self._options,
             lambda shape: self._paint_at(moment, shape), self._contours_at, moment, dpi,
         )  # fmt: skip
-        save_figure(figure, target)
+        _save_figure(figure, target)
         return figure
 
     def filmstrip(
@@ -270,7 +271,7 @@ class Animation:
             lambda index, shape: self._paint_at(Moment(index, 0.0), shape), self._contours_at,
             indices, min(columns or 5, len(indices)), dpi,
         )  # fmt: skip
-        save_figure(figure, target)
+        _save_figure(figure, target)
         return figure
 
     def to_clip(self) -> Any:
@@ -282,12 +283,12 @@ class Animation:
         """
         from moviepy import VideoClip
 
-        painter, last = self._painter(), len(self) - 1
+        blender, last = self._blender(), len(self) - 1
 
         def frame_at(seconds: float) -> Image:
             # moviepy asks at multiples of 1/fps, which floats hit only nearly.
             index = int(seconds * self.fps + 1e-6)
-            return self._compose(painter, self._timeline[min(index, last)])
+            return self._compose(blender, self._timeline[min(index, last)])
 
         # moviepy counts int(duration * fps) frames: rounded down, a quotient would lose the last.
         seconds = math.nextafter(self.duration, math.inf)
@@ -319,7 +320,7 @@ class Animation:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is made on demand holds figures and caches, and is made again.
-        made = ("_scene", "_resampler", "_pen", "_html")
+        made = ("_scene", "_resampler", "_html")
         return {name: value for name, value in vars(self).items() if name not in made}
 
     def _film(self, fps: float | None) -> Film:
@@ -340,16 +341,13 @@ class Animation:
     def _resampler(self) -> Resampler:
         return Resampler(self.recording.domain.shape, self._scene.map_shape)
 
-    @cached_property
-    def _pen(self) -> Pen:
+    def _blender(self) -> Painter:
         theme = Theme.of(self._options.get("dark", False))
-        return Pen(self._scene.map_shape, theme, self._options.get("dpi", 100))
+        pen = Pen(self._scene.map_shape, theme, self._options.get("dpi", 100))
+        return Painter(self.recording, self._mode, self._interpolation, self._resampler, pen)
 
-    def _painter(self) -> Painter:
-        return Painter(self.recording, self._mode, self._interpolation, self._resampler, self._pen)
-
-    def _compose(self, painter: Painter, moment: Moment) -> Image:
-        return self._scene.compose(painter(moment), moment)
+    def _compose(self, blender: Painter, moment: Moment) -> Image:
+        return self._scene.compose(blender(moment), moment)
 
     def _paint_at(self, moment: Moment, shape: tuple[int, int]) -> Image:
         resample = Resampler(self.recording.domain.shape, shape)
@@ -434,3 +432,14 @@ def animate(
         recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
         cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
     )  # fmt: skip
+
+
+def _save_figure(figure: Any, target: Path | None) -> None:
+    if target is None:
+        return
+    from matplotlib import rc_context
+
+    # Text stays text, to be searched and edited.
+    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
+    with finished_file(target) as unfinished, rc_context(fonts):
+        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from trainviz.contours import Pen
 from trainviz.modes.base import Contour, Mode
+from trainviz.pen import Pen
 from trainviz.pixels import Image, Map
 from trainviz.recording import Recording
 from trainviz.timeline import Blender, Interpolation, Moment
@@ -50,19 +50,23 @@ class Painter:
         self._interpolation = interpolation
         self._resampler = resampler
         self._pen = pen
-        self._recording = recording
-        self._reads: dict[int, Callable[[int], Map]] = {}
-        self._blend = self._blender(recording)
+        read = self._reader(recording)
+        beside = mode.beside(Moment(0, 0.0))
         self._blend_beside: Blender | None = None
+        if beside is not None and beside.recording is recording:
+            # The two blenders go through one recording, a snapshot apart.
+            read = lru_cache(maxsize=3)(read)
+            self._blend_beside = self._blender(recording, read)
+        elif beside is not None:
+            self._blend_beside = self._blender(beside.recording, self._reader(beside.recording))
+        self._blend = self._blender(recording, read)
 
     def maps(self, moment: Moment) -> tuple[Map, ...]:
         """Return the map of a moment, and that which the mode compares it with, if any."""
         maps = self._blend(moment)
         beside = self._mode.beside(moment)
-        if beside is None:
+        if beside is None or self._blend_beside is None:
             return (maps,)
-        if self._blend_beside is None:
-            self._blend_beside = self._blender(beside.recording)
         return maps, self._blend_beside(beside.moment)
 
     def contours(self, moment: Moment) -> Iterable[Contour]:
@@ -77,9 +81,7 @@ class Painter:
             self._pen.draw(picture, self._mode.contours(*maps))
         return picture
 
-    def _blender(self, recording: Recording) -> Blender:
-        # Two blenders of one recording, a snapshot apart, share what they read.
-        read = self._reads.setdefault(id(recording), lru_cache(maxsize=3)(self._reader(recording)))
+    def _blender(self, recording: Recording, read: Callable[[int], Map]) -> Blender:
         sums = recording.output == "probabilities"
         return Blender(read, len(recording), self._interpolation, normalise=sums)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
-from trainviz.contours import draw_contours
 from trainviz.guides import draw_points, draw_wrong_points, explain_colors, strip_positions
 from trainviz.layout import (
     build_layout,
@@ -20,12 +18,12 @@ from trainviz.layout import (
     trim_panels,
 )
 from trainviz.modes import Contour, Mode
+from trainviz.pen import draw_contours
 from trainviz.recording import Recording
 from trainviz.scene import Counter, Image, WrongPoints, value_at
 from trainviz.timeline import Moment
-from trainviz.writers import finished_file
 
-__all__ = ["filmstrip_figure", "save_figure", "still_figure"]
+__all__ = ["filmstrip_figure", "still_figure"]
 
 _PANEL_INCHES = 2.6
 _VECTOR_DPI = 200
@@ -142,18 +140,6 @@ def filmstrip_figure(
         draw_contours(layout, contours_of(index), recording.domain)
         layout.ax.set_aspect(aspect)
     return figure
-
-
-def save_figure(figure: Any, target: Path | None) -> None:
-    """Write a figure in the format of the path's suffix; without a path do nothing."""
-    if target is None:
-        return
-    from matplotlib import rc_context
-
-    # Text stays text, to be searched and edited.
-    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
-    with finished_file(target) as unfinished, rc_context(fonts):
-        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())
 
 
 def _panels(

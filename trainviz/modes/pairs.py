@@ -138,6 +138,8 @@ class Difference(_Pair):
                 "mode=trainviz.modes.Difference(other)"
             )
         _require_comparable(self.recording, self.other)
+        # What it holds now: it may go on growing.
+        self.other = self.other[:]
         self._positions = positions_on(self.recording, self.other)
         if self.recording.output == "values":
             self._signed, self._index = True, 0
