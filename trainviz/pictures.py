@@ -55,7 +55,7 @@ class Painter:
         self._blend_beside: Blender | None = None
         if beside is not None and beside.recording is recording:
             # The two blenders go through one recording, a snapshot apart.
-            read = lru_cache(maxsize=3)(read)
+            read = lru_cache(maxsize=4)(read)
             self._blend_beside = self._blender(recording, read)
         elif beside is not None:
             self._blend_beside = self._blender(beside.recording, self._reader(beside.recording))
