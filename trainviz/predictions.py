@@ -187,7 +187,7 @@ def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.
     Examples
     --------
     >>> to_map_values([[0.0, 50.0]], 1, "multilabel_logits")
-    array([[0.5, 1. ]], dtype=float32)
+    array([[0.5, 1. ]])
     """
     if recorded_as(output) == "probabilities":
         return to_probabilities(answer, n_points, output)

@@ -399,7 +399,8 @@ def _refuse_lazy(module: Any) -> None:
 
 
 def _pick(answer: Any, output: str) -> Any:
-    if not isinstance(answer, Mapping) and hasattr(answer, output):
+    # A tensor has a method named values.
+    if not isinstance(answer, (Mapping, torch.Tensor)) and hasattr(answer, output):
         answer = getattr(answer, output)
     if isinstance(answer, Mapping):
         keys = [key for key in _KEYS[output] if key in answer] or list(answer)
