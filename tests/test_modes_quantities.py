@@ -373,6 +373,37 @@ def test_modes_of_exclusive_classes_name_what_shows_labels(labels, mode):
         tv.animate(labels, mode=mode)
 
 
+def test_all_labels_are_shown_side_by_side(labels, tmp_path):
+    film = tv.animate(labels, mode=Probability("right"), title="Labels")
+    figure = film.panels(tmp_path / "panels.svg")
+    panels = [ax for ax in figure.axes if ax.images]
+    assert [ax.get_title() for ax in panels] == ["right", "high"]
+    # The line where the one label is as likely as not is upright, that of the other is level.
+    spreads = [np.ptp(ax.patches[0].get_path().vertices, axis=0) for ax in panels]
+    assert np.allclose(spreads, [[0, 2], [2, 0]], atol=0.01)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "has the label", "has not the label"
+    ]  # fmt: skip
+    assert (tmp_path / "panels.svg").stat().st_size > 0
+
+
+def test_all_classes_are_shown_side_by_side_whatever_the_films_mode(recording):
+    figure = tv.animate(recording, mode="region", shade=False).panels(epoch=20, columns=2)
+    panels = [ax for ax in figure.axes if ax.images]
+    assert [ax.get_title() for ax in panels] == ["ash", "birch", "cedar"]
+    viridis = make_mode(Probability(0), 3, tv.Palette.of(3, cmap="viridis"))
+    for index, ax in enumerate(panels):
+        shown = {tuple(color) for color in ax.images[0].get_array()[::9, ::9].reshape(-1, 3)}
+        every = {tuple(color) for color in viridis.palette.sequential}
+        assert shown <= every
+        assert len(shown) > 5, index
+
+
+def test_values_have_no_panels(heights):
+    with pytest.raises(ValueError, match=r"shows probabilities or multilabel, but .* values"):
+        tv.animate(heights, mode="values").panels()
+
+
 # Levels, and modes of one's own.
 
 

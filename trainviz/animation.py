@@ -17,15 +17,15 @@ from typing_extensions import Unpack
 from trainviz.canvas import SceneOptions, Theme
 from trainviz.checks import check_fps, check_scene, check_size, is_positive
 from trainviz.guides import metric_names
-from trainviz.modes import Contour, Mode, find_mode
-from trainviz.palettes import Palette
+from trainviz.modes import Contour, Mode, Probability, find_mode
+from trainviz.palettes import Palette, sequential_table
 from trainviz.parallel import made_by_processes
 from trainviz.pen import Pen
 from trainviz.pictures import Painter, require_output
 from trainviz.recording import Recording
 from trainviz.resample import Resampler
-from trainviz.scene import Scene
-from trainviz.stills import filmstrip_figure, still_figure
+from trainviz.scene import Counter, Scene
+from trainviz.stills import Panel, panels_figure, still_figure
 from trainviz.timeline import Interpolation, Moment, Timeline
 from trainviz.writers import (
     FILM_SUFFIXES,
@@ -215,9 +215,10 @@ class Animation:
         target = check_path(path, STILL_SUFFIXES) if path is not None else None
         check_size(None, 100 if dpi is None else dpi)
         moment = Moment(self.recording.index_at(epoch), 0.0)
+        panel = self._panel("", moment.left, self._mode)
         figure = still_figure(
             self.recording, self._mode, self._options,
-            lambda shape: self._paint_at(moment, shape), self._contours_at, moment, dpi,
+            panel.image_of, panel.contours_of, moment, dpi,
         )  # fmt: skip
         _save_figure(figure, target)
         return figure
@@ -256,9 +257,7 @@ class Animation:
             As :meth:`still`.
         """
         target = check_path(path, STILL_SUFFIXES) if path is not None else None
-        check_size(figsize, 100 if dpi is None else dpi)
-        if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
-            raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
+        _check_panels(columns, figsize, dpi)
         if epochs is None:
             spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
             indices = [round(place) for place in spread]
@@ -266,10 +265,65 @@ class Animation:
             indices = [self.recording.index_at(epoch) for epoch in epochs]
         if not indices:
             raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
-        figure = filmstrip_figure(
-            self.recording, self._mode, {**self._options, "figsize": figsize},
-            lambda index, shape: self._paint_at(Moment(index, 0.0), shape), self._contours_at,
-            indices, min(columns or 5, len(indices)), dpi,
+        counter = Counter(self.recording)
+        panels = [
+            self._panel(counter.text(Moment(index, 0.0)), index, self._mode) for index in indices
+        ]
+        figure = panels_figure(
+            self.recording, panels, self._mode, {**self._options, "figsize": figsize},
+            min(columns or 5, len(indices)), dpi,
+        )  # fmt: skip
+        _save_figure(figure, target)
+        return figure
+
+    def panels(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epoch: int = -1,
+        *,
+        levels: float | Sequence[float] = 0.5,
+        columns: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw the probability of every class, or of every label, one panel each.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        epoch : int, default -1
+            A captured epoch; -1 is the last.
+        levels : float or sequence of float, default 0.5
+            Contour lines.
+        columns, figsize, dpi
+            As for :meth:`filmstrip`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError, ValueError
+            As :meth:`still`; and if the recording holds values.
+        """
+        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        _check_panels(columns, figsize, dpi)
+        require_output(Probability(), self.recording)
+        index, names = self.recording.index_at(epoch), self.recording.class_names
+        colors = self._mode.palette
+        if not isinstance(self._mode, Probability):
+            colors = replace(colors, sequential=sequential_table(Probability.cmap))
+        modes = [
+            Probability(name, levels=levels).bound(len(names), colors, recording=self.recording)
+            for name in names
+        ]
+        figure = panels_figure(
+            self.recording,
+            [self._panel(name, index, mode) for name, mode in zip(names, modes, strict=True)],
+            modes[0].of_any(), {**self._options, "figsize": figsize},
+            min(columns or 4, len(names)), dpi,
         )  # fmt: skip
         _save_figure(figure, target)
         return figure
@@ -349,12 +403,17 @@ class Animation:
     def _compose(self, blender: Painter, moment: Moment) -> Image:
         return self._scene.compose(blender(moment), moment)
 
-    def _paint_at(self, moment: Moment, shape: tuple[int, int]) -> Image:
-        resample = Resampler(self.recording.domain.shape, shape)
-        return Painter(self.recording, self._mode, resampler=resample)(moment)
+    def _panel(self, title: str, index: int, mode: Mode) -> Panel:
+        recording = self.recording
 
-    def _contours_at(self, index: int) -> Iterable[Contour]:
-        return Painter(self.recording, self._mode).contours(Moment(index, 0.0))
+        def image_of(shape: tuple[int, int]) -> Image:
+            resample = Resampler(recording.domain.shape, shape)
+            return Painter(recording, mode, resampler=resample)(Moment(index, 0.0))
+
+        def contours_of(index: int) -> Iterable[Contour]:
+            return Painter(recording, mode).contours(Moment(index, 0.0))
+
+        return Panel(title, index, mode, image_of, contours_of)
 
 
 def animate(
@@ -432,6 +491,12 @@ def animate(
         recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
         cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
     )  # fmt: skip
+
+
+def _check_panels(columns: Any, figsize: Any, dpi: Any) -> None:
+    check_size(figsize, 100 if dpi is None else dpi)
+    if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
+        raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
 
 
 def _save_figure(figure: Any, target: Path | None) -> None:

@@ -112,5 +112,6 @@ def require_output(mode: Mode, recording: Recording) -> None:
 _INSTEAD = {
     "probabilities": "mode='region', or another mode of class probabilities",
     "values": "mode='values'",
-    "multilabel": "mode=trainviz.modes.Probability('name of a label')",
+    "multilabel": "mode=trainviz.modes.Probability('name of a label'), and .panels() of that for "
+    "all labels side by side",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -152,6 +153,7 @@ class Probability(Mode):
         """Find the class."""
         self.index = class_index(self.of, self.n_classes, self.recording, "Probability")
         named = self.recording.class_names[self.index] if self.recording else str(self.index)
+        self._named = named
         self.label = f"probability of {named}"
 
     def values(self, probabilities: Map) -> Values:
@@ -170,9 +172,14 @@ class Probability(Mode):
         """Say for a multi-label model what the points' two colours mean."""
         if recording.output != "multilabel":
             return super().legend(recording)
-        named = recording.class_names[self.index]
         ends = self.palette.sequential
-        return [(f"has {named}", ends[255]), (f"has not {named}", ends[0])]
+        return [(f"has {self._named}", ends[255]), (f"has not {self._named}", ends[0])]
+
+    def of_any(self) -> Probability:
+        """Return a mode whose colour bar and legend are those of every class."""
+        mode = copy.copy(self)
+        mode.label, mode._named = "probability", "the label"
+        return mode
 
 
 def class_index(of: Any, n_classes: int, recording: Recording | None, mode: str) -> int:
