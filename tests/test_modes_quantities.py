@@ -272,6 +272,11 @@ def test_a_recording_says_what_it_holds(heights, recording):
     np.testing.assert_allclose(heights[-1].probabilities[0, 0], 3 + 3 * np.linspace(-1, 1, 15))
 
 
+def test_a_recording_shows_what_it_holds_when_it_is_printed(heights, recording):
+    assert repr(heights) == "Recording(4 snapshots, epochs 0 to 3, height, grid 12x15)"
+    assert "3 classes" in repr(recording)
+
+
 def test_values_have_the_limits_of_the_whole_recording(heights):
     film = tv.animate(heights, mode="values", figsize=(4, 3))
     assert film._mode.limits == (0, 6)

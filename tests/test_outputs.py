@@ -105,3 +105,9 @@ def test_a_torch_model_is_recorded(output, n_outputs, background):
     expected = answer.numpy().T.reshape(n_outputs, *DOMAIN.shape)
     np.testing.assert_allclose(recorder.recording[-1].probabilities, expected, atol=1e-6)
     assert recorder.recording.output == ("values" if n_outputs == 1 else "multilabel")
+
+
+def test_what_is_no_classifier_has_no_predicted_classes():
+    recorder = tv.Recorder(DOMAIN, output="values", data=(X, [1.5, 2.5]))
+    with pytest.raises(ValueError, match="are classes, which a recording of values has not"):
+        recorder.append(np.zeros((1, 70, 80)), epoch=0, data_predictions=[0, 1])

@@ -119,6 +119,10 @@ class Admission:
         """Check the predicted class of each data point, shape (n,)."""
         if guesses is None:
             return None
+        if self._output != "probabilities":
+            raise ValueError(
+                f"data_predictions are classes, which a recording of {self._output} has not"
+            )
         classes = np.asarray(guesses, dtype=np.intp)
         if self._data is None:
             raise ValueError("data_predictions were given to a recorder that has no data=")

@@ -109,6 +109,7 @@ class Animation:
         self._mode = wanted.bound(
             recording.n_classes, colors, shade=shade, recording=self.recording
         )
+        # Made only to refuse, now, an interpolation that does not fit.
         Painter(self.recording, self._mode, interpolation)
 
     def __len__(self) -> int:
