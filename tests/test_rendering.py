@@ -14,7 +14,7 @@ from scipy.ndimage import map_coordinates
 
 import trainviz as tv
 from trainviz.errors import WriterError
-from trainviz.paint import MODES
+from trainviz.modes import MODES
 from trainviz.recording import Recording
 from trainviz.storage import MemoryStore, Snapshot
 

@@ -168,7 +168,7 @@ def test_a_model_without_decision_function_names_the_output_it_has():
         SklearnRecorder(GaussianNB(), DOMAIN, output="logits")
 
 
-@pytest.mark.parametrize("model", [SGDRegressor(), IsolationForest(), GaussianNB, "model"])
+@pytest.mark.parametrize("model", [IsolationForest(), GaussianNB, "model"])
 def test_what_is_no_classifier_is_refused(model):
     with pytest.raises(TypeError, match=r"model=.*scikit-learn classifier.*trainviz\.Recorder"):
         SklearnRecorder(model, DOMAIN)
@@ -273,3 +273,46 @@ def test_a_recording_made_in_the_background_is_the_same():
         assert a.metrics == b.metrics
     for weights, others in zip(model.coefs_, other.coefs_, strict=True):
         np.testing.assert_array_equal(weights, others)
+
+
+# Regressors and independent labels.
+
+
+def test_a_regressors_map_is_its_predict():
+    target = 10 * X[:, 0] - 3
+    model = GradientBoostingRegressor(n_estimators=5).fit(X, target)
+    recorder = SklearnRecorder(model, DOMAIN, output="values", data=(X, target))
+    recording = recorder.start().recording
+    assert recording.output == "values"
+    expected = model.predict(DOMAIN.points(0, DOMAIN.n_points)).reshape(1, *DOMAIN.shape)
+    np.testing.assert_allclose(recording[-1].probabilities, expected, rtol=1e-6)
+    assert recording.data_predictions(0) is None
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, RandomForestClassifier])
+def test_independent_labels_are_the_models_own(kind):
+    labels = np.stack([X[:, 0] > 0, X[:, 1] > 1, np.ones(len(X)), np.zeros(len(X))], 1).astype(int)
+    model = kind(random_state=0, **({"max_iter": 20} if kind is MLPClassifier else {}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, labels)
+    found = captured(model, output="multilabel", data=(X, labels)).probabilities
+    answer = model.predict_proba(DOMAIN.points(0, DOMAIN.n_points))
+    if kind is RandomForestClassifier:
+        # One array a label; the third label has one class, 1, and the fourth one class, 0.
+        ones = np.ones(DOMAIN.n_points)
+        answer = np.stack([answer[0][:, 1], answer[1][:, 1], ones, 0 * ones], 1)
+    np.testing.assert_allclose(found, answer.T.reshape(4, *DOMAIN.shape), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "message"),
+    [
+        (SGDRegressor(), "probabilities", "is a regressor, not a classifier: say output='values'"),
+        (GaussianNB(), "values", "output='values' expects an instance of a scikit-learn regressor"),
+        (SVC(), "multilabel", "has no predict_proba"),
+    ],
+)
+def test_a_model_of_the_other_kind_is_told_what_to_say(model, output, message):
+    with pytest.raises(TypeError, match=message):
+        SklearnRecorder(model, DOMAIN, output=output)

@@ -226,3 +226,18 @@ def test_a_moment_on_a_snapshot_reads_that_one(interpolation):
 def test_an_unknown_interpolation_is_told_with_the_known_ones(interpolation):
     with pytest.raises(ValueError, match=r"interpolation=.*linear, geometric, smooth"):
         blender([one_point(1, 0)], interpolation)
+
+
+def test_smooth_values_run_through_scipys_pchip_unnormalised():
+    values = np.array([-3.0, 5.0, 4.0, 40.0], dtype=np.float32)
+    blend_values = Blender(lambda i: one_point(values[i]), 4, "smooth", normalise=False)
+    curve = PchipInterpolator(np.arange(4), values)
+    for left in range(3):
+        for weight in (0.25, 0.5, 0.9):
+            found = blend_values(Moment(left, weight)).item()
+            assert found == pytest.approx(curve(left + weight), abs=1e-4)
+
+
+def test_values_that_are_no_probabilities_have_no_geometric_mean():
+    with pytest.raises(ValueError, match=r"interpolation='geometric'.*'linear' or 'smooth'"):
+        Blender(one_point, 2, "geometric", normalise=False)

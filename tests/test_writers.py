@@ -20,7 +20,7 @@ from PIL import Image
 
 from trainviz import Domain, Mode, Recorder, animate, register_mode
 from trainviz.errors import WriterError
-from trainviz.paint import MODES
+from trainviz.modes import MODES
 from trainviz.writers import FILM_SUFFIXES
 from trainviz.writers.gif import gif_timing
 

@@ -30,7 +30,7 @@ _HOMES = {
     "EvaluationWarning": "errors",
     "KerasRecorder": "adapters.keras",
     "LightningRecorder": "adapters.lightning",
-    "Mode": "paint",
+    "Mode": "modes",
     "Palette": "palettes",
     "PredictionError": "errors",
     "Recorder": "recorder",
@@ -48,8 +48,10 @@ _HOMES = {
     "open_recording": "opening",
     "plot_maps": "functional",
     "record_stages": "adapters.sklearn",
-    "register_mode": "paint",
+    "register_mode": "modes",
 }
+
+_MODULES = {"modes"}
 
 __all__ = [
     "Animation",
@@ -75,6 +77,7 @@ __all__ = [
     "animate",
     "evaluate",
     "make_map",
+    "modes",
     "open_recording",
     "plot_maps",
     "record_stages",
@@ -82,6 +85,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from trainviz import modes
     from trainviz.adapters.keras import KerasRecorder
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder, record_stages
@@ -99,8 +103,8 @@ if TYPE_CHECKING:
     )
     from trainviz.evaluation import evaluate
     from trainviz.functional import make_map, plot_maps
+    from trainviz.modes import Mode, register_mode
     from trainviz.opening import open_recording
-    from trainviz.paint import Mode, register_mode
     from trainviz.palettes import Palette
     from trainviz.recorder import Recorder
     from trainviz.recording import Recording
@@ -109,6 +113,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"trainviz.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'trainviz' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"trainviz.{_HOMES[name]}"), name)

@@ -26,6 +26,8 @@ class Admission:
         The points that travel with the recording.
     class_names, classes : sequence, optional
         As for :class:`~trainviz.Recorder`.
+    output : {"probabilities", "multilabel", "values"}, default "probabilities"
+        What the maps hold.
 
     Attributes
     ----------
@@ -50,7 +52,9 @@ class Admission:
         data: LabelledData | None = None,
         class_names: Sequence[str] | None = None,
         classes: Sequence[Any] | None = None,
+        output: str = "probabilities",
     ) -> None:
+        self._output = output
         self.n_classes: int | None = None
         self.met = False
         self.classes = list(classes) if classes is not None else None
@@ -62,8 +66,9 @@ class Admission:
     def of(cls, recording: Recording) -> Admission:
         """Admit what fits a recording, which may hold snapshots already."""
         own = cls(
-            recording.domain.shape, recording.data, recording.given_names, recording.given_classes
-        )
+            recording.domain.shape, recording.data, recording.given_names,
+            recording.given_classes, recording.output,
+        )  # fmt: skip
         own.n_classes = recording.n_classes if len(recording) else None
         return own
 
@@ -73,9 +78,11 @@ class Admission:
             if self._class_names is not None and len(self._class_names) != n_classes:
                 raise PredictionError(
                     f"class_names has {len(self._class_names)} names, but the model returns "
-                    f"{n_classes} classes (one sigmoid column counts as two)"
+                    f"{n_classes} {_COUNTED[self._output]}"
                 )
-            if self._data is not None:
+            if self._data is not None and self._output == "multilabel":
+                self._data.require_labels(n_classes)
+            elif self._data is not None and self._output == "probabilities":
                 self._data.class_indices(n_classes, self._class_names, self.classes)
             self.n_classes = n_classes
         elif n_classes != self.n_classes:
@@ -98,21 +105,40 @@ class Admission:
             A copy.
         """
         values = np.array(probabilities, dtype=np.float32)
-        if values.ndim != 3 or values.shape[1:] != self._grid or len(values) < 2:
+        least = 2 if self._output == "probabilities" else 1
+        if values.ndim != 3 or values.shape[1:] != self._grid or len(values) < least:
             raise PredictionError(
                 f"probabilities have the shape {values.shape}; expected (C, H, W) with "
-                f"(H, W) = {self._grid} and at least two classes"
+                f"(H, W) = {self._grid} and at least {('one label', 'two classes')[least - 1]}"
             )
+        if self._output != "probabilities":
+            self._check_others(values)
+            self.check_classes(len(values))
+            return values
         sums = values.sum(axis=0)
         if not (np.isfinite(sums).all() and values.min() >= 0 and np.abs(sums - 1).max() < 0.02):
             raise PredictionError("probabilities must be finite, not negative, and sum to 1")
         self.check_classes(len(values))
         return values
 
+    def _check_others(self, values: npt.NDArray[np.float32]) -> None:
+        if not np.isfinite(values).all():
+            raise PredictionError("a map must be finite")
+        if self._output == "values" and len(values) > 1:
+            raise PredictionError(
+                f"the map has the shape {values.shape}; with output='values' expected (1, H, W)"
+            )
+        if self._output == "multilabel" and (values.min() < 0 or values.max() > 1):
+            raise PredictionError("the probabilities of labels must lie between 0 and 1")
+
     def predictions(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
         """Check the predicted class of each data point, shape (n,)."""
         if guesses is None:
             return None
+        if self._output != "probabilities":
+            raise ValueError(
+                f"data_predictions are classes, which a recording of {self._output} has not"
+            )
         classes = np.asarray(guesses, dtype=np.intp)
         if self._data is None:
             raise ValueError("data_predictions were given to a recorder that has no data=")
@@ -149,6 +175,13 @@ class Admission:
             )
         if step is not None and last_step is not None and step < last_step:
             raise ValueError(f"step={step} comes after step {last_step} was captured")
+
+
+_COUNTED = {
+    "probabilities": "classes (one sigmoid column counts as two)",
+    "multilabel": "labels",
+    "values": "value, which one name is for",
+}
 
 
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +14,19 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz.canvas import SceneOptions
+from trainviz.canvas import SceneOptions, Theme
 from trainviz.checks import check_fps, check_scene, check_size, is_positive
 from trainviz.guides import metric_names
-from trainviz.paint import Mode, find_mode
-from trainviz.palettes import Palette
+from trainviz.modes import Contour, Mode, Probability, find_mode
+from trainviz.palettes import Palette, sequential_table
 from trainviz.parallel import made_by_processes
+from trainviz.pen import Pen
+from trainviz.pictures import Painter, require_output
 from trainviz.recording import Recording
 from trainviz.resample import Resampler
-from trainviz.scene import Scene
-from trainviz.stills import filmstrip_figure, still_figure
-from trainviz.timeline import Blender, Interpolation, Moment, Timeline
+from trainviz.scene import Counter, Scene
+from trainviz.stills import Panel, panels_figure, still_figure
+from trainviz.timeline import Interpolation, Moment, Timeline
 from trainviz.writers import (
     FILM_SUFFIXES,
     STILL_SUFFIXES,
@@ -68,7 +70,7 @@ class Animation:
         self,
         recording: Recording,
         *,
-        mode: str | type[Mode] = "region",
+        mode: str | type[Mode] | Mode = "region",
         interpolate: int = 1,
         interpolation: Interpolation = "linear",
         fps: float = 30,
@@ -94,15 +96,21 @@ class Animation:
         self._options = scene
         self._interpolation = interpolation
         self._timeline = Timeline(len(recording), interpolate, round(hold * fps))
-        Blender(self._read, len(recording), interpolation)
         metric_names(self.recording, scene.get("metrics", True))
-        painter = find_mode(mode)
-        by_class = painter.guide == "classes"
+        wanted = find_mode(mode)
+        require_output(wanted, self.recording)
+        by_class = wanted.guide == "classes"
         colors = Palette.of(
-            recording.n_classes, classes=cmap if by_class and palette is None else palette,
-            cmap=None if by_class else cmap, dark=scene.get("dark", False), repeat=not by_class,
+            wanted.distinct(recording.n_classes),
+            classes=cmap if by_class and palette is None else palette,
+            cmap=wanted.colormap(self.recording) if by_class or cmap is None else cmap,
+            dark=scene.get("dark", False), repeat=not by_class,
         )  # fmt: skip
-        self._mode = painter(recording.n_classes, colors, shade=shade)
+        self._mode = wanted.bound(
+            recording.n_classes, colors, shade=shade, recording=self.recording
+        )
+        # Made only to refuse, now, an interpolation that does not fit.
+        Painter(self.recording, self._mode, interpolation)
 
     def __len__(self) -> int:
         return len(self._timeline)
@@ -208,9 +216,10 @@ class Animation:
         target = check_path(path, STILL_SUFFIXES) if path is not None else None
         check_size(None, 100 if dpi is None else dpi)
         moment = Moment(self.recording.index_at(epoch), 0.0)
+        panel = self._panel("", moment.left, self._mode)
         figure = still_figure(
             self.recording, self._mode, self._options,
-            lambda shape: self._paint_at(moment, shape), moment, dpi,
+            panel.image_of, panel.contours_of, moment, dpi,
         )  # fmt: skip
         _save_figure(figure, target)
         return figure
@@ -249,9 +258,7 @@ class Animation:
             As :meth:`still`.
         """
         target = check_path(path, STILL_SUFFIXES) if path is not None else None
-        check_size(figsize, 100 if dpi is None else dpi)
-        if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
-            raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
+        _check_panels(columns, figsize, dpi)
         if epochs is None:
             spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
             indices = [round(place) for place in spread]
@@ -259,10 +266,65 @@ class Animation:
             indices = [self.recording.index_at(epoch) for epoch in epochs]
         if not indices:
             raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
-        figure = filmstrip_figure(
-            self.recording, self._mode, {**self._options, "figsize": figsize},
-            lambda index, shape: self._paint_at(Moment(index, 0.0), shape),
-            indices, min(columns or 5, len(indices)), dpi,
+        counter = Counter(self.recording)
+        panels = [
+            self._panel(counter.text(Moment(index, 0.0)), index, self._mode) for index in indices
+        ]
+        figure = panels_figure(
+            self.recording, panels, self._mode, {**self._options, "figsize": figsize},
+            min(columns or 5, len(indices)), dpi,
+        )  # fmt: skip
+        _save_figure(figure, target)
+        return figure
+
+    def panels(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epoch: int = -1,
+        *,
+        levels: float | Sequence[float] = 0.5,
+        columns: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw the probability of every class, or of every label, one panel each.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        epoch : int, default -1
+            A captured epoch; -1 is the last.
+        levels : float or sequence of float, default 0.5
+            Contour lines.
+        columns, figsize, dpi
+            As for :meth:`filmstrip`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError, ValueError
+            As :meth:`still`; and if the recording holds values.
+        """
+        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        _check_panels(columns, figsize, dpi)
+        require_output(Probability(), self.recording)
+        index, names = self.recording.index_at(epoch), self.recording.class_names
+        colors = self._mode.palette
+        if not isinstance(self._mode, Probability):
+            colors = replace(colors, sequential=sequential_table(Probability.cmap))
+        modes = [
+            Probability(name, levels=levels).bound(len(names), colors, recording=self.recording)
+            for name in names
+        ]
+        figure = panels_figure(
+            self.recording,
+            [self._panel(name, index, mode) for name, mode in zip(names, modes, strict=True)],
+            modes[0].of_any(), {**self._options, "figsize": figsize},
+            min(columns or 4, len(names)), dpi,
         )  # fmt: skip
         _save_figure(figure, target)
         return figure
@@ -334,24 +396,31 @@ class Animation:
     def _resampler(self) -> Resampler:
         return Resampler(self.recording.domain.shape, self._scene.map_shape)
 
-    def _read(self, index: int) -> npt.NDArray[np.float32]:
-        return self._resampler(self.recording[index].probabilities)
+    def _blender(self) -> Painter:
+        theme = Theme.of(self._options.get("dark", False))
+        pen = Pen(self._scene.map_shape, theme, self._options.get("dpi", 100))
+        return Painter(self.recording, self._mode, self._interpolation, self._resampler, pen)
 
-    def _blender(self) -> Blender:
-        return Blender(self._read, len(self.recording), self._interpolation)
+    def _compose(self, blender: Painter, moment: Moment) -> Image:
+        return self._scene.compose(blender(moment), moment)
 
-    def _compose(self, blender: Blender, moment: Moment) -> Image:
-        return self._scene.compose(self._mode.paint(blender(moment)), moment)
+    def _panel(self, title: str, index: int, mode: Mode) -> Panel:
+        recording = self.recording
 
-    def _paint_at(self, moment: Moment, shape: tuple[int, int]) -> Image:
-        resample = Resampler(self.recording.domain.shape, shape)
-        return self._mode.paint(resample(self.recording[moment.left].probabilities))
+        def image_of(shape: tuple[int, int]) -> Image:
+            resample = Resampler(recording.domain.shape, shape)
+            return Painter(recording, mode, resampler=resample)(Moment(index, 0.0))
+
+        def contours_of(index: int) -> Iterable[Contour]:
+            return Painter(recording, mode).contours(Moment(index, 0.0))
+
+        return Panel(title, index, mode, image_of, contours_of)
 
 
 def animate(
     recording: Recording,
     *,
-    mode: str | type[Mode] = "region",
+    mode: str | type[Mode] | Mode = "region",
     interpolate: int = 1,
     interpolation: Interpolation = "linear",
     fps: float = 30,
@@ -366,10 +435,13 @@ def animate(
     Parameters
     ----------
     recording : Recording
-    mode : {"region", "boundary"} or a registered mode, default "region"
-        ``"region"`` shows the regions that the classes occupy, one colour a
-        class; ``"boundary"`` the highest class probability, which is low where
-        classes meet.
+    mode : str, Mode or type, default "region"
+        The name of a mode, or one of :mod:`trainviz.modes` with options:
+        ``"region"``, the regions that the classes occupy, one colour a class;
+        ``"boundary"``, the highest class probability; ``"entropy"``;
+        ``"margin"``; ``"probability"`` of one class, with contour lines;
+        ``"change"`` since the snapshot before; ``modes.Difference(other)``
+        from another recording; ``"values"`` of a regression model.
     interpolate : int, default 1
         Frames from one snapshot to the next: n snapshots make
         ``(n - 1) * interpolate + 1`` frames.
@@ -378,8 +450,8 @@ def animate(
     fps : float, default 30
         Frames a second.
     cmap : str or Colormap, optional
-        The sequential colormap of the modes that show one quantity; in those
-        that show classes, as region does, the same as ``palette``.
+        The colormap of the modes that show one quantity; default: the mode's
+        own. In those that show classes, as region does, the same as ``palette``.
     palette : str, Colormap or list of colours, optional
         One colour a class; see :func:`trainviz.palettes.class_colors`.
     shade : bool, default True
@@ -402,7 +474,8 @@ def animate(
     RecordingError
         If the recording is empty.
     ValueError
-        If the mode, a colormap, the interpolation or a metric is unknown.
+        If the mode, a colormap, the interpolation or a metric is unknown, or
+        the mode does not show what the recording holds.
     TypeError
         If a keyword is unknown.
 
@@ -419,6 +492,12 @@ def animate(
         recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
         cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
     )  # fmt: skip
+
+
+def _check_panels(columns: Any, figsize: Any, dpi: Any) -> None:
+    check_size(figsize, 100 if dpi is None else dpi)
+    if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
+        raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
 
 
 def _save_figure(figure: Any, target: Path | None) -> None:

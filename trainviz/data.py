@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,20 +67,24 @@ class LabelledData:
     points: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, data: tuple[Any, Any], domain: Domain) -> LabelledData:
+    def of(
+        cls, data: tuple[Any, Any], domain: Domain, output: str = "probabilities"
+    ) -> LabelledData:
         """Check ``(X, y)`` and place it in the domain's plane.
 
         Raises
         ------
         ValueError
             If ``data`` is no pair, the lengths differ, ``X`` is not finite or
-            no input of ``domain``, or ``y`` is neither labels nor one-hot rows.
+            no input of ``domain``, or ``y`` is not what ``output`` calls for:
+            labels or one-hot rows; an indicator matrix, shape (n, L), for
+            ``"multilabel"``; numbers for ``"values"``.
         """
         try:
             X, y = data
         except (TypeError, ValueError):
             raise ValueError("data= must be a pair (X, y): inputs and their labels") from None
-        inputs, labels = to_numpy(X), _flat_labels(to_numpy(y))
+        inputs, labels = to_numpy(X), _TARGETS[output](to_numpy(y))
         if len(inputs) != len(labels):
             raise ValueError(f"data=(X, y): X has {len(inputs)} rows and y {len(labels)} labels")
         try:
@@ -91,6 +95,14 @@ class LabelledData:
             raise ValueError("data=(X, y): X holds NaN or infinities; drop those rows")
         points = domain.project(inputs)
         return cls(inputs.reshape(len(inputs), *domain.input_shape), labels, points)
+
+    def require_labels(self, n_labels: int) -> None:
+        """Refuse an indicator matrix that has not one column a label."""
+        if self.y.shape[1] != n_labels:
+            raise ValueError(
+                f"data=(X, y): y has {self.y.shape[1]} columns, but the model returns {n_labels} "
+                "labels; expected one column a label"
+            )
 
     def class_indices(
         self,
@@ -166,6 +178,33 @@ def _flat_labels(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if y.dtype.kind == "b":
         return y.astype(np.int64)
     return y.astype(str) if y.dtype.kind == "O" else y
+
+
+def _numbers(y: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or y.dtype.kind not in "fiub" or not np.isfinite(y).all():
+        raise ValueError(
+            f"data=(X, y): y has the shape {y.shape} and the dtype {y.dtype}; output='values' "
+            "expects one finite number a point"
+        )
+    return y.astype(np.float64)
+
+
+def _indicators(y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    if y.ndim != 2 or y.dtype.kind not in "fiub" or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"data=(X, y): y has the shape {y.shape} and the dtype {y.dtype}; a multi-label model "
+            "has a column of 0 and 1 for each label"
+        )
+    return y.astype(np.int64)
+
+
+_TARGETS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    "probabilities": _flat_labels,
+    "multilabel": _indicators,
+    "values": _numbers,
+}
 
 
 def _plain(label: Any) -> Any:

@@ -24,7 +24,9 @@ from trainviz.predictions import (
     check_output,
     chunk_size,
     logarithms,
+    recorded_as,
     to_log_probabilities,
+    to_map_values,
     to_probabilities,
 )
 
@@ -68,11 +70,17 @@ def evaluate(
         ``"dense"`` asks for every grid point. ``"adaptive"`` asks for a coarse
         lattice, refines it where log-probabilities are not bilinear to within
         ``tolerance``, and interpolates the rest: a few per cent of the points
-        of a smooth classifier. Grids of up to 4096 points are always dense.
+        of a smooth classifier. Grids of up to 4096 points are always dense,
+        and so are the outputs ``"values"`` and ``"multilabel"``, whose
+        smoothness log-probabilities do not measure.
     tolerance : float, default 1/255
         Of a probability, for the adaptive method. See the notes.
-    output : {"probabilities", "logits", "log_probabilities"}, default "probabilities"
-        What the callable returns. It is never guessed from the values.
+    output : str, default "probabilities"
+        What the callable returns, which is never guessed from the values:
+        ``"probabilities"``, ``"logits"`` or ``"log_probabilities"`` of classes
+        that exclude one another; ``"multilabel"`` or ``"multilabel_logits"``,
+        a probability or logit for each of several independent labels;
+        ``"values"``, the prediction of a regression model of one output.
     batch_size : int or "auto", default "auto"
         Points a call; "auto" is about a million input values a call, and less
         after a call that ran out of memory.
@@ -82,7 +90,7 @@ def evaluate(
     Returns
     -------
     ndarray of float32, shape (C, H, W)
-        Row 0 is ``domain.ylim[0]``.
+        Row 0 is ``domain.ylim[0]``. C is 1 for ``"values"``.
 
     Raises
     ------
@@ -193,7 +201,8 @@ class Evaluator:
         self._shrinks = batch_size == "auto"
         self._size = chunk_size(domain, batch_size)
         self._refinement: Refinement | None = None
-        if method == "adaptive" and domain.n_points > _SMALL_GRID:
+        self._by_class = recorded_as(output) == "probabilities"
+        if method == "adaptive" and domain.n_points > _SMALL_GRID and self._by_class:
             self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
         self._probed = False
         self._notice: str | None = None
@@ -287,7 +296,7 @@ class Evaluator:
         return Seeds(*np.divmod(index, self._domain.shape[1]))
 
     def _at_data(self, predict_proba: PredictProba) -> npt.NDArray[np.floating[Any]] | None:
-        if self._data is None:
+        if self._data is None or not self._by_class:
             return None
         X = self._data.X.astype(self._dtype, copy=False)
         parts = [
@@ -309,7 +318,7 @@ class Evaluator:
             predict_proba, self._domain.n_points,
             lambda part: self._domain.points(part.start, part.stop, self._dtype),
         ):  # fmt: skip
-            columns = to_probabilities(answer, stop - start, self._output)
+            columns = to_map_values(answer, stop - start, self._output)
             if result is None:
                 result = np.empty((columns.shape[1], self._domain.n_points), dtype=np.float32)
             _require_same_classes(len(result), columns.shape[1])

@@ -20,8 +20,8 @@ from trainviz.checks import check_fps, check_size, is_positive
 from trainviz.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation import evaluate
-from trainviz.paint import packed, unpacked
 from trainviz.palettes import class_colors, sequential_table
+from trainviz.pixels import packed, unpacked
 from trainviz.predictions import Output
 from trainviz.randomness import host_rng_preserved
 from trainviz.writers import FILM_SUFFIXES, Film, Image, check_path, write_film

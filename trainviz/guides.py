@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.canvas import Layout, SceneOptions
-from trainviz.paint import Mode
+from trainviz.clock import counted_by
+from trainviz.clock import positions as strip_positions
+from trainviz.modes import Mode
 from trainviz.recording import Recording
 
 __all__ = [
@@ -61,13 +63,11 @@ def metric_names(recording: Recording, wanted: bool | Sequence[str]) -> list[str
 
 def draw_points(layout: Layout, recording: Recording, mode: Mode) -> None:
     """Draw the recording's data in the colours of their classes."""
-    labels = recording.data_labels
     assert recording.data is not None
-    assert labels is not None
     shown = points_shown(recording)
-    points, labels = recording.data.points[shown], labels[shown]
+    points, colors = recording.data.points[shown], mode.point_colors(recording)[shown]
     layout.ax.scatter(
-        points[:, 0], points[:, 1], c=mode.palette.classes[labels] / 255.0,
+        points[:, 0], points[:, 1], c=colors / 255.0,
         s=_point_area(layout, len(points)), edgecolors=layout.theme.point_edge,
         linewidths=(0.7 if len(points) <= 1000 else 0.3) * layout.marker_scale, zorder=5,
     )  # fmt: skip
@@ -112,7 +112,7 @@ def explain_colors(
     if mode.guide == "scale":
         _add_color_bar(layout, mode, layout.ax if beside is None else beside)
     has_points = recording.data is not None and options.get("points", True)
-    if mode.guide == "classes" or has_points:
+    if mode.guide == "classes" or (has_points and mode.legend(recording)):
         _add_legend(layout, recording, mode, has_points)
 
 
@@ -131,25 +131,30 @@ def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
     near = 0.1 * (high - low)
     inner = [tick for tick in bar.get_ticks() if low + near < tick < high - near / 2]
     bar.set_ticks([low, *inner, high])
-    bar.ax.set_yticklabels([f"{tick:.2g}" for tick in (low, *inner, high)])
+    digits = 2 if max(-low, high) <= 1 else 4
+    bar.ax.set_yticklabels([f"{tick:.{digits}g}" for tick in (low, *inner, high)])
+    for level in mode.levels:
+        bar.ax.axhline(level, color=theme.background, linewidth=2.6, alpha=0.55)
+        bar.ax.axhline(level, color=theme.foreground, linewidth=1.1)
 
 
 def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bool) -> None:
     from matplotlib.lines import Line2D
 
-    theme, names = layout.theme, [_wrapped(name) for name in recording.class_names]
+    theme, entries = layout.theme, mode.legend(recording)
+    names = [_wrapped(name) for name, _ in entries]
     size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
     shown = _fitting(names, _legend_rows(layout, size) - has_points)
     handles = [
         Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=0.9 * size,
-               color=mode.palette.classes[index] / 255.0, label=name,
+               color=entries[index][1] / 255.0, label=name,
                markeredgecolor=theme.muted, markeredgewidth=0.5)
         for index, name in enumerate(shown)
     ]  # fmt: skip
     if len(shown) < len(names):
         more = f"and {len(names) - len(shown)} more"
         handles.append(Line2D([], [], linestyle="", label=more))
-    if has_points:
+    if has_points and recording.output == "probabilities":
         handles.append(
             Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, label="misclassified",
                    markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
@@ -225,17 +230,3 @@ def _legend_columns(layout: Layout, names: Sequence[str]) -> int:
     widths = [9 * (0.6 * len(name) + 4.5) for name in names]
     room = 72 * (layout.figure.get_size_inches()[0] - _BESIDE_STRIP)
     return len(names) if sum(widths) <= room else max(1, int(room / max(widths)))
-
-
-def counted_by(recording: Recording) -> str:
-    """Return what tells the snapshots apart: the epoch, or the step where epochs repeat."""
-    epochs, steps = recording.epochs, recording.steps
-    repeated = len(np.unique(epochs)) < len(epochs)
-    return "step" if repeated and np.isfinite(steps).all() else "epoch"
-
-
-def strip_positions(recording: Recording) -> Any:
-    """Return the epoch (or step) of every snapshot, the strip's x axis."""
-    if counted_by(recording) == "step":
-        return recording.steps
-    return recording.epochs.astype(np.float64)

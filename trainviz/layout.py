@@ -9,7 +9,7 @@ from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
 from trainviz.guides import draw_points, draw_strip, explain_colors, metric_names
-from trainviz.paint import Mode
+from trainviz.modes import Mode
 from trainviz.recording import Recording
 
 __all__ = [

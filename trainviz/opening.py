@@ -63,6 +63,7 @@ def start_recording(
     data: LabelledData | None = None,
     class_names: list[str] | None = None,
     classes: list[object] | None = None,
+    output: str = "probabilities",
     schedule: str = "",
     path: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -75,6 +76,8 @@ def start_recording(
     ----------
     domain, data, class_names, classes, path, overwrite, resume, precision
         As for :class:`~trainviz.Recorder`.
+    output : str
+        What the maps hold.
     schedule : str
         In words.
 
@@ -87,7 +90,7 @@ def start_recording(
         raise ValueError(f"precision={precision!r}: expected 'float16' or 'float32'")
     if overwrite and resume:
         raise ValueError("overwrite=True replaces a recording, resume=True continues it: give one")
-    description = Description(domain, data, class_names, classes, schedule)
+    description = Description(domain, data, class_names, classes, schedule, output)
     if path is None:
         if overwrite or resume:
             name = "overwrite" if overwrite else "resume"
@@ -102,5 +105,6 @@ def start_recording(
 
 def _recording(store: MemoryStore | DiskReader, found: Description) -> Recording:
     return Recording(
-        found.domain, store, data=found.data, class_names=found.class_names, classes=found.classes
-    )
+        found.domain, store, data=found.data, class_names=found.class_names,
+        classes=found.classes, output=found.output,
+    )  # fmt: skip

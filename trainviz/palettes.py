@@ -120,7 +120,8 @@ def class_colors(n_classes: int, colors: Any = None) -> Colors:
     if n_classes > MAX_CLASSES:
         raise ValueError(
             f"{n_classes} classes: at most {MAX_CLASSES} can be told apart by colour; "
-            "mode='boundary' shows any number of classes"
+            "mode=trainviz.modes.Region(top_k=12) colours the 12 most common ones and groups the "
+            "rest; mode='boundary', 'entropy' or 'margin' show any number of classes"
         )
     if colors is None and n_classes <= len(_COLOR_BLIND_SAFE):
         return _rgb(_COLOR_BLIND_SAFE[:n_classes])

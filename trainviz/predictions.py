@@ -19,11 +19,15 @@ __all__ = [
     "chunk_size",
     "logarithms",
     "probabilities_at",
+    "recorded_as",
     "to_log_probabilities",
+    "to_map_values",
     "to_probabilities",
 ]
 
-Output = Literal["logits", "probabilities", "log_probabilities"]
+Output = Literal[
+    "logits", "probabilities", "log_probabilities", "values", "multilabel", "multilabel_logits"
+]
 PredictProba = Callable[[npt.NDArray[Any]], Any]
 
 _ROW_SUM_TOLERANCE = 0.02
@@ -59,7 +63,7 @@ def probabilities_at(
     PredictionError, EvaluationError
         As :func:`evaluate`.
     """
-    return to_probabilities(answer_at(predict_proba, points), len(points), output)
+    return to_map_values(answer_at(predict_proba, points), len(points), output)
 
 
 def answer_at(predict_proba: PredictProba, points: npt.NDArray[Any]) -> Any:
@@ -145,6 +149,64 @@ def logarithms(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.f
     return logs
 
 
+def recorded_as(output: Output) -> str:
+    """Return what a map holds that was made of such an output: see ``Recording.output``.
+
+    Examples
+    --------
+    >>> recorded_as("logits"), recorded_as("multilabel_logits")
+    ('probabilities', 'multilabel')
+    """
+    if output == "values":
+        return "values"
+    return "multilabel" if output.startswith("multilabel") else "probabilities"
+
+
+def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.floating[Any]]:
+    """Check a predict callable's answer and turn it into what a map of it holds.
+
+    Parameters
+    ----------
+    answer : array-like, shape (N, C), (N, 1) or (N,)
+    n_points : int
+        The N that was asked for.
+    output : str
+        Class probabilities as for :func:`to_probabilities`; ``"values"`` of a
+        regression model, one a point; ``"multilabel"`` or
+        ``"multilabel_logits"``, a probability or a logit for each label.
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+
+    Raises
+    ------
+    PredictionError
+        As :func:`evaluate`.
+
+    Examples
+    --------
+    >>> to_map_values([[0.0, 50.0]], 1, "multilabel_logits")
+    array([[0.5, 1. ]])
+    """
+    if recorded_as(output) == "probabilities":
+        return to_probabilities(answer, n_points, output)
+    values = _checked_columns(_to_array(answer), n_points)
+    _check_finite(values)
+    if output == "multilabel_logits":
+        odds: npt.NDArray[np.floating[Any]] = 0.5 + 0.5 * np.tanh(0.5 * values)
+        return odds
+    if output == "values" and values.shape[1] > 1:
+        raise PredictionError(
+            f"the model returns {values.shape[1]} values a point, and a map of output='values' "
+            "shows one: record one column, e.g. predict=lambda model, x: model(x)[:, 0]"
+        )
+    if output == "multilabel":
+        _check_range(values, 'output="multilabel_logits"', output)
+        return values.clip(0, 1)
+    return values
+
+
 def chunk_size(domain: Domain, batch_size: int | Literal["auto"]) -> int:
     """Return the number of points a call of the model is given."""
     if batch_size == "auto":
@@ -220,16 +282,10 @@ def _two_columns(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floati
 def _checked_probabilities(
     values: npt.NDArray[np.floating[Any]],
 ) -> npt.NDArray[np.floating[Any]]:
-    low, high = float(values.min()), float(values.max())
     slack = _ROW_SUM_TOLERANCE
     hint = 'if the model returns logits, say output="logits"'
-    if low < -slack or high > 1 + slack:
-        column = "a single column of " if values.shape[1] == 1 else ""
-        raise PredictionError(
-            f"predict_proba returned {column}values from {low:.4g} to {high:.4g}, which are no "
-            f"probabilities (0 to 1): {hint} (output= is 'probabilities' now)"
-        )
-    if low < 0 or high > 1:
+    _check_range(values, 'output="logits", or of a regression model output="values"')
+    if values.min() < 0 or values.max() > 1:
         values = values.clip(0, 1)
     if values.shape[1] == 1:
         return np.concatenate([1 - values, values], axis=1)
@@ -238,6 +294,19 @@ def _checked_probabilities(
     if abs(worst - 1) > slack:
         raise PredictionError(
             f"the rows of predict_proba do not sum to 1 (one sums to {worst:.4g}): {hint}; for "
-            "independent labels (multi-label) record one label's column at a time"
+            'independent labels say output="multilabel"'
         )
     return values
+
+
+def _check_range(
+    values: npt.NDArray[np.floating[Any]], instead: str, output: str = "probabilities"
+) -> None:
+    low, high = float(values.min()), float(values.max())
+    if low < -_ROW_SUM_TOLERANCE or high > 1 + _ROW_SUM_TOLERANCE:
+        column = "a single column of " if values.shape[1] == 1 else ""
+        raise PredictionError(
+            f"predict_proba returned {column}values from {low:.4g} to {high:.4g}, which are no "
+            f"probabilities (0 to 1): if the model returns logits, say {instead} (output= is "
+            f"{output!r} now)"
+        )

@@ -18,7 +18,14 @@ from trainviz.domain import Domain
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation import Evaluator, Method, check_method, session
 from trainviz.opening import start_recording
-from trainviz.predictions import Output, PredictProba, check_output, chunk_size, probabilities_at
+from trainviz.predictions import (
+    Output,
+    PredictProba,
+    check_output,
+    chunk_size,
+    probabilities_at,
+    recorded_as,
+)
 from trainviz.randomness import host_rng_preserved
 from trainviz.schedule import Schedule, make_schedule
 from trainviz.storage import Snapshot
@@ -71,15 +78,20 @@ class Recorder:
     initial, final : bool, default True
         Capture the state before training, and the state at its end.
     data : tuple of array-like, optional
-        ``(X, y)``: inputs and their labels (integers or strings) that travel
-        with the recording and are drawn over the map. The model is asked for
-        these points too, at every capture, so that its errors can be marked.
+        ``(X, y)``: inputs and their labels (integers or strings; numbers for
+        ``output="values"``; one column of 0 and 1 a label for multi-label
+        models) that travel with the recording and are drawn over the map. A
+        classifier is asked for these points too, at every capture, so that its
+        errors can be marked.
     class_names : sequence of str, optional
-        One a class, in the order of the model's output columns.
+        One a class or label, in the order of the model's output columns; of
+        ``output="values"`` the name of the value.
     classes : sequence, optional
         The label of each output column, where ``y`` does not count from 0.
-    output : {"probabilities", "logits", "log_probabilities"}, default "probabilities"
-        What the predict callable returns.
+    output : str, default "probabilities"
+        What the predict callable returns: ``"probabilities"``, ``"logits"``,
+        ``"log_probabilities"``, ``"multilabel"``, ``"multilabel_logits"`` or
+        ``"values"``; see :func:`trainviz.evaluate`.
     on_error : {"warn", "raise"}, default "warn"
         What a failing capture does *during* training: warn once and be
         skipped, or raise. The first capture always raises, so that a mistake
@@ -179,10 +191,11 @@ class Recorder:
         self._output = output
         self._on_error = on_error
         names = check_names(class_names)
-        given = LabelledData.of(data, domain) if data is not None else None
+        held = recorded_as(output)
+        given = LabelledData.of(data, domain, held) if data is not None else None
         self.recording, self._store = start_recording(
             domain, data=given, class_names=names,
-            classes=list(classes) if classes is not None else None,
+            classes=list(classes) if classes is not None else None, output=held,
             schedule=repr(self.schedule), path=path, overwrite=overwrite, resume=resume,
             precision=precision,
         )  # fmt: skip

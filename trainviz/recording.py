@@ -35,6 +35,9 @@ class Recording(Sequence[Snapshot]):
     domain : Domain
     data : LabelledData or None
         The points that travel with the recording.
+    output : {"probabilities", "multilabel", "values"}
+        What the snapshots hold: probabilities of classes that exclude one
+        another, of independent labels, or the value of a regression model.
     class_names : list of str
         One a class; empty as long as nothing is recorded and no names were given.
 
@@ -58,8 +61,10 @@ class Recording(Sequence[Snapshot]):
         data: LabelledData | None = None,
         class_names: Sequence[str] | None = None,
         classes: Sequence[Any] | None = None,
+        output: str = "probabilities",
     ) -> None:
         self.domain = domain
+        self.output = output
         self.data = data
         self._store = store
         self._class_names = list(class_names) if class_names is not None else None
@@ -126,7 +131,9 @@ class Recording(Sequence[Snapshot]):
             return [str(label) for label in self._classes]
         if not len(self):
             return []
-        if self.data is not None:
+        if self.output == "values":
+            return ["value"]
+        if self.data is not None and self.output == "probabilities":
             known = np.unique(self.data.y)
             if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
                 return [str(label) for label in known]
@@ -144,8 +151,11 @@ class Recording(Sequence[Snapshot]):
 
     @property
     def data_labels(self) -> npt.NDArray[np.intp] | None:
-        """The class index of each point of ``data``, ndarray of int, shape (n,)."""
-        if self.data is None:
+        """The class index of each point of ``data``, ndarray of int, shape (n,).
+
+        None without data, or without classes.
+        """
+        if self.data is None or self.output != "probabilities":
             return None
         return self.data.class_indices(self.n_classes, self._class_names, self._classes)
 
@@ -256,7 +266,9 @@ class Recording(Sequence[Snapshot]):
         from trainviz.disk.description import Description
         from trainviz.disk.saving import save_recording
 
-        found = Description(self.domain, self.data, self._class_names, self._classes)
+        found = Description(
+            self.domain, self.data, self._class_names, self._classes, output=self.output
+        )
         save_recording(self._store, found, path, overwrite=overwrite, precision=precision)
 
     def to_xarray(self) -> xarray.Dataset:
@@ -280,12 +292,14 @@ class Recording(Sequence[Snapshot]):
     def _like(self, store: Store) -> Recording:
         return Recording(
             self.domain, store, data=self.data,
-            class_names=self._class_names, classes=self._classes,
+            class_names=self._class_names, classes=self._classes, output=self.output,
         )  # fmt: skip
 
     def _check_like(self, other: Recording, name: str) -> None:
         if other.domain != self.domain:
             raise RecordingError(f"{name} is of {other.domain!r}, the first one of {self.domain!r}")
+        if other.output != self.output:
+            raise RecordingError(f"{name} holds {other.output}, the first one {self.output}")
         if other.class_names != self.class_names:
             raise RecordingError(
                 f"{name} has the classes {other.class_names}, the first one {self.class_names}"
@@ -348,7 +362,9 @@ class Recording(Sequence[Snapshot]):
             return f"Recording(empty, {self.domain!r})"
         height, width = self.domain.shape
         plural = "" if len(self) == 1 else "s"
+        held = {"probabilities": f"{self.n_classes} classes", "values": self.class_names[0]}
         return (
             f"Recording({len(self)} snapshot{plural}, epochs {self._store.epoch(0)} to "
-            f"{self._store.epoch(len(self) - 1)}, {self.n_classes} classes, grid {height}x{width})"
+            f"{self._store.epoch(len(self) - 1)}, "
+            f"{held.get(self.output, f'{self.n_classes} labels')}, grid {height}x{width})"
         )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trainviz.canvas import Layout, SceneOptions
 from trainviz.guides import counted_by, points_shown, ring_style, strip_positions
 from trainviz.layout import build_layout
-from trainviz.paint import Mode
+from trainviz.modes import Mode
 from trainviz.recording import Recording
 from trainviz.timeline import Moment
 
@@ -40,7 +40,7 @@ class Scene:
     Examples
     --------
     >>> import trainviz as tv
-    >>> from trainviz.paint import make_mode
+    >>> from trainviz.modes import make_mode
     >>> from trainviz.timeline import Timeline
     >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
     >>> _ = recorder.capture(lambda X: X[:, :1], epoch=0)

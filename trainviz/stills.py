@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from trainviz.canvas import Layout, SceneOptions, Theme
 from trainviz.guides import draw_points, draw_wrong_points, explain_colors, strip_positions
@@ -17,12 +17,13 @@ from trainviz.layout import (
     require_room,
     trim_panels,
 )
-from trainviz.paint import Mode
+from trainviz.modes import Contour, Mode
+from trainviz.pen import draw_contours
 from trainviz.recording import Recording
 from trainviz.scene import Counter, Image, WrongPoints, value_at
 from trainviz.timeline import Moment
 
-__all__ = ["filmstrip_figure", "still_figure"]
+__all__ = ["Panel", "panels_figure", "still_figure"]
 
 _PANEL_INCHES = 2.6
 _VECTOR_DPI = 200
@@ -33,6 +34,7 @@ def still_figure(
     mode: Mode,
     options: SceneOptions,
     image_of: Callable[[tuple[int, int]], Image],
+    contours_of: Callable[[int], Iterable[Contour]],
     moment: Moment,
     dpi: float | None = None,
 ) -> Any:
@@ -45,6 +47,8 @@ def still_figure(
     options : SceneOptions
     image_of : callable
         ``(height, width) -> (height, width, 3) uint8``, the painted map.
+    contours_of : callable
+        ``snapshot -> iterable of Contour``, on the domain's grid.
     moment : Moment
     dpi : float, optional
 
@@ -56,6 +60,7 @@ def still_figure(
     layout = build_layout(recording, mode, options, counter.widest, dpi)
     _, _, width, height = layout.box
     draw_map(layout, image_of((height, width)), recording.domain.extent)
+    draw_contours(layout, contours_of(moment.left), recording.domain)
     if options.get("counter", True):
         layout.counter.set_text(counter.text(moment))
     _cross_out(layout, recording, options, moment.left)
@@ -65,26 +70,45 @@ def still_figure(
     return layout.figure
 
 
-def filmstrip_figure(
+class Panel(NamedTuple):
+    """One map among several.
+
+    Attributes
+    ----------
+    title : str
+    snapshot : int
+    mode : Mode
+    image_of : callable
+        ``(height, width) -> (height, width, 3) uint8``, the painted map.
+    contours_of : callable
+        ``snapshot -> iterable of Contour``, on the domain's grid.
+    """
+
+    title: str
+    snapshot: int
+    mode: Mode
+    image_of: Callable[[tuple[int, int]], Image]
+    contours_of: Callable[[int], Iterable[Contour]]
+
+
+def panels_figure(
     recording: Recording,
-    mode: Mode,
+    panels: Sequence[Panel],
+    explained: Mode,
     options: SceneOptions,
-    image_of: Callable[[int, tuple[int, int]], Image],
-    indices: Sequence[int],
     columns: int,
     dpi: float | None = None,
 ) -> Any:
-    """Build several moments side by side as a matplotlib figure.
+    """Build several maps side by side as a matplotlib figure.
 
     Parameters
     ----------
     recording : Recording
-    mode : Mode
+    panels : sequence of Panel
+        In their order.
+    explained : Mode
+        Whose colours the legend or the colour bar explains, for all panels.
     options : SceneOptions
-    image_of : callable
-        ``(snapshot, (height, width)) -> (height, width, 3) uint8``.
-    indices : sequence of int
-        The snapshots, in the order of the panels.
     columns : int
         Panels in a row.
     dpi : float, optional
@@ -93,44 +117,48 @@ def filmstrip_figure(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes, theme = _panels(options, len(indices), columns, dpi)
+    figure, axes, theme = _panels(options, len(panels), columns, dpi)
     layouts = [Layout(figure, ax, None, theme, marker_scale=0.4) for ax in axes]
-    counter = Counter(recording)
-    for number, (layout, index) in enumerate(zip(layouts, indices, strict=True)):
+    for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, recording, options)
-        layout.ax.set_title(counter.text(Moment(index, 0.0)), color=theme.foreground, size=11)
+        layout.ax.set_title(panel.title, color=theme.foreground, size=11)
         if number % columns:
             layout.ax.set_ylabel("")
             layout.ax.tick_params(labelleft=False)
-        if number + columns < len(indices):
+        if number + columns < len(panels):
             layout.ax.set_xlabel("")
             layout.ax.tick_params(labelbottom=False)
         if options.get("points", True) and recording.data is not None:
-            draw_points(layout, recording, mode)
-        _cross_out(layout, recording, options, index)
+            draw_points(layout, recording, panel.mode)
+        _cross_out(layout, recording, options, panel.snapshot)
     if options.get("title"):
         figure.suptitle(
             options["title"], x=0.01, ha="left", color=theme.foreground, size=14, weight="bold"
         )
     if options.get("legend", True):
-        explain_colors(layouts[0], recording, mode, options, beside=axes)
-
-    if options.get("figsize") is None:
-        trim_panels(figure, axes, -(-len(indices) // columns))
-    require_room(figure, axes)
-    for ax in axes:
-        fit_labels(ax)
-    if figure._suptitle is not None:
-        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 8))
-    require_room(figure, axes)
-    for layout, index in zip(layouts, indices, strict=True):
+        explain_colors(layouts[0], recording, explained, options, beside=axes)
+    _settle_panels(figure, axes, options, columns)
+    for layout, panel in zip(layouts, panels, strict=True):
         box = layout.ax.get_window_extent()
         scale = max(1.0, _VECTOR_DPI / figure.dpi)
         shape = (round(box.height * scale), round(box.width * scale))
         aspect = layout.ax.get_aspect()
-        draw_map(layout, image_of(index, shape), recording.domain.extent)
+        draw_map(layout, panel.image_of(shape), recording.domain.extent)
+        draw_contours(layout, panel.contours_of(panel.snapshot), recording.domain)
         layout.ax.set_aspect(aspect)
     return figure
+
+
+def _settle_panels(figure: Any, axes: list[Any], options: SceneOptions, columns: int) -> None:
+    if options.get("figsize") is None:
+        trim_panels(figure, axes, -(-len(axes) // columns))
+    require_room(figure, axes)
+    for ax in axes:
+        fit_labels(ax)
+        fit_text(ax.title, figure.canvas.get_renderer(), ax.get_window_extent().width)
+    if figure._suptitle is not None:
+        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 8))
+    require_room(figure, axes)
 
 
 def _panels(

@@ -107,11 +107,14 @@ class Blender:
         and normalises; ``smooth`` runs a monotone cubic through the snapshots
         (Fritsch and Butland, 1984, as scipy's ``PchipInterpolator``), so that
         motion does not change speed abruptly and no probability overshoots.
+    normalise : bool, default True
+        Whether the maps hold class probabilities, which sum to 1; False for
+        other values, which have no logarithms to mix.
 
     Raises
     ------
     ValueError
-        If ``interpolation`` is unknown.
+        If ``interpolation`` is unknown, or does not fit the maps.
 
     Examples
     --------
@@ -125,12 +128,20 @@ class Blender:
         read: Callable[[int], Map],
         n_snapshots: int,
         interpolation: Interpolation = "linear",
+        *,
+        normalise: bool = True,
     ) -> None:
         if interpolation not in get_args(Interpolation):
             raise ValueError(
                 f"interpolation={interpolation!r}: expected one of "
                 f"{', '.join(get_args(Interpolation))}"
             )
+        if interpolation == "geometric" and not normalise:
+            raise ValueError(
+                "interpolation='geometric' mixes the logarithms of class probabilities, which the "
+                "recording does not hold; use 'linear' or 'smooth'"
+            )
+        self._normalise = normalise
         self._n = n_snapshots
         self._interpolation = interpolation
         self._read = lru_cache(maxsize=4 if interpolation == "smooth" else 2)(read)
@@ -159,7 +170,7 @@ class Blender:
             return _geometric(a, b)
         before = self._read(left - 1) if left > 0 else None
         after = self._read(left + 2) if left + 2 < self._n else None
-        return _smooth(before, a, b, after)
+        return _smooth(before, a, b, after, self._normalise)
 
 
 def blend(a: Map, b: Map, weight: float, interpolation: Literal["linear", "geometric"]) -> Map:
@@ -205,7 +216,7 @@ def _geometric(a: Map, b: Map) -> Mixture:
     return mix
 
 
-def _smooth(before: Map | None, a: Map, b: Map, after: Map | None) -> Mixture:
+def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool) -> Mixture:
     step = b - a
     first = None if before is None else a - before
     last = None if after is None else after - b
@@ -221,7 +232,7 @@ def _smooth(before: Map | None, a: Map, b: Map, after: Map | None) -> Mixture:
             mixed += term
             mixed *= weight
         mixed += a
-        return _normalised(np.maximum(mixed, 0, out=mixed))
+        return _normalised(np.maximum(mixed, 0, out=mixed)) if normalise else mixed
 
     return mix
 

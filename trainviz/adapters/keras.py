@@ -39,9 +39,10 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     predict : callable, optional
         ``(model, points) -> output`` for models that are not called with the
         points alone; default ``model(points, training=False)``.
-    output : {"probabilities", "logits", "log_probabilities"}, default "probabilities"
+    output : str, default "probabilities"
         What the model returns; ``"logits"`` for one that ends without softmax
-        or sigmoid. A single sigmoid column becomes two classes.
+        or sigmoid, ``"values"`` for a regression model; see :func:`trainviz.evaluate`.
+        A single sigmoid column becomes two classes.
     **options
         The keyword arguments of :class:`trainviz.Recorder`: ``every``,
         ``every_n_steps``, ``at``, ``schedule``, ``data``, ``class_names``, ...

@@ -48,8 +48,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     domain : Domain
     predict : callable, optional
         ``(module, points) -> output``; default is the module's own ``forward``.
-    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
-        What the module returns.
+    output : str, default "logits"
+        What the module returns; see :func:`trainviz.evaluate`.
     weights : {"raw", "averaged"}, default "raw"
         Whether a capture sees the weights that are trained, or those of the
         trainer's ``WeightAveraging`` (``EMAWeightAveraging``) callback.

@@ -19,7 +19,7 @@ from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
 
 try:
-    from sklearn.base import BaseEstimator, is_classifier
+    from sklearn.base import BaseEstimator, is_classifier, is_regressor
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
@@ -33,6 +33,9 @@ _METHODS: dict[Output, str] = {
     "probabilities": "predict_proba",
     "log_probabilities": "predict_log_proba",
     "logits": "decision_function",
+    "values": "predict",
+    "multilabel": "predict_proba",
+    "multilabel_logits": "decision_function",
 }
 
 
@@ -43,9 +46,11 @@ class SklearnPredictor:
     ----------
     model : classifier
         With one output. It may still be unfitted.
-    output : {"probabilities", "log_probabilities", "logits"}, default "probabilities"
-        Which method is asked: ``predict_proba``, ``predict_log_proba`` or
-        ``decision_function``.
+    output : str, default "probabilities"
+        Which method is asked: ``predict_proba`` (also for ``"multilabel"``),
+        ``predict_log_proba`` (``"log_probabilities"``), ``decision_function``
+        (``"logits"``, ``"multilabel_logits"``), or ``predict`` of a regressor
+        (``"values"``).
 
     Raises
     ------
@@ -62,7 +67,7 @@ class SklearnPredictor:
 
     def __init__(self, model: Any, output: Output = "probabilities") -> None:
         check_output(output)
-        _check_classifier(model)
+        _check_kind(model, output)
         if not hasattr(model, _METHODS[output]):
             raise TypeError(_without_method(model, output))
         self.model = model
@@ -86,11 +91,11 @@ class SklearnPredictor:
     def __call__(self, points: Array) -> Array:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
         inputs = _as_fitted(self.model, points)
-        if not self._checked:
+        if not self._checked and not self._output.startswith("multilabel"):
             _refuse_multioutput(self.model, inputs)
         # A probability of 0 has the logarithm -inf, which is as it should be.
         with np.errstate(divide="ignore"):
-            answer = np.asarray(getattr(self.model, _METHODS[self._output])(inputs))
+            answer = _as_array(getattr(self.model, _METHODS[self._output])(inputs), self.model)
         if not self._checked and self._output == "logits":
             _refuse_pairwise(self.model, answer)
         self._checked = True
@@ -119,13 +124,15 @@ class SklearnRecorder(LoopRecorder):
 
     Parameters
     ----------
-    model : classifier
-        With one output; fitted on arrays or on DataFrames. A model that is not
+    model : classifier, or regressor with ``output="values"``
+        Fitted on arrays or on DataFrames. A model that is not
         fitted yet has no state before training: ``start()`` skips it then.
     domain : Domain
-    output : {"probabilities", "log_probabilities", "logits"}, default "probabilities"
-        Which method is asked: ``predict_proba``, ``predict_log_proba``, or
-        ``decision_function`` for models without probabilities.
+    output : str, default "probabilities"
+        Which method is asked: ``predict_proba`` (also for ``"multilabel"``),
+        ``predict_log_proba`` (``"log_probabilities"``), ``decision_function``
+        (``"logits"``, ``"multilabel_logits"``), or ``predict`` of a regressor
+        (``"values"``).
     first_epoch : int, default 0
         The number your loop gives its first epoch.
     **options
@@ -141,7 +148,7 @@ class SklearnRecorder(LoopRecorder):
     Raises
     ------
     TypeError
-        If ``model`` is no classifier, or has no method for ``output``.
+        If ``model`` is no classifier (or regressor), or has no method for ``output``.
 
     Notes
     -----
@@ -286,6 +293,30 @@ def _check_classifier(model: Any) -> None:
         )
 
 
+def _check_kind(model: Any, output: Output) -> None:
+    regressor = isinstance(model, BaseEstimator) and is_regressor(model)
+    if output == "values" and not regressor:
+        raise TypeError(
+            f"model={type(model).__name__}: output='values' expects an instance of a scikit-learn "
+            "regressor; for anything else use trainviz.Recorder with a callable"
+        )
+    if output != "values" and regressor:
+        raise TypeError(
+            f"model={type(model).__name__} is a regressor, not a classifier: say output='values'"
+        )
+    if output != "values":
+        _check_classifier(model)
+
+
+def _as_array(answer: Any, model: Any) -> Array:
+    """Put the answers of multi-label trees, one array (N, 2) a label, side by side."""
+    if not isinstance(answer, list):
+        return np.asarray(answer)
+    # A label that no example had, or each, has a single column.
+    has = [np.asarray(classes) == 1 for classes in model.classes_]
+    return np.stack([columns[:, k].sum(axis=1) for columns, k in zip(answer, has, strict=True)], 1)
+
+
 def _without_method(model: Any, output: Output) -> str:
     alternatives = [other for other in _METHODS if hasattr(model, _METHODS[other])]
     hint = f"say output={alternatives[0]!r}" if alternatives else "use trainviz.Recorder"
@@ -300,8 +331,8 @@ def _refuse_multioutput(model: Any, inputs: Any) -> None:
     if np.ndim(model.predict(inputs[:1])) != 1:
         raise TypeError(
             f"model={type(model).__name__} predicts several outputs for one input; a map shows "
-            "one: train a model on a single column of y, or use trainviz.Recorder with a callable "
-            "that returns one output's probabilities"
+            "one: for independent labels say output='multilabel'; otherwise train on a single "
+            "column of y, or use trainviz.Recorder with a callable that returns one output"
         )
 
 

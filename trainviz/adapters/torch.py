@@ -36,6 +36,9 @@ _KEYS = {
     "logits": ("logits",),
     "probabilities": ("probabilities", "probs"),
     "log_probabilities": ("log_probabilities", "log_probs"),
+    "values": ("values", "prediction", "predictions"),
+    "multilabel": ("probabilities", "probs"),
+    "multilabel_logits": ("logits",),
 }
 
 
@@ -55,7 +58,7 @@ class TorchPredictor:
     predict : callable, optional
         ``(model, points) -> output`` for models that are not called with the
         points alone. ``points`` is a tensor on the model's device.
-    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
+    output : str, default "logits"
         Which entry is wanted of a model that returns a dict. The values are
         handed on as they are.
     forward_context : callable, optional
@@ -203,8 +206,8 @@ class TorchRecorder(LoopRecorder):
     domain : Domain
     predict : callable, optional
         ``(model, points) -> output`` for models that take anything else.
-    output : {"logits", "probabilities", "log_probabilities"}, default "logits"
-        What the model's values are.
+    output : str, default "logits"
+        What the model's values are; see :func:`trainviz.evaluate`.
     first_epoch : int, default 0
         The number your loop gives its first epoch.
     distributed : {"rank_zero", "shard"}, default "rank_zero"
@@ -422,7 +425,8 @@ def _refuse_lazy(module: Any) -> None:
 
 
 def _pick(answer: Any, output: str) -> Any:
-    if not isinstance(answer, Mapping) and hasattr(answer, output):
+    # A tensor has a method named values.
+    if not isinstance(answer, (Mapping, torch.Tensor)) and hasattr(answer, output):
         answer = getattr(answer, output)
     if isinstance(answer, Mapping):
         keys = [key for key in _KEYS[output] if key in answer] or list(answer)

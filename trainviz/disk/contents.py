@@ -151,7 +151,8 @@ class Contents:
         assert maps is not None
         if maps.rows != 1 or len(maps.row) != 3 or maps.row[1:] != domain.shape:
             raise RecordingError(f"maps of the shape {maps.row} on a grid {domain.shape}")
-        if maps.row[0] < 2 or maps.dtype not in ("float16", "float32"):
+        least = 2 if self.description.output == "probabilities" else 1
+        if maps.row[0] < least or maps.dtype not in ("float16", "float32"):
             raise RecordingError(f"maps of {maps.row[0]} classes in {maps.dtype}")
         self.description.check_classes(maps.row[0])
         data = self.description.data
@@ -162,13 +163,16 @@ class Contents:
         """Learn the number of classes, with the first snapshot."""
         shape = (n_classes, *self.description.domain.shape)
         dims = ("snapshot", "class", "y", "x")
+        if self.description.output == "values":
+            # Half precision ends at 65504, and a value has any size.
+            precision = "float32"
         self.probabilities = ArrayLayout(
             "probabilities", precision, shape, 1, dims, {"coordinates": "epoch step"}
         )
         names = {"names": self.description.class_names} if self.description.class_names else {}
         classes = ArrayLayout("class", "int64", (), n_classes, ("class",), names)
         self.fixed["class"] = (classes, n_classes)
-        if self.description.data is not None:
+        if self.description.data is not None and self.description.output == "probabilities":
             points = len(self.description.data.y)
             # Rewritten with every snapshot: 64 kB at most, unless one row is more.
             rows = max(1, min(_ROWS, 2**16 // (4 * max(points, 1))))

@@ -33,6 +33,8 @@ class Description:
         As for :class:`~trainviz.Recorder`.
     schedule : str
         What the recorder was told to capture, in words.
+    output : {"probabilities", "multilabel", "values"}
+        What the maps hold.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class Description:
     class_names: list[str] | None = None
     classes: list[Any] | None = None
     schedule: str = ""
+    output: str = "probabilities"
 
     def attributes(self) -> dict[str, Any]:
         """Return what JSON can say of it."""
@@ -67,8 +70,9 @@ class Description:
             "class_names": self.class_names,
             "classes": None if self.classes is None else [_plain(label) for label in self.classes],
             "schedule": self.schedule,
+            "output": self.output,
         }
-        if self.data is not None:
+        if self.data is not None and self.output == "probabilities":
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
         return found
 
@@ -82,11 +86,13 @@ class Description:
             found.append(_table(f"embedding/{name}", values, dims))
         if data is not None:
             X = data.X if data.X.dtype.kind in "fiub" else data.X.astype(np.float64)
-            codes = np.unique(data.y, return_inverse=True)[1].reshape(-1).astype(np.int32)
+            targets, dims = data.y, ("point", "class")[: data.y.ndim]
+            if self.output == "probabilities":
+                targets = np.unique(data.y, return_inverse=True)[1].reshape(-1).astype(np.int32)
             features = tuple(f"feature_{axis}" for axis in range(X.ndim - 1))
             found += [
                 _table("data_x", X, ("point", *features)),
-                _table("data_y", codes, ("point",)),
+                _table("data_y", targets, dims),
                 _table("data_points", data.points, ("point", "coordinate")),
             ]
         return found
@@ -111,6 +117,7 @@ class Description:
                 None if names is None else [str(name) for name in names],
                 None if classes is None else [_plain(label) for label in classes],
                 str(attributes["schedule"]),
+                _output(attributes),
             )
         except RecordingError:
             raise
@@ -127,7 +134,9 @@ class Description:
         if self.classes is not None and len(self.classes) != n_classes:
             raise RecordingError(f"it has {len(self.classes)} labels for {n_classes} classes")
         try:
-            if self.data is not None:
+            if self.data is not None and self.output == "multilabel":
+                self.data.require_labels(n_classes)
+            elif self.data is not None and self.output == "probabilities":
                 self.data.class_indices(n_classes, names, self.classes)
         except (ValueError, TypeError) as error:
             raise RecordingError(f"its labels do not fit its classes: {error}") from error
@@ -145,6 +154,8 @@ class Description:
             raise RecordingError(
                 f"{path} was recorded on {self.domain!r}, and domain= is {other.domain!r}: {mend}"
             )
+        if self.output != other.output:
+            raise RecordingError(f"{path} holds {self.output}, and now {other.output}: {mend}")
         if other.data is not None and not _same_data(self.data, other.data):
             raise RecordingError(f"{path} was recorded with other data= than given now: {mend}")
         for name in ("class_names", "classes"):
@@ -178,18 +189,32 @@ def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
     )  # fmt: skip
 
 
+def _output(attributes: Mapping[str, Any]) -> str:
+    output = attributes.get("output", "probabilities")
+    if output not in ("probabilities", "multilabel", "values"):
+        raise ValueError(f"maps of {output!r}")
+    return str(output)
+
+
 def _data(
     attributes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], domain: Domain
 ) -> LabelledData | None:
     if "data_x" not in arrays:
         return None
-    X, codes, points = arrays["data_x"], arrays["data_y"], arrays["data_points"]
-    labels = np.array(attributes["labels"] if len(attributes["labels"]) else [0])
-    if points.shape != (len(X), 2) or codes.shape != (len(X),) or labels.dtype.kind not in "iuU":
-        raise ValueError(f"points of the shape {points.shape}, labels of {codes.shape}")
+    X, targets, points = arrays["data_x"], arrays["data_y"], arrays["data_points"]
+    output = _output(attributes)
+    if points.shape != (len(X), 2) or len(targets) != len(X):
+        raise ValueError(f"points of the shape {points.shape}, labels of {targets.shape}")
+    if targets.ndim != (2 if output == "multilabel" else 1):
+        raise ValueError(f"labels of the shape {targets.shape} for maps of {output}")
     if X.shape[1:] != domain.input_shape:
         raise ValueError(f"data of the shape {X.shape}, inputs of {domain.input_shape}")
-    return LabelledData(X, labels[codes], points)
+    if output != "probabilities":
+        return LabelledData(X, targets, points)
+    labels = np.array(attributes["labels"] if len(attributes["labels"]) else [0])
+    if labels.dtype.kind not in "iuU":
+        raise ValueError(f"labels of the type {labels.dtype}")
+    return LabelledData(X, labels[targets], points)
 
 
 def _same_domain(one: Domain, other: Domain) -> bool:

@@ -1,0 +1,251 @@
+"""The regions that the classes occupy, one colour a class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.modes.base import Contour, Mode, register_mode
+from trainviz.palettes import MAX_CLASSES
+from trainviz.pixels import Image, Map, argmax, packed, unpacked
+from trainviz.recording import Recording
+
+__all__ = ["Region"]
+
+
+@register_mode
+class Region(Mode):
+    """One colour a class, paler where the model is unsure.
+
+    Along the borders the colours of the true neighbours are mixed by the
+    share of the pixel that each covers; a class index is never interpolated.
+
+    Parameters
+    ----------
+    outline : bool, default False
+        Draw the borders as contour lines, which are vectors in SVG and PDF.
+    top_k : int, optional
+        Give a colour to this many classes, those that occupy the most of the
+        last snapshot, and one grey to all others: for more classes than can be
+        told apart.
+
+    Raises
+    ------
+    ValueError
+        If ``top_k`` is not 1 to 255.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20))
+    >>> _ = recorder.capture(lambda X: np.full((len(X), 1000), 1 / 1000), epoch=0)
+    >>> tv.animate(recorder.recording, mode=Region(top_k=7))
+    Animation(region mode, 1 frames, ...)
+    """
+
+    name, guide = "region", "classes"
+
+    _LEVELS, _MIXED = 64, 24
+    _PALEST, _FULL = 0.18, 0.72
+    """How much of the class colour is used where the model knows nothing, and
+    where it is certain; data points in the full colour stand out on either."""
+
+    def __init__(self, *, outline: bool = False, top_k: int | None = None) -> None:
+        super().__init__()
+        if top_k is not None and not (hasattr(top_k, "__index__") and 1 <= top_k < MAX_CLASSES):
+            raise ValueError(
+                f"top_k={top_k!r}: expected how many classes have a colour, 1 to {MAX_CLASSES - 1}"
+            )
+        self.outline = outline
+        self.top_k = top_k
+
+    def distinct(self, n_classes: int) -> int:
+        """Return how many classes need a colour of their own."""
+        return n_classes if self.top_k is None else min(self.top_k, n_classes)
+
+    def prepare(self) -> None:
+        """Make the table of colours."""
+        self._kept = None
+        shown = self.palette.classes
+        if self.top_k is not None and self.top_k < self.n_classes:
+            self._kept = _most_common(self.recording, self.top_k)
+            self._others = np.setdiff1d(np.arange(self.n_classes), self._kept)
+            shown = np.concatenate([shown[: self.top_k], _OTHERS])
+            every = np.repeat(_OTHERS, self.n_classes, axis=0)
+            every[self._kept] = shown[: self.top_k]
+            self.palette = replace(self.palette, classes=every)
+        self._levels = self._LEVELS if self.shade else 1
+        strength = np.linspace(self._PALEST, self._FULL, self._LEVELS) if self.shade else np.ones(1)
+        colors = shown[:, None, :].astype(np.float64)
+        ground = self.palette.background.astype(np.float64)
+        mixed = ground + (colors - ground) * strength[None, :, None]
+        self._colors = np.round(mixed).astype(np.uint8).reshape(-1, 3)
+        self._words, self._spread = packed(self._colors), _spread(self._colors)
+
+    @property
+    def colors(self) -> Image:
+        """The shades of every class, surest first, and of every two classes half and half."""
+        count = len(self._colors) // self._levels
+        shades = self._colors.reshape(count, -1, 3)[:, ::-1].astype(np.uint16)
+        first, second = np.triu_indices(min(count, self._MIXED), k=1)
+        mixtures = (shades[first, ::16] + shades[second, ::16]) // 2
+        every = [shades.swapaxes(0, 1).reshape(-1, 3), mixtures.reshape(-1, 3)]
+        return np.concatenate(every).astype(np.uint8)
+
+    def legend(self, recording: Recording) -> list[tuple[str, npt.NDArray[np.uint8]]]:
+        """Return the name and the colour of each class that has its own, and of the others."""
+        if self._kept is None:
+            return super().legend(recording)
+        names = recording.class_names
+        listed = [(names[index], self.palette.classes[index]) for index in self._kept]
+        return [*listed, (f"{len(self._others)} others", _OTHERS[0])]
+
+    def contours(self, probabilities: Map) -> Iterator[Contour]:
+        """Yield by how much each class leads or trails the best other one."""
+        if not self.outline:
+            return
+        probabilities = self._grouped(probabilities)
+        labels, first = argmax(probabilities)
+        second = np.zeros_like(first)
+        for index, plane in enumerate(probabilities):
+            np.maximum(second, plane, out=second, where=labels != index)
+        for index in np.unique(labels):
+            plane = probabilities[index]
+            yield Contour(plane - np.where(labels == index, second, first), (0.0,))
+
+    def paint(self, probabilities: Map) -> Image:
+        """Paint the class of every pixel, then smooth the borders."""
+        probabilities = self._grouped(probabilities)
+        labels, highest = argmax(probabilities)
+        shades = self._shades(highest)
+        words = self._words.take(labels * np.uint16(self._levels) + shades)
+        near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
+        around = labels.reshape(-1).take(near)
+        # Nearly all along a border two classes meet: then only these are compared.
+        low, high = around.min(axis=0), around.max(axis=0)
+        crowded = ~((around == low) | (around == high)).all(axis=0)
+        flat, shade = probabilities.reshape(len(probabilities), -1), shades.reshape(-1)
+        for part in _parts(np.flatnonzero(~crowded)):
+            pixels = near[_CENTRE, part]
+            total = self._pairs(flat, near[:, part], low[part], high[part], shade[pixels])
+            words.reshape(-1)[pixels] = packed(_mean_color(total))
+        for part in _parts(np.flatnonzero(crowded)):
+            pixels = near[_CENTRE, part]
+            total = self._crowds(flat, near[:, part], around[:, part], shade[pixels])
+            words.reshape(-1)[pixels] = packed(_mean_color(total))
+        return unpacked(words)
+
+    def _grouped(self, probabilities: Map) -> Map:
+        """Take the best of the other classes for all of them: their region is its union."""
+        if self._kept is None:
+            return probabilities
+        grouped = np.empty((len(self._kept) + 1, *probabilities.shape[1:]), dtype=np.float32)
+        np.take(probabilities, self._kept, axis=0, out=grouped[:-1], mode="clip")
+        np.max(probabilities[self._others], axis=0, out=grouped[-1])
+        return grouped
+
+    def _shades(self, highest: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+        if not self.shade:
+            return np.zeros(highest.shape, dtype=np.uint16)
+        lowest, last = 1 / self.n_classes, self._levels - 1
+        level = highest - np.float32(lowest)
+        level *= np.float32(last / (1 - lowest))
+        return np.clip(np.rint(level, out=level), 0, last, out=level).astype(np.uint16)
+
+    def _pairs(
+        self, flat: Map, near: Any, low: Any, high: Any, shade: Any
+    ) -> npt.NDArray[np.uint64]:
+        """Add up the colours of the sub-samples of pixels where two classes meet."""
+        size = np.intp(flat.shape[1])
+        margin = flat.reshape(-1).take(high * size + near)
+        margin -= flat.reshape(-1).take(low * size + near)
+        won = (np.matmul(_SUBSAMPLES, margin) > 0).view(np.uint8).sum(axis=0, dtype=np.uint64)
+        levels = np.uint16(self._levels)
+        total: npt.NDArray[np.uint64] = self._spread.take(low * levels + shade)
+        total *= np.uint64(len(_SUBSAMPLES)) - won
+        total += self._spread.take(high * levels + shade) * won
+        return total
+
+    def _crowds(self, flat: Map, near: Any, around: Any, shade: Any) -> npt.NDArray[np.uint64]:
+        """Add up the colours of the sub-samples of pixels where more classes meet."""
+        meeting = np.sort(around, axis=0)
+        values = flat.reshape(-1).take(meeting[:, None] * np.intp(flat.shape[1]) + near)
+        first = np.matmul(_SUBSAMPLES, values).argmax(axis=0)
+        label = np.take_along_axis(meeting, first, axis=0)
+        total: npt.NDArray[np.uint64] = self._spread.take(
+            label * np.uint16(self._levels) + shade
+        ).sum(axis=0)
+        return total
+
+
+def _most_common(recording: Recording | None, count: int) -> npt.NDArray[np.intp]:
+    if recording is None or not len(recording):
+        return np.arange(count)
+    last = recording[-1].probabilities
+    area = np.bincount(last.argmax(axis=0).ravel(), minlength=len(last))
+    return np.sort(np.argsort(-area, kind="stable")[:count])
+
+
+def _borders(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Mark the pixels that differ from one of their eight neighbours' classes."""
+    border = np.zeros(labels.shape, dtype=bool)
+    across = labels[:, 1:] != labels[:, :-1]
+    border[:, 1:] |= across
+    border[:, :-1] |= across
+    along = labels[1:] != labels[:-1]
+    border[1:] |= along
+    border[:-1] |= along
+    slant = labels[1:, 1:] != labels[:-1, :-1]
+    border[1:, 1:] |= slant
+    border[:-1, :-1] |= slant
+    slant = labels[1:, :-1] != labels[:-1, 1:]
+    border[1:, :-1] |= slant
+    border[:-1, 1:] |= slant
+    return border
+
+
+def _neighbours(pixels: npt.NDArray[np.intp], height: int, width: int) -> npt.NDArray[np.intp]:
+    """Return the flat indices of the 3x3 pixels around each pixel, shape (9, n)."""
+    row, column = np.divmod(pixels, width)
+    rows = [np.maximum(row - 1, 0), row, np.minimum(row + 1, height - 1)]
+    columns = [np.maximum(column - 1, 0), column, np.minimum(column + 1, width - 1)]
+    return np.stack([y * width + x for y in rows for x in columns])
+
+
+def _parts(indices: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+    return (indices[start : start + _PART] for start in range(0, len(indices), _PART))
+
+
+def _spread(colors: Image) -> npt.NDArray[np.uint64]:
+    """Give each channel 16 of 64 bits: colours are added up by adding words."""
+    words = np.zeros((len(colors), 4), dtype=np.uint16)
+    words[:, :3] = colors
+    return words.view(np.uint64)[:, 0]
+
+
+def _mean_color(total: npt.NDArray[np.uint64]) -> Image:
+    """Divide sums of spread colours, one for each sub-sample, by their number."""
+    channels = total.view(np.uint16).reshape(-1, 4)[:, :3]
+    count = len(_SUBSAMPLES)
+    return ((channels + count // 2) // count).astype(np.uint8)
+
+
+def _subsample_weights(per_side: int) -> npt.NDArray[np.float32]:
+    """Bilinear weights of a pixel's 3x3 neighbourhood at each of its sub-samples."""
+    offsets = (np.arange(per_side) + 0.5) / per_side - 0.5
+    axis = np.stack([np.maximum(-offsets, 0), 1 - np.abs(offsets), np.maximum(offsets, 0)], axis=1)
+    both = axis[:, None, :, None] * axis[None, :, None, :]
+    weights: npt.NDArray[np.float32] = both.reshape(per_side**2, 9).astype(np.float32)
+    return weights
+
+
+_OTHERS = np.array([[128, 128, 128]], dtype=np.uint8)
+_SUBSAMPLES = _subsample_weights(4)
+_CENTRE = 4
+_PART = 1024
+"""Pixels whose sub-samples are made at a time: a product so small is left to one thread by
+BLAS, whose other threads would take the processor from the encoder."""
