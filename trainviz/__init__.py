@@ -26,6 +26,7 @@ _HOMES = {
     "Animation": "animation",
     "CaptureWarning": "errors",
     "Domain": "domain",
+    "Dynamics": "learning",
     "EvaluationError": "errors",
     "EvaluationWarning": "errors",
     "KerasRecorder": "adapters.keras",
@@ -43,6 +44,7 @@ _HOMES = {
     "TrainvizError": "errors",
     "WriterError": "errors",
     "animate": "animation",
+    "dynamics": "learning",
     "evaluate": "evaluation",
     "make_map": "functional",
     "plot_maps": "functional",
@@ -54,6 +56,7 @@ __all__ = [
     "Animation",
     "CaptureWarning",
     "Domain",
+    "Dynamics",
     "EvaluationError",
     "EvaluationWarning",
     "KerasRecorder",
@@ -72,6 +75,7 @@ __all__ = [
     "WriterError",
     "__version__",
     "animate",
+    "dynamics",
     "evaluate",
     "make_map",
     "plot_maps",
@@ -97,6 +101,7 @@ if TYPE_CHECKING:
     )
     from trainviz.evaluation import evaluate
     from trainviz.functional import make_map, plot_maps
+    from trainviz.learning import Dynamics, dynamics
     from trainviz.paint import Mode, register_mode
     from trainviz.palettes import Palette
     from trainviz.recorder import Recorder

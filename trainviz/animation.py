@@ -30,7 +30,7 @@ from trainviz.writers import (
     STILL_SUFFIXES,
     Film,
     check_path,
-    finished_file,
+    save_figure,
     write_film,
 )
 
@@ -212,7 +212,7 @@ class Animation:
             self.recording, self._mode, self._options,
             lambda shape: self._paint_at(moment, shape), moment, dpi,
         )  # fmt: skip
-        _save_figure(figure, target)
+        save_figure(figure, target)
         return figure
 
     def filmstrip(
@@ -264,7 +264,7 @@ class Animation:
             lambda index, shape: self._paint_at(Moment(index, 0.0), shape),
             indices, min(columns or 5, len(indices)), dpi,
         )  # fmt: skip
-        _save_figure(figure, target)
+        save_figure(figure, target)
         return figure
 
     def to_clip(self) -> Any:
@@ -419,14 +419,3 @@ def animate(
         recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
         cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
     )  # fmt: skip
-
-
-def _save_figure(figure: Any, target: Path | None) -> None:
-    if target is None:
-        return
-    from matplotlib import rc_context
-
-    # Text stays text, to be searched and edited.
-    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
-    with finished_file(target) as unfinished, rc_context(fonts):
-        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())

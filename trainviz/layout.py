@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
+from trainviz.domain import Domain
 from trainviz.guides import draw_points, draw_strip, explain_colors, metric_names
 from trainviz.paint import Mode
 from trainviz.recording import Recording
@@ -16,6 +17,7 @@ __all__ = [
     "build_layout",
     "draw_map",
     "dress_axes",
+    "dress_domain",
     "fit_labels",
     "fit_text",
     "heading_room",
@@ -91,24 +93,32 @@ def draw_map(layout: Layout, image: Any, extent: tuple[float, float, float, floa
 def dress_axes(layout: Layout, recording: Recording, options: SceneOptions) -> None:
     """Set limits, aspect, ticks and labels of the map's axes."""
     ax, theme, domain = layout.ax, layout.theme, recording.domain
+    dress_domain(ax, domain, theme, options.get("aspect"))
+    if not options.get("axes", True):
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+        ax.set_xlabel("")
+        ax.set_ylabel("")
+        return
+    for name in ("xlabel", "ylabel"):
+        if options.get(name):
+            ax.set(**{name: options.get(name)})
+
+
+def dress_domain(ax: Any, domain: Domain, theme: Theme, aspect: str | None = None) -> None:
+    """Give axes the limits, the aspect and the axis names of a domain."""
     ax.set_xlim(domain.xlim)
     ax.set_ylim(domain.ylim)
-    aspect = options.get("aspect")
     if aspect is None:
         spans = sorted((domain.xlim[1] - domain.xlim[0], domain.ylim[1] - domain.ylim[0]))
         aspect = "equal" if spans[1] < 2 * spans[0] else "auto"
     ax.set_aspect(aspect)
     for spine in ax.spines.values():
         spine.set_color(theme.muted)
-    if not options.get("axes", True):
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.spines[:].set_visible(False)
-        return
     ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
-    labels = (options.get("xlabel"), options.get("ylabel"))
-    ax.set_xlabel(labels[0] or domain.axis_names[0] or "", color=theme.foreground)
-    ax.set_ylabel(labels[1] or domain.axis_names[1] or "", color=theme.foreground)
+    ax.set_xlabel(domain.axis_names[0] or "", color=theme.foreground)
+    ax.set_ylabel(domain.axis_names[1] or "", color=theme.foreground)
 
 
 def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
