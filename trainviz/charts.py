@@ -12,7 +12,14 @@ from trainviz.canvas import Theme
 from trainviz.checks import check_size
 from trainviz.contours import Line
 from trainviz.domain import Domain
-from trainviz.layout import dress_domain, fit_labels, fit_text, heading_room, require_room
+from trainviz.layout import (
+    dress_domain,
+    fit_labels,
+    fit_text,
+    heading_room,
+    require_room,
+    trim_panels,
+)
 from trainviz.palettes import class_colors, sequential_table
 
 __all__ = [
@@ -68,8 +75,8 @@ def draw_settled(
     unit: str,
     cmap: Any = None,
     theme: Theme | None = None,
-) -> None:
-    """Draw the map of settled times and its colour bar."""
+) -> Any:
+    """Draw the map of settled times; return the axes of its colour bar."""
     from matplotlib.colors import ListedColormap
 
     theme = theme or Theme.of(False)
@@ -89,6 +96,7 @@ def draw_settled(
     bar.outline.set_edgecolor(theme.muted)
     bar.locator.set_params(integer=True)
     bar.update_ticks()
+    return bar.ax
 
 
 def draw_boundary(ax: Any, lines: Sequence[Line]) -> None:
@@ -101,68 +109,93 @@ def draw_boundary(ax: Any, lines: Sequence[Line]) -> None:
 
 
 def draw_events(ax: Any, points: Floats, events: Times, never: npt.NDArray[np.bool_]) -> None:
-    """Mark points: larger the more often they were forgotten, a cross if never learnt."""
-    size = float(np.clip(4000 / max(len(points), 1), 5, 20))
-    levels = _levels(int(events.max(initial=0)))
-    kept = ~never & (events == 0)
-    style = {"marker": "o", "edgecolors": "black", "linewidths": 0.6, "zorder": 5}
+    """Mark points: larger and darker the more often forgotten, a cross if never learnt."""
+    from matplotlib import colormaps
+
+    size, most = float(np.clip(3000 / max(len(points), 1), 4, 16)), int(events.max(initial=0))
+    style: dict[str, Any] = {"marker": "o", "edgecolors": "black", "linewidths": 0.6, "zorder": 5}
+
+    def area(count: Any) -> Any:
+        return size * (1 + min(most, 6) * count / max(most, 1))
+
+    def color(count: Any) -> Any:
+        return colormaps["Oranges"](0.25 + 0.6 * count / max(most, 1))
+
+    kept, lost = ~never & (events == 0), np.flatnonzero(~never & (events > 0))
     if kept.any():
         ax.scatter(*points[kept].T, s=size, c="white", label="never forgotten", **style)
-    lost = ~never & (events > 0)
     # The most forgotten on top.
-    order = np.flatnonzero(lost)[np.argsort(events[lost], kind="stable")]
-    area = size * (1.5 + 2.5 * np.sqrt(events))
-    ax.scatter(*points[order].T, s=area[order], c="#E69F00", **style)
-    for level in levels:
-        ax.scatter(
-            [], [], s=size * (1.5 + 2.5 * np.sqrt(level)), c="#E69F00",
-            label=f"forgotten {level}\N{MULTIPLICATION SIGN}", **style,
-        )  # fmt: skip
+    order = lost[np.argsort(events[lost], kind="stable")]
+    ax.scatter(*points[order].T, s=area(events[order]), c=color(events[order]), **style)
+    for level in _levels(most):
+        name = f"forgotten {level}\N{MULTIPLICATION SIGN}"
+        ax.scatter([], [], s=area(level), color=color(level), label=name, **style)
     if never.any():
-        for width, color, name in ((3.0, "black", None), (1.4, "#FF8A7A", "never learnt")):
+        for width, ink, label in ((3.0, "black", None), (1.4, "#FF8A7A", "never learnt")):
             ax.scatter(
-                *points[never].T, s=2.2 * size + 8, marker="x", c=color, linewidths=width,
-                label=name, zorder=6,
+                *points[never].T, s=3 * size + 8, marker="x", c=ink, linewidths=width,
+                label=label, zorder=6,
             )  # fmt: skip
 
 
 def portrait(
-    draw: Callable[[Any, Theme], None],
+    draw: Callable[[Any, Theme], Any],
     title: str | None,
     dark: bool,
-    figsize: tuple[float, float],
+    figsize: tuple[float, float] | None,
     dpi: float,
 ) -> Any:
-    """Build the figure of a still: a map, its legend at the right, and a title."""
+    """Build the figure of a still: a map, its legend at the right, and a title.
+
+    Parameters
+    ----------
+    draw : callable
+        ``(ax, theme) -> axes of the colour bar``.
+    title : str, optional
+    dark : bool
+    figsize : tuple of float, optional
+        Inches; default 8 wide, and as high as the map needs.
+    dpi : float
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     check_size(figsize, dpi)
-    theme = Theme.of(dark)
-    figure: Any = Figure(figsize=figsize, dpi=dpi, facecolor=theme.background, layout="constrained")
+    theme, size = Theme.of(dark), figsize or (8.0, 6.4)
+    figure: Any = Figure(size, dpi=dpi, facecolor=theme.background, layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     ax = figure.subplots()
-    draw(ax, theme)
-    size = 10 if min(figsize) >= 4 else 8
-    handles, labels = ax.get_legend_handles_labels()
-    if handles:
-        legend = figure.legend(
-            handles, labels, loc="outside right upper", frameon=False, fontsize=size,
-            labelcolor=theme.foreground, handletextpad=0.3,
-        )  # fmt: skip
-        # White and black marks are to be seen on the ground of either theme.
-        for handle in legend.legend_handles:
-            if dark and handle.get_edgecolors().size:
-                handle.set_edgecolor(theme.muted)
+    bar = draw(ax, theme)
+    _add_legend(ax, theme, 10 if min(size) >= 5 else 8)
     if title:
         figure.suptitle(title, x=0.02, ha="left", color=theme.foreground, size=14, weight="bold")
     require_room(figure, [ax])
     fit_labels(ax)
     if title:
         fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 16))
+    if figsize is None:
+        trim_panels(figure, [ax], 1)
     require_room(figure, [ax])
+    # A map of fixed aspect can be lower than its slot; the bar is to be as high as the map.
+    figure.set_layout_engine("none")
+    box, place = ax.get_position(), bar.get_position()
+    bar.set_aspect("auto")
+    bar.set_position((place.x0, box.y0, place.width, box.height))
     return figure
+
+
+def _add_legend(ax: Any, theme: Theme, size: float) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        ax.figure.legend(
+            handles, labels, loc="outside right upper", frameon=False, fontsize=size,
+            labelcolor=theme.foreground, handletextpad=0.3,
+        )  # fmt: skip
 
 
 def draw_areas(

@@ -225,7 +225,7 @@ class Dynamics:
         *,
         title: str | None = None,
         dark: bool = False,
-        figsize: tuple[float, float] = (8.0, 6.0),
+        figsize: tuple[float, float] | None = None,
         dpi: float = 100,
         cmap: Any = None,
     ) -> Any:
@@ -241,8 +241,8 @@ class Dynamics:
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         title : str, optional
         dark : bool, default False
-        figsize : tuple of float, default (8, 6)
-            Inches.
+        figsize : tuple of float, optional
+            Inches; default 8 wide, and as high as the map needs.
         dpi : float, default 100
         cmap : str or Colormap, optional
             Sequential; default ``"viridis"``.
@@ -267,13 +267,14 @@ class Dynamics:
     def _span(self) -> tuple[float, float]:
         return float(self.times[0]), float(self.times[-1])
 
-    def _draw_portrait(self, ax: Any, theme: Any, cmap: Any) -> None:
-        charts.draw_settled(ax, self.domain, self.settled, self._span, self.unit, cmap, theme)
+    def _draw_portrait(self, ax: Any, theme: Any, cmap: Any) -> Any:
+        bar = charts.draw_settled(ax, self.domain, self.settled, self._span, self.unit, cmap, theme)
         charts.draw_boundary(ax, self.boundary)
         if self.data is not None and self.first_learnt is not None:
             assert self.forgetting is not None
             never = np.isnan(self.first_learnt)
             charts.draw_events(ax, self.data.points, self.forgetting, never)
+        return bar
 
     def _of_points(self, asked: str) -> tuple[Floats, Ints]:
         if self.first_learnt is None or self.forgetting is None:
