@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,27 +16,20 @@ from trainviz.checks import check_fps, check_scene, check_size, is_positive
 from trainviz.guides import metric_names
 from trainviz.paint import Mode, find_mode
 from trainviz.palettes import Palette
-from trainviz.parallel import made_by_processes
 from trainviz.recording import Recording
+from trainviz.reel import Reel
 from trainviz.resample import Resampler
 from trainviz.scene import Scene
 from trainviz.stills import filmstrip_figure, still_figure
 from trainviz.timeline import Blender, Interpolation, Moment, Timeline
-from trainviz.writers import (
-    FILM_SUFFIXES,
-    STILL_SUFFIXES,
-    Film,
-    check_path,
-    save_figure,
-    write_film,
-)
+from trainviz.writers import STILL_SUFFIXES, check_path, save_figure
 
 __all__ = ["Animation", "animate"]
 
 Image = npt.NDArray[np.uint8]
 
 
-class Animation:
+class Animation(Reel):
     """A film of a recording: made lazily, frame by frame, and saved by suffix.
 
     Made by :func:`animate`. It is a sequence of frames (``len``, indexing,
@@ -107,73 +97,10 @@ class Animation:
     def __len__(self) -> int:
         return len(self._timeline)
 
-    def __iter__(self) -> Iterator[Image]:
-        return self._frames(range(len(self)))
-
-    def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        blender = self._blender()
-        for index in indices:
-            yield self._compose(blender, self._timeline[index])
-
-    def __getitem__(self, index: int) -> Image:
-        return self._compose(self._blender(), self._timeline[index])
-
     @property
     def shape(self) -> tuple[int, int]:
         """``(height, width)`` of a frame in pixels."""
         return self._scene.shape
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return len(self) / self.fps
-
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        fps: float | None = None,
-        progress: bool | None = None,
-        jobs: int = 1,
-        **options: Any,
-    ) -> Path:
-        """Write the film in the format of the path's suffix.
-
-        Parameters
-        ----------
-        path : path-like
-            Ends in ``.mp4``, ``.webm``, ``.gif``, ``.apng``, ``.webp`` or ``.html``.
-        fps : float, optional
-            Instead of the animation's.
-        progress : bool, optional
-            Show a progress bar; default: if standard error is a terminal.
-        jobs : int, default 1
-            How many processes make frames. One keeps the encoder of an MP4
-            busy; more pay where a frame takes long: for many classes, large
-            maps or large pictures, on a machine with more than two cores.
-        **options
-            Of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
-            ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
-            and WebP; ``exact`` for APNG, False for one palette of 255
-            colours; ``lossless`` and ``quality`` for WebP.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        ValueError
-            If the suffix is unknown, the folder does not exist, or ``fps`` or
-            ``jobs`` is not positive.
-        WriterError
-            If the encoder or a process of ``jobs`` fails; no half file is left
-            under the final name.
-        """
-        check_path(path, FILM_SUFFIXES)
-        film = self._film(fps)
-        with made_by_processes(film.frames, film.shape, jobs) as frames:
-            return write_film(path, replace(film, frames=frames), progress=progress, **options)
 
     def still(
         self,
@@ -267,44 +194,6 @@ class Animation:
         save_figure(figure, target)
         return figure
 
-    def to_clip(self) -> Any:
-        """Return the film as a moviepy clip, to cut or compose it with others.
-
-        Returns
-        -------
-        moviepy.VideoClip
-        """
-        from moviepy import VideoClip
-
-        blender, last = self._blender(), len(self) - 1
-
-        def frame_at(seconds: float) -> Image:
-            # moviepy asks at multiples of 1/fps, which floats hit only nearly.
-            index = int(seconds * self.fps + 1e-6)
-            return self._compose(blender, self._timeline[min(index, last)])
-
-        # moviepy counts int(duration * fps) frames: rounded down, a quotient would lose the last.
-        seconds = math.nextafter(self.duration, math.inf)
-        return VideoClip(frame_function=frame_at, duration=seconds).with_fps(self.fps)
-
-    def to_html5_video(self) -> str:
-        """Return the film as an HTML ``<video>`` element that holds its data.
-
-        Returns
-        -------
-        str
-        """
-        from trainviz.writers.html import video_element
-
-        return video_element(self._film(None))
-
-    @cached_property
-    def _html(self) -> str:
-        return self.to_html5_video()
-
-    def _repr_html_(self) -> str:
-        return self._html
-
     def __repr__(self) -> str:
         return (
             f"Animation({self._mode.name} mode, {len(self)} frames, {self.duration:.1f} s at "
@@ -316,11 +205,12 @@ class Animation:
         made = ("_scene", "_resampler", "_html")
         return {name: value for name, value in vars(self).items() if name not in made}
 
-    def _film(self, fps: float | None) -> Film:
-        fps = self.fps if fps is None else fps
-        check_fps(fps)
-        title = self._options.get("title") or ""
-        return Film(self._frames, len(self), self.shape, fps, title, self._colors)
+    def _painter(self) -> Callable[[int], Image]:
+        blender = self._blender()
+        return lambda index: self._compose(blender, self._timeline[index])
+
+    def _title(self) -> str:
+        return self._options.get("title") or ""
 
     def _colors(self) -> Image | None:
         colors = self._mode.colors
