@@ -18,6 +18,7 @@ __all__ = [
     "draw_map",
     "dress_axes",
     "dress_domain",
+    "even_size",
     "fit_labels",
     "fit_text",
     "heading_room",
@@ -60,7 +61,7 @@ def build_layout(
     dpi = float(dpi or options.get("dpi", 100))
     size = options.get("figsize") or (8.0, 7.0 if names else 6.0)
     figure: Any = Figure(
-        figsize=_even(size, dpi), dpi=dpi, facecolor=theme.background, layout="constrained"
+        figsize=even_size(size, dpi), dpi=dpi, facecolor=theme.background, layout="constrained"
     )
     FigureCanvasAgg(figure)
     margin = options.get("margin", _PAD)
@@ -224,7 +225,7 @@ def _trim(layout: Layout) -> None:
         slot, used = layout.ax.get_position(original=True), layout.ax.get_position()
         across = (slot.width - used.width) * width
     tall = max(height - down, _legend_height(figure, layout.margin))
-    figure.set_size_inches(_even((width - across, tall), figure.dpi))
+    figure.set_size_inches(even_size((width - across, tall), figure.dpi))
     _keep_rim(layout)
 
 
@@ -250,7 +251,7 @@ def _legend_height(figure: Any, margin: float = _PAD) -> float:
     return float(max(tall, default=0.0) / figure.dpi) + 2 * margin
 
 
-def _even(inches: Sequence[float], dpi: float) -> tuple[float, float]:
+def even_size(inches: Sequence[float], dpi: float) -> tuple[float, float]:
     """Round to even numbers of pixels: video encoders sub-sample colour by two."""
     width, height = (max(2, round(side * dpi / 2) * 2) / dpi for side in inches)
     return width, height
@@ -334,4 +335,6 @@ def trim_panels(figure: Any, axes: Sequence[Any], rows: int) -> None:
     _arranged(figure)
     width, height = figure.get_size_inches()
     free = _free(axes[0])[1] * rows
-    figure.set_size_inches(_even((width, max(height - free, _legend_height(figure))), figure.dpi))
+    figure.set_size_inches(
+        even_size((width, max(height - free, _legend_height(figure))), figure.dpi)
+    )
