@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Animation": "animation",
     "CaptureWarning": "errors",
+    "Comparison": "comparison",
     "Domain": "domain",
     "Dynamics": "learning",
     "EvaluationError": "errors",
@@ -44,17 +45,20 @@ _HOMES = {
     "TrainvizError": "errors",
     "WriterError": "errors",
     "animate": "animation",
+    "compare": "comparison",
     "dynamics": "learning",
     "evaluate": "evaluation",
     "make_map": "functional",
     "plot_maps": "functional",
     "record_stages": "adapters.sklearn",
     "register_mode": "paint",
+    "reproducibility": "agreement",
 }
 
 __all__ = [
     "Animation",
     "CaptureWarning",
+    "Comparison",
     "Domain",
     "Dynamics",
     "EvaluationError",
@@ -75,12 +79,14 @@ __all__ = [
     "WriterError",
     "__version__",
     "animate",
+    "compare",
     "dynamics",
     "evaluate",
     "make_map",
     "plot_maps",
     "record_stages",
     "register_mode",
+    "reproducibility",
 ]
 
 if TYPE_CHECKING:
@@ -88,7 +94,9 @@ if TYPE_CHECKING:
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder, record_stages
     from trainviz.adapters.torch import TorchRecorder
+    from trainviz.agreement import reproducibility
     from trainviz.animation import Animation, animate
+    from trainviz.comparison import Comparison, compare
     from trainviz.domain import Domain
     from trainviz.errors import (
         CaptureWarning,

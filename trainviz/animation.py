@@ -102,6 +102,31 @@ class Animation(Reel):
         """``(height, width)`` of a frame in pixels."""
         return self._scene.shape
 
+    @property
+    def mode(self) -> Mode:
+        """What paints the maps."""
+        return self._mode
+
+    def maps(self, shape: tuple[int, int]) -> Blender:
+        """Return what gives the map of each moment at the pixels of a picture.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            ``(height, width)`` of the picture.
+
+        Returns
+        -------
+        callable
+            ``Moment -> (C, height, width) float32``, which the next call may
+            write over.
+        """
+        resample = Resampler(self.recording.domain.shape, shape)
+        return Blender(
+            lambda index: resample(self.recording[index].probabilities),
+            len(self.recording), self._interpolation,
+        )  # fmt: skip
+
     def still(
         self,
         path: str | os.PathLike[str] | None = None,

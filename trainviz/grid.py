@@ -1,0 +1,233 @@
+"""Several maps in one figure, for films and stills that compare runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainviz.canvas import Layout, SceneOptions, Theme
+from trainviz.guides import draw_points, explain_colors
+from trainviz.layout import (
+    dress_axes,
+    even_size,
+    fit_labels,
+    fit_text,
+    heading_room,
+    require_room,
+    trim_panels,
+)
+from trainviz.paint import Mode
+from trainviz.recording import Recording
+
+__all__ = ["Grid", "Panel", "build_grid", "default_columns"]
+
+_PANEL_INCHES = {1: 5.0, 2: 4.0, 3: 3.3}
+_SMALL_INCHES = 2.8
+"""With more columns."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map of a grid.
+
+    Attributes
+    ----------
+    recording : Recording
+    mode : Mode
+    title : str
+    status : str
+        The widest text that will stand beside the title; empty if none will.
+    points : bool
+        Whether the recording's data is drawn.
+    bar : bool
+        Whether its mode, which the others do not have, is explained by a colour bar.
+    """
+
+    recording: Recording
+    mode: Mode
+    title: str
+    status: str = ""
+    points: bool = True
+    bar: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A figure with a layout for each panel, and one whose counter is the clock."""
+
+    figure: Any
+    layouts: list[Layout]
+    head: Layout
+
+
+def default_columns(count: int) -> int:
+    """Return how many panels stand in a row: up to three, then as wide as a screen is."""
+    return count if count <= 3 else next(n for n in range(2, count + 1) if n * (n - 1) >= count)
+
+
+def build_grid(
+    panels: Sequence[Panel],
+    options: SceneOptions,
+    columns: int,
+    headline: str,
+    named: Recording,
+    dpi: float | None = None,
+) -> Grid:
+    """Build the figure of several maps, without these.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+    options : SceneOptions
+    columns : int
+        Panels in a row.
+    headline : str
+        The widest text that the clock will show.
+    named : Recording
+        Of which the legend takes the names of the classes.
+    dpi : float, optional
+        Instead of the option's.
+
+    Returns
+    -------
+    Grid
+    """
+    figure, axes, theme = _figure(options, len(panels), columns, dpi)
+    scale = min(1.0, figure.get_size_inches()[0] / columns / 6)
+    layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
+    for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
+        dress_axes(layout, panel.recording, options)
+        _only_outer_labels(layout.ax, number, columns, len(panels))
+        layout.ax.set_title(panel.title, loc="left", color=theme.foreground, size=11)
+        layout.counter = layout.ax.set_title(panel.status, loc="right", color=theme.muted, size=9)
+        if panel.points and panel.recording.data is not None:
+            draw_points(layout, panel.recording, panel.mode)
+    _explain(layouts, panels, options, named)
+    # An empty heading keeps the room for the clock.
+    shown = headline if options.get("counter", True) else ""
+    figure.suptitle(
+        options.get("title") or (" " if shown else ""), x=0.01, ha="left", size=14, weight="bold",
+        color=theme.foreground,
+    )  # fmt: skip
+    clock = figure.text(0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=12)
+    head = Layout(figure, None, clock, theme)
+    rows = -(-len(panels) // columns)
+    _fit(layouts, head, options, rows)
+    _settle(layouts, head)
+    return Grid(figure, layouts, head)
+
+
+def _figure(
+    options: SceneOptions, count: int, columns: int, dpi: float | None
+) -> tuple[Any, list[Any], Theme]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
+    rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
+    legend = 1.6 if options.get("legend", True) else 0.2
+    size = options.get("figsize") or (columns * panel + legend, rows * (panel + 0.3) + 0.5)
+    figure: Any = Figure(
+        figsize=even_size(size, resolution), dpi=resolution, facecolor=theme.background,
+        layout="constrained",
+    )  # fmt: skip
+    FigureCanvasAgg(figure)
+    pad = min(options.get("margin", 0.1), 0.1)
+    figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in grid[count:]:
+        ax.set_visible(False)
+    return figure, list(grid[:count]), theme
+
+
+def _only_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
+    if number % columns:
+        ax.set_ylabel("")
+        ax.tick_params(labelleft=False)
+    if number + columns < count:
+        ax.set_xlabel("")
+        ax.tick_params(labelbottom=False)
+
+
+def _explain(
+    layouts: Sequence[Layout], panels: Sequence[Panel], options: SceneOptions, named: Recording
+) -> None:
+    """Explain the colours of every mode once, at the right of all panels."""
+    if not options.get("legend", True):
+        return
+    beside = [layout.ax for layout in layouts]
+    with_data = any(panel.points and panel.recording.data is not None for panel in panels)
+    explain_colors(layouts[0], named, panels[0].mode, {**options, "points": with_data}, beside)
+    for layout, panel in zip(layouts, panels, strict=True):
+        if panel.bar:
+            explain_colors(layout, named, panel.mode, {**options, "points": False}, beside)
+
+
+def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions, rows: int) -> None:
+    """Make every text fit its room, and take away what the panels leave free."""
+    figure, axes = head.figure, [layout.ax for layout in layouts]
+    require_room(figure, axes)
+    _fit_titles(layouts)
+    if options.get("figsize") is None:
+        trim_panels(figure, axes, rows)
+    require_room(figure, axes)
+    for ax in axes:
+        fit_labels(ax)
+    renderer = figure.canvas.get_renderer()
+    clock = head.counter.get_window_extent(renderer).width
+    room = heading_room(figure, 8) - clock - 16
+    fit_text(figure._suptitle, renderer, max(room, 40.0))
+    require_room(figure, axes)
+
+
+def _fit_titles(layouts: Sequence[Layout]) -> None:
+    renderer = layouts[0].figure.canvas.get_renderer()
+    room = min(layout.ax.get_window_extent().width for layout in layouts)
+    status = max(layout.counter.get_window_extent(renderer).width for layout in layouts)
+    titles = [layout.ax._left_title for layout in layouts]
+    widest = max(title.get_window_extent(renderer).width for title in titles)
+    apart = status and widest + status + 12 > room
+    for layout, title in zip(layouts, titles, strict=True):
+        small = min(1.0, room / max(status, 1))
+        layout.counter.set_fontsize(layout.counter.get_fontsize() * small)
+        fit_text(title, renderer, room if apart else room - status - 12)
+        if apart:
+            title.set_text(title.get_text() + "\n")
+
+
+def _settle(layouts: Sequence[Layout], head: Layout) -> None:
+    """Fix the places that the layout engine found: panels of one size, in whole pixels."""
+    figure = head.figure
+    figure.set_layout_engine("none")
+    wide, tall = (round(side * figure.dpi) for side in figure.get_size_inches())
+    places = [layout.ax.get_window_extent() for layout in layouts]
+    width = int(min(place.width for place in places) + 1e-6) // 2 * 2
+    height = int(min(place.height for place in places) + 1e-6) // 2 * 2
+    for layout, place in zip(layouts, places, strict=True):
+        left, top = round(place.x0), tall - round(place.y1)
+        layout.box = (left, top, width, height)
+        layout.ax.set_aspect("auto")
+        bottom = tall - top - height
+        layout.ax.set_position((left / wide, bottom / tall, width / wide, height / tall))
+    upper = max(1 - layout.box[1] / tall for layout in layouts)
+    lower = min(1 - (layout.box[1] + height) / tall for layout in layouts)
+    for layout in layouts:
+        if layout.bar is not None:
+            place = layout.bar.get_position()
+            layout.bar.set_aspect("auto")
+            layout.bar.set_position((place.x0, lower, place.width, upper - lower))
+    _place_head(layouts, head)
+
+
+def _place_head(layouts: Sequence[Layout], head: Layout) -> None:
+    figure, clock = head.figure, head.counter
+    left = min(layout.box[0] for layout in layouts)
+    right = max(layout.box[0] + layout.box[2] for layout in layouts)
+    figure._suptitle.set_x(left / figure.bbox.width)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    top = figure._suptitle.get_window_extent(renderer).y1
+    clock.set_position((right / figure.bbox.width, 0))
+    drop = top - clock.get_window_extent(renderer).y1
+    clock.set_position((right / figure.bbox.width, drop / figure.bbox.height))
