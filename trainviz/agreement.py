@@ -120,9 +120,10 @@ def reproducibility(
     array([1.   , 0.818])
     """
     check_comparable([a, b], ["a", "b"])
-    if isinstance(epochs, str) or np.ndim(epochs) > 1:
+    given = np.asarray(epochs)
+    if given.ndim > 1 or given.dtype.kind not in "iu":
         raise TypeError(f"epochs={epochs!r}: expected an epoch, or a list of them")
-    wanted = np.atleast_1d(np.asarray(epochs)).tolist()
+    wanted = given.reshape(-1).tolist()
     scores = [_share_agreed(a, b, epoch) for epoch in wanted]
     return scores[0] if np.ndim(epochs) == 0 else np.array(scores, dtype=np.float64)
 

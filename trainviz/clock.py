@@ -116,7 +116,8 @@ def positions(recording: Recording, by: By, name: str) -> Floats:
     if by != "progress":
         return values
     # Equal shares of runs of different length are to be one tick.
-    return np.round((values - values[0]) / max(values[-1] - values[0], 1), 9)
+    shares: Floats = np.round((values - values[0]) / max(values[-1] - values[0], 1), 9)
+    return shares
 
 
 def _places(run: Floats, ticks: Floats) -> tuple[npt.NDArray[np.intp], Floats]:

@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from trainviz.agreement import Disagreement, check_comparable, disagreement, named
 from trainviz.animation import Animation
-from trainviz.canvas import SceneOptions
+from trainviz.canvas import SceneOptions, Theme
 from trainviz.checks import check_size
 from trainviz.clock import By, Clock, positions
 from trainviz.errors import RecordingError
@@ -89,7 +89,8 @@ class Comparison(Reel):
         ]
         self._clock = Clock(self._places, interpolate, round(hold * fps))
         count = len(films) + bool(disagreement)
-        self._columns = min(columns or default_columns(count), count)
+        domain = self.recordings[0].domain
+        self._columns = min(columns or default_columns(count, domain, scene), count)
         self._difference = self._make_difference() if disagreement else None
 
     def __len__(self) -> int:
@@ -217,9 +218,13 @@ class Comparison(Reel):
         return f"{self.by} {int(value + 1e-9)}"
 
     def _make_difference(self) -> Disagreement:
+        from matplotlib.colors import LinearSegmentedColormap
+
         dark = self._options.get("dark", False)
         # From the colour of the ground, where all agree, to one that no class has.
-        colors = Palette.of(1, cmap="Purples_r" if dark else "Purples", dark=dark)
+        ends = [Theme.of(dark).background, "#cdbcff" if dark else "#3f007d"]
+        cmap = LinearSegmentedColormap.from_list("disagreement", ends)
+        colors = Palette.of(self.recordings[0].n_classes, cmap=cmap, dark=dark, repeat=True)
         return Disagreement(self.recordings[0].n_classes, colors, n_runs=len(self.recordings))
 
     def _panels(self) -> list[Panel]:
@@ -323,7 +328,7 @@ def compare(
         do; of more, the share of pairs of runs that do. Beside its title stands
         the mean over the window.
     columns : int, optional
-        Panels in a row; default up to three, then by their number.
+        Panels in a row; default: as many as make the maps largest.
     mode, interpolate, interpolation, fps, cmap, palette, shade, hold
         As for :func:`animate`; ``interpolate`` frames lead from tick to tick.
     **scene

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
+from trainviz.domain import Domain
 from trainviz.guides import draw_points, explain_colors
 from trainviz.layout import (
     dress_axes,
@@ -15,7 +16,6 @@ from trainviz.layout import (
     fit_text,
     heading_room,
     require_room,
-    trim_panels,
 )
 from trainviz.paint import Mode
 from trainviz.recording import Recording
@@ -25,6 +25,10 @@ __all__ = ["Grid", "Panel", "build_grid", "default_columns"]
 _PANEL_INCHES = {1: 5.0, 2: 4.0, 3: 3.3}
 _SMALL_INCHES = 2.8
 """With more columns."""
+
+_LEGEND_INCHES = 1.6
+_RIM = 0.12
+"""Inches that stay free around a trimmed figure."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,29 @@ class Grid:
     head: Layout
 
 
-def default_columns(count: int) -> int:
-    """Return how many panels stand in a row: up to three, then as wide as a screen is."""
-    return count if count <= 3 else next(n for n in range(2, count + 1) if n * (n - 1) >= count)
+def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
+    """Return how many panels in a row make the maps largest.
+
+    Parameters
+    ----------
+    count : int
+        Of panels.
+    domain : Domain
+    options : SceneOptions
+        Without a ``figsize``, the figure has about the shape of a screen.
+    """
+    x0, x1, y0, y1 = domain.extent
+    ratio = (x1 - x0) / (y1 - y0)
+    if options.get("aspect") == "auto" or not 0.5 < ratio < 2:
+        ratio = 1.4
+    width, height = options.get("figsize") or (12.0, 7.5)
+    across = width - (_LEGEND_INCHES if options.get("legend", True) else 0.2)
+
+    def map_height(columns: int) -> float:
+        wide, tall = across / columns - 0.35, (height - 0.5) / -(-count // columns) - 0.45
+        return round(min(wide / ratio, tall), 2)
+
+    return max(range(1, count + 1), key=map_height)
 
 
 def build_grid(
@@ -112,8 +136,7 @@ def build_grid(
     )  # fmt: skip
     clock = figure.text(0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=12)
     head = Layout(figure, None, clock, theme)
-    rows = -(-len(panels) // columns)
-    _fit(layouts, head, options, rows)
+    _fit(layouts, head, options)
     _settle(layouts, head)
     return Grid(figure, layouts, head)
 
@@ -126,11 +149,11 @@ def _figure(
 
     theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
     rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
-    legend = 1.6 if options.get("legend", True) else 0.2
+    legend = _LEGEND_INCHES if options.get("legend", True) else 0.2
     size = options.get("figsize") or (columns * panel + legend, rows * (panel + 0.3) + 0.5)
     figure: Any = Figure(
         figsize=even_size(size, resolution), dpi=resolution, facecolor=theme.background,
-        layout="constrained",
+        layout="compressed",
     )  # fmt: skip
     FigureCanvasAgg(figure)
     pad = min(options.get("margin", 0.1), 0.1)
@@ -164,13 +187,13 @@ def _explain(
             explain_colors(layout, named, panel.mode, {**options, "points": False}, beside)
 
 
-def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions, rows: int) -> None:
+def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None:
     """Make every text fit its room, and take away what the panels leave free."""
     figure, axes = head.figure, [layout.ax for layout in layouts]
     require_room(figure, axes)
     _fit_titles(layouts)
     if options.get("figsize") is None:
-        trim_panels(figure, axes, rows)
+        _trim(figure, axes)
     require_room(figure, axes)
     for ax in axes:
         fit_labels(ax)
@@ -181,19 +204,44 @@ def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions, rows: i
     require_room(figure, axes)
 
 
+def _trim(figure: Any, axes: Sequence[Any]) -> None:
+    """Take away the rim that panels of fixed aspect leave free around them."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = [ax.get_tightbbox(renderer) for ax in axes]
+    upper = [box.y1 for box in boxes]
+    if figure._suptitle.get_text():
+        upper = [figure._suptitle.get_window_extent(renderer).y1]
+    width, height = figure.get_size_inches()
+    left = min(box.x0 for box in boxes) / figure.dpi - _RIM
+    below = min(box.y0 for box in boxes) / figure.dpi - _RIM
+    above = height - max(upper) / figure.dpi - _RIM
+    legends = [legend.get_window_extent().height / figure.dpi for legend in figure.legends]
+    tall = max(height - max(below, 0) - max(above, 0), *legends, 0) + 0.01
+    figure.set_size_inches(even_size((width - max(left, 0), tall), figure.dpi))
+
+
 def _fit_titles(layouts: Sequence[Layout]) -> None:
     renderer = layouts[0].figure.canvas.get_renderer()
     room = min(layout.ax.get_window_extent().width for layout in layouts)
-    status = max(layout.counter.get_window_extent(renderer).width for layout in layouts)
     titles = [layout.ax._left_title for layout in layouts]
-    widest = max(title.get_window_extent(renderer).width for title in titles)
-    apart = status and widest + status + 12 > room
-    for layout, title in zip(layouts, titles, strict=True):
+    widths = [title.get_window_extent(renderer).width for title in titles]
+    statuses = [_width(layout.counter, renderer) for layout in layouts]
+    apart = any(
+        status and width + status + 12 > room
+        for width, status in zip(widths, statuses, strict=True)
+    )
+    for layout, title, status in zip(layouts, titles, statuses, strict=True):
         small = min(1.0, room / max(status, 1))
         layout.counter.set_fontsize(layout.counter.get_fontsize() * small)
-        fit_text(title, renderer, room if apart else room - status - 12)
+        fit_text(title, renderer, room)
         if apart:
+            # All titles of a row stand on one line, and what they say below it.
             title.set_text(title.get_text() + "\n")
+
+
+def _width(text: Any, renderer: Any) -> float:
+    return float(text.get_window_extent(renderer).width) if text.get_text() else 0.0
 
 
 def _settle(layouts: Sequence[Layout], head: Layout) -> None:
