@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,6 @@ from trainviz.layout import (
     even_size,
     fit_labels,
     fit_text,
-    heading_room,
     require_room,
 )
 from trainviz.paint import Mode
@@ -66,7 +66,10 @@ class Grid:
 
 
 def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
-    """Return how many panels in a row make the maps largest.
+    """Return how many panels in a row suit a figure.
+
+    With a ``figsize``, those that make the maps largest; otherwise the figure
+    follows: up to three side by side, more in a square.
 
     Parameters
     ----------
@@ -74,13 +77,15 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
         Of panels.
     domain : Domain
     options : SceneOptions
-        Without a ``figsize``, the figure has about the shape of a screen.
     """
+    size = options.get("figsize")
+    if size is None:
+        return count if count <= 3 else math.ceil(math.sqrt(count))
     x0, x1, y0, y1 = domain.extent
     ratio = (x1 - x0) / (y1 - y0)
     if options.get("aspect") == "auto" or not 0.5 < ratio < 2:
         ratio = 1.4
-    width, height = options.get("figsize") or (12.0, 7.5)
+    width, height = size
     across = width - (_LEGEND_INCHES if options.get("legend", True) else 0.2)
 
     def map_height(columns: int) -> float:
@@ -160,7 +165,7 @@ def _figure(
     figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in grid[count:]:
-        ax.set_visible(False)
+        ax.remove()
     return figure, list(grid[:count]), theme
 
 
@@ -198,10 +203,16 @@ def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None
     for ax in axes:
         fit_labels(ax)
     renderer = figure.canvas.get_renderer()
-    clock = head.counter.get_window_extent(renderer).width
-    room = heading_room(figure, 8) - clock - 16
-    fit_text(figure._suptitle, renderer, max(room, 40.0))
+    fit_text(figure._suptitle, renderer, _heading_room(layouts, head))
     require_room(figure, axes)
+
+
+def _heading_room(layouts: Sequence[Layout], head: Layout) -> float:
+    """Return how many pixels a title may take above the panels, beside the clock."""
+    places = [layout.ax.get_window_extent() for layout in layouts]
+    span = max(place.x1 for place in places) - min(place.x0 for place in places)
+    clock = head.counter.get_window_extent(head.figure.canvas.get_renderer()).width
+    return float(max(span - clock - 16, 40))
 
 
 def _trim(figure: Any, axes: Sequence[Any]) -> None:
@@ -272,10 +283,13 @@ def _place_head(layouts: Sequence[Layout], head: Layout) -> None:
     figure, clock = head.figure, head.counter
     left = min(layout.box[0] for layout in layouts)
     right = max(layout.box[0] + layout.box[2] for layout in layouts)
-    figure._suptitle.set_x(left / figure.bbox.width)
+    title, renderer = figure._suptitle, figure.canvas.get_renderer()
+    title.set_x(left / figure.bbox.width)
     figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    top = figure._suptitle.get_window_extent(renderer).y1
+    # Wrapping a title moves the panels; what still meets the clock is made smaller.
+    share = _heading_room(layouts, head) / max(title.get_window_extent(renderer).width, 1)
+    title.set_fontsize(title.get_fontsize() * min(1.0, share))
+    top = title.get_window_extent(renderer).y1
     clock.set_position((right / figure.bbox.width, 0))
     drop = top - clock.get_window_extent(renderer).y1
     clock.set_position((right / figure.bbox.width, drop / figure.bbox.height))
