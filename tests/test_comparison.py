@@ -79,7 +79,7 @@ def test_a_screen_is_filled_as_well_as_can_be(runs):
         figure = tv.compare((runs * 3)[:count], legend=False, **options).still(dpi=40)
         return len({round(ax.get_position().x0, 2) for ax in figure.axes if ax.get_visible()})
 
-    assert [columns(count) for count in (2, 3, 4, 6, 9)] == [2, 3, 2, 3, 3]
+    assert [columns(count) for count in (2, 3, 4, 6, 7, 9)] == [2, 3, 2, 3, 4, 3]
     assert columns(3, figsize=(4, 9)) == 1
     assert columns(4, figsize=(16, 4)) == 4
 
@@ -215,6 +215,9 @@ def test_nothing_is_cut_off_or_overlaps(make_recording, count, figsize, dark):
              if text.get_text().strip() and text.get_visible()]  # fmt: skip
     titles = {id(title) for ax in figure.axes for title in (ax._left_title, ax._right_title)}
     titles |= {id(text) for text in figure.texts}
+    for ax in figure.axes:
+        for title in (ax._left_title, ax._right_title):
+            assert title.get_window_extent(renderer).width <= ax.bbox.width + 1
     boxes = []
     for text in shown:
         box = text.get_window_extent(renderer)

@@ -169,8 +169,8 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
 
 
 def named(recordings: Sequence[Recording]) -> Recording:
-    """Return the first run whose classes have names, or the first one."""
-    return next((run for run in recordings if not _is_numbered(run)), recordings[0])
+    """Return the run that a legend is made of: with names, if any has, and with data, if one has."""
+    return min(recordings, key=lambda run: (_is_numbered(run), run.data is None))
 
 
 def _check_names(recordings: Sequence[Recording], names: Sequence[str]) -> None:

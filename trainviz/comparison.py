@@ -328,7 +328,7 @@ def compare(
         do; of more, the share of pairs of runs that do. Beside its title stands
         the mean over the window.
     columns : int, optional
-        Panels in a row; default: up to three, more in a square, or as many as
+        Panels in a row; default: up to three, more in about a square, or as many as
         make the maps largest in a given ``figsize``.
     mode, interpolate, interpolation, fps, cmap, palette, shade, hold
         As for :func:`animate`; ``interpolate`` frames lead from tick to tick.

@@ -69,7 +69,7 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
     """Return how many panels in a row suit a figure.
 
     With a ``figsize``, those that make the maps largest; otherwise the figure
-    follows: up to three side by side, more in a square.
+    follows: up to three side by side, more in a square or nearly so.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
     """
     size = options.get("figsize")
     if size is None:
-        return count if count <= 3 else math.ceil(math.sqrt(count))
+        square = count if count <= 3 else math.ceil(math.sqrt(count))
+        return min((square, square + 1), key=lambda columns: -count % columns)
     x0, x1, y0, y1 = domain.extent
     ratio = (x1 - x0) / (y1 - y0)
     if options.get("aspect") == "auto" or not 0.5 < ratio < 2:
@@ -89,7 +90,7 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
     across = width - (_LEGEND_INCHES if options.get("legend", True) else 0.2)
 
     def map_height(columns: int) -> float:
-        wide, tall = across / columns - 0.35, (height - 0.5) / -(-count // columns) - 0.45
+        wide, tall = across / columns - 0.35, (height - 0.5) / -(-count // columns) - 0.6
         return round(min(wide / ratio, tall), 2)
 
     return max(range(1, count + 1), key=map_height)
@@ -123,13 +124,14 @@ def build_grid(
     Grid
     """
     figure, axes, theme = _figure(options, len(panels), columns, dpi)
-    scale = min(1.0, figure.get_size_inches()[0] / columns / 6)
+    wide = figure.get_size_inches()[0] / columns
+    scale, small = min(1.0, wide / 6), min(max(wide / 2.6, 0.7), 1.0)
     layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
     for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, panel.recording, options)
         _only_outer_labels(layout.ax, number, columns, len(panels))
-        layout.ax.set_title(panel.title, loc="left", color=theme.foreground, size=11)
-        layout.counter = layout.ax.set_title(panel.status, loc="right", color=theme.muted, size=9)
+        layout.ax.tick_params(labelsize=10 * small)
+        _write_titles(layout, panel, small)
         if panel.points and panel.recording.data is not None:
             draw_points(layout, panel.recording, panel.mode)
     _explain(layouts, panels, options, named)
@@ -176,6 +178,12 @@ def _only_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
     if number + columns < count:
         ax.set_xlabel("")
         ax.tick_params(labelbottom=False)
+
+
+def _write_titles(layout: Layout, panel: Panel, small: float) -> None:
+    ax, theme = layout.ax, layout.theme
+    ax.set_title(panel.title, loc="left", color=theme.foreground, size=11 * small)
+    layout.counter = ax.set_title(panel.status, loc="right", color=theme.muted, size=9 * small)
 
 
 def _explain(
@@ -242,13 +250,20 @@ def _fit_titles(layouts: Sequence[Layout]) -> None:
         status and width + status + 12 > room
         for width, status in zip(widths, statuses, strict=True)
     )
-    for layout, title, status in zip(layouts, titles, statuses, strict=True):
-        small = min(1.0, room / max(status, 1))
-        layout.counter.set_fontsize(layout.counter.get_fontsize() * small)
-        fit_text(title, renderer, room)
+    for layout, title in zip(layouts, titles, strict=True):
+        _shrink(layout.counter, room, renderer)
+        if " " in title.get_text().strip():
+            fit_text(title, renderer, room)
+        _shrink(title, room, renderer)
         if apart:
             # All titles of a row stand on one line, and what they say below it.
             title.set_text(title.get_text() + "\n")
+
+
+def _shrink(text: Any, room: float, renderer: Any) -> None:
+    wide = _width(text, renderer)
+    if wide > room:
+        text.set_fontsize(text.get_fontsize() * room / wide)
 
 
 def _width(text: Any, renderer: Any) -> float:
@@ -285,6 +300,10 @@ def _place_head(layouts: Sequence[Layout], head: Layout) -> None:
     right = max(layout.box[0] + layout.box[2] for layout in layouts)
     title, renderer = figure._suptitle, figure.canvas.get_renderer()
     title.set_x(left / figure.bbox.width)
+    for layout in layouts:
+        # Where panels got smaller after their titles were fitted.
+        for text in (layout.ax._left_title, layout.counter):
+            _shrink(text, layout.box[2], renderer)
     figure.canvas.draw()
     # Wrapping a title moves the panels; what still meets the clock is made smaller.
     share = _heading_room(layouts, head) / max(title.get_window_extent(renderer).width, 1)
