@@ -169,7 +169,7 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
 
 
 def named(recordings: Sequence[Recording]) -> Recording:
-    """Return the run that a legend is made of: with names, if any has, and with data, if one has."""
+    """Return the run that a legend is made of: with names if any has, and with data if one has."""
     return min(recordings, key=lambda run: (_is_numbered(run), run.data is None))
 
 

@@ -107,20 +107,13 @@ class Animation(Reel):
         """What paints the maps."""
         return self._mode
 
+    def painter(self, shape: tuple[int, int]) -> Callable[[Moment], Image]:
+        """Return what paints the map of each moment, ``(*shape, 3)``, without its scene."""
+        maps = self.maps(shape)
+        return lambda moment: self._mode.paint(maps(moment))
+
     def maps(self, shape: tuple[int, int]) -> Blender:
-        """Return what gives the map of each moment at the pixels of a picture.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            ``(height, width)`` of the picture.
-
-        Returns
-        -------
-        callable
-            ``Moment -> (C, height, width) float32``, which the next call may
-            write over.
-        """
+        """Return what gives the map of each moment, ``(C, *shape)``, until the next call."""
         resample = Resampler(self.recording.domain.shape, shape)
         return Blender(
             lambda index: resample(self.recording[index].probabilities),

@@ -15,22 +15,24 @@ from trainviz.agreement import Disagreement, check_comparable, disagreement, nam
 from trainviz.animation import Animation
 from trainviz.canvas import SceneOptions, Theme
 from trainviz.checks import check_size
-from trainviz.clock import By, Clock, positions
 from trainviz.errors import RecordingError
 from trainviz.grid import Grid, Panel, build_grid, default_columns
 from trainviz.guides import draw_wrong_points
 from trainviz.layout import draw_map
-from trainviz.paint import Map, Mode
+from trainviz.paint import Mode
 from trainviz.palettes import Palette
 from trainviz.recording import Recording
 from trainviz.reel import Reel
 from trainviz.scene import Scene, Writing, WrongPoints, draw_grounds
-from trainviz.timeline import Blender, Interpolation, Moment
+from trainviz.shared_clock import By, Clock, positions
+from trainviz.timeline import Interpolation, Moment
 from trainviz.writers import STILL_SUFFIXES, check_path, save_figure
 
 __all__ = ["Comparison", "compare"]
 
 Image = npt.NDArray[np.uint8]
+Brush = Callable[[Sequence[Moment], float], tuple[list[Image], list[str]]]
+"""``(moment of each run, the clock's value) -> (pictures, texts)``, one a panel."""
 
 
 class Comparison(Reel):
@@ -141,10 +143,8 @@ class Comparison(Reel):
         tick = self._tick(epoch)
         moments, grid = self._clock.moments_at(tick), self._grid(dpi)
         _, _, width, height = grid.layouts[0].box
-        maps = [film.maps((height, width))(moment).copy()
-                for film, moment in zip(self._films, moments, strict=True)]  # fmt: skip
         value = float(self._clock.ticks[tick])
-        images, statuses = self._paint(maps, moments, value)
+        images, statuses = self._brush((height, width))(moments, value)
         for layout, image, status in zip(grid.layouts, images, statuses, strict=True):
             draw_map(layout, image, self.recordings[0].domain.extent)
             layout.counter.set_text(status)
@@ -172,14 +172,12 @@ class Comparison(Reel):
         return self._options.get("title") or ""
 
     def _painter(self) -> Callable[[int], Image]:
-        blenders = [film.maps(self.map_shape) for film in self._films]
-        return lambda index: self._compose(blenders, index)
+        brush = self._brush(self.map_shape)
+        return lambda index: self._compose(brush, index)
 
-    def _compose(self, blenders: Sequence[Blender], index: int) -> Image:
-        moments = self._clock.moments(index)
-        maps = [blend(moment) for blend, moment in zip(blenders, moments, strict=True)]
-        value = self._clock.value(index)
-        images, statuses = self._paint(maps, moments, value)
+    def _compose(self, brush: Brush, index: int) -> Image:
+        moments, value = self._clock.moments(index), self._clock.value(index)
+        images, statuses = brush(moments, value)
         frame = self._ground.copy()
         for scene, image, moment in zip(
             self._scenes, images, [*moments, Moment(0, 0.0)], strict=False
@@ -191,17 +189,22 @@ class Comparison(Reel):
             self._head.write(frame, self._headline(value))
         return frame
 
-    def _paint(
-        self, maps: Sequence[Map], moments: Sequence[Moment], value: float
-    ) -> tuple[list[Image], list[str]]:
-        """Paint every panel, and say what stands beside its title."""
-        images = [film.mode.paint(plane) for film, plane in zip(self._films, maps, strict=True)]
-        statuses = [self._status(run, value) for run in range(len(maps))]
-        if self._difference is not None:
-            differing = disagreement(maps)
-            images.append(self._difference.paint(differing[None]))
-            statuses.append(_share(float(differing.mean()), len(maps)))
-        return images, statuses
+    def _brush(self, shape: tuple[int, int]) -> Brush:
+        """Return what paints every panel, and says what stands beside its title."""
+        painters = [film.painter(shape) for film in self._films]
+        maps = [film.maps(shape) for film in self._films] if self._difference else []
+
+        def paint(moments: Sequence[Moment], value: float) -> tuple[list[Image], list[str]]:
+            images = [paint(moment) for paint, moment in zip(painters, moments, strict=True)]
+            statuses = [self._status(run, value) for run in range(len(moments))]
+            if self._difference is not None:
+                planes = [blend(moment) for blend, moment in zip(maps, moments, strict=True)]
+                differing = disagreement(planes)
+                images.append(self._difference.paint(differing[None]))
+                statuses.append(_share(float(differing.mean()), len(moments)))
+            return images, statuses
+
+        return paint
 
     def _status(self, run: int, value: float) -> str:
         """Say that a run has not begun or is over, while the clock goes on."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trainviz as tv
-from trainviz.clock import Clock, positions
+from trainviz.shared_clock import Clock, positions
 from trainviz.timeline import Timeline
 
 RUNS = st.lists(
