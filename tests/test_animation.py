@@ -193,7 +193,7 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.reads = []
         for epoch in range(n_snapshots):
-            self.append(Snapshot(np.empty((0, 0, 0), np.float32), epoch=epoch))
+            self.append(Snapshot(np.empty((2, 0, 0), np.float32), epoch=epoch))
 
     def read(self, index):
         self.reads.append(index)

@@ -166,7 +166,7 @@ class LazyStore(MemoryStore):
         self.reads = []
         guesses = np.arange(n_points) % 2
         for epoch in range(n_snapshots):
-            empty = np.empty((0, 0, 0), np.float32)
+            empty = np.empty((2, 0, 0), np.float32)
             self.append(Snapshot(empty, epoch, data_predictions=np.roll(guesses, epoch)))
 
     def read(self, index):

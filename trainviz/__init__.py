@@ -25,7 +25,9 @@ from trainviz.version import __version__
 _HOMES = {
     "Animation": "animation",
     "CaptureWarning": "errors",
+    "Comparison": "comparison",
     "Domain": "domain",
+    "Dynamics": "learning",
     "EvaluationError": "errors",
     "EvaluationWarning": "errors",
     "KerasRecorder": "adapters.keras",
@@ -43,12 +45,15 @@ _HOMES = {
     "TrainvizError": "errors",
     "WriterError": "errors",
     "animate": "animation",
+    "compare": "comparison",
+    "dynamics": "learning",
     "evaluate": "evaluation",
     "make_map": "functional",
     "open_recording": "opening",
     "plot_maps": "functional",
     "record_stages": "adapters.sklearn",
     "register_mode": "modes",
+    "reproducibility": "agreement",
 }
 
 _MODULES = {"modes"}
@@ -56,7 +61,9 @@ _MODULES = {"modes"}
 __all__ = [
     "Animation",
     "CaptureWarning",
+    "Comparison",
     "Domain",
+    "Dynamics",
     "EvaluationError",
     "EvaluationWarning",
     "KerasRecorder",
@@ -75,6 +82,8 @@ __all__ = [
     "WriterError",
     "__version__",
     "animate",
+    "compare",
+    "dynamics",
     "evaluate",
     "make_map",
     "modes",
@@ -82,6 +91,7 @@ __all__ = [
     "plot_maps",
     "record_stages",
     "register_mode",
+    "reproducibility",
 ]
 
 if TYPE_CHECKING:
@@ -90,7 +100,9 @@ if TYPE_CHECKING:
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder, record_stages
     from trainviz.adapters.torch import TorchRecorder
+    from trainviz.agreement import reproducibility
     from trainviz.animation import Animation, animate
+    from trainviz.comparison import Comparison, compare
     from trainviz.domain import Domain
     from trainviz.errors import (
         CaptureWarning,

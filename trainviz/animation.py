@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,29 +17,22 @@ from trainviz.checks import check_fps, check_scene, check_size, is_positive
 from trainviz.guides import metric_names
 from trainviz.modes import Contour, Mode, Probability, find_mode
 from trainviz.palettes import Palette, sequential_table
-from trainviz.parallel import made_by_processes
 from trainviz.pen import Pen
 from trainviz.pictures import Painter, require_output
 from trainviz.recording import Recording
+from trainviz.reel import Reel
 from trainviz.resample import Resampler
 from trainviz.scene import Counter, Scene
 from trainviz.stills import Panel, panels_figure, still_figure
 from trainviz.timeline import Interpolation, Moment, Timeline
-from trainviz.writers import (
-    FILM_SUFFIXES,
-    STILL_SUFFIXES,
-    Film,
-    check_path,
-    finished_file,
-    write_film,
-)
+from trainviz.writers import STILL_SUFFIXES, check_path, save_figure
 
 __all__ = ["Animation", "animate"]
 
 Image = npt.NDArray[np.uint8]
 
 
-class Animation:
+class Animation(Reel):
     """A film of a recording: made lazily, frame by frame, and saved by suffix.
 
     Made by :func:`animate`. It is a sequence of frames (``len``, indexing,
@@ -115,73 +106,22 @@ class Animation:
     def __len__(self) -> int:
         return len(self._timeline)
 
-    def __iter__(self) -> Iterator[Image]:
-        return self._frames(range(len(self)))
-
-    def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        blender = self._blender()
-        for index in indices:
-            yield self._compose(blender, self._timeline[index])
-
-    def __getitem__(self, index: int) -> Image:
-        return self._compose(self._blender(), self._timeline[index])
-
     @property
     def shape(self) -> tuple[int, int]:
         """``(height, width)`` of a frame in pixels."""
         return self._scene.shape
 
     @property
-    def duration(self) -> float:
-        """Seconds."""
-        return len(self) / self.fps
+    def mode(self) -> Mode:
+        """What paints the maps."""
+        return self._mode
 
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        fps: float | None = None,
-        progress: bool | None = None,
-        jobs: int = 1,
-        **options: Any,
-    ) -> Path:
-        """Write the film in the format of the path's suffix.
-
-        Parameters
-        ----------
-        path : path-like
-            Ends in ``.mp4``, ``.webm``, ``.gif``, ``.apng``, ``.webp`` or ``.html``.
-        fps : float, optional
-            Instead of the animation's.
-        progress : bool, optional
-            Show a progress bar; default: if standard error is a terminal.
-        jobs : int, default 1
-            How many processes make frames. One keeps the encoder of an MP4
-            busy; more pay where a frame takes long: for many classes, large
-            maps or large pictures, on a machine with more than two cores.
-        **options
-            Of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
-            ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
-            and WebP; ``exact`` for APNG, False for one palette of 255
-            colours; ``lossless`` and ``quality`` for WebP.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        ValueError
-            If the suffix is unknown, the folder does not exist, or ``fps`` or
-            ``jobs`` is not positive.
-        WriterError
-            If the encoder or a process of ``jobs`` fails; no half file is left
-            under the final name.
-        """
-        check_path(path, FILM_SUFFIXES)
-        film = self._film(fps)
-        with made_by_processes(film.frames, film.shape, jobs) as frames:
-            return write_film(path, replace(film, frames=frames), progress=progress, **options)
+    def painter(self, shape: tuple[int, int]) -> Painter:
+        """Return what paints the map of each moment, ``(*shape, 3)``, without its scene."""
+        theme = Theme.of(self._options.get("dark", False))
+        resample = Resampler(self.recording.domain.shape, shape)
+        pen = Pen(shape, theme, self._options.get("dpi", 100))
+        return Painter(self.recording, self._mode, self._interpolation, resample, pen)
 
     def still(
         self,
@@ -221,7 +161,7 @@ class Animation:
             self.recording, self._mode, self._options,
             panel.image_of, panel.contours_of, moment, dpi,
         )  # fmt: skip
-        _save_figure(figure, target)
+        save_figure(figure, target)
         return figure
 
     def filmstrip(
@@ -274,7 +214,7 @@ class Animation:
             self.recording, panels, self._mode, {**self._options, "figsize": figsize},
             min(columns or 5, len(indices)), dpi,
         )  # fmt: skip
-        _save_figure(figure, target)
+        save_figure(figure, target)
         return figure
 
     def panels(
@@ -326,46 +266,8 @@ class Animation:
             modes[0].of_any(), {**self._options, "figsize": figsize},
             min(columns or 4, len(names)), dpi,
         )  # fmt: skip
-        _save_figure(figure, target)
+        save_figure(figure, target)
         return figure
-
-    def to_clip(self) -> Any:
-        """Return the film as a moviepy clip, to cut or compose it with others.
-
-        Returns
-        -------
-        moviepy.VideoClip
-        """
-        from moviepy import VideoClip
-
-        blender, last = self._blender(), len(self) - 1
-
-        def frame_at(seconds: float) -> Image:
-            # moviepy asks at multiples of 1/fps, which floats hit only nearly.
-            index = int(seconds * self.fps + 1e-6)
-            return self._compose(blender, self._timeline[min(index, last)])
-
-        # moviepy counts int(duration * fps) frames: rounded down, a quotient would lose the last.
-        seconds = math.nextafter(self.duration, math.inf)
-        return VideoClip(frame_function=frame_at, duration=seconds).with_fps(self.fps)
-
-    def to_html5_video(self) -> str:
-        """Return the film as an HTML ``<video>`` element that holds its data.
-
-        Returns
-        -------
-        str
-        """
-        from trainviz.writers.html import video_element
-
-        return video_element(self._film(None))
-
-    @cached_property
-    def _html(self) -> str:
-        return self.to_html5_video()
-
-    def _repr_html_(self) -> str:
-        return self._html
 
     def __repr__(self) -> str:
         return (
@@ -375,14 +277,20 @@ class Animation:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is made on demand holds figures and caches, and is made again.
-        made = ("_scene", "_resampler", "_html")
+        made = ("_scene", "_html")
         return {name: value for name, value in vars(self).items() if name not in made}
 
-    def _film(self, fps: float | None) -> Film:
-        fps = self.fps if fps is None else fps
-        check_fps(fps)
-        title = self._options.get("title") or ""
-        return Film(self._frames, len(self), self.shape, fps, title, self._colors)
+    def _painter(self) -> Callable[[int], Image]:
+        paint = self.painter(self._scene.map_shape)
+
+        def make(index: int) -> Image:
+            moment = self._timeline[index]
+            return self._scene.compose(paint(moment), moment)
+
+        return make
+
+    def _title(self) -> str:
+        return self._options.get("title") or ""
 
     def _colors(self) -> Image | None:
         colors = self._mode.colors
@@ -391,18 +299,6 @@ class Animation:
     @cached_property
     def _scene(self) -> Scene:
         return Scene(self.recording, self._mode, self._options)
-
-    @cached_property
-    def _resampler(self) -> Resampler:
-        return Resampler(self.recording.domain.shape, self._scene.map_shape)
-
-    def _blender(self) -> Painter:
-        theme = Theme.of(self._options.get("dark", False))
-        pen = Pen(self._scene.map_shape, theme, self._options.get("dpi", 100))
-        return Painter(self.recording, self._mode, self._interpolation, self._resampler, pen)
-
-    def _compose(self, blender: Painter, moment: Moment) -> Image:
-        return self._scene.compose(blender(moment), moment)
 
     def _panel(self, title: str, index: int, mode: Mode) -> Panel:
         recording = self.recording
@@ -498,14 +394,3 @@ def _check_panels(columns: Any, figsize: Any, dpi: Any) -> None:
     check_size(figsize, 100 if dpi is None else dpi)
     if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
         raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
-
-
-def _save_figure(figure: Any, target: Path | None) -> None:
-    if target is None:
-        return
-    from matplotlib import rc_context
-
-    # Text stays text, to be searched and edited.
-    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
-    with finished_file(target) as unfinished, rc_context(fonts):
-        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())

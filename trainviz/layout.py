@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
+from trainviz.domain import Domain
 from trainviz.guides import draw_points, draw_strip, explain_colors, metric_names
 from trainviz.modes import Mode
 from trainviz.recording import Recording
@@ -16,6 +17,8 @@ __all__ = [
     "build_layout",
     "draw_map",
     "dress_axes",
+    "dress_domain",
+    "even_size",
     "fit_labels",
     "fit_text",
     "heading_room",
@@ -58,7 +61,7 @@ def build_layout(
     dpi = float(dpi or options.get("dpi", 100))
     size = options.get("figsize") or (8.0, 7.0 if names else 6.0)
     figure: Any = Figure(
-        figsize=_even(size, dpi), dpi=dpi, facecolor=theme.background, layout="constrained"
+        figsize=even_size(size, dpi), dpi=dpi, facecolor=theme.background, layout="constrained"
     )
     FigureCanvasAgg(figure)
     margin = options.get("margin", _PAD)
@@ -91,24 +94,32 @@ def draw_map(layout: Layout, image: Any, extent: tuple[float, float, float, floa
 def dress_axes(layout: Layout, recording: Recording, options: SceneOptions) -> None:
     """Set limits, aspect, ticks and labels of the map's axes."""
     ax, theme, domain = layout.ax, layout.theme, recording.domain
+    dress_domain(ax, domain, theme, options.get("aspect"))
+    if not options.get("axes", True):
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+        ax.set_xlabel("")
+        ax.set_ylabel("")
+        return
+    for name in ("xlabel", "ylabel"):
+        if options.get(name):
+            ax.set(**{name: options.get(name)})
+
+
+def dress_domain(ax: Any, domain: Domain, theme: Theme, aspect: str | None = None) -> None:
+    """Give axes the limits, the aspect and the axis names of a domain."""
     ax.set_xlim(domain.xlim)
     ax.set_ylim(domain.ylim)
-    aspect = options.get("aspect")
     if aspect is None:
         spans = sorted((domain.xlim[1] - domain.xlim[0], domain.ylim[1] - domain.ylim[0]))
         aspect = "equal" if spans[1] < 2 * spans[0] else "auto"
     ax.set_aspect(aspect)
     for spine in ax.spines.values():
         spine.set_color(theme.muted)
-    if not options.get("axes", True):
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.spines[:].set_visible(False)
-        return
     ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
-    labels = (options.get("xlabel"), options.get("ylabel"))
-    ax.set_xlabel(labels[0] or domain.axis_names[0] or "", color=theme.foreground)
-    ax.set_ylabel(labels[1] or domain.axis_names[1] or "", color=theme.foreground)
+    ax.set_xlabel(domain.axis_names[0] or "", color=theme.foreground)
+    ax.set_ylabel(domain.axis_names[1] or "", color=theme.foreground)
 
 
 def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
@@ -214,7 +225,7 @@ def _trim(layout: Layout) -> None:
         slot, used = layout.ax.get_position(original=True), layout.ax.get_position()
         across = (slot.width - used.width) * width
     tall = max(height - down, _legend_height(figure, layout.margin))
-    figure.set_size_inches(_even((width - across, tall), figure.dpi))
+    figure.set_size_inches(even_size((width - across, tall), figure.dpi))
     _keep_rim(layout)
 
 
@@ -240,7 +251,7 @@ def _legend_height(figure: Any, margin: float = _PAD) -> float:
     return float(max(tall, default=0.0) / figure.dpi) + 2 * margin
 
 
-def _even(inches: Sequence[float], dpi: float) -> tuple[float, float]:
+def even_size(inches: Sequence[float], dpi: float) -> tuple[float, float]:
     """Round to even numbers of pixels: video encoders sub-sample colour by two."""
     width, height = (max(2, round(side * dpi / 2) * 2) / dpi for side in inches)
     return width, height
@@ -324,4 +335,6 @@ def trim_panels(figure: Any, axes: Sequence[Any], rows: int) -> None:
     _arranged(figure)
     width, height = figure.get_size_inches()
     free = _free(axes[0])[1] * rows
-    figure.set_size_inches(_even((width, max(height - free, _legend_height(figure))), figure.dpi))
+    figure.set_size_inches(
+        even_size((width, max(height - free, _legend_height(figure))), figure.dpi)
+    )

@@ -362,9 +362,10 @@ class Recording(Sequence[Snapshot]):
             return f"Recording(empty, {self.domain!r})"
         height, width = self.domain.shape
         plural = "" if len(self) == 1 else "s"
-        held = {"probabilities": f"{self.n_classes} classes", "values": self.class_names[0]}
+        kind = {"probabilities": "classes", "values": "value"}.get(self.output, "labels")
+        held = self.class_names[0] if kind == "value" else f"{self.n_classes} {kind}"
         return (
             f"Recording({len(self)} snapshot{plural}, epochs {self._store.epoch(0)} to "
             f"{self._store.epoch(len(self) - 1)}, "
-            f"{held.get(self.output, f'{self.n_classes} labels')}, grid {height}x{width})"
+            f"{held}, grid {height}x{width})"
         )

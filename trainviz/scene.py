@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from trainviz.modes import Mode
 from trainviz.recording import Recording
 from trainviz.timeline import Moment
 
-__all__ = ["Counter", "Scene", "WrongPoints", "value_at"]
+__all__ = ["Counter", "Scene", "Writing", "WrongPoints", "draw_grounds", "value_at"]
 
 Image = npt.NDArray[np.uint8]
 
@@ -29,6 +30,10 @@ class Scene:
     recording : Recording
     mode : Mode
     options : SceneOptions
+    layout : Layout, optional
+        A place in a figure with others; default: a figure of its own.
+    grounds : tuple of ndarray, optional
+        The figure on black and on white, if it is drawn already.
 
     Attributes
     ----------
@@ -51,9 +56,16 @@ class Scene:
     (300, 400, 3)
     """
 
-    def __init__(self, recording: Recording, mode: Mode, options: SceneOptions) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        mode: Mode,
+        options: SceneOptions,
+        layout: Layout | None = None,
+        grounds: tuple[Image, Image] | None = None,
+    ) -> None:
         self._counter = Counter(recording)
-        self._layout = build_layout(recording, mode, options, self._counter.widest)
+        self._layout = layout or build_layout(recording, mode, options, self._counter.widest)
         self._show_counter = options.get("counter", True)
         self._positions = strip_positions(recording)
         self._recording = recording
@@ -62,8 +74,7 @@ class Scene:
         left, top, width, height = self._layout.box
         self.map_shape = (height, width)
         self._box = (slice(top, top + height), slice(left, left + width))
-        self._draw_static()
-        self._texts = lru_cache(maxsize=64)(self._draw_text)
+        self._draw_static(grounds)
         self._rings = lru_cache(maxsize=2)(self._draw_rings)
 
     @property
@@ -84,17 +95,21 @@ class Scene:
         ndarray of uint8, shape (*shape, 3)
             A new array.
         """
+        frame = self._static.copy()
+        self.put_on(frame, image, moment)
+        return frame
+
+    def put_on(self, frame: Image, image: Image, moment: Moment) -> None:
+        """Put a painted map, and what belongs to it, on a frame, in place."""
         picture = np.array(image, order="C")
         self._overlay.put_on(picture)
         if self._wrong is not None:
             self._rings(moment.left).put_on(picture)
-        frame = self._static.copy()
         frame[self._box] = picture
         if self._layout.strip is not None:
             self._advance_strip(frame, moment)
         if self._show_counter:
-            self._write_counter(frame, self._counter.text(moment))
-        return frame
+            self._writing.write(frame, self._counter.text(moment))
 
     def colors(self, painted: Image) -> Image:
         """Return the colours of frames, each as often as it matters.
@@ -115,14 +130,11 @@ class Scene:
             parts.append(self._strip_future.reshape(-1, 3))
         return np.concatenate(parts)
 
-    def _draw_static(self) -> None:
+    def _draw_static(self, grounds: tuple[Image, Image] | None) -> None:
         layout = self._layout
-        self._text_anchor = _text_anchor(layout)
-        # Transparent and not invisible: matplotlib would move the other titles for it.
-        layout.counter.set_alpha(0)
         # What lies over the map, seen on black and on white, tells its colour and its opacity.
-        on_black = self._render("black")
-        on_white = self._render("white")
+        on_black, on_white = grounds or draw_grounds([layout])
+        self._writing = Writing(layout)
         over = on_black[self._box].astype(np.float32)
         self._overlay = Layer(over, _clearness(over, on_white[self._box]))
         self._static = on_black
@@ -133,13 +145,8 @@ class Scene:
             self._accent = _rgb(layout.theme.accent)
             for curve in layout.curves:
                 curve.set_alpha(0.25)
-            faint = self._render("black")
+            faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
-
-    def _render(self, map_color: str) -> Image:
-        self._layout.ax.set_facecolor(map_color)
-        self._layout.figure.canvas.draw()
-        return np.array(self._layout.figure.canvas.buffer_rgba())[..., :3].copy()
 
     def _draw_rings(self, snapshot: int) -> Layer:
         assert self._wrong is not None
@@ -179,26 +186,43 @@ class Scene:
         part[:, now:] = self._strip_future[:, now:]
         part[:, max(now - 1, 0) : now + 1] = self._accent
 
-    def _write_counter(self, frame: Image, text: str) -> None:
+
+class Writing:
+    """The text of a layout's counter, written on frames.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of a figure that has been drawn.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        x, y = layout.counter.get_transform().transform(layout.counter.get_position())
+        self._anchor = round(x), round(layout.figure.bbox.height - y)
+        self._theme, self._ink = layout.theme, layout.counter.get_color()
+        self._layout = layout
+        self._pictures = lru_cache(maxsize=64)(self._draw)
+
+    def write(self, frame: Image, text: str) -> None:
+        """Write a text that ends where the counter's does, in place."""
         # Each digit by itself, of which there are ten: they are as wide as one another.
-        right, baseline = self._text_anchor
+        right, baseline = self._anchor
         for part in reversed(re.findall(r"\d|\D+", text)):
-            picture = self._texts(part)
+            picture = self._pictures(part)
             height, width = picture.shape[:2]
             top = baseline - self._ascent
             frame[top : top + height, right - width : right] = picture
             right -= width
 
-    def _draw_text(self, text: str) -> Image:
+    def _draw(self, text: str) -> Image:
         from PIL import Image as Images
         from PIL import ImageDraw
 
         font = self._font
         self._ascent, descent = font.getmetrics()
         width = round(font.getlength(text))
-        theme = self._layout.theme
-        picture = Images.new("RGB", (width, self._ascent + descent), theme.background)
-        ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=theme.foreground)
+        picture = Images.new("RGB", (width, self._ascent + descent), self._theme.background)
+        ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=self._ink)
         return np.asarray(picture)
 
     @cached_property
@@ -250,11 +274,21 @@ def value_at(values: npt.NDArray[np.float64], moment: Moment) -> float:
     return here + moment.weight * (float(values[moment.left + 1]) - here)
 
 
-def _text_anchor(layout: Layout) -> tuple[int, int]:
-    """Where the counter's text ends and stands, in pixels from the top left."""
-    layout.figure.canvas.draw()
-    x, y = layout.counter.get_transform().transform(layout.counter.get_position())
-    return round(x), round(layout.figure.bbox.height - y)
+def draw_grounds(layouts: Sequence[Layout]) -> tuple[Image, Image]:
+    """Draw the figure of some layouts with their maps in black, and with them in white."""
+    grounds = []
+    for color in ("white", "black"):
+        for layout in layouts:
+            # Transparent and not invisible: matplotlib would move the other titles for it.
+            layout.counter.set_alpha(0)
+            layout.ax.set_facecolor(color)
+        grounds.append(_render(layouts[0].figure))
+    return grounds[1], grounds[0]
+
+
+def _render(figure: Any) -> Image:
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def _font(layout: Layout) -> Any:

@@ -19,7 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FILM_SUFFIXES", "STILL_SUFFIXES", "Film", "check_path", "finished_file", "write_film"]
+__all__ = [
+    "FILM_SUFFIXES",
+    "STILL_SUFFIXES",
+    "Film",
+    "check_path",
+    "finished_file",
+    "save_figure",
+    "write_film",
+]
 
 Image = npt.NDArray[np.uint8]
 
@@ -145,6 +153,18 @@ def finished_file(target: Path) -> Iterator[Path]:
         os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def save_figure(figure: Any, target: Path | None) -> None:
+    """Write a still, unless there is no path for it."""
+    if target is None:
+        return
+    from matplotlib import rc_context
+
+    # Text stays text, to be searched and edited.
+    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
+    with finished_file(target) as unfinished, rc_context(fonts):
+        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())
 
 
 @contextmanager
