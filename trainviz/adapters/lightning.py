@@ -127,7 +127,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         if predict is not None and not callable(predict):
             raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
         merged = cast(RecorderOptions, {**options, "output": output})
-        self.recorder = Recorder(domain, **own_options(merged))
+        self.recorder = Recorder(domain, **own_options(merged, launched=True))
         background = options.get("background", False)
         self._events = DistributedEvents(self.recorder, distributed, background)
         self._predict = predict

@@ -152,29 +152,34 @@ def check_distributed(distributed: str, background: bool = False) -> None:
         )
 
 
-def own_options(options: Options) -> Options:
+def own_options(options: Options, launched: bool = False) -> Options:
     """Leave a recording's place on disk to rank zero: no other rank looks at it.
 
     Parameters
     ----------
     options : dict
         The keyword arguments of a recorder.
+    launched : bool, default False
+        Whether to believe what started the process, where there is no group
+        yet: a trainer's recorder is made before it. Without a trainer
+        processes that were started together need not train together.
 
     Returns
     -------
     dict
         The same on rank zero, without ``path``, ``overwrite`` and ``resume`` on others.
     """
-    if _rank() == 0:
+    if _rank(launched) == 0:
         return options
     kept = {name: value for name, value in options.items() if name not in _PLACE}
     return cast(Options, kept)
 
 
-def _rank() -> int:
+def _rank(launched: bool) -> int:
     if in_a_group():
-        return dist.get_rank()
-    # A trainer's recorder is made before its group: what started the process knows the rank.
+        return int(dist.get_rank())
+    if not launched:
+        return 0
     known = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
     return next((int(rank) for rank in known if rank is not None and rank.isdigit()), 0)
 
