@@ -752,17 +752,12 @@ ON_DISK = pytest.mark.skipif(
 
 
 def on_disk(rank, path, distributed, **options):
-    if rank == 1:
-        dist.barrier()  # by now rank zero has written
-    rec = tv.TorchRecorder(
-        replica(rank), DENSE, distributed=distributed, path=path, **options
-    )  # fmt: skip
+    model = replica(rank)
+    if rank == 1 and distributed == "rank_zero":
+        dist.barrier()  # by the next line rank zero has written
+    rec = tv.TorchRecorder(model, DENSE, distributed=distributed, path=path, **options).start()
     if rank == 0 and distributed == "rank_zero":
-        rec.start()
-    if rank == 0:
         dist.barrier()
-    if distributed == "shard":
-        rec.start()
     rec.epoch_end()
     rec.finish()
     return len(rec.recording)
