@@ -744,6 +744,47 @@ def test_a_rank_that_dies_makes_nobody_wait(tmp_path, dead, left):
     assert "lost touch; later captures are made by rank zero alone" in str(warning)
 
 
+# One place on disk.
+
+ON_DISK = pytest.mark.skipif(
+    "path" not in tv.Recorder.__init__.__kwdefaults__, reason="recordings are not on disk yet"
+)
+
+
+def on_disk(rank, path, distributed, **options):
+    model = replica(rank)
+    if rank == 1 and distributed == "rank_zero":
+        dist.barrier()  # by the next line rank zero has written
+    rec = tv.TorchRecorder(model, DENSE, distributed=distributed, path=path, **options).start()
+    if rank == 0 and distributed == "rank_zero":
+        dist.barrier()
+    rec.epoch_end()
+    rec.finish()
+    return len(rec.recording)
+
+
+@ON_DISK
+@pytest.mark.parametrize("distributed", ["rank_zero", "shard"])
+def test_only_rank_zero_opens_a_path(ranks, tmp_path, distributed):
+    path = str(tmp_path / "run.zarr")
+    assert ranks(on_disk, path=path, distributed=distributed) == [2, 0]
+    assert tv.open_recording(path).epochs.tolist() == [0, 1]
+    again = ranks(on_disk, path=path, distributed=distributed, overwrite=True)
+    assert again == [2, 0]
+
+
+@ON_DISK
+def test_a_trainers_recorder_leaves_the_path_to_rank_zero_before_there_is_a_group(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "run.zarr"
+    tv.LightningRecorder(DENSE, path=path).recorder.capture(lambda x: x, epoch=0)
+    with pytest.raises(ValueError, match=r"run\.zarr"):
+        tv.LightningRecorder(DENSE, path=path)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert len(tv.LightningRecorder(DENSE, path=path).recording) == 0
+
+
 # Arguments.
 
 

@@ -13,7 +13,12 @@ from typing_extensions import Unpack
 
 from trainviz.adapters import missing
 from trainviz.adapters.torch import FrozenTorchPredictor, TorchPredictor
-from trainviz.adapters.torch_distributed import Distributed, DistributedEvents, in_a_group
+from trainviz.adapters.torch_distributed import (
+    Distributed,
+    DistributedEvents,
+    in_a_group,
+    own_options,
+)
 from trainviz.adapters.torch_ranks import sharing
 from trainviz.adapters.torch_replicas import Replicas
 from trainviz.domain import Domain
@@ -122,7 +127,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         if predict is not None and not callable(predict):
             raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
         merged = cast(RecorderOptions, {**options, "output": output})
-        self.recorder = Recorder(domain, **merged)
+        self.recorder = Recorder(domain, **own_options(merged, launched=True))
         background = options.get("background", False)
         self._events = DistributedEvents(self.recorder, distributed, background)
         self._predict = predict

@@ -25,7 +25,7 @@ try:
 except ImportError as error:
     raise ImportError(missing("PyTorch", "torch")) from error
 
-from trainviz.adapters.torch_distributed import Distributed, DistributedEvents
+from trainviz.adapters.torch_distributed import Distributed, DistributedEvents, own_options
 from trainviz.adapters.torch_replicas import Replica, Replicas
 
 __all__ = ["FrozenTorchPredictor", "TorchPredictor", "TorchRecorder", "undisturbed"]
@@ -258,7 +258,7 @@ class TorchRecorder(LoopRecorder):
         distributed: Distributed = "rank_zero",
         **options: Unpack[RecorderOptions],
     ) -> None:
-        recorder = Recorder(domain, output=output, **options)
+        recorder = Recorder(domain, output=output, **own_options(options))
         super().__init__(
             recorder,
             TorchPredictor(model, predict=predict, output=output),

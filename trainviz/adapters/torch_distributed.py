@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch.distributed as dist
 
@@ -12,10 +13,13 @@ from trainviz.predictions import PredictProba
 from trainviz.recorder import Recorder
 from trainviz.training import TrainingEvents
 
-__all__ = ["Distributed", "DistributedEvents", "check_distributed", "in_a_group"]
+__all__ = ["Distributed", "DistributedEvents", "check_distributed", "in_a_group", "own_options"]
 
 Distributed = Literal["rank_zero", "shard"]
 T = TypeVar("T")
+Options = TypeVar("Options", bound=Mapping[str, Any])
+
+_PLACE = ("path", "overwrite", "resume")
 
 
 class DistributedEvents(TrainingEvents):
@@ -146,6 +150,38 @@ def check_distributed(distributed: str, background: bool = False) -> None:
             "distributed='shard' with background=True: the ranks share a capture in lockstep, "
             "which a thread beside the training would lose; leave out one of the two"
         )
+
+
+def own_options(options: Options, launched: bool = False) -> Options:
+    """Leave a recording's place on disk to rank zero: no other rank looks at it.
+
+    Parameters
+    ----------
+    options : dict
+        The keyword arguments of a recorder.
+    launched : bool, default False
+        Whether to believe what started the process, where there is no group
+        yet: a trainer's recorder is made before it. Without a trainer
+        processes that were started together need not train together.
+
+    Returns
+    -------
+    dict
+        The same on rank zero, without ``path``, ``overwrite`` and ``resume`` on others.
+    """
+    if _rank(launched) == 0:
+        return options
+    kept = {name: value for name, value in options.items() if name not in _PLACE}
+    return cast(Options, kept)
+
+
+def _rank(launched: bool) -> int:
+    if in_a_group():
+        return int(dist.get_rank())
+    if not launched:
+        return 0
+    known = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return next((int(rank) for rank in known if rank is not None and rank.isdigit()), 0)
 
 
 def in_a_group() -> bool:
