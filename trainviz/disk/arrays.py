@@ -14,7 +14,7 @@ import numpy.typing as npt
 from trainviz.disk.places import Place
 from trainviz.errors import RecordingError
 
-__all__ = ["ArrayLayout", "check_installed", "read_rows", "write_rows"]
+__all__ = ["ArrayLayout", "check_installed", "is_storable", "read_rows", "write_rows"]
 
 _LEVEL = 3
 """Of zstd; 5 makes the demo's chunks 7 % smaller and takes a quarter longer."""
@@ -221,6 +221,11 @@ class ArrayLayout:
             raise RecordingError(
                 f"the chunk {place.describe(self.key(chunk))} is damaged: {error}"
             ) from error
+
+
+def is_storable(name: str, values: npt.NDArray[Any]) -> bool:
+    """Tell whether an array has a name and a type that a recording can hold."""
+    return _NAME.fullmatch(name) is not None and values.dtype.name in _KINDS
 
 
 def read_rows(

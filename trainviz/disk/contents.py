@@ -120,6 +120,9 @@ class Contents:
             for name, (layout, length) in fixed.items()
             if name not in ("x", "y", "class")
         }
+        for name, (layout, length) in fixed.items():
+            if layout.attributes.get("scalar") is True and length == 1:
+                values[name] = values[name].reshape(layout.row)
         contents = cls(Description.of(document["attributes"]["trainviz"], values), fixed)
         growing = {name: layout for name, (layout, _) in found.items() if name not in fixed}
         lengths = {length for name, (_, length) in found.items() if name not in fixed}
