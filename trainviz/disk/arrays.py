@@ -101,7 +101,7 @@ class ArrayLayout:
         RecordingError
             If it is no array that a recorder writes.
         """
-        if not _NAME.fullmatch(name):
+        if not is_array_name(name):
             raise RecordingError(f"it has an array with the name {name[:80]!r}")
         try:
             shape = [_count(side) for side in document["shape"]]
@@ -223,9 +223,14 @@ class ArrayLayout:
             ) from error
 
 
+def is_array_name(name: str) -> bool:
+    """Tell whether a recording can have an array of this name; no path leads out of it."""
+    return _NAME.fullmatch(name) is not None
+
+
 def is_storable(name: str, values: npt.NDArray[Any]) -> bool:
     """Tell whether an array has a name and a type that a recording can hold."""
-    return _NAME.fullmatch(name) is not None and values.dtype.name in _KINDS
+    return is_array_name(name) and values.dtype.name in _KINDS
 
 
 def read_rows(
