@@ -120,7 +120,7 @@ def test_disagreement_is_the_share_of_pairs_that_differ(labels):
     for place, votes in enumerate(labels.T):
         pairs = [a != b for i, a in enumerate(votes) for b in votes[:i]]
         assert found[0, place] == pytest.approx(np.mean(pairs))
-    mode = Disagreement(4, tv.Palette.of(4), n_runs=len(labels))
+    mode = Disagreement(len(labels)).bound(4, tv.Palette.of(4))
     assert found.max() <= mode.limits[1] + 1e-6
 
 
@@ -128,5 +128,5 @@ def test_disagreement_is_the_share_of_pairs_that_differ(labels):
     ("n_runs", "n_classes", "most"), [(2, 2, 1), (3, 2, 2 / 3), (3, 3, 1), (6, 2, 0.6)]
 )
 def test_the_colours_reach_to_the_most_that_can_be(n_runs, n_classes, most):
-    mode = Disagreement(n_classes, tv.Palette.of(n_classes), n_runs=n_runs)
+    mode = Disagreement(n_runs).bound(n_classes, tv.Palette.of(n_classes))
     assert mode.limits == (0, pytest.approx(most))

@@ -420,3 +420,28 @@ def test_what_is_no_list_of_recordings_is_refused(recording):
 def test_a_figure_without_room_is_refused(runs):
     with pytest.raises(ValueError, match="no room is left for the map"):
         tv.compare(runs, figsize=(1, 1))[0]
+
+
+def regression(slope):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20), output="values")
+    for epoch in (0, 5):
+        recorder.capture(lambda X, epoch=epoch: slope * epoch * X[:, 0], epoch=epoch)
+    return recorder.recording
+
+
+def test_values_are_compared_within_limits_that_all_share():
+    runs = [regression(1), regression(2)]
+    with pytest.raises(ValueError, match=r"limits=\(-10, 10\)"):
+        tv.compare(runs, mode="values")
+    film = tv.compare(runs, mode=tv.modes.Values(limits=(-10, 10)))
+    assert film[len(film) - 1].shape == (*film.shape, 3)
+
+
+def test_what_is_about_classes_refuses_values():
+    runs = [regression(1), regression(2)]
+    with pytest.raises(tv.RecordingError, match="disagreement=True is about classes"):
+        tv.compare(runs, mode="values", disagreement=True)
+    with pytest.raises(tv.RecordingError, match="is about classes"):
+        tv.reproducibility(*runs)
+    with pytest.raises(tv.RecordingError, match="is about classes"):
+        tv.dynamics(runs[0])

@@ -15,7 +15,14 @@ from trainviz.modes import Mode
 from trainviz.pixels import Map
 from trainviz.recording import Recording
 
-__all__ = ["Disagreement", "check_comparable", "disagreement", "named", "reproducibility"]
+__all__ = [
+    "Disagreement",
+    "check_comparable",
+    "disagreement",
+    "named",
+    "reproducibility",
+    "require_classes",
+]
 
 
 class Disagreement(Mode):
@@ -119,6 +126,7 @@ def reproducibility(
     array([1.   , 0.818])
     """
     check_comparable([a, b], ["a", "b"])
+    require_classes([a, b], "reproducibility()")
     given = np.asarray(epochs)
     if given.ndim > 1 or given.dtype.kind not in "iu":
         raise TypeError(f"epochs={epochs!r}: expected an epoch, or a list of them")
@@ -141,7 +149,8 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
     TypeError
         If one is no recording.
     RecordingError
-        If one is empty, or domains, numbers of classes or class names differ.
+        If one is empty, or domains, what maps hold, numbers of classes or class
+        names differ.
     """
     for recording, name in zip(recordings, names, strict=True):
         if not isinstance(recording, Recording):
@@ -159,12 +168,33 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
                 f"{first.domain!r}{_beyond_repr(first, recording)}: only maps of the same points "
                 "can be compared; give every recorder the same domain"
             )
+        if recording.output != first.output:
+            raise RecordingError(
+                f"{name} holds {recording.output}, and {names[0]} {first.output}: only models of "
+                "one kind can be compared"
+            )
         if recording.n_classes != first.n_classes:
             raise RecordingError(
                 f"{name} has {recording.n_classes} classes, and {names[0]} has "
                 f"{first.n_classes}: only models of the same classes can be compared"
             )
     _check_names(recordings, names)
+
+
+def require_classes(recordings: Sequence[Recording], what: str) -> None:
+    """Refuse recordings of anything but class probabilities.
+
+    Raises
+    ------
+    RecordingError
+        Names ``what`` needs the classes.
+    """
+    for recording in recordings:
+        if recording.output != "probabilities":
+            raise RecordingError(
+                f"{what} is about classes that exclude one another, and the recording holds "
+                f"{recording.output}; take a recording of class probabilities"
+            )
 
 
 def named(recordings: Sequence[Recording]) -> Recording:

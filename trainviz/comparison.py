@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz.agreement import Disagreement, check_comparable, disagreement, named
+from trainviz.agreement import Disagreement, check_comparable, disagreement, named, require_classes
 from trainviz.animation import Animation
 from trainviz.canvas import SceneOptions, Theme
 from trainviz.checks import check_size
@@ -74,6 +74,8 @@ class Comparison(Reel):
     ) -> None:
         self.labels = _check_labels(recordings, labels)
         check_comparable(recordings, self.labels)
+        if disagreement:
+            require_classes(recordings, "disagreement=True")
         _check_panels(columns, scene)
         films = [
             Animation(
@@ -82,6 +84,7 @@ class Comparison(Reel):
             )
             for recording in recordings
         ]  # fmt: skip
+        _require_same_limits(films)
         self.recordings = [film.recording for film in films]
         self.by, self.fps = by, fps
         self._films, self._options = films, scene
@@ -392,6 +395,16 @@ def _check_labels(recordings: Any, labels: Sequence[str] | None) -> list[str]:
     if isinstance(labels, str) or len(labels) != len(recordings):
         raise ValueError(f"labels={labels!r}: expected a list of {len(recordings)}, one a run")
     return [str(label) for label in labels]
+
+
+def _require_same_limits(films: Sequence[Animation]) -> None:
+    """Refuse modes whose limits come from their own recording: one bar explains all panels."""
+    lows, highs = zip(*(film.mode.limits for film in films), strict=True)
+    if len(set(lows)) > 1 or len(set(highs)) > 1:
+        raise ValueError(
+            f"mode={films[0].mode.name!r} has other limits for each run, and one colour bar stands "
+            f"for all: give them, e.g. Values(limits=({min(lows):.4g}, {max(highs):.4g}))"
+        )
 
 
 def _check_panels(columns: Any, scene: SceneOptions) -> None:

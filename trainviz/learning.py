@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz import charts
+from trainviz.agreement import require_classes
 from trainviz.contours import Line, boundary_lines, class_map, line_length
 from trainviz.data import LabelledData
 from trainviz.domain import Domain
@@ -326,6 +327,7 @@ def dynamics(recording: Recording) -> Dynamics:
             "as its attribute .recording"
         )
     recording.require_snapshots()
+    require_classes([recording], "dynamics()")
     # A view of what there is now: the recording may go on growing.
     recording = recording[:]
     times = strip_positions(recording).astype(np.int64)

@@ -94,7 +94,6 @@ class TrainingEvents:
         self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
     ) -> bool:
         """``step`` steps are completed; returns whether a snapshot was captured."""
-        self._continued = False
         due = self.step_due(step)
         self.pass_step(step)
         if not due:
@@ -111,6 +110,7 @@ class TrainingEvents:
 
     def pass_step(self, step: int) -> None:
         """Count ``step`` completed steps, and do nothing else."""
+        self._continued = False
         self._step = max(self._step or 0, step + self._step_offset)
 
     def finish(self, predict: PredictProba) -> None:
