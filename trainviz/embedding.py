@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
-__all__ = ["Embedding", "Fixed", "FloatArray", "Plane", "Slice"]
+__all__ = ["Embedding", "Fixed", "FloatArray", "Plane", "Slice", "rebuild", "stored"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
-Fixed = Literal["mean", "median"] | int | Sequence[float] | npt.NDArray[Any]
+Arrays = dict[str, npt.NDArray[Any]]
+Fixed = Literal["mean", "median", "nearest"] | int | Sequence[float] | npt.NDArray[Any]
+
+_KINDS: dict[str, type[Embedding]] = {}
 
 
 class Embedding:
     """How points of the plane become inputs of the model, and back.
 
+    A subclass says its ``kind``, :meth:`embed` and :meth:`project`, and, so
+    that recordings on disk keep it, :meth:`arrays` and :meth:`from_arrays`.
+
     Attributes
     ----------
+    kind : str
+        What tells it from others on disk.
+    costly : bool
+        Whether embedding a point is so slow that a domain remembers the result.
     n_features : int
         The length of an embedded row, before it is given the model's shape.
+
+    Examples
+    --------
+    >>> class Diagonal(Embedding):
+    ...     n_features = 3
+    ...     def embed(self, points):
+    ...         return np.concatenate([points, points.sum(axis=1, keepdims=True)], axis=1)
+    ...     def project(self, rows):
+    ...         return rows[:, :2]
+    >>> Diagonal().distance(np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 5.0]]))
+    array([0., 2.])
     """
 
+    kind: ClassVar[str] = ""
+    costly: ClassVar[bool] = False
     n_features: int
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__dict__.get("kind"):
+            _KINDS[cls.kind] = cls
 
     def embed(self, points: FloatArray) -> FloatArray:
         """Map ``(n, 2)`` plane coordinates to ``(n, n_features)`` rows."""
@@ -34,11 +63,110 @@ class Embedding:
         """Map ``(n, n_features)`` rows to ``(n, 2)`` plane coordinates."""
         raise NotImplementedError
 
+    def distance(self, rows: FloatArray) -> FloatArray:
+        """Return how far ``(n, n_features)`` rows are from what the plane shows in their place."""
+        away: FloatArray = np.linalg.norm(rows - self.embed(self.project(rows)), axis=1)
+        return away
+
+    def doubt(self, points: FloatArray) -> FloatArray | None:
+        """Return how doubtful embedded points are, 1 and more being poor; None: not at all."""
+        return None
+
+    @property
+    def anchors(self) -> FloatArray | None:
+        """The rows that define the plane and are marked in pictures, ``(k, n_features)``."""
+        return None
+
+    def arrays(self) -> Arrays | None:
+        """Return all that :meth:`from_arrays` needs; None where that is more than arrays."""
+        return None
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the embedding again from what :meth:`arrays` returned.
+
+        Raises
+        ------
+        ValueError
+            If an array is missing or is not as described.
+        """
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Embedding):
+            return NotImplemented
+        own, theirs = self.arrays(), other.arrays()
+        if type(self) is not type(other) or own is None or theirs is None:
+            return self is other
+        return own.keys() == theirs.keys() and all(
+            np.array_equal(own[name], theirs[name]) for name in own
+        )
+
+    def __hash__(self) -> int:
+        own = self.arrays()
+        if own is None:
+            return id(self)
+        return hash((self.kind, *((name, array.tobytes()) for name, array in own.items())))
+
+
+def rebuild(kind: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+    """Make an embedding again from its kind and its arrays.
+
+    Raises
+    ------
+    ValueError
+        If no embedding of this kind is known, or the arrays do not fit it.
+
+    Examples
+    --------
+    >>> import trainviz.planes  # where most kinds are
+    >>> slice_ = Slice((0, 2), (1.0, 2.0, 3.0))
+    >>> rebuild(slice_.kind, slice_.arrays()) == slice_
+    True
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"kind={kind!r}: expected one of {', '.join(sorted(_KINDS))}")
+    return _KINDS[kind].from_arrays(arrays)
+
+
+def stored(
+    arrays: Mapping[str, npt.NDArray[Any]], name: str, *shape: int | None
+) -> npt.NDArray[np.float64]:
+    """Return one of the arrays that :func:`rebuild` was given, once it is seen to be sound.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+    name : str
+    *shape : int or None
+        The lengths of its axes; None for any.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    ValueError
+        If it is missing, of another shape, or not of finite numbers.
+    """
+    array = np.asarray(arrays.get(name))
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, side) for wanted, side in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise ValueError(
+            f"{name!r} of an embedding: got {array.dtype} of the shape {array.shape}, expected "
+            f"finite numbers of the shape {shape}"
+        )
+    return array.astype(np.float64)
+
 
 @dataclass(frozen=True)
 class Plane(Embedding):
     """The identity: a model of two features, the window is its input space."""
 
+    kind: ClassVar[str] = "plane"
     n_features: int = 2
 
     def embed(self, points: FloatArray) -> FloatArray:
@@ -48,6 +176,15 @@ class Plane(Embedding):
     def project(self, rows: FloatArray) -> FloatArray:
         """Return ``rows`` as they are."""
         return rows
+
+    def arrays(self) -> Arrays:
+        """Return nothing: there is only one such plane."""
+        return {}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the plane again."""
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -60,40 +197,16 @@ class Slice(Embedding):
         The columns along the window's x and y axis.
     row : tuple of float
         A whole input row; its entries at ``features`` are replaced.
+
+    Examples
+    --------
+    >>> Slice((0, 2), (1.0, 2.0, 3.0)).embed(np.array([[7.0, 9.0]]))
+    array([[7., 2., 9.]])
     """
 
+    kind: ClassVar[str] = "slice"
     features: tuple[int, int]
     row: tuple[float, ...]
-
-    @classmethod
-    def of(cls, rows: npt.NDArray[np.float64], features: tuple[int, int], fixed: Fixed) -> Slice:
-        """Slice the data's space along two of its columns.
-
-        Parameters
-        ----------
-        rows : ndarray of float64, shape (n, D)
-            The data.
-        features : tuple of int
-            The columns that vary.
-        fixed : {"mean", "median"}, int or array-like
-            Where the others stay: at their mean, their median, at a row of the
-            data by its number, or at the given row of D values.
-
-        Returns
-        -------
-        Slice
-
-        Raises
-        ------
-        ValueError
-            If ``fixed`` is no row of finite values.
-
-        Examples
-        --------
-        >>> Slice.of(np.array([[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]]), (0, 1), "mean").row
-        (1.0, 2.0, 3.0)
-        """
-        return cls(features, _fixed_row(fixed, rows))
 
     @property
     def n_features(self) -> int:  # type: ignore[override]
@@ -110,23 +223,23 @@ class Slice(Embedding):
         """Keep the two features that vary."""
         return rows[:, list(self.features)]
 
+    def arrays(self) -> Arrays:
+        """Return the two features and the fixed row."""
+        return {"features": np.array(self.features), "row": np.array(self.row)}
 
-def _fixed_row(fixed: Fixed, rows: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    if isinstance(fixed, str):
-        if fixed not in ("mean", "median"):
-            raise ValueError(
-                f"fixed={fixed!r}: expected 'mean', 'median', a row number or a row of values"
-            )
-        row = rows.mean(axis=0) if fixed == "mean" else np.median(rows, axis=0)
-    elif isinstance(fixed, (int, np.integer)):
-        if not -len(rows) <= fixed < len(rows):
-            raise ValueError(f"fixed={fixed}: X has {len(rows)} rows, 0 to {len(rows) - 1}")
-        row = rows[fixed]
-    else:
-        row = np.asarray(fixed, dtype=np.float64)
-        if row.shape != rows.shape[1:] or not np.isfinite(row).all():
-            raise ValueError(
-                f"fixed has the shape {row.shape}: expected one row of {rows.shape[1]} finite "
-                "values, as X has columns"
-            )
-    return tuple(float(value) for value in row)
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the slice again."""
+        row = stored(arrays, "row", None)
+        return cls(stored_pair(arrays, len(row)), tuple(row.tolist()))
+
+
+def stored_pair(arrays: Mapping[str, npt.NDArray[Any]], n_columns: int) -> tuple[int, int]:
+    """Return the two columns that :func:`rebuild` was given, as :func:`stored` does."""
+    first, second = (int(column) for column in stored(arrays, "features", 2))
+    if first == second or not 0 <= min(first, second) <= max(first, second) < n_columns:
+        raise ValueError(
+            f"'features' of an embedding: got {(first, second)}, expected two of the columns "
+            f"0 to {n_columns - 1}"
+        )
+    return first, second

@@ -15,6 +15,7 @@ from trainviz.adapters import missing
 from trainviz.adapters.torch import FrozenTorchPredictor, TorchPredictor
 from trainviz.adapters.torch_replicas import Replicas
 from trainviz.domain import Domain
+from trainviz.inputs import Inputs
 from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
@@ -210,7 +211,7 @@ class _QuietPredictor:
         with _no_logging(self._pl_module), self._ask.session():
             yield
 
-    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         with _no_logging(self._pl_module):
             return self._ask(points)
 
