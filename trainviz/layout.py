@@ -9,6 +9,7 @@ from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
 from trainviz.guides import draw_points, draw_strip, explain_colors, metric_names
+from trainviz.landmarks import draw_anchors, draw_doubt
 from trainviz.paint import Mode
 from trainviz.recording import Recording
 
@@ -69,6 +70,7 @@ def build_layout(
     _write_titles(layout, options, counter)
     if options.get("legend", True):
         explain_colors(layout, recording, mode, options)
+    draw_doubt(layout, recording.domain)
     if options.get("points", True) and recording.data is not None:
         draw_points(layout, recording, mode)
     if names:
@@ -76,6 +78,8 @@ def build_layout(
         draw_strip(layout, recording, names)
     _keep_rim(layout)
     _settle(layout, options)
+    if options.get("anchors", True):
+        draw_anchors(layout, recording.domain)
     return layout
 
 

@@ -69,7 +69,7 @@ def answer_at(predict_proba: PredictProba, points: Inputs) -> Any:
     except Exception as error:
         raise EvaluationError(
             f"the model failed on {describe(points)}: {type(error).__name__}: {error}. If the "
-            "model takes other inputs, give the domain features=/fixed=, input_shape= or "
+            "model takes other inputs, give the domain features=/fixed= or input_shape=/"
             "preprocess=, or wrap the call with predict="
         ) from error
 

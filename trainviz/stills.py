@@ -7,6 +7,7 @@ from typing import Any
 
 from trainviz.canvas import Layout, SceneOptions, Theme
 from trainviz.guides import draw_points, draw_wrong_points, explain_colors, strip_positions
+from trainviz.landmarks import draw_anchors, draw_doubt
 from trainviz.layout import (
     build_layout,
     draw_map,
@@ -105,6 +106,7 @@ def filmstrip_figure(
         if number + columns < len(indices):
             layout.ax.set_xlabel("")
             layout.ax.tick_params(labelbottom=False)
+        draw_doubt(layout, recording.domain)
         if options.get("points", True) and recording.data is not None:
             draw_points(layout, recording, mode)
         _cross_out(layout, recording, options, index)
@@ -130,6 +132,8 @@ def filmstrip_figure(
         aspect = layout.ax.get_aspect()
         draw_map(layout, image_of(index, shape), recording.domain.extent)
         layout.ax.set_aspect(aspect)
+        if options.get("anchors", True):
+            draw_anchors(layout, recording.domain)
     return figure
 
 
