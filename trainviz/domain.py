@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -248,26 +249,22 @@ class Domain(Framing):
 
         ndarray of bool, shape (H, W); None where the embedding is exact.
         """
-        doubt = self.doubt(self.x, self.y)
+        doubt = self._doubt_at(self.x, self.y)
         return None if doubt is None else doubt >= 1
 
-    def doubt(
-        self, x: npt.NDArray[np.float64] | None = None, y: npt.NDArray[np.float64] | None = None
-    ) -> FloatArray | None:
-        """Return how doubtful the inputs of a lattice of points are, 1 and more being poor.
+    @cached_property
+    def doubt(self) -> FloatArray | None:
+        """How doubtful the inputs are, 1 and more being poor, for the hatch of pictures.
 
-        Parameters
-        ----------
-        x, y : ndarray, shapes (n,) and (m,), optional
-            Default: 200 over the window.
-
-        Returns
-        -------
-        ndarray, shape (m, n), or None
-            None where the embedding is exact.
+        ndarray, shape (200, 200), over the window; None where the embedding is exact.
         """
-        x = np.linspace(*self.xlim, _DOUBT_GRID) if x is None else x
-        y = np.linspace(*self.ylim, _DOUBT_GRID) if y is None else y
+        return self._doubt_at(
+            np.linspace(*self.xlim, _DOUBT_GRID), np.linspace(*self.ylim, _DOUBT_GRID)
+        )
+
+    def _doubt_at(
+        self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+    ) -> FloatArray | None:
         points = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)
         doubt = self.embedding.doubt(points)
         return None if doubt is None else doubt.reshape(len(y), len(x))

@@ -166,6 +166,8 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     from matplotlib.lines import Line2D
 
     theme, names = layout.theme, [_wrapped(name) for name in recording.class_names]
+    if mode.guide != "classes" and not has_points:
+        names = []
     size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
     extra = guess_handle(layout, recording.domain)
     if has_points and _opacities(recording).min(initial=1) < 1:
@@ -206,7 +208,7 @@ def _wrapped(name: str) -> str:
 def _fitting(names: list[str], rows: int) -> list[str]:
     """Return the first names, as many as have room beside a last row that counts the others."""
     taken = list(accumulate(name.count("\n") + 1 for name in names))
-    if taken[-1] <= rows:
+    if not names or taken[-1] <= rows:
         return names
     return names[: sum(used < rows for used in taken)]
 

@@ -25,7 +25,7 @@ _LEAST_SIDE = 4
 
 def draw_doubt(layout: Layout, domain: Domain) -> None:
     """Hatch where the map is a guess."""
-    doubt = domain.doubt()
+    doubt = domain.doubt
     if doubt is None or doubt.max() < 1:
         return
     x, y = (np.linspace(*limits, side) for limits, side in
@@ -41,7 +41,7 @@ def guess_handle(layout: Layout, domain: Domain) -> list[Any]:
     """Return the legend's entry for the hatch, where there is one."""
     from matplotlib.patches import Patch
 
-    doubt = domain.doubt()
+    doubt = domain.doubt
     if doubt is None or doubt.max() < 1:
         return []
     theme = layout.theme
