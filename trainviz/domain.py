@@ -265,6 +265,8 @@ class Domain(Framing):
     def _doubt_at(
         self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
     ) -> FloatArray | None:
+        if self.embedding.doubt(np.empty((0, 2))) is None:
+            return None
         points = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)
         doubt = self.embedding.doubt(points)
         return None if doubt is None else doubt.reshape(len(y), len(x))
