@@ -122,12 +122,13 @@ def test_a_guess_is_hatched_in_films_and_stills_and_said_in_the_legend(guessed, 
     rows = slice(round(still.bbox.height - box.y1), round(still.bbox.height - box.y0))
     inside = frame[rows, round(box.x0) : round(box.x1)]
     side = len(inside) // 6
-    corner, data = inside[:side, :side], inside[-side:, :side]
+    corner = inside[:side, :side]
+    data = inside[-side - side // 2 : -side // 2, side // 2 : side + side // 2]
     assert corner.std(axis=(0, 1)).max() > 20  # far from all data
-    assert data.std(axis=(0, 1)).max() < 5
+    assert data[side // 4 : -side // 4, side // 4 : -side // 4].std(axis=(0, 1)).max() < 5
     strip = film.filmstrip(epochs=[0, 1])
     assert all(any(c.hatches != [None] for c in ax.collections if hasattr(c, "hatches"))
-               for ax in strip.axes)  # fmt: skip
+               for ax in strip.axes[:2])  # fmt: skip
 
 
 def test_an_exact_plane_has_no_hatch(recording):
