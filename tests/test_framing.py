@@ -82,6 +82,7 @@ def test_recordings_of_every_domain_in_the_background_are_the_same(kind):
     np.testing.assert_array_equal(*maps)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_axes_carry_the_users_units_where_the_model_wants_others():
     model = MLPClassifier((8,), random_state=0, max_iter=50).fit(Z, y)
     pipeline = make_pipeline(SCALER, PCA(2)).fit(X)
@@ -110,7 +111,7 @@ def test_reducers_fitted_on_named_columns_are_asked_with_names(recwarn):
 
 
 @pytest.mark.parametrize(
-    "form", ["(8, 8)", "(1, 8, 8)", "(8, 8, 3)", "(3, 8, 8)", "tensor", "dict"]
+    "form", [(8, 8), (1, 8, 8), (8, 8, 3), (3, 8, 8), "tensor", "dict"], ids=str
 )
 def test_samples_of_any_shape_lie_at_their_coordinates(form):
     rng = np.random.default_rng(0)
@@ -118,7 +119,7 @@ def test_samples_of_any_shape_lie_at_their_coordinates(form):
         samples = [{"image": rng.random((8, 8)), "age": rng.random(1)} for _ in range(3)]
         flat = np.array([np.concatenate([part.ravel() for part in s.values()]) for s in samples])
     else:
-        shape = (1, 8, 8) if form == "tensor" else eval(form)
+        shape = (1, 8, 8) if form == "tensor" else form
         samples = [rng.random(shape) for _ in range(3)]
         flat = np.array([sample.ravel() for sample in samples])
         samples = [torch.tensor(s) for s in samples] if form == "tensor" else samples
@@ -169,6 +170,7 @@ def test_data_keep_their_shape():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:n_jobs value")
 def test_umap_has_an_inverse_of_its_own():
     umap = pytest.importorskip("umap")
     reducer = umap.UMAP(n_components=2, random_state=0, n_epochs=20).fit(Z)

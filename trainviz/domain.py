@@ -12,17 +12,20 @@ from typing_extensions import Self
 
 from trainviz.domain_checks import MAX_POINTS, check_limits, grid_shape
 from trainviz.embedding import Embedding, FloatArray, Plane, Slice
-from trainviz.framing import Framing
 from trainviz.inputs import InputForm, Inputs, Shape
 from trainviz.planes import GridRows
+from trainviz.reducing import Reducing
 
 __all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice"]
+
+_BLOCK = 2**22
+"""How many values of data are compared with the plane at a time."""
 
 _DOUBT_GRID = 200
 """Points along an axis at which it is looked where a map is a guess."""
 
 
-class Domain(Framing):
+class Domain(Reducing):
     """A two-dimensional window onto a model's input space, with a grid on it.
 
     The grid includes both ends of both axes; row 0 is ``ylim[0]`` (origin
@@ -201,9 +204,13 @@ class Domain(Framing):
         array([1., 1.])
         """
         rows = self.flatten(X)
-        if not len(rows):
-            return np.empty(0)
-        return np.asarray(self._form.distance(rows, self.embedding), dtype=np.float64)
+        # In blocks, because each needs copies of its rows.
+        size = max(1, _BLOCK // self.n_values)
+        parts = [
+            self._form.distance(rows[start : start + size], self.embedding)
+            for start in range(0, len(rows), size)
+        ]
+        return np.concatenate([np.empty(0), *parts])
 
     def flatten(self, X: Inputs) -> npt.NDArray[np.float64]:
         """Return inputs in the user's units as flat rows, shape (n, n_features)."""
