@@ -32,6 +32,22 @@ def test_as_many_labels_as_columns_are_taken_in_sorted_order(y):
     assert indices(y, len(known)) == expected
 
 
+def test_data_know_how_far_they_are_from_the_plane():
+    X = [[0.0, 0.0, 5.0], [1.0, 1.0, 7.0]]
+    data = LabelledData.of((X, [0, 1]), Domain.slice(X, (0, 1), 0))
+    assert data.distances.tolist() == [0, 2]
+    assert labelled([0, 1]).distances.tolist() == [0, 0]
+
+
+def test_data_of_several_inputs_may_come_as_the_model_takes_them():
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    domain = Domain.slice(X, (0, 2), input_shape={"a": (2,), "b": (1,)})
+    for given_as in ({"a": X[:, :2], "b": X[:, 2]}, {"b": X[:, 2:], "a": X[:, :2]}, X):
+        data = LabelledData.of((given_as, np.zeros(5, dtype=int)), domain)
+        np.testing.assert_array_equal(data.points, X[:, [0, 2]])
+        np.testing.assert_array_equal(domain.prepare(data.X)["a"], X[:, :2])
+
+
 def test_negative_labels():
     assert indices([-1, 1, -1], 2) == [0, 1, 0]
 

@@ -296,6 +296,33 @@ def test_a_recording_made_in_the_background_is_the_same(schedule, make):
     assert streams == other_streams
 
 
+WIDE = np.random.default_rng(1).normal(size=(48, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("form", ["dict", "tuple"])
+def test_functional_models_of_several_inputs(form, background):
+    one, other = keras.Input((2,), name="size"), keras.Input((1,), name="age")
+    joined = keras.layers.Concatenate()([one, other])
+    inputs = {"size": one, "age": other} if form == "dict" else [one, other]
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(joined))
+    compiled(model)
+    shape = {"size": (2,), "age": (1,)} if form == "dict" else ((2,), (1,))
+    domain = tv.Domain.slice(WIDE, (0, 2), input_shape=shape, resolution=(4, 6))
+    parts = WIDE[:, :2], WIDE[:, 2:]
+    data = {"size": parts[0], "age": parts[1]} if form == "dict" else parts
+    recorder = tv.KerasRecorder(domain, data=(data, Y), background=background)
+    fit_data = data if form == "dict" else list(parts)
+    model.fit(fit_data, Y, epochs=2, verbose=0, callbacks=[recorder])
+    points = domain.points(dtype="float32")
+    answer = model(points if form == "dict" else list(points), training=False)
+    expected = np.asarray(keras.ops.convert_to_numpy(answer)).T.reshape(3, 4, 6)
+    np.testing.assert_allclose(recorder.recording[-1].probabilities, expected, atol=1e-6)
+    guesses = np.asarray(keras.ops.convert_to_numpy(model(fit_data, training=False))).argmax(axis=1)
+    np.testing.assert_array_equal(recorder.recording[-1].data_predictions, guesses)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2]
+
+
 def test_in_the_background_a_second_model_gets_a_copy_of_its_own():
     recorder = tv.KerasRecorder(DOMAIN, background=True)
     fit(recorder, epochs=2)

@@ -112,6 +112,28 @@ def test_the_map_is_the_softmax_of_the_modules_own_forward():
     np.testing.assert_allclose(rec.recording[-1].probabilities, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("background", "precision", "dtype"),
+    [(False, "64-true", torch.float64), (True, "32-true", torch.float32)],
+)
+def test_several_inputs_come_as_keywords_in_the_trainers_precision(background, precision, dtype):
+    class Branches(type(make_module())):
+        def forward(self, x, scale=None):
+            return self.net(x) if scale is None else self.net(x) * scale
+
+    wide = np.concatenate([X.numpy(), np.ones((48, 1))], axis=1)
+    domain = tv.Domain.slice(
+        wide, (0, 1), 0, input_shape={"x": (2,), "scale": (1,)}, resolution=(4, 6)
+    )
+    rec = tv.LightningRecorder(domain, data=(wide, Y), background=background)
+    _, module = fit(rec, module=Branches(), precision=precision, data=loader(dtype=dtype))
+    module.eval()
+    with torch.no_grad():
+        points = {name: torch.tensor(part, dtype=dtype) for name, part in domain.points().items()}
+        expected = module(**points).softmax(dim=1).T.reshape(3, 4, 6)
+    np.testing.assert_allclose(rec.recording[-1].probabilities, expected, atol=1e-6)
+
+
 def test_predict_replaces_forward():
     rec = tv.LightningRecorder(DOMAIN, predict=lambda module, x: module(x)[:, :2])
     fit(rec)

@@ -305,3 +305,60 @@ def test_an_embedding_that_cannot_be_stored_is_drawn_all_the_same(path):
     assert len(open_recording(path)) == 1
     Recorder(domain, path=path, resume=True).capture(slope(2), epoch=1)
     assert len(open_recording(path)) == 2
+
+
+ROWS = np.random.default_rng(0).normal(size=(30, 4))
+WIDE = {
+    "slice": lambda: Domain.slice(ROWS, (0, 2), resolution=12),
+    "nearest": lambda: Domain.slice(ROWS, (0, 2), fixed="nearest", resolution=12),
+    "through": lambda: Domain.through(*ROWS[:3].reshape(3, 2, 2), resolution=12),
+    "principal": lambda: Domain.principal(ROWS, resolution=12),
+    "dict": lambda: Domain.slice(
+        ROWS, (0, 2), resolution=12, input_shape={"size": (3,), "age": (1,)}
+    ),
+    "tuple": lambda: Domain.slice(ROWS, (0, 2), resolution=12, input_shape=((3,), (1,))),
+}
+
+
+def first_column(inputs):
+    if isinstance(inputs, dict):
+        inputs = inputs["size"]
+    elif isinstance(inputs, tuple):
+        inputs = inputs[0]
+    return 1 / (1 + np.exp(-inputs.reshape(len(inputs), -1)[:, 0]))
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_every_plane_comes_back(path, kind):
+    domain, y = WIDE[kind](), np.arange(30) % 2
+    X = ROWS.reshape(-1, 2, 2) if kind == "through" else ROWS
+    recorder = Recorder(domain, path=path, data=(X, y))
+    recorder.capture(first_column, epoch=0)
+    recorder.close()
+    opened = open_recording(path)
+    assert opened.domain == domain
+    again = open_recording(path).domain.points(0, 5)
+    for ours, theirs in zip(*map(as_arrays, (domain.points(0, 5), again)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(opened.data.distances, recorder.recording.data.distances)
+    assert Recorder(domain, path=path, resume=True, data=(X, y)).recording.epochs.tolist() == [0]
+
+
+def as_arrays(inputs):
+    if isinstance(inputs, dict):
+        return list(inputs.values())
+    return list(inputs) if isinstance(inputs, tuple) else [inputs]
+
+
+def test_a_plane_with_code_in_it_can_be_drawn_and_continued(path, tmp_path):
+    domain = Domain.slice(ROWS, (0, 2), resolution=12, preprocess=lambda X: X / 2)
+    recorder = Recorder(domain, path=path, data=(ROWS, np.arange(30) % 2))
+    recorder.capture(first_column, epoch=0)
+    recorder.close()
+    opened = open_recording(path)
+    animate(opened).still(tmp_path / "still.png")
+    with pytest.raises(RecordingError, match="leads to no model inputs"):
+        opened.domain.points()
+    resumed = Recorder(domain, path=path, resume=True)
+    resumed.capture(first_column, epoch=1)
+    assert open_recording(path).epochs.tolist() == [0, 1]

@@ -82,6 +82,16 @@ def test_every_output_of_a_logistic_model_gives_the_same_map(output, classes):
     np.testing.assert_allclose(captured(model, output=output).probabilities, wanted, atol=1e-6)
 
 
+def test_a_table_model_of_images_is_given_flat_rows_and_of_several_inputs_says_no(fitted):
+    square = Domain((-3, 3), (-2, 4), shape=(17, 13), input_shape=(2, 1))
+    np.testing.assert_array_equal(
+        captured(fitted, square).probabilities, captured(fitted).probabilities
+    )
+    several = Domain((-3, 3), (-2, 4), shape=(17, 13), input_shape={"a": (1,), "b": (1,)})
+    with pytest.raises(EvaluationError, match=r"takes one table, .* leave out input_shape="):
+        captured(fitted, several)
+
+
 def test_a_probability_of_zero_has_a_logarithm_without_warning():
     model = RandomForestClassifier(5, random_state=0).fit(X, Y)
     with warnings.catch_warnings():
@@ -226,6 +236,17 @@ def test_stages_of_dataframes_do_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(record_stages(model, DOMAIN, every=4)) == 2
+
+
+def test_stages_are_asked_for_what_preprocessing_makes_of_the_points():
+    scaler = StandardScaler().fit(X * 100)
+    model = GradientBoostingClassifier(n_estimators=3).fit(scaler.transform(X * 100), Y)
+    domain = Domain.around(X * 100, resolution=9, preprocess=scaler)
+    recording = record_stages(model, domain, data=(X * 100, Y))
+    expected = model.predict_proba(scaler.transform(domain.embed(domain.project(X * 100))))
+    assert recording[-1].data_predictions.tolist() == expected.argmax(axis=1).tolist()
+    wanted = model.predict_proba(domain.points()).T.reshape(3, 9, 9)
+    np.testing.assert_allclose(recording[-1].probabilities, wanted, atol=1e-6)
 
 
 def test_stages_of_an_early_stopped_model():

@@ -261,6 +261,50 @@ def test_predict_says_how_the_model_is_called():
     np.testing.assert_allclose(probabilities, own_map(model.linear), atol=1e-6)
 
 
+WIDE = np.random.default_rng(0).normal(size=(40, 3))
+FORMS = {
+    "dict": ({"a": (2,), "b": (1,)}, None),
+    "tuple": (((2,), (1,)), None),
+    "preprocess": (None, lambda rows: {"a": rows[:, :2], "b": rows[:, 2:]}),
+    "whole numbers": (
+        None, lambda rows: {"a": rows[:, :2], "b": (rows[:, 2:] > 0).astype(np.int64)}
+    ),
+}  # fmt: skip
+
+
+class TwoBranches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 3), nn.Linear(1, 3)
+
+    def forward(self, a, b):
+        return self.first(a) + self.second(b.float())
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_several_inputs_come_as_keywords_or_in_order(form, background):
+    shape, preprocess = FORMS[form]
+    domain = Domain.slice(WIDE, (0, 2), input_shape=shape, preprocess=preprocess, resolution=(9, 7))
+    model = TwoBranches()
+    labels = np.arange(40) % 3
+    rows = domain.embedding.embed(np.stack([a.ravel() for a in np.meshgrid(domain.x, domain.y)], 1))
+
+    def answer(rows):
+        inputs = torch.tensor(rows, dtype=torch.float32)
+        last = (inputs[:, 2:] > 0).float() if form == "whole numbers" else inputs[:, 2:]
+        with torch.no_grad():
+            return (model.first(inputs[:, :2]) + model.second(last)).softmax(dim=1).numpy()
+
+    expected = answer(rows).T.reshape(3, 9, 7)
+    rec = TorchRecorder(model, domain, data=(WIDE, labels), background=background).start()
+    rec.epoch_end(0)
+    rec.recorder.drain()
+    for snapshot in rec.recording:
+        np.testing.assert_allclose(snapshot.probabilities, expected, atol=1e-6)
+        np.testing.assert_array_equal(snapshot.data_predictions, answer(WIDE).argmax(axis=1))
+
+
 def test_a_model_with_other_inputs_says_so_before_training():
     with pytest.raises(EvaluationError, match="features=/fixed= or input_shape="):
         TorchRecorder(nn.Linear(5, 2), DOMAIN, initial=False).start()

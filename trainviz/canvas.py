@@ -47,7 +47,9 @@ class SceneOptions(TypedDict, total=False):
     legend : bool
         The classes, or the colour bar.
     points : bool
-        The recording's data over the map.
+        The recording's data over the map, fainter the farther from its plane.
+    anchors : bool
+        The samples that :meth:`Domain.through` was given, images as thumbnails.
     metrics : bool or sequence of str
         The strip of metric curves: all (at most two kinds), none, or these.
     margin : float
@@ -66,6 +68,7 @@ class SceneOptions(TypedDict, total=False):
     counter: bool
     legend: bool
     points: bool
+    anchors: bool
     metrics: bool | Sequence[str]
     margin: float
 

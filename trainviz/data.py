@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,35 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.domain import Domain
+from trainviz.inputs import to_numpy
 
 __all__ = ["LabelledData", "to_numpy"]
-
-
-def to_numpy(values: Any) -> npt.NDArray[Any]:
-    """Turn array-likes of any framework into numpy arrays.
-
-    Parameters
-    ----------
-    values : array-like
-        A list, numpy array, DataFrame, or a tensor on any device, with or
-        without a gradient graph.
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> to_numpy([[1, 2]]).shape
-    (1, 2)
-    """
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        if "bfloat16" in str(values.dtype):
-            values = values.float()
-    array: npt.NDArray[Any] = np.asarray(values)
-    # JAX and TensorFlow hand out bfloat16 as a type that numpy cannot compute with.
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 @dataclass(frozen=True)
@@ -48,11 +22,14 @@ class LabelledData:
     Attributes
     ----------
     X : ndarray, shape (n, *input_shape)
-        The model's inputs.
+        The inputs in the user's units; flat rows (n, n_features) of models that
+        take several arrays, or that a transformer prepares them for.
     y : ndarray, shape (n,)
         The labels as they came: integers or strings.
     points : ndarray of float64, shape (n, 2)
         Where the inputs lie in the domain's plane.
+    distances : ndarray of float64, shape (n,), or None
+        How far they are from it; None where that is not known.
 
     Examples
     --------
@@ -65,6 +42,7 @@ class LabelledData:
     X: npt.NDArray[Any]
     y: npt.NDArray[Any]
     points: npt.NDArray[np.float64]
+    distances: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -84,7 +62,9 @@ class LabelledData:
             X, y = data
         except (TypeError, ValueError):
             raise ValueError("data= must be a pair (X, y): inputs and their labels") from None
-        inputs, labels = to_numpy(X), _TARGETS[output](to_numpy(y))
+        labels = _TARGETS[output](to_numpy(y))
+        several = isinstance(X, (Mapping, tuple))
+        inputs = domain.flatten(X) if several else to_numpy(X)
         if len(inputs) != len(labels):
             raise ValueError(f"data=(X, y): X has {len(inputs)} rows and y {len(labels)} labels")
         try:
@@ -93,8 +73,12 @@ class LabelledData:
             raise ValueError(f"data=(X, y): X must hold numbers: {error}") from None
         if not finite:
             raise ValueError("data=(X, y): X holds NaN or infinities; drop those rows")
-        points = domain.project(inputs)
-        return cls(inputs.reshape(len(inputs), *domain.input_shape), labels, points)
+        points, distances = domain.project(inputs), domain.distance(inputs)
+        if domain.preprocess is None and not several and isinstance(domain.input_shape, tuple):
+            sides = domain.input_shape
+            if isinstance(sides[0], int):
+                inputs = inputs.reshape(len(inputs), *sides)
+        return cls(inputs, labels, points, distances)
 
     def require_labels(self, n_labels: int) -> None:
         """Refuse an indicator matrix that has not one column a label."""

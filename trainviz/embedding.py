@@ -8,28 +8,48 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from trainviz.errors import RecordingError
 
-__all__ = ["Embedding", "Fixed", "FloatArray", "Opaque", "Plane", "Slice", "embedding_of_kind"]
+__all__ = ["Embedding", "Fixed", "FloatArray", "Opaque", "Plane", "Slice", "rebuild", "stored"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
-Fixed = Literal["mean", "median"] | int | Sequence[float] | npt.NDArray[Any]
+Arrays = dict[str, npt.NDArray[Any]]
+Fixed = Literal["mean", "median", "nearest"] | int | Sequence[float] | npt.NDArray[Any]
+
+_KINDS: dict[str, type[Embedding]] = {}
 
 
 class Embedding:
     """How points of the plane become inputs of the model, and back.
 
+    A subclass says its ``kind``, :meth:`embed` and :meth:`project`, and, so
+    that recordings on disk keep it, :meth:`arrays` and :meth:`from_arrays`.
+
     Attributes
     ----------
+    kind : str
+        What tells it from others on disk.
+    costly : bool
+        Whether embedding a point is so slow that a domain remembers the result.
     n_features : int
         The length of an embedded row, before it is given the model's shape.
-    kind : str
-        What a recording on disk calls it; a subclass that sets it must have
-        :meth:`arrays` and :meth:`from_arrays`.
+
+    Examples
+    --------
+    >>> class Diagonal(Embedding):
+    ...     n_features = 3
+    ...     def embed(self, points):
+    ...         return np.concatenate([points, points.sum(axis=1, keepdims=True)], axis=1)
+    ...     def project(self, rows):
+    ...         return rows[:, :2]
+    >>> Diagonal().distance(np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 5.0]]))
+    array([0., 2.])
     """
 
     kind: ClassVar[str] = ""
+    costly: ClassVar[bool] = False
     n_features: int
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -45,22 +65,109 @@ class Embedding:
         """Map ``(n, n_features)`` rows to ``(n, 2)`` plane coordinates."""
         raise NotImplementedError
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]] | None:
-        """Return all that is needed to make it anew; None if that cannot be said in numbers."""
+    def trial(self, point: FloatArray) -> FloatArray:
+        """Return a row with which a domain tries what it is given."""
+        return self.embed(point)
+
+    def distance(self, rows: FloatArray) -> FloatArray:
+        """Return how far ``(n, n_features)`` rows are from what the plane shows in their place."""
+        away: FloatArray = np.linalg.norm(rows - self.embed(self.project(rows)), axis=1)
+        return away
+
+    def doubt(self, points: FloatArray) -> FloatArray | None:
+        """Return how doubtful embedded points are, 1 and more being poor; None: not at all."""
+        return None
+
+    @property
+    def anchors(self) -> FloatArray | None:
+        """The rows that define the plane and are marked in pictures, ``(k, n_features)``."""
+        return None
+
+    def arrays(self) -> Arrays | None:
+        """Return all that :meth:`from_arrays` needs; None where that is more than arrays."""
         return None
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
-        """Make it anew of what :meth:`arrays` returned."""
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the embedding again from what :meth:`arrays` returned.
+
+        Raises
+        ------
+        ValueError
+            If an array is missing or is not as described.
+        """
         raise NotImplementedError
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Embedding):
+            return NotImplemented
+        own, theirs = self.arrays(), other.arrays()
+        if type(self) is not type(other) or own is None or theirs is None:
+            return self is other
+        return own.keys() == theirs.keys() and all(
+            np.array_equal(own[name], theirs[name]) for name in own
+        )
 
-_KINDS: dict[str, type[Embedding]] = {}
+    def __hash__(self) -> int:
+        own = self.arrays()
+        if own is None:
+            return id(self)
+        return hash((self.kind, *((name, array.tobytes()) for name, array in own.items())))
 
 
-def embedding_of_kind(kind: str) -> type[Embedding] | None:
-    """Return the class that stores itself under this name, None if there is none."""
-    return _KINDS.get(kind)
+def rebuild(kind: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+    """Make an embedding again from its kind and its arrays.
+
+    Raises
+    ------
+    LookupError
+        If no embedding of this kind is known.
+    ValueError
+        If the arrays do not fit it.
+
+    Examples
+    --------
+    >>> import trainviz.planes  # where most kinds are
+    >>> slice_ = Slice((0, 2), (1.0, 2.0, 3.0))
+    >>> rebuild(slice_.kind, slice_.arrays()) == slice_
+    True
+    """
+    if kind not in _KINDS:
+        raise LookupError(f"kind={kind!r}: expected one of {', '.join(sorted(_KINDS))}")
+    return _KINDS[kind].from_arrays(arrays)
+
+
+def stored(
+    arrays: Mapping[str, npt.NDArray[Any]], name: str, *shape: int | None
+) -> npt.NDArray[np.float64]:
+    """Return one of the arrays that :func:`rebuild` was given, once it is seen to be sound.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+    name : str
+    *shape : int or None
+        The lengths of its axes; None for any.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    ValueError
+        If it is missing, of another shape, or not of finite numbers.
+    """
+    array = np.asarray(arrays.get(name))
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, side) for wanted, side in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise ValueError(
+            f"{name!r} of an embedding: got {array.dtype} of the shape {array.shape}, expected "
+            f"finite numbers of the shape {shape}"
+        )
+    return array.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -77,6 +184,10 @@ class Opaque(Embedding):
     name: str
     n_features: int
 
+    def trial(self, point: FloatArray) -> FloatArray:
+        """Return a row of zeros: there is no other."""
+        return np.zeros((len(point), self.n_features))
+
     def embed(self, points: FloatArray) -> FloatArray:
         """Refuse."""
         raise self._refused()
@@ -84,6 +195,10 @@ class Opaque(Embedding):
     def project(self, rows: FloatArray) -> FloatArray:
         """Refuse."""
         raise self._refused()
+
+    def doubt(self, points: FloatArray) -> FloatArray | None:
+        """Return None: nothing is known of it."""
+        return None
 
     def _refused(self) -> RecordingError:
         return RecordingError(
@@ -108,14 +223,14 @@ class Plane(Embedding):
         """Return ``rows`` as they are."""
         return rows
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return nothing but the number of features."""
-        return {"n_features": np.array([self.n_features])}
+    def arrays(self) -> Arrays:
+        """Return nothing: there is only one such plane."""
+        return {}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Plane:
-        """Make it anew."""
-        return cls(int(arrays["n_features"][0]))
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the plane again."""
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -128,41 +243,16 @@ class Slice(Embedding):
         The columns along the window's x and y axis.
     row : tuple of float
         A whole input row; its entries at ``features`` are replaced.
+
+    Examples
+    --------
+    >>> Slice((0, 2), (1.0, 2.0, 3.0)).embed(np.array([[7.0, 9.0]]))
+    array([[7., 2., 9.]])
     """
 
     kind: ClassVar[str] = "slice"
     features: tuple[int, int]
     row: tuple[float, ...]
-
-    @classmethod
-    def of(cls, rows: npt.NDArray[np.float64], features: tuple[int, int], fixed: Fixed) -> Slice:
-        """Slice the data's space along two of its columns.
-
-        Parameters
-        ----------
-        rows : ndarray of float64, shape (n, D)
-            The data.
-        features : tuple of int
-            The columns that vary.
-        fixed : {"mean", "median"}, int or array-like
-            Where the others stay: at their mean, their median, at a row of the
-            data by its number, or at the given row of D values.
-
-        Returns
-        -------
-        Slice
-
-        Raises
-        ------
-        ValueError
-            If ``fixed`` is no row of finite values.
-
-        Examples
-        --------
-        >>> Slice.of(np.array([[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]]), (0, 1), "mean").row
-        (1.0, 2.0, 3.0)
-        """
-        return cls(features, _fixed_row(fixed, rows))
 
     @property
     def n_features(self) -> int:  # type: ignore[override]
@@ -179,36 +269,23 @@ class Slice(Embedding):
         """Keep the two features that vary."""
         return rows[:, list(self.features)]
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the two columns and the fixed row."""
+    def arrays(self) -> Arrays:
+        """Return the two features and the fixed row."""
         return {"features": np.array(self.features), "row": np.array(self.row)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Slice:
-        """Make it anew, and refuse columns that the row does not have."""
-        first, second = (int(column) for column in arrays["features"])
-        row = tuple(float(value) for value in arrays["row"])
-        if not 0 <= first < len(row) or not 0 <= second < len(row):
-            raise ValueError(f"features={(first, second)} of a row with {len(row)} values")
-        return cls((first, second), row)
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the slice again."""
+        row = stored(arrays, "row", None)
+        return cls(stored_pair(arrays, len(row)), tuple(row.tolist()))
 
 
-def _fixed_row(fixed: Fixed, rows: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    if isinstance(fixed, str):
-        if fixed not in ("mean", "median"):
-            raise ValueError(
-                f"fixed={fixed!r}: expected 'mean', 'median', a row number or a row of values"
-            )
-        row = rows.mean(axis=0) if fixed == "mean" else np.median(rows, axis=0)
-    elif isinstance(fixed, (int, np.integer)):
-        if not -len(rows) <= fixed < len(rows):
-            raise ValueError(f"fixed={fixed}: X has {len(rows)} rows, 0 to {len(rows) - 1}")
-        row = rows[fixed]
-    else:
-        row = np.asarray(fixed, dtype=np.float64)
-        if row.shape != rows.shape[1:] or not np.isfinite(row).all():
-            raise ValueError(
-                f"fixed has the shape {row.shape}: expected one row of {rows.shape[1]} finite "
-                "values, as X has columns"
-            )
-    return tuple(float(value) for value in row)
+def stored_pair(arrays: Mapping[str, npt.NDArray[Any]], n_columns: int) -> tuple[int, int]:
+    """Return the two columns that :func:`rebuild` was given, as :func:`stored` does."""
+    first, second = (int(column) for column in stored(arrays, "features", 2))
+    if first == second or not 0 <= min(first, second) <= max(first, second) < n_columns:
+        raise ValueError(
+            f"'features' of an embedding: got {(first, second)}, expected two of the columns "
+            f"0 to {n_columns - 1}"
+        )
+    return first, second

@@ -16,6 +16,7 @@ from trainviz.compact import CompactMap, normalised_odds
 from trainviz.data import LabelledData
 from trainviz.domain import Domain, Plane
 from trainviz.errors import EvaluationError, EvaluationWarning, PredictionError
+from trainviz.inputs import Inputs
 from trainviz.lattice import Lattice
 from trainviz.predictions import (
     Output,
@@ -64,7 +65,8 @@ def evaluate(
     ----------
     predict_proba : callable
         ``(N, *input_shape) array -> (N, C)`` array. A single column, or a flat
-        array, is the positive class of a binary model.
+        array, is the positive class of a binary model. Domains of several
+        inputs hand it a dict or tuple of arrays.
     domain : Domain
     method : {"adaptive", "dense"}, default "adaptive"
         ``"dense"`` asks for every grid point. ``"adaptive"`` asks for a coarse
@@ -241,7 +243,7 @@ class Evaluator:
         known: list[int] = []
 
         def ask(index: npt.NDArray[np.intp]) -> Map:
-            logs = self._logs(predict_proba, self._domain.points_at(index, self._dtype))
+            logs = self._logs(predict_proba, index)
             known.append(logs.shape[1])
             _require_same_classes(known[0], known[-1])
             return logs
@@ -259,8 +261,7 @@ class Evaluator:
             return False
         self._probed = True
         spread = np.linspace(0, self._domain.n_points - 1, _PROBES).astype(np.intp)
-        points = self._domain.points_at(spread, self._dtype)
-        twice = [np.exp(self._logs(predict_proba, points)) for _ in range(2)]
+        twice = [np.exp(self._logs(predict_proba, spread)) for _ in range(2)]
         if np.abs(twice[0] - twice[1]).max() <= _NOISE:
             return False
         self._give_up("the model answers differently when it is asked again")
@@ -298,16 +299,21 @@ class Evaluator:
     def _at_data(self, predict_proba: PredictProba) -> npt.NDArray[np.floating[Any]] | None:
         if self._data is None or not self._by_class:
             return None
-        X = self._data.X.astype(self._dtype, copy=False)
+        X = self._data.X
         parts = [
             to_probabilities(answer, stop - start, self._output)
-            for start, stop, answer in self._answers(predict_proba, len(X), X.__getitem__)
+            for start, stop, answer in self._answers(
+                predict_proba, len(X), lambda part: self._domain.prepare(X[part], self._dtype)
+            )
         ]
         return np.concatenate(parts) if parts else np.empty((0, 2))
 
-    def _logs(self, predict_proba: PredictProba, points: npt.NDArray[Any]) -> Map:
+    def _logs(self, predict_proba: PredictProba, index: npt.NDArray[np.intp]) -> Map:
         parts: list[Map] = []
-        for start, stop, answer in self._answers(predict_proba, len(points), points.__getitem__):
+        for start, stop, answer in self._answers(
+            predict_proba, len(index),
+            lambda part: self._domain.points_at(index[part], self._dtype),
+        ):  # fmt: skip
             parts.append(to_log_probabilities(answer, stop - start, self._output))
             _require_same_classes(parts[0].shape[1], parts[-1].shape[1])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -330,7 +336,7 @@ class Evaluator:
         self,
         predict_proba: PredictProba,
         count: int,
-        points: Callable[[slice], npt.NDArray[Any]],
+        points: Callable[[slice], Inputs],
     ) -> Iterator[tuple[int, int, Any]]:
         """Ask for points in few large calls, smaller ones once the memory does not suffice."""
         start = 0

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from trainviz.canvas import Layout, SceneOptions
 from trainviz.clock import counted_by
 from trainviz.clock import positions as strip_positions
+from trainviz.landmarks import guess_handle
 from trainviz.modes import Mode
 from trainviz.recording import Recording
 
@@ -36,6 +37,13 @@ _BESIDE_STRIP = 2.2
 
 _NAME_WIDTH = 24
 """Characters of a class name on a line; a wider legend takes the room of the map."""
+
+
+_FAINTEST = 0.35
+"""The opacity of points far from the plane: their colour can still be told."""
+
+_ROUNDING = 1e-9
+"""Of the window: no more than rounding makes of a point that lies in the plane."""
 
 
 def metric_names(recording: Recording, wanted: bool | Sequence[str]) -> list[str]:
@@ -62,15 +70,39 @@ def metric_names(recording: Recording, wanted: bool | Sequence[str]) -> list[str
 
 
 def draw_points(layout: Layout, recording: Recording, mode: Mode) -> None:
-    """Draw the recording's data in the colours of their classes."""
+    """Draw the recording's data in the mode's colours, far from the plane fainter."""
     assert recording.data is not None
+    from matplotlib.colors import to_rgba_array
+
     shown = points_shown(recording)
-    points, colors = recording.data.points[shown], mode.point_colors(recording)[shown]
+    opacities = _opacities(recording)
+    # The nearest last, so that they lie over the others.
+    order = np.flatnonzero(shown)[np.argsort(opacities[shown], kind="stable")]
+    points, colors = recording.data.points[order], mode.point_colors(recording)[order] / 255.0
     layout.ax.scatter(
-        points[:, 0], points[:, 1], c=colors / 255.0,
-        s=_point_area(layout, len(points)), edgecolors=layout.theme.point_edge,
+        points[:, 0], points[:, 1], c=to_rgba_array(colors, opacities[order]),
+        s=_point_area(layout, len(points)),
+        edgecolors=to_rgba_array([layout.theme.point_edge] * len(order), opacities[order]),
         linewidths=(0.7 if len(points) <= 1000 else 0.3) * layout.marker_scale, zorder=5,
     )  # fmt: skip
+
+
+def _opacities(recording: Recording) -> npt.NDArray[np.float64]:
+    """Return how opaque each data point is drawn: 1 in the plane, at least ``_FAINTEST`` away."""
+    assert recording.data is not None
+    distances = recording.data.distances
+    x0, x1, y0, y1 = recording.domain.extent
+    if distances is None or not len(distances):
+        return np.ones(len(recording.data.points))
+    far = float(np.quantile(distances, 0.95))
+    if far <= _ROUNDING * max(x1 - x0, y1 - y0):
+        return np.ones(len(distances))
+    opacities: npt.NDArray[np.float64] = 1 - (1 - _FAINTEST) * np.minimum(distances / far, 1)
+    return opacities
+
+
+def _any_faint(recording: Recording) -> bool:
+    return bool(_opacities(recording).min(initial=1) < 1)
 
 
 def points_shown(recording: Recording) -> npt.NDArray[np.bool_]:
@@ -112,7 +144,8 @@ def explain_colors(
     if mode.guide == "scale":
         _add_color_bar(layout, mode, layout.ax if beside is None else beside)
     has_points = recording.data is not None and options.get("points", True)
-    if mode.guide == "classes" or (has_points and mode.legend(recording)):
+    explained = has_points and (mode.legend(recording) or _any_faint(recording))
+    if mode.guide == "classes" or explained or guess_handle(layout, recording.domain):
         _add_legend(layout, recording, mode, has_points)
 
 
@@ -142,9 +175,17 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     from matplotlib.lines import Line2D
 
     theme, entries = layout.theme, mode.legend(recording)
+    if mode.guide != "classes" and not has_points:
+        entries = []
     names = [_wrapped(name) for name, _ in entries]
     size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
-    shown = _fitting(names, _legend_rows(layout, size) - has_points)
+    extra = guess_handle(layout, recording.domain)
+    if has_points and _any_faint(recording):
+        extra.append(
+            Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, alpha=_FAINTEST,
+                   color=theme.foreground, markeredgewidth=0, label="far from the plane")
+        )  # fmt: skip
+    shown = _fitting(names, _legend_rows(layout, size) - has_points - len(extra))
     handles = [
         Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=0.9 * size,
                color=entries[index][1] / 255.0, label=name,
@@ -160,8 +201,8 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
                    markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
         )  # fmt: skip
     layout.figure.legend(
-        handles=handles, loc="outside right upper", frameon=False, labelcolor=theme.foreground,
-        handletextpad=0.3, borderpad=0, fontsize=size,
+        handles=handles + extra, loc="outside right upper", frameon=False,
+        labelcolor=theme.foreground, handletextpad=0.3, borderpad=0, fontsize=size,
     )  # fmt: skip
 
 
@@ -177,7 +218,7 @@ def _wrapped(name: str) -> str:
 def _fitting(names: list[str], rows: int) -> list[str]:
     """Return the first names, as many as have room beside a last row that counts the others."""
     taken = list(accumulate(name.count("\n") + 1 for name in names))
-    if taken[-1] <= rows:
+    if not names or taken[-1] <= rows:
         return names
     return names[: sum(used < rows for used in taken)]
 

@@ -10,6 +10,7 @@ from typing import Any
 from trainviz.canvas import Layout, SceneOptions, Theme
 from trainviz.domain import Domain
 from trainviz.guides import draw_points, draw_strip, explain_colors, metric_names
+from trainviz.landmarks import draw_anchors, draw_doubt
 from trainviz.modes import Mode
 from trainviz.recording import Recording
 
@@ -72,6 +73,7 @@ def build_layout(
     _write_titles(layout, options, counter)
     if options.get("legend", True):
         explain_colors(layout, recording, mode, options)
+    draw_doubt(layout, recording.domain)
     if options.get("points", True) and recording.data is not None:
         draw_points(layout, recording, mode)
     if names:
@@ -79,6 +81,8 @@ def build_layout(
         draw_strip(layout, recording, names)
     _keep_rim(layout)
     _settle(layout, options)
+    if options.get("anchors", True):
+        draw_anchors(layout, recording.domain)
     return layout
 
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.data import to_numpy
 from trainviz.domain import Domain
 from trainviz.errors import EvaluationError, PredictionError
+from trainviz.inputs import Inputs, count, describe, to_numpy
 
 __all__ = [
     "Output",
@@ -28,7 +28,7 @@ __all__ = [
 Output = Literal[
     "logits", "probabilities", "log_probabilities", "values", "multilabel", "multilabel_logits"
 ]
-PredictProba = Callable[[npt.NDArray[Any]], Any]
+PredictProba = Callable[[Inputs], Any]
 
 _ROW_SUM_TOLERANCE = 0.02
 """bfloat16 keeps 8 bits of a probability, so honest rows miss 1 by up to about a hundredth."""
@@ -44,14 +44,14 @@ _VALUES_PER_BATCH = 2**20
 
 
 def probabilities_at(
-    predict_proba: PredictProba, points: npt.NDArray[Any], output: Output
+    predict_proba: PredictProba, points: Inputs, output: Output
 ) -> npt.NDArray[np.floating[Any]]:
     """Ask the callable for some points and check what it answers.
 
     Parameters
     ----------
     predict_proba : callable
-    points : ndarray, shape (N, *input_shape)
+    points : ndarray, shape (N, *input_shape), or dict or tuple of ndarray
     output : {"probabilities", "logits", "log_probabilities"}
 
     Returns
@@ -63,18 +63,18 @@ def probabilities_at(
     PredictionError, EvaluationError
         As :func:`evaluate`.
     """
-    return to_map_values(answer_at(predict_proba, points), len(points), output)
+    return to_map_values(answer_at(predict_proba, points), count(points), output)
 
 
-def answer_at(predict_proba: PredictProba, points: npt.NDArray[Any]) -> Any:
+def answer_at(predict_proba: PredictProba, points: Inputs) -> Any:
     """Call the callable; its own exceptions become an :class:`EvaluationError`."""
     try:
         return predict_proba(points)
     except Exception as error:
         raise EvaluationError(
-            f"the model failed on {len(points)} points of shape {points.shape[1:]} and dtype "
-            f"{points.dtype}: {type(error).__name__}: {error}. If the model takes other inputs, "
-            "give the domain features=/fixed= or input_shape=, or wrap the call with predict="
+            f"the model failed on {describe(points)}: {type(error).__name__}: {error}. If the "
+            "model takes other inputs, give the domain features=/fixed= or input_shape=/"
+            "preprocess=, or wrap the call with predict="
         ) from error
 
 
@@ -210,7 +210,7 @@ def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.
 def chunk_size(domain: Domain, batch_size: int | Literal["auto"]) -> int:
     """Return the number of points a call of the model is given."""
     if batch_size == "auto":
-        return max(1, min(_VALUES_PER_BATCH // max(domain.embedding.n_features, 2), 2**16))
+        return max(1, min(_VALUES_PER_BATCH // max(domain.n_values, 2), 2**16))
     if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r}: expected a positive whole number or 'auto'")
     return int(batch_size)

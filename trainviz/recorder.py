@@ -223,7 +223,8 @@ class Recorder:
         Parameters
         ----------
         predict_proba : callable
-            ``(N, *input_shape) float64 array -> (N, C)`` array.
+            ``(N, *input_shape) float64 array -> (N, C)`` array; domains of
+            several inputs hand it a dict or tuple of arrays.
         epoch : int
             Completed epochs; 0 is the state before training.
         step : int, optional
@@ -382,7 +383,7 @@ class Recorder:
             check_freezable(predict_proba)
         height, width = self.domain.shape
         corners = [0, width - 1, (height - 1) * width, height * width - 1]
-        points = np.concatenate([self.domain.points(index, index + 1) for index in corners])
+        points = self.domain.points_at(np.array(corners))
         with host_rng_preserved():
             self._admission.check_classes(
                 probabilities_at(predict_proba, points, self._output).shape[1]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from trainviz.canvas import Layout, SceneOptions, Theme
 from trainviz.guides import draw_points, draw_wrong_points, explain_colors, strip_positions
+from trainviz.landmarks import draw_anchors, draw_doubt
 from trainviz.layout import (
     build_layout,
     draw_map,
@@ -128,6 +129,7 @@ def panels_figure(
         if number + columns < len(panels):
             layout.ax.set_xlabel("")
             layout.ax.tick_params(labelbottom=False)
+        draw_doubt(layout, recording.domain)
         if options.get("points", True) and recording.data is not None:
             draw_points(layout, recording, panel.mode)
         _cross_out(layout, recording, options, panel.snapshot)
@@ -146,6 +148,8 @@ def panels_figure(
         draw_map(layout, panel.image_of(shape), recording.domain.extent)
         draw_contours(layout, panel.contours_of(panel.snapshot), recording.domain)
         layout.ax.set_aspect(aspect)
+        if options.get("anchors", True):
+            draw_anchors(layout, recording.domain)
     return figure
 
 

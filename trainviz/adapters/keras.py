@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from trainviz.adapters import missing
 from trainviz.domain import Domain
+from trainviz.inputs import Inputs, convert_each, count
 from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
@@ -38,7 +39,8 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     domain : Domain
     predict : callable, optional
         ``(model, points) -> output`` for models that are not called with the
-        points alone; default ``model(points, training=False)``.
+        points alone; default ``model(points, training=False)``. ``points`` is a
+        dict or tuple of tensors where the domain has several inputs.
     output : str, default "probabilities"
         What the model returns; ``"logits"`` for one that ends without softmax
         or sigmoid, ``"values"`` for a regression model; see :func:`trainviz.evaluate`.
@@ -138,7 +140,7 @@ class _KerasPredictor:
         self._prepared = False
         self._clone: Any = None
         self._cloned: Any = None
-        self._probe: npt.NDArray[Any]
+        self._probe: Inputs
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -150,22 +152,23 @@ class _KerasPredictor:
                 self._prepared = False
         self._drawn |= streams.drawn
 
-    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         if not self._prepared:
             with self.session():
                 return self(points)
-        self._probe = points[:: max(1, len(points) // 4)]
+        every = max(1, count(points) // 4)
+        self._probe = convert_each(points, lambda part: part[::every])
         return self.ask(self._callback.model, points)
 
-    def ask(self, model: Any, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        inputs = keras.ops.convert_to_tensor(points, dtype=model.variable_dtype)
+    def ask(self, model: Any, points: Inputs) -> npt.NDArray[Any]:
+        inputs = convert_each(points, lambda part: _tensor(part, model.variable_dtype))
         if self._predict is not None:
             answer = self._predict(model, inputs)
         else:
             answer = model(inputs, training=False)
         return np.asarray(keras.ops.convert_to_numpy(_pick(answer)))
 
-    def frozen(self) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
+    def frozen(self) -> Callable[[Inputs], npt.NDArray[Any]]:
         if self._drawn:
             raise RuntimeError("it draws from torch's random stream when asked")
         model = self._callback.model
@@ -197,7 +200,7 @@ class _FrozenKerasPredictor:
         self._values = values
         self._assigned = False
 
-    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         if not self._assigned:
             # Captures share the clone: they are evaluated one after another.
             for variable, value in zip(self._clone.variables, self._values, strict=True):
@@ -205,6 +208,11 @@ class _FrozenKerasPredictor:
             self._assigned = True
         with _undisturbed(self._clone, shared=False):
             return self._predictor.ask(self._clone, points)
+
+
+def _tensor(part: npt.NDArray[Any], dtype: Any) -> Any:
+    # Whole numbers come from preprocess= alone, and are what an embedding layer wants.
+    return keras.ops.convert_to_tensor(part, dtype=None if part.dtype.kind in "iu" else dtype)
 
 
 def _values(model: Any) -> list[Any]:

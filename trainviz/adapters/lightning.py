@@ -22,6 +22,7 @@ from trainviz.adapters.torch_distributed import (
 from trainviz.adapters.torch_ranks import sharing
 from trainviz.adapters.torch_replicas import Replicas
 from trainviz.domain import Domain
+from trainviz.inputs import Inputs
 from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
@@ -241,7 +242,7 @@ class _QuietPredictor:
         with _no_logging(self._pl_module), self._ask.session():
             yield
 
-    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         with _no_logging(self._pl_module):
             return self._ask(points)
 

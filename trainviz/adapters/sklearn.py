@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from typing_extensions import Self, Unpack
 from trainviz.adapters import missing
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.domain import Domain
+from trainviz.inputs import Inputs, count, describe, named_columns
 from trainviz.predictions import Output, check_output, chunk_size, to_probabilities
 from trainviz.randomness import host_rng_preserved
 from trainviz.recorder import Recorder, RecorderOptions
@@ -88,7 +89,7 @@ class SklearnPredictor:
         """The label of each output column, as far as the model knows them."""
         return _classes_of(self.model)
 
-    def __call__(self, points: Array) -> Array:
+    def __call__(self, points: Inputs) -> Array:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
         inputs = _as_fitted(self.model, points)
         if not self._checked and not self._output.startswith("multilabel"):
@@ -113,7 +114,7 @@ class _TeachingPredictor(SklearnPredictor):
 
     recorder: Recorder
 
-    def __call__(self, points: Array) -> Array:
+    def __call__(self, points: Inputs) -> Array:
         answer = super().__call__(points)
         self.recorder.learn_classes(self.classes)
         return answer
@@ -262,13 +263,13 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
     for start in range(0, domain.n_points, size):
         points = domain.points(start, start + size)
         for index, columns in _stages(model, points, wanted):
-            maps[index][:, start : start + len(points)] = columns.T
+            maps[index][:, start : start + len(columns)] = columns.T
     if data is not None:
         guesses = [np.empty(len(data.X), dtype=np.intp) for _ in wanted]
         for start in range(0, len(data.X), size):
-            points = data.X[start : start + size].astype(np.float64, copy=False)
+            points = domain.prepare(data.X[start : start + size])
             for index, columns in _stages(model, points, wanted):
-                guesses[index][start : start + len(points)] = columns.argmax(axis=1)
+                guesses[index][start : start + len(columns)] = columns.argmax(axis=1)
     maps.reverse()
     for number, guess in zip(wanted, guesses, strict=True):
         # Popped, so that no more than one map exists twice.
@@ -276,11 +277,11 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
         recorder.append(probabilities, epoch=number, data_predictions=guess)
 
 
-def _stages(model: Any, points: Array, wanted: list[int]) -> Iterator[tuple[int, Array]]:
+def _stages(model: Any, points: Inputs, wanted: list[int]) -> Iterator[tuple[int, Array]]:
     index = 0
     for number, answer in enumerate(model.staged_predict_proba(_as_fitted(model, points)), 1):
         if index < len(wanted) and number == wanted[index]:
-            yield index, to_probabilities(answer, len(points), "probabilities")
+            yield index, to_probabilities(answer, count(points), "probabilities")
             index += 1
 
 
@@ -355,12 +356,10 @@ def _classes_of(model: Any) -> list[Any] | None:
     return cast("list[Any]", classes.tolist()) if isinstance(classes, np.ndarray) else None
 
 
-def _as_fitted(model: Any, points: Array) -> Any:
-    rows = points.reshape(len(points), -1)
-    names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        return rows
-    # Without the names that it was fitted with, the model warns at every call.
-    from pandas import DataFrame
-
-    return DataFrame(rows, columns=names)
+def _as_fitted(model: Any, points: Inputs) -> Any:
+    if isinstance(points, (Mapping, tuple)):
+        raise TypeError(
+            f"model={type(model).__name__} takes one table, but the domain hands it "
+            f"{describe(points)}: leave out input_shape=, or use trainviz.Recorder with a callable"
+        )
+    return named_columns(model, points.reshape(len(points), -1))

@@ -15,8 +15,8 @@ from typing_extensions import Unpack
 
 from trainviz.adapters import missing
 from trainviz.adapters.loop import LoopRecorder
-from trainviz.data import to_numpy
 from trainviz.domain import Domain
+from trainviz.inputs import Inputs, convert_each, to_numpy
 from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
 
@@ -57,7 +57,9 @@ class TorchPredictor:
         and no other process is waited for.
     predict : callable, optional
         ``(model, points) -> output`` for models that are not called with the
-        points alone. ``points`` is a tensor on the model's device.
+        points alone. ``points`` is a tensor on the model's device, or a dict or
+        tuple of tensors where the domain has several inputs; without
+        ``predict`` the model is called with them as keywords or in order.
     output : str, default "logits"
         Which entry is wanted of a model that returns a dict. The values are
         handed on as they are.
@@ -106,7 +108,7 @@ class TorchPredictor:
         """The module that is asked."""
         return bare_module(self._model)
 
-    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
         module = bare_module(self._model)
         if not self._prepared:
@@ -131,17 +133,17 @@ class TorchPredictor:
         if streams.drawn:
             self._replicas.unsafe = "it draws from torch's random stream when asked"
 
-    def ask(self, module: Any, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def ask(self, module: Any, points: Inputs) -> npt.NDArray[Any]:
         """Return the output of ``module``, the model or a copy, which must be in eval mode."""
         device, dtype = _device_and_dtype(module)
         default = torch.get_default_dtype()
         with self._forward_context():
             if torch.get_default_dtype() != default:
                 self._replicas.unsafe = "its precision changes the default dtype of the process"
-            inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device=device, dtype=dtype)
+            inputs = convert_each(points, lambda part: _tensor(part, device, dtype))
             if self._convert is not None:
                 inputs = self._convert(inputs)
-            answer = self._predict(module, inputs) if self._predict else module(inputs)
+            answer = self._predict(module, inputs) if self._predict else _forward(module, inputs)
             return to_numpy(_pick(answer, self._output))
 
     def frozen(self) -> FrozenTorchPredictor:
@@ -183,7 +185,7 @@ class FrozenTorchPredictor:
         """The copy."""
         return self._replica.module
 
-    def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         """Return the copy's output for ``points``, shape (N, C) or (N,)."""
         with self._replica.on_side_stream(), self._host.restored(), evaluating(self.module):
             return self._predictor.ask(self.module, points)
@@ -399,6 +401,18 @@ def _eager() -> AbstractContextManager[Any]:
 def _random_states(accelerators: Iterable[Any]) -> list[Any]:
     own = [torch.get_device_module(d.type).get_rng_state(d) for d in accelerators]
     return [torch.get_rng_state(), *own]
+
+
+def _tensor(part: npt.NDArray[Any], device: Any, dtype: Any) -> Any:
+    # Whole numbers come from preprocess= alone, and are what an embedding layer wants.
+    wanted = None if part.dtype.kind in "iu" else dtype
+    return torch.from_numpy(np.ascontiguousarray(part)).to(device=device, dtype=wanted)
+
+
+def _forward(module: Any, inputs: Inputs) -> Any:
+    if isinstance(inputs, Mapping):
+        return module(**inputs)
+    return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
 
 
 def _device_and_dtype(module: Any) -> tuple[Any, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +14,16 @@ import numpy.typing as npt
 from trainviz.data import LabelledData
 from trainviz.disk.arrays import ArrayLayout, is_storable
 from trainviz.domain import Domain
-from trainviz.embedding import Embedding, Opaque, embedding_of_kind
+from trainviz.embedding import Embedding, Opaque, rebuild
 from trainviz.errors import RecordingError
+from trainviz.inputs import Shape
 
 __all__ = ["Description"]
 
 _CHUNK_BYTES = 2**24
+
+_MOST_FEATURES = 2**27
+"""A stranger's recording that announces more is not believed."""
 
 
 @dataclass
@@ -61,10 +67,11 @@ class Description:
                 "xlim": list(domain.xlim),
                 "ylim": list(domain.ylim),
                 "shape": list(domain.shape),
-                "input_shape": list(domain.input_shape),
+                "input_shape": _listed(domain.input_shape),
+                "preprocessed": domain.preprocess is not None,
                 "axis_names": list(domain.axis_names),
                 "embedding": _kind(embedding),
-                "stored": _stored(embedding) is not None,
+                "stored": _stored(domain) is not None,
                 "n_features": int(embedding.n_features),
             },
             "class_names": self.class_names,
@@ -80,7 +87,7 @@ class Description:
         """Return the arrays that stay the same while it is recorded."""
         domain, data = self.domain, self.data
         found = [_table("x", domain.x, ("x",)), _table("y", domain.y, ("y",))]
-        for name, values in (_stored(domain.embedding) or {}).items():
+        for name, values in (_stored(domain) or {}).items():
             rows = np.atleast_1d(values)
             dims = tuple(f"{name}_{axis}" for axis in range(rows.ndim))
             layout, rows = _table(f"embedding/{name}", rows, dims)
@@ -96,6 +103,8 @@ class Description:
                 _table("data_y", targets, dims),
                 _table("data_points", data.points, ("point", "coordinate")),
             ]
+            if data.distances is not None:
+                found.append(_table("data_distances", data.distances, ("point",)))
         return found
 
     @classmethod
@@ -173,9 +182,12 @@ def _kind(embedding: Embedding) -> str:
     )  # fmt: skip
 
 
-def _stored(embedding: Embedding) -> dict[str, npt.NDArray[Any]] | None:
+def _stored(domain: Domain) -> dict[str, npt.NDArray[Any]] | None:
     """Return the arrays of an embedding, None if they are not of a kind that is stored."""
-    own = embedding.arrays()
+    if domain.preprocess is not None:
+        # It stands between the plane and the model, and code is not stored.
+        return None
+    own = domain.embedding.arrays()
     if own is None or not all(is_storable(f"embedding/{name}", own[name]) for name in own):
         return None
     return own
@@ -187,15 +199,30 @@ def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
     own = {
         name[len(prefix) :]: values for name, values in arrays.items() if name.startswith(prefix)
     }
-    known = embedding_of_kind(kind)
+    if not 0 < n_features <= _MOST_FEATURES:
+        raise ValueError(f"inputs of {n_features} features")
     embedding: Embedding = Opaque(kind, n_features)
-    if known is not None and found["stored"]:
-        embedding = known.from_arrays(own)
+    input_shape: Shape | None = None
+    if found["stored"]:
+        with contextlib.suppress(LookupError):
+            embedding, input_shape = rebuild(kind, own), _shape(found["input_shape"])
     first, second = (None if name is None else str(name) for name in found["axis_names"])
     return Domain(
         tuple(found["xlim"]), tuple(found["ylim"]), shape=tuple(found["shape"]),
-        embedding=embedding, input_shape=tuple(found["input_shape"]), axis_names=(first, second),
+        embedding=embedding, input_shape=input_shape, axis_names=(first, second),
     )  # fmt: skip
+
+
+def _listed(shape: Shape) -> Any:
+    if isinstance(shape, Mapping):
+        return {name: list(part) for name, part in shape.items()}
+    return [list(part) if isinstance(part, tuple) else part for part in shape]
+
+
+def _shape(found: Any) -> Shape:
+    if isinstance(found, Mapping):
+        return {str(name): tuple(part) for name, part in found.items()}
+    return tuple(tuple(part) if isinstance(part, list) else part for part in found)
 
 
 def _output(attributes: Mapping[str, Any]) -> str:
@@ -216,28 +243,26 @@ def _data(
         raise ValueError(f"points of the shape {points.shape}, labels of {targets.shape}")
     if targets.ndim != (2 if output == "multilabel" else 1):
         raise ValueError(f"labels of the shape {targets.shape} for maps of {output}")
-    if X.shape[1:] != domain.input_shape:
+    if math.prod(X.shape[1:]) != domain.embedding.n_features:
         raise ValueError(f"data of the shape {X.shape}, inputs of {domain.input_shape}")
+    distances = arrays.get("data_distances")
+    if distances is not None and distances.shape != (len(X),):
+        raise ValueError(f"distances of the shape {distances.shape} for {len(X)} points")
     if output != "probabilities":
-        return LabelledData(X, targets, points)
+        return LabelledData(X, targets, points, distances)
     labels = np.array(attributes["labels"] if len(attributes["labels"]) else [0])
     if labels.dtype.kind not in "iuU":
         raise ValueError(f"labels of the type {labels.dtype}")
-    return LabelledData(X, labels[targets], points)
+    return LabelledData(X, labels[targets], points, distances)
 
 
 def _same_domain(one: Domain, other: Domain) -> bool:
-    if (one.extent, one.shape, one.input_shape) != (other.extent, other.shape, other.input_shape):
+    if (one.extent, one.shape) != (other.extent, other.shape):
         return False
     if isinstance(one.embedding, Opaque) or isinstance(other.embedding, Opaque):
         # What cannot be stored cannot be compared; its name is all there is.
         return _kind(one.embedding) == _kind(other.embedding)
-    ours, theirs = one.embedding.arrays() or {}, other.embedding.arrays() or {}
-    return (
-        one.embedding.kind == other.embedding.kind
-        and ours.keys() == theirs.keys()
-        and all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    )
+    return one.embedding == other.embedding and one.input_shape == other.input_shape
 
 
 def _same_data(one: LabelledData | None, other: LabelledData) -> bool:
