@@ -104,7 +104,9 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Capture the state before the first step of this ``fit``."""
         if not self._started:
             self._started = True
-            self._events.start(self._ask, epoch, self._step())
+            # A backup made within the first epoch is not where training begins.
+            anew = epoch == 0 and not self._iterations()
+            self._events.start(self._ask, epoch, self._step(), anew=anew)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the end of an epoch, if it is due."""
@@ -112,7 +114,11 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the last state, unless that is done."""
-        self._events.finish(self._ask)
+        if self._started:
+            self._events.finish(self._ask)
+        else:
+            # Restored from a backup that left nothing to train.
+            self.recorder.close()
 
     def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         step = self._step()
@@ -123,6 +129,9 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         # Reading the optimizer makes JAX wait for the device: only where steps are asked for.
         if not self.recorder.schedule.counts_steps:
             return None
+        return self._iterations()
+
+    def _iterations(self) -> int | None:
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
 

@@ -14,6 +14,7 @@ from trainviz.disk.arrays import ArrayLayout
 from trainviz.domain import Domain
 from trainviz.embedding import Embedding, Opaque, embedding_of_kind
 from trainviz.errors import RecordingError
+from trainviz.storage import Provisional
 
 __all__ = ["Description"]
 
@@ -33,6 +34,8 @@ class Description:
         As for :class:`~trainviz.Recorder`.
     schedule : str
         What the recorder was told to capture, in words.
+    provisional : Provisional or None
+        What its last snapshot is to be if its run goes on.
 
     Examples
     --------
@@ -48,6 +51,7 @@ class Description:
     class_names: list[str] | None = None
     classes: list[Any] | None = None
     schedule: str = ""
+    provisional: Provisional | None = None
 
     def attributes(self) -> dict[str, Any]:
         """Return what JSON can say of it."""
@@ -70,6 +74,9 @@ class Description:
         }
         if self.data is not None:
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
+        if self.provisional is not None:
+            known = {k: v for k, v in self.provisional.metrics.items() if np.isfinite(v)}
+            found["provisional"] = {"epoch": self.provisional.epoch, "metrics": known}
         return found
 
     def arrays(self) -> list[tuple[ArrayLayout, npt.NDArray[Any]]]:
@@ -111,6 +118,7 @@ class Description:
                 None if names is None else [str(name) for name in names],
                 None if classes is None else [_plain(label) for label in classes],
                 str(attributes["schedule"]),
+                _provisional(attributes.get("provisional")),
             )
         except RecordingError:
             raise
@@ -177,6 +185,13 @@ def _data(
     if X.shape[1:] != domain.input_shape:
         raise ValueError(f"data of the shape {X.shape}, inputs of {domain.input_shape}")
     return LabelledData(X, labels[codes], points)
+
+
+def _provisional(found: Mapping[str, Any] | None) -> Provisional | None:
+    if found is None:
+        return None
+    metrics = {str(name): float(value) for name, value in found["metrics"].items()}
+    return Provisional(None if found["epoch"] is None else int(found["epoch"]), metrics)
 
 
 def _same_domain(one: Domain, other: Domain) -> bool:

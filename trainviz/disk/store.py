@@ -19,11 +19,12 @@ from trainviz.disk.lock import Lock
 from trainviz.disk.places import Place
 from trainviz.disk.reader import DiskReader
 from trainviz.errors import RecordingError
-from trainviz.storage import Snapshot
+from trainviz.storage import Provisional, Snapshot
 
-__all__ = ["DiskStore", "Precision"]
+__all__ = ["DiskStore", "Precision", "Resume"]
 
 Precision = Literal["float16", "float32"]
+Resume = bool | Literal["checkpoint"]
 
 _SECONDS = 2.0
 """Between two updates of what arrays say of their own length."""
@@ -42,8 +43,11 @@ class DiskStore(DiskReader):
     place : Place
     description : Description
         What is to be recorded.
-    overwrite, resume : bool
-        What to do with a recording that is there; refused by default.
+    overwrite : bool
+        Replace a recording that is there.
+    resume : bool or "checkpoint"
+        Continue it; ``"checkpoint"`` only reads it until :meth:`allow` is
+        called. Without either a recording is refused, unless it is empty.
     precision : {"float16", "float32"}
         In which the maps are kept.
 
@@ -59,7 +63,7 @@ class DiskStore(DiskReader):
         description: Description,
         *,
         overwrite: bool = False,
-        resume: bool = False,
+        resume: Resume = False,
         precision: Precision = "float16",
     ) -> None:
         check_installed()
@@ -68,6 +72,7 @@ class DiskStore(DiskReader):
         super().__init__(place, Contents.new(description))
         self._overwrite = overwrite
         self._resume = resume
+        self._continues = False
         self._precision = precision
         self._root: bytes | None = None
         self._lock: Lock | None = None
@@ -93,6 +98,8 @@ class DiskStore(DiskReader):
             self._lock.check()
             return
         if self._root is None:
+            if self._resume == "checkpoint":
+                self._resume = False  # nobody has allowed it
             self._take_stock()  # before the lock is taken from anybody
         self._lock = Lock(self.place)
         self._ending = weakref.finalize(self, _end, self._lock, self._arrays)
@@ -128,6 +135,7 @@ class DiskStore(DiskReader):
             for name, value in entry.items():
                 self._write_entry(column(name), contents.columns[name], index, value)
             self._write_guesses(index, snapshot.data_predictions)
+            contents.description.provisional = None
             metrics = {**dict.fromkeys(contents.metrics, np.nan), **snapshot.metrics}
             with self._new_metrics(metrics):
                 self._write_metrics(index, metrics)
@@ -168,6 +176,7 @@ class DiskStore(DiskReader):
             if length >= before:
                 return
             self._open()
+            self.contents.description.provisional = None
             self._commit(length)
             self.contents.truncate(length)
             self._guesses = (-1, None)
@@ -181,9 +190,27 @@ class DiskStore(DiskReader):
         """Keep the label of each class; it is written with the next snapshot."""
         self.contents.description.classes = list(classes)
 
+    @property
+    def provisional(self) -> Provisional | None:
+        """What the last snapshot is to be if the run goes on, where that is not what it is."""
+        return self.contents.description.provisional
+
+    def mark(self, provisional: Provisional | None) -> None:
+        """Say what the last snapshot is to be if the run goes on."""
+        with self._mutex:
+            self._open()
+            self.contents.description.provisional = provisional
+            self._commit(len(self))
+
+    def allow(self) -> None:
+        """Let ``resume="checkpoint"`` continue what is there."""
+        if self._resume == "checkpoint":
+            self._resume = True
+
     def _take_stock(self) -> None:
         """Look at what is there, and decide whether it may be written to."""
         where = self.place.describe()
+        self._continues = False
         document = root_document(self.place)
         if document is None:
             if self.place.holds_anything():
@@ -192,15 +219,28 @@ class DiskStore(DiskReader):
                     "(it is not overwritten, whatever it is)"
                 )
             return
-        if self._resume:
-            found = Contents.read(self.place, document)
+        if self._overwrite or self._is_empty(document):
+            return
+        taken = RecordingError(
+            f"path={where!r} holds a recording already: give resume=True to continue it, "
+            "overwrite=True to replace it, or take another path"
+        )
+        if not self._resume:
+            raise taken
+        found = Contents.read(self.place, document)
+        try:
             found.description.check_fits(self.contents.description, where)
-            self._adopt(found)
-        elif not self._overwrite:
-            raise RecordingError(
-                f"path={where!r} holds a recording already: give resume=True to continue it, "
-                "overwrite=True to replace it, or take another path"
-            )
+        except RecordingError as error:
+            raise (error if self._resume is True else taken) from error
+        self._adopt(found)
+        self._continues = True
+
+    def _is_empty(self, document: Mapping[str, Any]) -> bool:
+        """Whether a recording was begun there, and nothing captured."""
+        try:
+            return not len(Contents.read(self.place, document))
+        except RecordingError:
+            return False
 
     def _adopt(self, found: Contents) -> None:
         given = self.contents.description
@@ -213,9 +253,8 @@ class DiskStore(DiskReader):
     def _begin(self) -> None:
         """Write what does not change; called once, with the lock held."""
         self._take_stock()
-        resumed = root_document(self.place) if self._resume else None
-        if resumed is None:
-            old = self._names_there() if self._overwrite else []
+        if not self._continues:
+            old = self._names_there()
             # The old recording is gone from the first step on, and never half there.
             self._commit(0)
             for name in old:
