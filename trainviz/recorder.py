@@ -111,7 +111,8 @@ class Recorder:
     resume : bool or "checkpoint", default False
         Continue the recording at ``path``, if there is one. Its snapshots from
         the first epoch captured now are superseded. ``"checkpoint"`` does so
-        only once :meth:`continue_stored` is called.
+        only once :meth:`continue_stored` is called (``LightningRecorder``,
+        where a checkpoint says so).
     precision : {"float16", "float32"}, default "float16"
         In which maps are kept on disk; half precision is good for a
         probability to 0.0003.

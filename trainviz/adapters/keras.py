@@ -59,6 +59,13 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     With ``background=True``, a ``fit`` that an exception ends has no last hook:
     call ``rec.recorder.drain()`` before reading the recording.
 
+    With ``path=`` and ``resume=True``, a ``fit`` that ``BackupAndRestore`` or
+    ``initial_epoch=`` lets begin later continues the recording, whatever the
+    order of the callbacks; give it from the first process on. An epoch that
+    was backed up but not captured is captured then, without its logs. Keras
+    does an epoch anew that was backed up in its middle, and goes on counting
+    steps; snapshots of the steps before the backup stay.
+
     Examples
     --------
     >>> import keras, numpy as np, trainviz as tv

@@ -72,9 +72,16 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     Notes
     -----
     The module is asked in the trainer's precision, on rank zero alone, never
-    during the sanity check or a fast_dev_run. A checkpoint holds a cursor and
-    no maps; a fit that is resumed continues the recording, and snapshots after
-    the checkpoint are superseded. Snapshots count *completed* epochs.
+    during the sanity check or a fast_dev_run. Snapshots count *completed* epochs.
+
+    A checkpoint holds the path and a cursor, no maps. ``fit(ckpt_path=...)``
+    continues the recording, in a new process too, where the recorder is made
+    with the same arguments; snapshots after the checkpoint are superseded.
+    ``resume=True`` is needed only where the checkpoint knows nothing of the
+    recording at ``path`` (it was moved, or the recorder had other arguments).
+    Any other fit on a ``path`` that is taken is refused before it starts.
+    Evaluating a checkpoint changes nothing. At the steps of the epoch that is
+    entered, metrics are those that Lightning has logged since.
 
     Examples
     --------

@@ -32,6 +32,13 @@ class LoopRecorder:
     recorder : Recorder
     recording : Recording
 
+    Notes
+    -----
+    With ``path=`` and ``resume=True`` a recording is continued, from the first
+    epoch that the loop reports; what was recorded of it and after it is
+    superseded. A loop that reports steps says where it goes on by
+    :meth:`start` or :meth:`load_state_dict`.
+
     Examples
     --------
     >>> import trainviz as tv
@@ -169,6 +176,18 @@ class LoopRecorder:
         ----------
         state : mapping
             What :meth:`state_dict` returned when the checkpoint was written.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2))
+        >>> rec = LoopRecorder(recorder, lambda X: X[:, :1]).start()
+        >>> rec.epoch_end()
+        >>> state = rec.state_dict()
+        >>> rec.epoch_end()
+        >>> rec.load_state_dict(state)
+        >>> rec.start().recording.epochs
+        array([0, 1])
         """
         self._next_epoch = int(state["next_epoch"])
         self._steps = int(state["steps"])
