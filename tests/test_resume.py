@@ -185,6 +185,18 @@ def test_lightning_supersedes_what_an_earlier_checkpoint_had_not_seen(tmp_path):
     assert_same(path, whole)
 
 
+@pytest.mark.parametrize("options", [*SCHEDULES, {"every": 2, "every_n_steps": 4}])
+def test_a_checkpoint_written_at_the_end_of_validation_loses_no_epoch(tmp_path, options):
+    whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"
+    lightning(whole, options=options)
+    # Before the epoch is captured, but after all of its steps.
+    save = {"save_on_train_epoch_end": False, "monitor": "val_loss"}
+    with pytest.raises(RuntimeError, match="the run failed"):
+        lightning(path, options=options, keep=keep, save=save, crash_at=17)
+    lightning(path, options=options, resume_from=keep / "last.ckpt")
+    assert_same(path, whole, metrics=False)
+
+
 @pytest.mark.parametrize("options", SCHEDULES)
 def test_lightning_continued_past_an_orderly_end_leaves_no_trace_of_it(tmp_path, options):
     whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"

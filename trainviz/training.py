@@ -88,7 +88,8 @@ class TrainingEvents:
             owes = False
         self._running = True
         if owes or (self.recorder.schedule.initial and self._captured is None):
-            self._capture(predict)
+            # The end of the epoch may still come, after a checkpoint between its last step and that.
+            self._from_step = self._capture(predict) and owes
         else:
             self.recorder.check(predict)
 
