@@ -132,6 +132,21 @@ def lightning(
     return rec
 
 
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """Return the path of a Lightning run that nobody interrupted."""
+    made = {}
+
+    def record(options=None):
+        key = repr(options)
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("whole") / "whole.zarr"
+            lightning(made[key], options=options)
+        return made[key]
+
+    return record
+
+
 def keeps_metrics(options, save):
     """Whether all metrics are as in a whole run: Lightning itself forgets what was logged before a
     checkpoint, so a mean over an epoch begins anew in its middle, and at a step the epoch before
@@ -143,15 +158,14 @@ def keeps_metrics(options, save):
 @pytest.mark.parametrize("save", [{"every_n_epochs": 1}, {"every_n_train_steps": 3}])
 @pytest.mark.parametrize("options", SCHEDULES)
 def test_lightning_continues_from_a_checkpoint_like_a_run_never_interrupted(
-    tmp_path, options, save
+    whole_run, tmp_path, options, save
 ):
-    whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"
-    lightning(whole, options=options)
+    path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     rng = random.Random(str(options) + str(save))
     with pytest.raises(RuntimeError, match="the run failed"):
         lightning(path, options=options, keep=keep, save=save, crash_at=rng.randrange(5, 30))
     lightning(path, options=options, keep=keep, save=save, resume_from=str(keep / "last.ckpt"))
-    assert_same(path, whole, metrics=keeps_metrics(options, save))
+    assert_same(path, whole_run(options), metrics=keeps_metrics(options, save))
 
 
 @pytest.mark.slow
@@ -163,51 +177,49 @@ def test_lightning_continues_from_a_checkpoint_like_a_run_never_interrupted(
         ({"every": 1, "background": True}, {"every_n_epochs": 1}),
     ],
 )
-def test_lightning_continues_in_a_new_process_after_a_kill(tmp_path, options, save):
+def test_lightning_continues_in_a_new_process_after_a_kill(whole_run, tmp_path, options, save):
     path, keep = str(tmp_path / "a.zarr"), str(tmp_path / "kept")
-    lightning(tmp_path / "whole.zarr", options=options)
     common = {"path": path, "keep": keep, "save": save, "options": options}
     status, told = call_in_new_process("lightning", crash_at=19, hard=True, **common)
     assert status == -signal.SIGKILL, told
     assert len(tv.open_recording(path)) > 3
     status, told = call_in_new_process("lightning", resume_from=f"{keep}/last.ckpt", **common)
     assert status == 0, told
-    assert_same(path, tmp_path / "whole.zarr", metrics=keeps_metrics(options, save))
+    assert_same(path, whole_run(options), metrics=keeps_metrics(options, save))
 
 
-def test_lightning_supersedes_what_an_earlier_checkpoint_had_not_seen(tmp_path):
-    whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"
-    lightning(whole)
+def test_lightning_supersedes_what_an_earlier_checkpoint_had_not_seen(whole_run, tmp_path):
+    path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     lightning(path, keep=keep, save={"save_top_k": -1, "filename": "{epoch}"})
     lightning(path, resume_from=str(keep / "epoch=2.ckpt"), epochs=4)
     assert tv.open_recording(path).epochs.tolist() == [0, 1, 2, 3, 4]
     lightning(path, resume_from=str(keep / "epoch=1.ckpt"))
-    assert_same(path, whole)
+    assert_same(path, whole_run())
 
 
 @pytest.mark.parametrize("options", [*SCHEDULES, {"every": 2, "every_n_steps": 4}])
-def test_a_checkpoint_written_at_the_end_of_validation_loses_no_epoch(tmp_path, options):
-    whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"
-    lightning(whole, options=options)
+def test_a_checkpoint_written_at_the_end_of_validation_loses_no_epoch(whole_run, tmp_path, options):
+    path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     # Before the epoch is captured, but after all of its steps.
     save = {"save_on_train_epoch_end": False, "monitor": "val_loss"}
     with pytest.raises(RuntimeError, match="the run failed"):
         lightning(path, options=options, keep=keep, save=save, crash_at=17)
     lightning(path, options=options, resume_from=keep / "last.ckpt")
-    assert_same(path, whole, metrics=False)
+    assert_same(path, whole_run(options), metrics=False)
 
 
 @pytest.mark.parametrize("options", SCHEDULES)
-def test_lightning_continued_past_an_orderly_end_leaves_no_trace_of_it(tmp_path, options):
-    whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"
-    lightning(whole, options=options)
+def test_lightning_continued_past_an_orderly_end_leaves_no_trace_of_it(
+    whole_run, tmp_path, options
+):
+    path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     lightning(path, options=options, keep=keep, epochs=4)
     end = tv.open_recording(path)
     if options.get("final", True):
         assert end.epochs[-1] == 4
         assert end.steps[-1] == 16
     lightning(path, options=options, resume_from=str(keep / "last.ckpt"))
-    assert_same(path, whole, metrics="every_n_steps" not in options)
+    assert_same(path, whole_run(options), metrics="every_n_steps" not in options)
 
 
 def test_the_end_of_a_run_stays_until_the_next_capture(tmp_path):
@@ -220,17 +232,16 @@ def test_the_end_of_a_run_stays_until_the_next_capture(tmp_path):
     assert tv.open_recording(path).epochs.tolist() == [0, 3, 5]
 
 
-def test_a_run_stopped_within_an_epoch_is_continued_there(tmp_path):
-    whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"
+def test_a_run_stopped_within_an_epoch_is_continued_there(whole_run, tmp_path):
+    path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     options = {"every": 1, "every_n_steps": 3}
-    lightning(whole, options=options)
     lightning(
         path, options=options, keep=keep, save={"every_n_train_steps": 1},
         trainer_options={"max_steps": 10},
     )  # fmt: skip
     assert tv.open_recording(path).steps.tolist()[-2:] == [9, 10]
     lightning(path, options=options, resume_from=str(keep / "last.ckpt"))
-    assert_same(path, whole, metrics=False)
+    assert_same(path, whole_run(options), metrics=False)
 
 
 @pytest.mark.parametrize("stage", ["validate", "test"])
@@ -280,14 +291,13 @@ def test_a_checkpoint_of_another_recording_gives_no_leave_to_continue(tmp_path):
     assert tv.open_recording(other).epochs.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_resume_true_continues_a_recording_that_was_moved(tmp_path):
-    whole, path, keep = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "kept"
-    lightning(whole)
+def test_resume_true_continues_a_recording_that_was_moved(whole_run, tmp_path):
+    path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     lightning(path, keep=keep, epochs=3)
     moved = tmp_path / "moved.zarr"
     path.rename(moved)
     lightning(moved, resume_from=keep / "last.ckpt", options={"resume": True})
-    assert_same(moved, whole)
+    assert_same(moved, whole_run())
 
 
 def test_a_checkpoint_holds_a_path_and_numbers_but_no_maps(tmp_path):
@@ -324,6 +334,7 @@ def test_two_recorders_cannot_share_a_path(tmp_path):
         lightning(None, recorder=first, others=[second, Crash(at=0, hard=False)])
 
 
+@pytest.mark.slow
 def test_a_second_process_cannot_continue_what_is_being_recorded(tmp_path):
     path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     rec = lightning(path, keep=keep, epochs=1)
@@ -385,12 +396,17 @@ def loop(
     return rec
 
 
-@pytest.mark.parametrize("tell", ["epoch", "start", "state"])
 @pytest.mark.parametrize("first_epoch", [0, 1])
-@pytest.mark.parametrize("options", SCHEDULES)
+@pytest.mark.parametrize(
+    ("options", "tell"),
+    [
+        (options, tell)
+        for options in SCHEDULES
+        for tell in ("epoch", "start", "state")
+        if tell != "epoch" or "every_n_steps" not in options  # only the loop knows its steps
+    ],
+)
 def test_a_loop_is_continued_like_one_never_interrupted(tmp_path, options, first_epoch, tell):
-    if tell == "epoch" and "every_n_steps" in options:
-        pytest.skip("only the loop knows its steps")
     whole, path, saved = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "saved.pt"
     loop(whole, options=options, first_epoch=first_epoch)
     rng = random.Random(str(options) + tell)
