@@ -12,10 +12,11 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_the_keras_recorder_works_on(backend):
+@pytest.mark.parametrize("tests", ["test_keras.py", "test_resume_keras.py"])
+def test_the_keras_recorder_works_on(backend, tests):
     root = Path(__file__).parent.parent
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_keras.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{tests}"],
         cwd=root,
         env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
         capture_output=True,

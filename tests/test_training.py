@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from trainviz import CaptureWarning, Domain, EvaluationError, PredictionError, Recorder
@@ -143,6 +145,70 @@ def test_resuming_in_a_new_process_starts_with_the_checkpoints_state():
     events.resume(cursor)
     fit(events, 5, start=3)
     assert events.recorder.recording.epochs.tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("options", "moments_of_a_whole_run"),
+    [
+        ({"every": 4}, [(0, 0), (4, 8), (6, 12)]),
+        ({"every": 3}, [(0, 0), (3, 6), (6, 12)]),
+        ({"every_n_steps": 5}, [(0, 0), (2, 5), (4, 10), (6, 12)]),
+        ({"every_n_steps": 6}, [(0, 0), (2, 6), (6, 12)]),
+    ],
+)
+@pytest.mark.parametrize("end", [1, 3, 5])
+def test_resuming_past_the_end_of_a_run_leaves_no_trace_of_it(options, moments_of_a_whole_run, end):
+    events = fitted(end, 2, **options)
+    assert moments(events)[-1] == (end, 2 * end)
+    events.resume(events.cursor())
+    fit(events, 6, 2, start=end)
+    assert moments(events) == moments_of_a_whole_run == moments(fitted(6, 2, **options))
+
+
+def test_a_metric_of_the_end_goes_with_it():
+    events = TrainingEvents(Recorder(DOMAIN, every_n_steps=2))
+    events.start(right, 0, 0)
+    events.step_end(right, 2, {"batch_loss": 2})
+    events.epoch_end(right, 1, 2, {"loss": 1})
+    events.finish(right)
+    assert events.recorder.recording[-1].metrics == {"batch_loss": 2, "loss": 1}
+    events.resume(events.cursor())
+    events.start(right, 1, 2)
+    last = events.recorder.recording[-1]
+    assert (last.epoch, last.step, last.metrics["batch_loss"]) == (0, 2, 2)
+    assert math.isnan(last.metrics["loss"])
+
+
+def test_an_end_that_is_due_by_a_new_schedule_stays(tmp_path):
+    recorder = Recorder(DOMAIN, every=5, path=tmp_path / "a.zarr")
+    fit(TrainingEvents(recorder), 8)
+    events = TrainingEvents(Recorder(DOMAIN, every=4, path=tmp_path / "a.zarr", resume=True))
+    fit(events, 12, start=8)
+    assert events.recorder.recording.epochs.tolist() == [0, 5, 8, 12]
+
+
+def test_a_fit_that_failed_goes_back_to_its_backup():
+    events = TrainingEvents(Recorder(DOMAIN))
+    events.start(right)
+    train(events, 1, 4)
+    events.interrupt()
+    fit(events, 6, start=2)
+    assert events.recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_fit_that_failed_and_begins_at_zero_again_is_a_second_fit():
+    events = TrainingEvents(Recorder(DOMAIN))
+    events.start(right)
+    train(events, 1, 2)
+    events.interrupt()
+    fit(events, 2)
+    assert events.recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_nothing_trained_is_no_end():
+    events = TrainingEvents(Recorder(DOMAIN))
+    events.finish(right)
+    assert len(events.recorder.recording) == 0
 
 
 def test_resuming_a_second_fit_keeps_its_epochs():

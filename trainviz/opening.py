@@ -8,7 +8,7 @@ from trainviz.data import LabelledData
 from trainviz.disk.description import Description
 from trainviz.disk.places import place_of
 from trainviz.disk.reader import DiskReader
-from trainviz.disk.store import DiskStore, Precision
+from trainviz.disk.store import DiskStore, Precision, Resume
 from trainviz.domain import Domain
 from trainviz.recording import Recording
 from trainviz.storage import MemoryStore
@@ -67,7 +67,7 @@ def start_recording(
     schedule: str = "",
     path: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    resume: bool = False,
+    resume: Resume = False,
     precision: Precision = "float16",
 ) -> tuple[Recording, MemoryStore | DiskStore]:
     """Return the recording and the store that a recorder writes to.

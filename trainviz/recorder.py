@@ -13,7 +13,7 @@ import numpy.typing as npt
 from trainviz.admission import Admission, check_names, plain_metrics
 from trainviz.background import BackgroundCaptures, check_freezable
 from trainviz.data import LabelledData
-from trainviz.disk.store import Precision
+from trainviz.disk.store import DiskStore, Precision, Resume
 from trainviz.domain import Domain
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation import Evaluator, Method, check_method, session
@@ -28,7 +28,7 @@ from trainviz.predictions import (
 )
 from trainviz.randomness import host_rng_preserved
 from trainviz.schedule import Schedule, make_schedule
-from trainviz.storage import Snapshot
+from trainviz.storage import Provisional, Snapshot
 
 __all__ = ["Recorder", "RecorderOptions"]
 
@@ -52,7 +52,7 @@ class RecorderOptions(TypedDict, total=False):
     background: bool
     path: str | os.PathLike[str] | None
     overwrite: bool
-    resume: bool
+    resume: Resume
     precision: Precision
 
 
@@ -120,9 +120,11 @@ class Recorder:
         returned; :func:`trainviz.open_recording` opens it.
     overwrite : bool, default False
         Replace the recording at ``path``. Nothing else is ever replaced.
-    resume : bool, default False
+    resume : bool or "checkpoint", default False
         Continue the recording at ``path``, if there is one. Its snapshots from
-        the first epoch captured now are superseded.
+        the first epoch captured now are superseded. ``"checkpoint"`` does so
+        only once :meth:`continue_stored` is called (``LightningRecorder``,
+        where a checkpoint says so).
     precision : {"float16", "float32"}, default "float16"
         In which maps are kept on disk; half precision is good for a
         probability to 0.0003.
@@ -133,6 +135,8 @@ class Recorder:
         What has been captured so far; it grows with the recorder.
     failures : list of tuple of (int, str)
         Epoch and message of each capture that was skipped.
+    location : str or None
+        The full ``path``.
 
     Raises
     ------
@@ -175,7 +179,7 @@ class Recorder:
         background: bool = False,
         path: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
-        resume: bool = False,
+        resume: Resume = False,
         precision: Precision = "float16",
     ) -> None:
         if not isinstance(domain, Domain):
@@ -203,6 +207,7 @@ class Recorder:
             domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
             data=self.recording.data,
         )  # fmt: skip
+        self.location = _location(path)
         self._warned = False
         self._asked = (-1, 0)
         self._supersedes = len(self._store) > 0
@@ -429,6 +434,48 @@ class Recorder:
         self.drain()
         self._store.close()
 
+    def claim(self) -> None:
+        """Take ``path`` now, so that one that is not free shows before training.
+
+        Raises
+        ------
+        RecordingError
+            If another process records there, or nobody allowed to continue
+            what is there.
+        """
+        self._store.open()
+
+    def continue_stored(self) -> None:
+        """Let ``resume="checkpoint"`` continue what is at ``path``."""
+        if isinstance(self._store, DiskStore):
+            self._store.allow()
+
+    @property
+    def provisional(self) -> Provisional | None:
+        """What the last snapshot is to be if training goes on from it."""
+        return self._store.provisional
+
+    def mark_provisional(self, provisional: Provisional) -> None:
+        """Say that the last snapshot is as it is only because training has ended."""
+        self.drain()
+        self._attempt(lambda: self._store.mark(provisional), "the end")
+
+    def withdraw_provisional(self) -> None:
+        """Make the last snapshot what it is to be where training goes on."""
+        found, last = self._store.provisional, len(self._store) - 1
+        if found is not None and last >= 0:
+            self._background.forget_last()
+            self._attempt(lambda: self._withdraw(found, last), "continuing after the end")
+
+    def _withdraw(self, found: Provisional, last: int) -> None:
+        if found.epoch is None:
+            self._store.truncate(last)
+            return
+        # A metric cannot be taken away, but one that is no number was not given.
+        unknown = dict.fromkeys(self._store.metrics(last), float("nan"))
+        self._store.relabel(last, found.epoch, {**unknown, **found.metrics})
+        self._store.mark(None)
+
     def rewind(self, epoch: int, step: int | None = None) -> None:
         """Forget the snapshots after ``epoch`` and ``step``: training continues from there."""
         self._background.forget_last()
@@ -556,3 +603,10 @@ class Recorder:
                 CaptureWarning,
                 stacklevel=3,
             )
+
+
+def _location(path: str | os.PathLike[str] | None) -> str | None:
+    if path is None:
+        return None
+    text = os.fspath(path)
+    return text if "://" in text else os.path.abspath(text)

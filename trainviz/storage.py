@@ -12,7 +12,15 @@ import numpy.typing as npt
 from trainviz.compact import CompactMap
 from trainviz.errors import RecordingError
 
-__all__ = ["JoinedStore", "MemoryStore", "MutableStore", "Snapshot", "Store", "ViewStore"]
+__all__ = [
+    "JoinedStore",
+    "MemoryStore",
+    "MutableStore",
+    "Provisional",
+    "Snapshot",
+    "Store",
+    "ViewStore",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +83,25 @@ class Snapshot:
         )
 
 
+@dataclass(frozen=True)
+class Provisional:
+    """What the last snapshot of a recording is once its run goes on.
+
+    A run that ends captures its last state, whether the schedule asks for it
+    or not; one that is continued from there leaves no trace of that end.
+
+    Attributes
+    ----------
+    epoch : int or None
+        The epoch that it stood for before the end; None if it was made for the end alone.
+    metrics : mapping of str to float
+        Those that it had before the end.
+    """
+
+    epoch: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
 class Store(Protocol):
     """An ordered keeper of snapshots.
 
@@ -113,7 +140,20 @@ class Store(Protocol):
 
 
 class MutableStore(Store, Protocol):
-    """A store that a recorder can write to."""
+    """A store that a recorder can write to.
+
+    ``provisional`` says what the last snapshot is to be if the run goes on;
+    appending and truncating forget it.
+    """
+
+    @property
+    def provisional(self) -> Provisional | None:
+        """What the last snapshot is to be if the run goes on, where that is not what it is."""
+        ...
+
+    def mark(self, provisional: Provisional | None) -> None:
+        """Say what the last snapshot is to be if the run goes on."""
+        ...
 
     def open(self) -> None:
         """Make sure that it can be written to; the methods below do so themselves."""
@@ -157,6 +197,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._snapshots: list[Snapshot] = []
+        self.provisional: Provisional | None = None
 
     @property
     def n_classes(self) -> int | None:
@@ -168,6 +209,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing."""
+
+    def mark(self, provisional: Provisional | None) -> None:
+        """Say what the last snapshot is to be if the run goes on."""
+        self.provisional = provisional
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Do nothing: the recording knows them."""
@@ -198,6 +243,7 @@ class MemoryStore:
     def append(self, snapshot: Snapshot) -> None:
         """Keep a snapshot."""
         self._snapshots.append(snapshot)
+        self.provisional = None
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a snapshot that is already kept."""
@@ -210,7 +256,9 @@ class MemoryStore:
 
     def truncate(self, length: int) -> None:
         """Forget all snapshots but the first ``length``."""
-        del self._snapshots[length:]
+        if length < len(self._snapshots):
+            del self._snapshots[length:]
+            self.provisional = None
 
 
 class ViewStore:

@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from trainviz.errors import CaptureWarning
 from trainviz.predictions import PredictProba
 from trainviz.recorder import Recorder
+from trainviz.storage import Provisional
 
 __all__ = ["TrainingEvents"]
 
@@ -23,6 +26,12 @@ class TrainingEvents:
     Parameters
     ----------
     recorder : Recorder
+
+    Attributes
+    ----------
+    continues : bool
+        Whether the next start goes on within the recording, whose later
+        snapshots are superseded then.
 
     Examples
     --------
@@ -44,37 +53,65 @@ class TrainingEvents:
         self._epoch_offset = 0
         self._step_offset = 0
         self._metrics: Mapping[str, Any] = {}
-        # A recording that is continued has its initial state, and stands where the loop will say.
+        # A recording that is continued has its initial state.
         self._captured = self._last_captured(len(recorder.recording))
-        self._continued = self._captured is not None
         self._from_step = False
-        self._resumed = False
+        self.continues = self._captured is not None
+        self._leaves_end = False
+        self._running = False
+        self._moved = False
 
     @property
     def epoch(self) -> int:
         """Completed epochs, over all fits."""
         return self._epoch
 
-    def start(self, predict: PredictProba, epoch: int = 0, step: int | None = None) -> None:
-        """Training starts (or goes on) with ``epoch`` epochs and ``step`` steps completed."""
-        if self._resumed:
-            self._resumed = False
-            self.recorder.rewind(
-                epoch + self._epoch_offset, None if step is None else step + self._step_offset
-            )
-            self._captured = self._last_captured(len(self.recorder.recording))
-        elif epoch + self._epoch_offset < self._epoch:
-            self._epoch_offset = self._epoch - epoch
-            self._step_offset = (self._step or 0) - (step or 0)
-        elif step is not None and step + self._step_offset < (self._step or 0):
-            self._step_offset = (self._step or 0) - step
-        waits = self._continued and epoch == 0
-        self._move(epoch, step, {})
-        self._continued = waits
-        if self.recorder.schedule.initial and self._captured is None:
-            self._capture(predict)
+    def start(
+        self,
+        predict: PredictProba,
+        epoch: int = 0,
+        step: int | None = None,
+        *,
+        anew: bool | None = None,
+    ) -> None:
+        """Training starts (or goes on) with ``epoch`` epochs and ``step`` steps completed.
+
+        ``anew`` says whether nothing is trained yet, where ``step`` does not.
+        """
+        # A fit that failed and starts within its own epochs goes on from a backup.
+        if self.continues or (self._running and 0 < epoch + self._epoch_offset <= self._epoch):
+            self.go_on(epoch, step, anew=anew)
+            owes = self._owes()
+        else:
+            self._count_on(epoch, step)
+            self._move(epoch, step, {})
+            owes = False
+        self._running = True
+        if owes or (self.recorder.schedule.initial and self._captured is None):
+            # The epoch may still end, after a checkpoint between its last step and that.
+            self._from_step = self._capture(predict) and owes
         else:
             self.recorder.check(predict)
+
+    def go_on(self, epoch: int, step: int | None = None, *, anew: bool | None = None) -> None:
+        """Go back to ``epoch`` and ``step`` in what is recorded; capture nothing."""
+        self.continues = False
+        self._running = True
+        self._step = None
+        self._move(epoch, step, {})
+        provisional = self.recorder.provisional
+        if provisional is not None and provisional.epoch is not None:
+            self.recorder.withdraw_provisional()
+        if anew is None:
+            anew = epoch == 0 and not step
+        if anew:
+            self._warn_of_loss()
+        self.recorder.rewind(-1 if anew else self._epoch, None if anew else self._step)
+        recording = self.recorder.recording
+        self._captured = self._last_captured(len(recording))
+        # What the step before a mid-epoch checkpoint gave can still stand for the epoch.
+        self._from_step = self._captured is not None and self._captured[1] is not None
+        self._leaves_end = self.recorder.provisional is not None and not self._due_by_epoch()
 
     def epoch_end(
         self,
@@ -84,6 +121,7 @@ class TrainingEvents:
         metrics: Mapping[str, Any] | None = None,
     ) -> bool:
         """``epoch`` epochs are completed; returns whether a snapshot stands for it."""
+        self._running = True
         self._move(epoch, step, metrics or {})
         if not self.recorder.schedule.due_epoch(self._epoch):
             self.recorder.check(predict)
@@ -110,16 +148,18 @@ class TrainingEvents:
 
     def pass_step(self, step: int) -> None:
         """Count ``step`` completed steps, and do nothing else."""
-        self._continued = False
+        self._moved = True
         self._step = max(self._step or 0, step + self._step_offset)
 
     def finish(self, predict: PredictProba) -> None:
         """Training is over: capture its last state, unless that is done or switched off."""
         self.recorder.drain()
         self._reconcile()
-        is_new = self._captured != (self._epoch, self._step) and not self._continued
-        if self.recorder.schedule.final and is_new and not self._relabel():
-            self._capture(predict)
+        is_missing = self.recorder.schedule.final and self._captured != (self._epoch, self._step)
+        # Where nothing was trained, nothing is known of the epoch.
+        if is_missing and self._moved:
+            self._capture_end(predict)
+        self._running = False
         self.recorder.close()
 
     def interrupt(self) -> None:
@@ -133,31 +173,37 @@ class TrainingEvents:
                 stacklevel=3,
             )
 
-    def cursor(self) -> dict[str, int]:
+    def cursor(self) -> dict[str, Any]:
         """Return where the recording stands, for a checkpoint; empty before any capture."""
+        if self.recorder.location is not None:
+            # What a checkpoint has passed is not captured again.
+            self.recorder.drain()
         self._reconcile()
         if self._captured is None:
             return {}
-        return {
+        found: dict[str, Any] = {
             "epoch": self._epoch,
             "epoch_offset": self._epoch_offset,
             "step_offset": self._step_offset,
         }
+        if self.recorder.location is not None:
+            found["path"] = self.recorder.location
+        return found
 
     def counts(self) -> dict[str, Any]:
         """Return what is counted, for :meth:`follow` in another process."""
-        names = ("_epoch", "_step", "_epoch_offset", "_step_offset")
+        names = ("_epoch", "_step", "_epoch_offset", "_step_offset", "_running", "_moved")
         return {name: getattr(self, name) for name in names}
 
     def follow(self, counts: Mapping[str, Any]) -> None:
         """Count on as the events do whose :meth:`counts` these are."""
         self.__dict__.update(counts)
 
-    def resume(self, cursor: Mapping[str, int]) -> None:
+    def resume(self, cursor: Mapping[str, Any]) -> None:
         """Continue from a checkpoint's cursor: later snapshots are superseded."""
         if not cursor:
             return
-        self._resumed = True
+        self.continues = True
         self._epoch = int(cursor["epoch"])
         self._epoch_offset = int(cursor["epoch_offset"])
         self._step_offset = int(cursor["step_offset"])
@@ -167,12 +213,64 @@ class TrainingEvents:
         kept = int((self.recorder.recording.epochs <= self._epoch).sum())
         self._captured = self._last_captured(kept)
 
+    def _count_on(self, epoch: int, step: int | None) -> None:
+        """Let a further fit, which may count from 0 again, go on counting."""
+        if epoch + self._epoch_offset < self._epoch:
+            self._epoch_offset = self._epoch - epoch
+            self._step_offset = (self._step or 0) - (step or 0)
+        elif step is not None and step + self._step_offset < (self._step or 0):
+            self._step_offset = (self._step or 0) - step
+
+    def _owes(self) -> bool:
+        """Whether the state that training goes on from was due, and is not recorded.
+
+        A checkpoint may be written just before the capture of the same moment.
+        """
+        if self._captured is None:
+            return False
+        schedule, (epoch, step) = self.recorder.schedule, self._captured
+        if epoch < self._epoch and schedule.due_epoch(self._epoch):
+            return True
+        now = self._step or 0
+        return (step or 0) < now and schedule.due_step(now, since=now - 1)
+
+    def _due_by_epoch(self) -> bool:
+        """Whether the schedule asks for the last snapshot as the end of its epoch."""
+        epochs = self.recorder.recording.epochs[-2:]
+        is_first = len(epochs) < 2 or epochs[0] < epochs[1]
+        return bool(is_first and self.recorder.schedule.due_epoch(int(epochs[-1])))
+
+    def _warn_of_loss(self) -> None:
+        recording = self.recorder.recording
+        if len(recording) and recording.epochs[-1] > 0:
+            warnings.warn(
+                f"training begins anew at epoch 0, and {recording!r} is continued: what it holds "
+                "is superseded. Load the checkpoint that training is to go on from, or take "
+                "another path for another run",
+                CaptureWarning,
+                stacklevel=4,
+            )
+
+    def _capture_end(self, predict: PredictProba) -> None:
+        recording = self.recorder.recording
+        before = {name: float(values[-1]) for name, values in recording.metrics.items()}
+        epoch = None if self._captured is None else self._captured[0]
+        if self._relabel():
+            self.recorder.mark_provisional(Provisional(epoch, before))
+        elif self._capture(predict):
+            self.recorder.drain()
+            if not self.recorder.lost_last:
+                self.recorder.mark_provisional(Provisional())
+
     def _last_captured(self, kept: int) -> tuple[int, int | None] | None:
-        recording = self.recorder.recording[:kept]
-        return (recording[-1].epoch, recording[-1].step) if len(recording) else None
+        if not kept:
+            return None
+        recording = self.recorder.recording
+        epoch, step = recording.epochs[kept - 1], recording.steps[kept - 1]
+        return int(epoch), None if np.isnan(step) else int(step)
 
     def _move(self, epoch: int, step: int | None, metrics: Mapping[str, Any]) -> None:
-        self._continued = False
+        self._moved = True
         self._epoch = epoch + self._epoch_offset
         if step is not None:
             self._step = step + self._step_offset
@@ -188,6 +286,9 @@ class TrainingEvents:
         return True
 
     def _capture(self, predict: PredictProba) -> bool:
+        if self._leaves_end:
+            self._leaves_end = False
+            self.recorder.withdraw_provisional()
         taken = self.recorder.offer(predict, self._epoch, self._step, self._metrics, force=True)
         if taken is not False:
             self._captured, self._from_step = (self._epoch, self._step), False

@@ -62,6 +62,13 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     With ``background=True``, a ``fit`` that an exception ends has no last hook:
     call ``rec.recorder.drain()`` before reading the recording.
 
+    With ``path=`` and ``resume=True``, a ``fit`` that ``BackupAndRestore`` or
+    ``initial_epoch=`` lets begin later continues the recording, whatever the
+    order of the callbacks; give it from the first process on. An epoch that
+    was backed up but not captured is captured then, without its logs. Keras
+    does an epoch anew that was backed up in its middle, and goes on counting
+    steps; snapshots of the steps before the backup stay.
+
     Examples
     --------
     >>> import keras, numpy as np, trainviz as tv
@@ -107,7 +114,9 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Capture the state before the first step of this ``fit``."""
         if not self._started:
             self._started = True
-            self._events.start(self._ask, epoch, self._step())
+            # A backup made within the first epoch is not where training begins.
+            anew = epoch == 0 and not self._iterations()
+            self._events.start(self._ask, epoch, self._step(), anew=anew)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the end of an epoch, if it is due."""
@@ -115,7 +124,11 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the last state, unless that is done."""
-        self._events.finish(self._ask)
+        if self._started:
+            self._events.finish(self._ask)
+        else:
+            # Restored from a backup that left nothing to train.
+            self.recorder.close()
 
     def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         step = self._step()
@@ -126,6 +139,9 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         # Reading the optimizer makes JAX wait for the device: only where steps are asked for.
         if not self.recorder.schedule.counts_steps:
             return None
+        return self._iterations()
+
+    def _iterations(self) -> int | None:
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from trainviz.adapters.torch_distributed import (
 from trainviz.adapters.torch_ranks import sharing
 from trainviz.adapters.torch_replicas import Replicas
 from trainviz.domain import Domain
+from trainviz.errors import RecordingError
 from trainviz.inputs import Inputs
 from trainviz.predictions import Output
 from trainviz.recorder import Recorder, RecorderOptions
@@ -84,9 +86,16 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     Notes
     -----
     The module is asked in the trainer's precision, never during the sanity
-    check or a fast_dev_run. A checkpoint holds a cursor and
-    no maps; a fit that is resumed continues the recording, and snapshots after
-    the checkpoint are superseded. Snapshots count *completed* epochs.
+    check or a fast_dev_run. Snapshots count *completed* epochs.
+
+    A checkpoint holds the path and a cursor, no maps. ``fit(ckpt_path=...)``
+    continues the recording, in a new process too, where the recorder is made
+    with the same arguments; snapshots after the checkpoint are superseded.
+    ``resume=True`` is needed only where the checkpoint knows nothing of the
+    recording at ``path`` (it was moved, or the recorder had other arguments).
+    Any other fit on a ``path`` that is taken is refused before it starts.
+    Evaluating a checkpoint changes nothing. At the steps of the epoch that is
+    entered, metrics are those that Lightning has logged since.
 
     Examples
     --------
@@ -128,7 +137,11 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         if predict is not None and not callable(predict):
             raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
         merged = cast(RecorderOptions, {**options, "output": output})
-        self.recorder = Recorder(domain, **own_options(merged, launched=True))
+        if merged.get("path") is not None and not merged.get("overwrite"):
+            # Whether a path that is taken may be continued, a checkpoint can say as well.
+            merged["resume"] = merged.get("resume") or "checkpoint"
+        own = own_options(merged, launched=True)
+        self.recorder = Recorder(domain, **own)
         background = options.get("background", False)
         self._events = DistributedEvents(self.recorder, distributed, background)
         self._predict = predict
@@ -138,6 +151,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         self._distributed = distributed
         self._sharded = False
         self._fresh = False
+        self._cursor: dict[str, Any] = {}
+        self._path = own.get("path")
 
     @property
     def recording(self) -> Recording:
@@ -152,8 +167,19 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             self._generate_state_key(
                 extent=domain.extent, shape=domain.shape, schedule=repr(schedule),
                 output=self._output, weights=self._weights,
+                **({} if self._path is None else {"path": os.fspath(self._path)}),
             )
         )  # fmt: skip
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Forget the checkpoint of the run before, which may have been a test."""
+        self._cursor = {}
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Refuse a path that is not free before anything is trained."""
+        is_early = trainer.strategy.restore_checkpoint_after_setup
+        if trainer.is_global_zero and not trainer.fast_dev_run and not is_early:
+            self._claim()
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Capture the state before the first step of this fit."""
@@ -166,6 +192,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         if _records(trainer):
             # Asked for now, so that missing averaged weights show before the first step.
             ask = self._asking(trainer, pl_module)
+            self._claim()
+            self._events.resume(self._cursor)
             self._events.start(ask, trainer.current_epoch, trainer.global_step)
 
     def on_train_batch_end(
@@ -206,8 +234,19 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         return dict(self._events.cursor())
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue the recording of the checkpoint's fit."""
-        self._events.resume(state_dict)
+        """Continue the recording of the checkpoint's fit, once it is trained further."""
+        self._cursor = dict(state_dict)
+
+    def _claim(self) -> None:
+        told = self._cursor.get("path")
+        if told is not None and told == self.recorder.location:
+            self.recorder.continue_stored()
+        try:
+            self.recorder.claim()
+        except RecordingError as error:
+            if told in (None, self.recorder.location):
+                raise
+            raise RecordingError(f"{error}. The checkpoint goes on with {told!r}") from error
 
     def _pick_up_metrics(self, trainer: Any) -> None:
         # Hooks of callbacks run before the module's own: what it logs there is visible only now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +34,13 @@ class LoopRecorder:
     recorder : Recorder
     recording : Recording
 
+    Notes
+    -----
+    With ``path=`` and ``resume=True`` a recording is continued, from the first
+    epoch that the loop reports; what was recorded of it and after it is
+    superseded. A loop that reports steps says where it goes on by
+    :meth:`start` or :meth:`load_state_dict`.
+
     Examples
     --------
     >>> import trainviz as tv
@@ -58,21 +66,48 @@ class LoopRecorder:
         self._first_epoch = first_epoch
         self._next_epoch = first_epoch
         self._steps = 0
+        # Of a recording that is continued, only the loop knows where it goes on.
+        self._is_lost = self._events.continues
 
     @property
     def recording(self) -> Recording:
         """What has been captured so far."""
         return self.recorder.recording
 
-    def start(self) -> Self:
+    def start(self, epoch: int | None = None, step: int | None = None) -> Self:
         """Capture the model before its first step, and check that it fits the domain.
+
+        Parameters
+        ----------
+        epoch : int, optional
+            Where a run is continued: the number of the loop's epoch that comes
+            next. What is recorded after that is superseded. Without it, the
+            first ``epoch_end(epoch)`` says it, or :meth:`load_state_dict`.
+        step : int, optional
+            Completed steps, where the loop counts them.
 
         Returns
         -------
         LoopRecorder
             Itself.
+
+        Raises
+        ------
+        ValueError
+            If ``epoch`` lies before ``first_epoch``.
+        RecordingError
+            If ``path`` is recorded by another process.
         """
-        self._events.start(self._predictor, epoch=self._next_epoch - self._first_epoch)
+        if epoch is not None:
+            self._completed_before(epoch)
+            self._next_epoch, self._steps = epoch, step or 0
+            self._is_lost = False
+            self._events.continues = True
+        if self._is_lost:
+            self.recorder.check(self._predictor)
+        else:
+            completed = self._completed_before(self._next_epoch)
+            self._events.start(self._predictor, completed, self._steps or None)
         return self
 
     def step_end(self, step: int | None = None, **metrics: Any) -> None:
@@ -83,7 +118,17 @@ class LoopRecorder:
         step : int, optional
             Completed steps; default counts the calls.
         **metrics : float or array of one value
+
+        Raises
+        ------
+        ValueError
+            If a recording is continued, and it is not known where.
         """
+        if self._is_lost:
+            raise ValueError(
+                "a recording is continued, and step_end() does not say where: call "
+                "start(epoch=, step=) or load_state_dict(...) before the first step"
+            )
         self._steps = self._steps + 1 if step is None else step
         self._events.step_end(self._predictor, self._steps, metrics)
 
@@ -100,18 +145,70 @@ class LoopRecorder:
         Raises
         ------
         ValueError
-            If ``epoch`` lies before ``first_epoch``.
+            If ``epoch`` lies before ``first_epoch``, or is missing where a
+            recording is continued.
         """
         if epoch is None:
+            if self._is_lost:
+                raise ValueError(
+                    "a recording is continued, and epoch_end() does not say where: give the "
+                    "epoch's number, or call start(epoch=) or load_state_dict(...) before"
+                )
             epoch = self._next_epoch
-        completed = epoch - self._first_epoch + 1
-        if completed < 1:
+        completed = self._completed_before(epoch) + 1
+        if self._events.continues:
+            # Nobody called start(), or not knowing where: now the epoch tells.
+            self._is_lost = False
+            self._events.go_on(completed - 1, anew=False)
+        self._next_epoch = epoch + 1
+        self._events.epoch_end(self._predictor, completed, self._steps or None, metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the recording stands, for a checkpoint of the loop's own.
+
+        To be asked after ``epoch_end``, so that both say the same.
+
+        Returns
+        -------
+        dict
+            Numbers and the path; no maps.
+        """
+        state = {"next_epoch": self._next_epoch, "steps": self._steps}
+        return {**state, **self._events.cursor()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint; call it before :meth:`start`.
+
+        Parameters
+        ----------
+        state : mapping
+            What :meth:`state_dict` returned when the checkpoint was written.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2))
+        >>> rec = LoopRecorder(recorder, lambda X: X[:, :1]).start()
+        >>> rec.epoch_end()
+        >>> state = rec.state_dict()
+        >>> rec.epoch_end()
+        >>> rec.load_state_dict(state)
+        >>> rec.start().recording.epochs
+        array([0, 1])
+        """
+        self._next_epoch = int(state["next_epoch"])
+        self._steps = int(state["steps"])
+        self._is_lost = False
+        if "epoch" in state:
+            self._events.resume(state)
+
+    def _completed_before(self, epoch: int) -> int:
+        if epoch < self._first_epoch:
             raise ValueError(
                 f"epoch={epoch} lies before first_epoch={self._first_epoch}, the number of the "
                 "loop's first epoch"
             )
-        self._next_epoch = epoch + 1
-        self._events.epoch_end(self._predictor, completed, self._steps or None, metrics)
+        return epoch - self._first_epoch
 
     def finish(self) -> Recording:
         """Capture the last state, unless the schedule has just done so.

@@ -184,15 +184,20 @@ class SklearnRecorder(LoopRecorder):
         self._model.recorder = Recorder(domain, output=output, **options)
         super().__init__(self._model.recorder, self._model, first_epoch=first_epoch)
 
-    def start(self) -> Self:
+    def start(self, epoch: int | None = None, step: int | None = None) -> Self:
         """Capture the model before training, where it is fitted already.
+
+        Parameters
+        ----------
+        epoch, step : int, optional
+            Where a run is continued; see :meth:`LoopRecorder.start`.
 
         Returns
         -------
         SklearnRecorder
             Itself.
         """
-        return super().start() if self._model.fitted else self
+        return super().start(epoch, step) if self._model.fitted else self
 
 
 def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]) -> Recording:

@@ -66,10 +66,17 @@ class DistributedEvents(TrainingEvents):
         self._link: Link | None = None
         self._settled = False
 
-    def start(self, predict: PredictProba, epoch: int = 0, step: int | None = None) -> None:
+    def start(
+        self,
+        predict: PredictProba,
+        epoch: int = 0,
+        step: int | None = None,
+        *,
+        anew: bool | None = None,
+    ) -> None:
         """Training starts, on every rank."""
         run = super().start
-        self._on_ranks(predict, lambda ask: run(ask, epoch, step))
+        self._on_ranks(predict, lambda ask: run(ask, epoch, step, anew=anew))
 
     def epoch_end(
         self,

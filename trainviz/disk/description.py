@@ -17,6 +17,7 @@ from trainviz.domain import Domain
 from trainviz.embedding import Embedding, Opaque, rebuild
 from trainviz.errors import RecordingError
 from trainviz.inputs import Shape
+from trainviz.storage import Provisional
 
 __all__ = ["Description"]
 
@@ -41,6 +42,8 @@ class Description:
         What the recorder was told to capture, in words.
     output : {"probabilities", "multilabel", "values"}
         What the maps hold.
+    provisional : Provisional or None
+        What its last snapshot is to be if its run goes on.
 
     Examples
     --------
@@ -57,6 +60,7 @@ class Description:
     classes: list[Any] | None = None
     schedule: str = ""
     output: str = "probabilities"
+    provisional: Provisional | None = None
 
     def attributes(self) -> dict[str, Any]:
         """Return what JSON can say of it."""
@@ -81,6 +85,9 @@ class Description:
         }
         if self.data is not None and self.output == "probabilities":
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
+        if self.provisional is not None:
+            known = {k: v for k, v in self.provisional.metrics.items() if np.isfinite(v)}
+            found["provisional"] = {"epoch": self.provisional.epoch, "metrics": known}
         return found
 
     def arrays(self) -> list[tuple[ArrayLayout, npt.NDArray[Any]]]:
@@ -128,6 +135,7 @@ class Description:
                 None if classes is None else [_plain(label) for label in classes],
                 str(attributes["schedule"]),
                 _output(attributes),
+                _provisional(attributes.get("provisional")),
             )
         except RecordingError:
             raise
@@ -254,6 +262,13 @@ def _data(
     if labels.dtype.kind not in "iuU":
         raise ValueError(f"labels of the type {labels.dtype}")
     return LabelledData(X, labels[targets], points, distances)
+
+
+def _provisional(found: Mapping[str, Any] | None) -> Provisional | None:
+    if found is None:
+        return None
+    metrics = {str(name): float(value) for name, value in found["metrics"].items()}
+    return Provisional(None if found["epoch"] is None else int(found["epoch"]), metrics)
 
 
 def _same_domain(one: Domain, other: Domain) -> bool:

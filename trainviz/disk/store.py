@@ -28,11 +28,12 @@ from trainviz.disk.lock import Lock
 from trainviz.disk.places import Place
 from trainviz.disk.reader import DiskReader
 from trainviz.errors import RecordingError
-from trainviz.storage import Snapshot
+from trainviz.storage import Provisional, Snapshot
 
-__all__ = ["DiskStore", "Precision"]
+__all__ = ["DiskStore", "Precision", "Resume"]
 
 Precision = Literal["float16", "float32"]
+Resume = bool | Literal["checkpoint"]
 
 _SECONDS = 2.0
 """Between two updates of what arrays say of their own length."""
@@ -51,8 +52,11 @@ class DiskStore(DiskReader):
     place : Place
     description : Description
         What is to be recorded.
-    overwrite, resume : bool
-        What to do with a recording that is there; refused by default.
+    overwrite : bool
+        Replace a recording that is there.
+    resume : bool or "checkpoint"
+        Continue it; ``"checkpoint"`` only reads it until :meth:`allow` is
+        called. Without either a recording is refused, unless it is empty.
     precision : {"float16", "float32"}
         In which the maps are kept.
 
@@ -68,7 +72,7 @@ class DiskStore(DiskReader):
         description: Description,
         *,
         overwrite: bool = False,
-        resume: bool = False,
+        resume: Resume = False,
         precision: Precision = "float16",
     ) -> None:
         check_installed()
@@ -102,6 +106,8 @@ class DiskStore(DiskReader):
             self._lock.check()
             return
         if self._root is None:
+            if self._resume == "checkpoint":
+                self._resume = False  # nobody has allowed it
             self._take_stock()  # before the lock is taken from anybody
         self._lock = Lock(self.place)
         self._ending = weakref.finalize(self, _end, self._lock, self._arrays)
@@ -137,6 +143,7 @@ class DiskStore(DiskReader):
             for name, value in entry.items():
                 self._write_entry(column(name), contents.columns[name], index, value)
             self._write_guesses(index, snapshot.data_predictions)
+            contents.description.provisional = None
             metrics = {**dict.fromkeys(contents.metrics, np.nan), **snapshot.metrics}
             with self._new_metrics(metrics):
                 self._write_metrics(index, metrics)
@@ -177,6 +184,7 @@ class DiskStore(DiskReader):
             if length >= before:
                 return
             self._open()
+            self.contents.description.provisional = None
             self._commit(length)
             self.contents.truncate(length)
             self._guesses = (-1, None)
@@ -189,6 +197,23 @@ class DiskStore(DiskReader):
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Keep the label of each class; it is written with the next snapshot."""
         self.contents.description.classes = list(classes)
+
+    @property
+    def provisional(self) -> Provisional | None:
+        """What the last snapshot is to be if the run goes on, where that is not what it is."""
+        return self.contents.description.provisional
+
+    def mark(self, provisional: Provisional | None) -> None:
+        """Say what the last snapshot is to be if the run goes on."""
+        with self._mutex:
+            self._open()
+            self.contents.description.provisional = provisional
+            self._commit(len(self))
+
+    def allow(self) -> None:
+        """Let ``resume="checkpoint"`` continue what is there."""
+        if self._resume == "checkpoint":
+            self._resume = True
 
     def _take_stock(self) -> bool:
         """Look at what is there; return whether it is continued, refuse if it is in the way."""
@@ -203,16 +228,21 @@ class DiskStore(DiskReader):
             return False
         if is_empty(document):
             return False  # a run that ended before its first capture has left nothing to lose
-        if self._resume:
-            found = Contents.read(self.place, document)
+        if self._overwrite:
+            return False
+        taken = RecordingError(
+            f"path={where!r} holds a recording already: give resume=True to continue it, "
+            "overwrite=True to replace it, or take another path"
+        )
+        if not self._resume:
+            raise taken
+        found = Contents.read(self.place, document)
+        try:
             found.description.check_fits(self.contents.description, where)
-            self._adopt(found)
-        elif not self._overwrite:
-            raise RecordingError(
-                f"path={where!r} holds a recording already: give resume=True to continue it, "
-                "overwrite=True to replace it, or take another path"
-            )
-        return self._resume
+        except RecordingError as error:
+            raise (error if self._resume is True else taken) from error
+        self._adopt(found)
+        return True
 
     def _adopt(self, found: Contents) -> None:
         given = self.contents.description
