@@ -779,10 +779,12 @@ def test_a_trainers_recorder_leaves_the_path_to_rank_zero_before_there_is_a_grou
 ):
     path = tmp_path / "run.zarr"
     tv.LightningRecorder(DENSE, path=path).recorder.capture(lambda x: x, epoch=0)
-    with pytest.raises(ValueError, match=r"run\.zarr"):
-        tv.LightningRecorder(DENSE, path=path)
+    with pytest.raises(tv.RecordingError, match=r"run\.zarr"):
+        tv.LightningRecorder(DENSE, path=path).recorder.claim()
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert len(tv.LightningRecorder(DENSE, path=path).recording) == 0
+    other = tv.LightningRecorder(DENSE, path=path)
+    other.recorder.claim()
+    assert len(other.recording) == 0
 
 
 # Arguments.
