@@ -25,6 +25,7 @@ from trainviz.version import __version__
 _HOMES = {
     "Animation": "animation",
     "CaptureWarning": "errors",
+    "CheckpointError": "errors",
     "Domain": "domain",
     "EvaluationError": "errors",
     "EvaluationWarning": "errors",
@@ -36,6 +37,7 @@ _HOMES = {
     "Recorder": "recorder",
     "Recording": "recording",
     "RecordingError": "errors",
+    "ReplayWarning": "errors",
     "Schedule": "schedule",
     "SklearnRecorder": "adapters.sklearn",
     "Snapshot": "storage",
@@ -49,11 +51,13 @@ _HOMES = {
     "plot_maps": "functional",
     "record_stages": "adapters.sklearn",
     "register_mode": "paint",
+    "replay": "replaying",
 }
 
 __all__ = [
     "Animation",
     "CaptureWarning",
+    "CheckpointError",
     "Domain",
     "EvaluationError",
     "EvaluationWarning",
@@ -65,6 +69,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingError",
+    "ReplayWarning",
     "Schedule",
     "SklearnRecorder",
     "Snapshot",
@@ -79,6 +84,7 @@ __all__ = [
     "plot_maps",
     "record_stages",
     "register_mode",
+    "replay",
 ]
 
 if TYPE_CHECKING:
@@ -90,10 +96,12 @@ if TYPE_CHECKING:
     from trainviz.domain import Domain
     from trainviz.errors import (
         CaptureWarning,
+        CheckpointError,
         EvaluationError,
         EvaluationWarning,
         PredictionError,
         RecordingError,
+        ReplayWarning,
         TrainvizError,
         WriterError,
     )
@@ -104,6 +112,7 @@ if TYPE_CHECKING:
     from trainviz.palettes import Palette
     from trainviz.recorder import Recorder
     from trainviz.recording import Recording
+    from trainviz.replaying import replay
     from trainviz.schedule import Schedule
     from trainviz.storage import Snapshot
 
