@@ -153,7 +153,8 @@ def find_checkpoints(
         named = [(None, _path(path)) for path in listed]
     if not named:
         raise CheckpointError(f"checkpoints={checkpoints!r}: no checkpoint is listed")
-    named.sort(key=lambda item: natural_key(item[1]))
+    # Of a file and a link to it ("best.pt") the name of the file tells more.
+    named.sort(key=lambda item: (os.path.islink(item[1]), natural_key(item[1])))
     found, missing, seen = [], [], set()
     for epoch, path in named:
         if "://" not in path and not os.path.exists(path):

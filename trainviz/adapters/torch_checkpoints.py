@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -135,9 +136,11 @@ class TorchCheckpoints:
         model = self._model
         if isinstance(model, torch.nn.Module):
             module = bare_module(model)
-            if any(torch.nn.parameter.is_lazy(one) for one in module.parameters()):
-                # What is materialised can never be lazy again.
-                return copy.deepcopy(module)
+            if any(map(torch.nn.parameter.is_lazy, module.parameters())):
+                raise TypeError(
+                    "model= has lazy parameters, which could not be put back as they are: give a "
+                    "callable that makes the model, model=lambda: ..."
+                )
             with torch.no_grad():
                 self._before = copy.deepcopy(module.state_dict())
             return module
@@ -160,7 +163,13 @@ class TorchCheckpoints:
 
 
 def _read_torch(path: str, allow_pickle: bool) -> Any:
-    options = {"map_location": "cpu", "weights_only": not allow_pickle}
+    if _is_torchscript(path):
+        # Which torch.load would run, whatever it is told about weights.
+        raise CheckpointError(
+            f"{path} is a TorchScript archive, which holds code: if you trust it, "
+            "load=torch.jit.load reads it"
+        )
+    options: dict[str, Any] = {"map_location": "cpu", "weights_only": not allow_pickle}
     try:
         try:
             return torch.load(path, mmap=True, **options)
@@ -177,12 +186,15 @@ def _read_torch(path: str, allow_pickle: bool) -> Any:
             ) from error
         raise _unreadable(path, error) from error
     except Exception as error:  # damaged files fail in many ways
-        if "TorchScript" in str(error):
-            raise CheckpointError(
-                f"{path} is a TorchScript archive, which holds code: if you trust it, "
-                "load=torch.jit.load reads it"
-            ) from error
         raise _unreadable(path, error) from error
+
+
+def _is_torchscript(path: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _read_safetensors(path: str, weights: bool) -> dict[str, Any]:
@@ -218,9 +230,9 @@ def _state_of(content: Any, path: str) -> Mapping[str, Any]:
         content = content if inside is None else inside
     if isinstance(content, torch.nn.Module):
         content = content.state_dict()
-    if isinstance(content, Mapping):
-        if content and all(isinstance(name, str) for name in content):
-            return content
+    named = isinstance(content, Mapping) and all(isinstance(name, str) for name in content)
+    if named and content:
+        return cast("Mapping[str, Any]", content)
     raise CheckpointError(
         f"{path} holds {type(content).__name__}: expected a state_dict, or a dict with one under "
         f"{', '.join(map(repr, _STATES))}; load= reads anything else"
@@ -306,7 +318,7 @@ def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             continue
         single = isinstance(value, torch.Tensor) and value.numel() == 1
         if single or isinstance(value, (int, float)):
-            yield str(name), float(value)
+            yield str(name), float(value.detach() if single else value)
 
 
 def _name(model: Any) -> str:
