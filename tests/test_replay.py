@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch import nn
 
 import trainviz as tv
 from trainviz import CheckpointError, ReplayWarning, replay
+from trainviz.cli import main
 
 DOMAIN = tv.Domain((-2, 2), (-1, 1), shape=(12, 16))
 LARGE = tv.Domain((-2, 2), (-1, 1), shape=(90, 100))
@@ -385,7 +387,7 @@ def test_a_model_of_other_classes_in_the_middle_is_named(tmp_path):
 
 class Hostile:
     def __reduce__(self):
-        return os.mkdir, (os.environ["TRAINVIZ_HOSTILE"],)
+        return os.makedirs, (os.environ["TRAINVIZ_HOSTILE"], 0o777, True)
 
 
 @pytest.mark.parametrize("form", ["torch", "pickle"])
@@ -536,3 +538,79 @@ def test_a_progress_bar_is_shown_when_asked_for(runs, capsys, monkeypatch):
     assert capsys.readouterr().err == ""
     replay(runs, model=network, domain=DOMAIN, progress=True)
     assert "5/5" in capsys.readouterr().err
+
+
+# On the command line.
+
+NETWORKS = """
+import torch
+from torch import nn
+
+print("imported")
+def network():
+    return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3))
+class Wrong:
+    pass
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with checkpoints in ``runs``, data, and a module that makes the network."""
+    saved(tmp_path / "runs")
+    np.savez(tmp_path / "data.npz", X=X, y=Y)
+    (tmp_path / "project_networks.py").write_text(NETWORKS)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("project_networks", None)
+
+
+WINDOW = ["--xlim", "-2", "2", "--ylim", "-1", "1", "--resolution", "20"]
+MODEL = ["--model", "project_networks:network", "-o", "a.zarr"]
+
+
+def test_the_command_records_and_says_how_to_go_on(project, capsys):
+    assert main(["replay", "runs", *MODEL, *WINDOW, "--data", "data.npz"]) == 0
+    told = capsys.readouterr()
+    assert "a.zarr: Recording(5 snapshots, epochs 0 to 4, 3 classes, grid 20x20)" in told.out
+    opened = tv.open_recording("a.zarr")
+    assert opened.domain == tv.Domain((-2, 2), (-1, 1), points_per_axis=20)
+    assert_equal(opened, replay("runs", model=network, domain=opened.domain), atol=1e-3)
+    assert opened.data_labels.tolist() == Y.tolist()
+    hint = told.out.split("Render it:\n")[1].strip()
+    code = re.fullmatch('python -c "([^"]*)"', hint)[1]
+    exec(code, {})
+    assert Path("film.mp4").stat().st_size > 1000
+
+
+def test_the_command_lists_what_it_skips(project, capsys):
+    (project / "runs" / "epoch-2.pt").write_bytes(b"damaged")
+    files = sorted(str(path) for path in Path("runs").iterdir())
+    arguments = ["replay", *files, *MODEL, "--data", "data.npz", "--resolution", "20"]
+    assert main(arguments) == 1
+    assert re.search(r"^trainviz: runs/epoch-2\.pt cannot be read", capsys.readouterr().err)
+    assert main([*arguments, "--skip"]) == 0
+    told = capsys.readouterr()
+    assert re.fullmatch(r"trainviz: skipped: runs/epoch-2\.pt cannot be read[^\n]*\n", told.err)
+    assert "4 snapshots" in told.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*MODEL, "--xlim", "0", "1"], "give --xlim LOW HIGH and --ylim LOW HIGH, or --data alone"),
+        (["-o", "a.zarr", *WINDOW], "model= is missing"),
+        (["-o", "a.zarr", *WINDOW, "--model", "project_networks"], "expected MODULE:NAME"),
+        (["-o", "a.zarr", *WINDOW, "--model", "no_such:thing"], "no_such:thing: ModuleNotF"),
+        (["-o", "a.zarr", *WINDOW, "--model", "project_networks:nothing"], "AttributeError"),
+        (["-o", "a.zarr", *WINDOW, "--model", "project_networks:Wrong"], "returned Wrong: "),
+        ([*MODEL, "--data", "runs/epoch-1.pt"], "epoch-1.pt: expected a file that numpy"),
+    ],
+)  # fmt: skip
+def test_a_command_that_cannot_work_is_one_line(project, capsys, arguments, message):
+    assert main(["replay", "runs", *arguments]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("trainviz: ")
+    assert message in told[0]
+    assert not Path("a.zarr").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,9 @@ __all__ = ["TorchCheckpoints"]
 
 _STATES = ("state_dict", "model_state_dict", "model")
 _EPOCHS = ("epoch", "epochs")
+_REFUSED = re.compile(r"Unsupported (global|class)[^\n]*?(?= was not| Please|\n|$)")
+"""How torch tells of what is more than weights; of damaged files it says other things."""
+
 _STEPS = ("global_step", "step", "steps", "iteration")
 
 
@@ -178,7 +182,7 @@ def _read_torch(path: str, allow_pickle: bool) -> Any:
                 raise
             return torch.load(path, **options)  # files of before torch 1.6 cannot be mapped
     except pickle.UnpicklingError as error:
-        if not allow_pickle and "nsupported" in str(error):
+        if not allow_pickle and _REFUSED.search(str(error)):
             raise CheckpointError(
                 f"{path} holds more than weights, which is not loaded because that can run code "
                 f"({_refused(error)}): if you trust the file, allow_pickle=True loads it "
@@ -218,9 +222,8 @@ def _unreadable(path: str, error: Exception) -> CheckpointError:
 
 
 def _refused(error: Exception) -> str:
-    text = str(error)
-    start = text.find("nsupported")
-    return "U" + _brief(text[start:].split(" was not an allowed")[0].split("Please use")[0], 200)
+    found = _REFUSED.search(str(error))
+    return "" if found is None else _brief(found[0])
 
 
 def _state_of(content: Any, path: str) -> Mapping[str, Any]:
