@@ -25,6 +25,7 @@ from trainviz.version import __version__
 _HOMES = {
     "Animation": "animation",
     "CaptureWarning": "errors",
+    "CheckpointError": "errors",
     "Comparison": "comparison",
     "Domain": "domain",
     "Dynamics": "learning",
@@ -38,6 +39,7 @@ _HOMES = {
     "Recorder": "recorder",
     "Recording": "recording",
     "RecordingError": "errors",
+    "ReplayWarning": "errors",
     "Schedule": "schedule",
     "SklearnRecorder": "adapters.sklearn",
     "Snapshot": "storage",
@@ -53,6 +55,7 @@ _HOMES = {
     "plot_maps": "functional",
     "record_stages": "adapters.sklearn",
     "register_mode": "modes",
+    "replay": "replaying",
     "reproducibility": "agreement",
 }
 
@@ -61,6 +64,7 @@ _MODULES = {"modes"}
 __all__ = [
     "Animation",
     "CaptureWarning",
+    "CheckpointError",
     "Comparison",
     "Domain",
     "Dynamics",
@@ -74,6 +78,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingError",
+    "ReplayWarning",
     "Schedule",
     "SklearnRecorder",
     "Snapshot",
@@ -91,6 +96,7 @@ __all__ = [
     "plot_maps",
     "record_stages",
     "register_mode",
+    "replay",
     "reproducibility",
 ]
 
@@ -106,10 +112,12 @@ if TYPE_CHECKING:
     from trainviz.domain import Domain
     from trainviz.errors import (
         CaptureWarning,
+        CheckpointError,
         EvaluationError,
         EvaluationWarning,
         PredictionError,
         RecordingError,
+        ReplayWarning,
         TrainvizError,
         WriterError,
     )
@@ -120,6 +128,7 @@ if TYPE_CHECKING:
     from trainviz.palettes import Palette
     from trainviz.recorder import Recorder
     from trainviz.recording import Recording
+    from trainviz.replaying import replay
     from trainviz.schedule import Schedule
     from trainviz.storage import Snapshot
 

@@ -1,4 +1,4 @@
-"""The command line: ``trainviz demo`` and ``trainviz info``."""
+"""The command line: ``trainviz demo``, ``trainviz info`` and ``trainviz replay``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainviz import __version__
 from trainviz.errors import TrainvizError
+from trainviz.replay_command import add_replay
 
 __all__ = ["main"]
 
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say what is in a recording, and whether it is whole")
     info.add_argument("path", metavar="PATH", help="a folder, a .zarr.zip, or an address")
     info.set_defaults(run=_info)
+    add_replay(commands)
     return parser
 
 

@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 from trainviz.adapters import missing
 from trainviz.domain import Domain
 from trainviz.inputs import Inputs, convert_each, count
-from trainviz.predictions import Output
+from trainviz.predictions import Output, PredictProba
 from trainviz.recorder import Recorder, RecorderOptions
 from trainviz.recording import Recording
 from trainviz.training import TrainingEvents
@@ -26,7 +26,7 @@ except ImportError as error:
 if int(keras.__version__.split(".")[0]) < 3:
     raise ImportError(f"{missing('Keras 3', 'keras')} (found {keras.__version__})")
 
-__all__ = ["KerasRecorder"]
+__all__ = ["KerasRecorder", "keras_predictor"]
 
 Predict = Callable[[Any, Any], Any]
 
@@ -149,7 +149,9 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 class _KerasPredictor:
     """The model that a callback belongs to, as a callable from numpy points to numpy outputs."""
 
-    def __init__(self, callback: keras.callbacks.Callback, predict: Predict | None) -> None:
+    def __init__(
+        self, callback: keras.callbacks.Callback | _Holder, predict: Predict | None
+    ) -> None:
         self._callback = callback
         self._predict = predict
         self._drawn = False
@@ -229,6 +231,34 @@ class _FrozenKerasPredictor:
 def _tensor(part: npt.NDArray[Any], dtype: Any) -> Any:
     # Whole numbers come from preprocess= alone, and are what an embedding layer wants.
     return keras.ops.convert_to_tensor(part, dtype=None if part.dtype.kind in "iu" else dtype)
+
+
+@dataclass
+class _Holder:
+    model: Any
+
+
+def keras_predictor(model: Any, predict: Predict | None = None) -> PredictProba:
+    """Return a Keras model as a callable from numpy points to numpy outputs.
+
+    Parameters
+    ----------
+    model : keras.Model
+    predict : callable, optional
+        As for :class:`KerasRecorder`.
+
+    Returns
+    -------
+    callable
+        With a method ``session``, as :class:`~trainviz.adapters.torch.TorchPredictor` has it.
+
+    Examples
+    --------
+    >>> model = keras.Sequential([keras.layers.Dense(3)])
+    >>> keras_predictor(model)(np.zeros((5, 2))).shape
+    (5, 3)
+    """
+    return _KerasPredictor(_Holder(model), predict)
 
 
 def _values(model: Any) -> list[Any]:

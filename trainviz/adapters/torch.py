@@ -343,8 +343,11 @@ def evaluating(module: Any) -> Iterator[None]:
             for part, mode in modes:
                 part.training = mode
             for part, own in owned:
-                # A forward may also put another tensor in a buffer's place.
-                if any(part._buffers.get(name) is not own[name] for name in own):
+                # A forward may also put another tensor in a buffer's place (not of TorchScript,
+                # which makes these objects anew whenever it is asked).
+                if isinstance(part._buffers, dict) and any(
+                    part._buffers.get(name) is not own[name] for name in own
+                ):
                     part._buffers.update(own)
             for buffer, before in buffers:
                 if not torch.equal(buffer, before):

@@ -15,7 +15,16 @@ from trainviz.disk.places import Place
 from trainviz.errors import RecordingError
 from trainviz.version import __version__
 
-__all__ = ["EMPTY_GROUP", "ROOT", "SCHEMA", "Contents", "as_json", "column", "root_document"]
+__all__ = [
+    "EMPTY_GROUP",
+    "ROOT",
+    "SCHEMA",
+    "Contents",
+    "as_json",
+    "column",
+    "maps_layout",
+    "root_document",
+]
 
 SCHEMA = 1
 """The version of the format; a reader refuses a newer one."""
@@ -182,14 +191,7 @@ class Contents:
 
     def start_maps(self, n_classes: int, precision: str) -> None:
         """Learn the number of classes, with the first snapshot."""
-        shape = (n_classes, *self.description.domain.shape)
-        dims = ("snapshot", "class", "y", "x")
-        if self.description.output == "values":
-            # Half precision ends at 65504, and a value has any size.
-            precision = "float32"
-        self.probabilities = ArrayLayout(
-            "probabilities", precision, shape, 1, dims, {"coordinates": "epoch step"}
-        )
+        self.probabilities = maps_layout(n_classes, self.description.domain.shape, precision)
         names = {"names": self.description.class_names} if self.description.class_names else {}
         classes = ArrayLayout("class", "int64", (), n_classes, ("class",), names)
         self.fixed["class"] = (classes, n_classes)
@@ -264,6 +266,14 @@ EMPTY_GROUP = _group({})
 def column(name: str) -> ArrayLayout:
     """Return the layout of one of the columns that every recording has."""
     return ArrayLayout(name, "int64", (), _ROWS, ("snapshot",))
+
+
+def maps_layout(n_classes: int, grid: tuple[int, int], precision: str) -> ArrayLayout:
+    """Return the layout of the maps."""
+    dims = ("snapshot", "class", "y", "x")
+    return ArrayLayout(
+        "probabilities", precision, (n_classes, *grid), 1, dims, {"coordinates": "epoch step"}
+    )
 
 
 def as_json(document: Mapping[str, Any]) -> bytes:

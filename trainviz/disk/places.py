@@ -125,7 +125,9 @@ class FolderPlace:
 
     def move(self, key: str, to: str) -> None:
         """Rename a file."""
-        os.replace(self._inside(key), self._inside(to))
+        target = self._inside(to)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self._inside(key), target)
 
     def delete(self, key: str) -> None:
         """Delete a file or a folder."""

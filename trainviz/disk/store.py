@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from trainviz.disk.description import Description
 from trainviz.disk.lock import Lock
 from trainviz.disk.places import Place
 from trainviz.disk.reader import DiskReader
+from trainviz.disk.staging import STAGED, StagedSnapshot
 from trainviz.errors import RecordingError
 from trainviz.storage import Provisional, Snapshot
 
@@ -81,7 +82,8 @@ class DiskStore(DiskReader):
         super().__init__(place, Contents.new(description))
         self._overwrite = overwrite
         self._resume = resume
-        self._precision = precision
+        # Half precision ends at 65504, and a regression model's value has any size.
+        self._precision = "float32" if description.output == "values" else precision
         self._root: bytes | None = None
         self._lock: Lock | None = None
         self._is_copy = False
@@ -89,6 +91,12 @@ class DiskStore(DiskReader):
         self._arrays = _ArrayDocuments(place)
         self._mutex = threading.RLock()
         self._take_stock()
+
+    @property
+    def precision(self) -> str:
+        """In which the maps are kept; that of a recording that is continued is its own."""
+        maps = self.contents.probabilities
+        return self._precision if maps is None else maps.dtype
 
     def open(self) -> None:
         """Take the lock, and bring to order what a killed process left."""
@@ -132,10 +140,23 @@ class DiskStore(DiskReader):
 
     def append(self, snapshot: Snapshot) -> None:
         """Keep a snapshot; it is safe once this returns."""
+        self._append(snapshot, lambda index: self._write_map(index, snapshot.probabilities))
+
+    def append_staged(self, snapshot: StagedSnapshot) -> None:
+        """Keep a snapshot whose map another process has written with :func:`stage`."""
+        self._append(snapshot, lambda index: self._take_in(index, snapshot))
+
+    def clear_staged(self) -> None:
+        """Delete the maps that were staged and not taken in."""
+        with self._mutex:
+            self._open()
+            self.place.delete(STAGED)
+
+    def _append(self, snapshot: Snapshot | StagedSnapshot, put_map: Callable[[int], None]) -> None:
         with self._mutex:
             self._open()
             contents, index = self.contents, len(self)
-            self._write_map(index, snapshot.probabilities)
+            put_map(index)
             step = -1 if snapshot.step is None else int(snapshot.step)
             entry = {
                 "epoch": int(snapshot.epoch), "step": step, "evaluations": snapshot.evaluations,
@@ -271,17 +292,23 @@ class DiskStore(DiskReader):
         self._arrays.write(self.contents)
 
     def _write_map(self, index: int, probabilities: npt.NDArray[np.float32]) -> None:
+        layout = self._maps_of(probabilities.shape)
+        self.place.write(layout.key(index), layout.encode(probabilities[None]))
+
+    def _take_in(self, index: int, staged: StagedSnapshot) -> None:
+        self.place.move(staged.key, self._maps_of(staged.shape).key(index))
+
+    def _maps_of(self, shape: tuple[int, ...]) -> ArrayLayout:
+        """Return the layout of the maps, which the first one decides."""
         if self.contents.probabilities is None:
-            self.contents.start_maps(len(probabilities), self._precision)
+            self.contents.start_maps(shape[0], self._precision)
             classes = self.contents.fixed["class"][0]
-            write_rows(self.place, classes, np.arange(len(probabilities)))
+            write_rows(self.place, classes, np.arange(shape[0]))
         layout = self.contents.probabilities
         assert layout is not None
-        if probabilities.shape != layout.row:
-            raise RecordingError(
-                f"a map of the shape {probabilities.shape}, after maps of {layout.row} before"
-            )
-        self.place.write(layout.key(index), layout.encode(probabilities[None]))
+        if shape != layout.row:
+            raise RecordingError(f"a map of the shape {shape}, after maps of {layout.row} before")
+        return layout
 
     def _write_entry(
         self, layout: ArrayLayout, values: Sequence[float], index: int, value: float
