@@ -1,22 +1,21 @@
-"""Schedule, evaluate, append: the recorder and its error policy."""
+"""Schedule, evaluate, append: the recorder."""
 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.admission import Admission, check_names, plain_metrics
+from trainviz.admission import check_names, plain_metrics
 from trainviz.background import BackgroundCaptures, check_freezable
 from trainviz.data import LabelledData
-from trainviz.disk.store import DiskStore, Precision, Resume
+from trainviz.disk.store import Precision, Resume
 from trainviz.domain import Domain
-from trainviz.errors import CaptureWarning
 from trainviz.evaluation import Evaluator, Method, check_method, session
+from trainviz.ledger import Ledger
 from trainviz.opening import start_recording
 from trainviz.predictions import (
     Output,
@@ -28,7 +27,7 @@ from trainviz.predictions import (
 )
 from trainviz.randomness import host_rng_preserved
 from trainviz.schedule import Schedule, make_schedule
-from trainviz.storage import Provisional, Snapshot
+from trainviz.storage import Snapshot
 
 __all__ = ["Recorder", "RecorderOptions"]
 
@@ -56,7 +55,7 @@ class RecorderOptions(TypedDict, total=False):
     precision: Precision
 
 
-class Recorder:
+class Recorder(Ledger):
     """Capture class probability maps of any classifier while it learns.
 
     The recorder knows a predict callable and nothing of any framework; the
@@ -191,13 +190,11 @@ class Recorder:
         check_method(evaluation, tolerance, "evaluation")
         self.domain = domain
         self.schedule = make_schedule(schedule, every, every_n_steps, at, initial, final)
-        self.failures: list[tuple[int, str]] = []
         self._output = output
-        self._on_error = on_error
         names = check_names(class_names)
         held = recorded_as(output)
         given = LabelledData.of(data, domain, held) if data is not None else None
-        self.recording, self._store = start_recording(
+        recording, store = start_recording(
             domain, data=given, class_names=names,
             classes=list(classes) if classes is not None else None, output=held,
             schedule=repr(self.schedule), path=path, overwrite=overwrite, resume=resume,
@@ -205,14 +202,10 @@ class Recorder:
         )  # fmt: skip
         self._evaluator = Evaluator(
             domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
-            data=self.recording.data,
+            data=recording.data,
         )  # fmt: skip
-        self.location = _location(path)
-        self._warned = False
-        self._asked = (-1, 0)
-        self._supersedes = len(self._store) > 0
-        self._admission = Admission.of(self.recording)
-        self._background = BackgroundCaptures(self._evaluate, self._store.append, background)
+        captures = BackgroundCaptures(self._evaluate, store.append, background)
+        super().__init__(recording, store, captures, path=path, on_error=on_error)
 
     def capture(
         self,
@@ -298,39 +291,6 @@ class Recorder:
             self._stop_background("it draws from the random streams of Python or numpy when asked")
         return snapshot
 
-    def drain(self) -> None:
-        """Wait for the captures that go on in the background, and tell of their failures.
-
-        Does nothing where there are none. Raises the first failure with
-        ``on_error="raise"``; all of them are in ``failures`` then.
-
-        Examples
-        --------
-        >>> import trainviz as tv
-        >>> class Threshold:
-        ...     def __init__(self, at):
-        ...         self.at = at
-        ...     def __call__(self, X):
-        ...         return X[:, 0] > self.at
-        ...     def frozen(self):
-        ...         return Threshold(self.at)
-        >>> model = Threshold(0)
-        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), background=True)
-        >>> for epoch in range(3):
-        ...     model.at = epoch / 4
-        ...     _ = recorder.capture(model, epoch=epoch)
-        >>> recorder.drain()
-        >>> recorder.recording.epochs
-        array([0, 1, 2])
-        """
-        self._background.drain()
-        self._settle()
-
-    @property
-    def lost_last(self) -> bool:
-        """Whether the last capture that went on in the background has failed."""
-        return self._background.last_failed
-
     def append(
         self,
         probabilities: npt.ArrayLike,
@@ -407,107 +367,6 @@ class Recorder:
             self.recording.learn_classes(classes)
             self._store.learn_classes(classes)
 
-    def amend(self, metrics: Mapping[str, Any]) -> None:
-        """Add metrics to the last snapshot (some frameworks know them only later)."""
-        self._settle()
-        plain = plain_metrics(metrics)
-        if not self._background.amend(plain) and len(self._store):
-            last = len(self._store) - 1
-            self._attempt(lambda: self._store.amend(last, plain), "an addition to the metrics")
-
-    def relabel(self, epoch: int, metrics: Mapping[str, Any]) -> None:
-        """Say that the last snapshot is also the state at the end of ``epoch``."""
-        self._settle()
-        plain = plain_metrics(metrics)
-        if self._background.relabel(epoch, plain):
-            return
-        self.recording.require_snapshots()
-        last = len(self._store) - 1
-        self._attempt(lambda: self._store.relabel(last, epoch, plain), "the end")
-
-    def close(self) -> None:
-        """Wait for what goes on in the background, and let others write to ``path``.
-
-        A recorder that captures again afterwards takes ``path`` again. One
-        that is never closed holds it until it is deleted or its process ends.
-        """
-        self.drain()
-        self._store.close()
-
-    def claim(self) -> None:
-        """Take ``path`` now, so that one that is not free shows before training.
-
-        Raises
-        ------
-        RecordingError
-            If another process records there, or nobody allowed to continue
-            what is there.
-        """
-        self._store.open()
-
-    def continue_stored(self) -> None:
-        """Let ``resume="checkpoint"`` continue what is at ``path``."""
-        if isinstance(self._store, DiskStore):
-            self._store.allow()
-
-    @property
-    def provisional(self) -> Provisional | None:
-        """What the last snapshot is to be if training goes on from it."""
-        return self._store.provisional
-
-    def mark_provisional(self, provisional: Provisional) -> None:
-        """Say that the last snapshot is as it is only because training has ended."""
-        self.drain()
-        self._attempt(lambda: self._store.mark(provisional), "the end")
-
-    def withdraw_provisional(self) -> None:
-        """Make the last snapshot what it is to be where training goes on."""
-        found, last = self._store.provisional, len(self._store) - 1
-        if found is not None and last >= 0:
-            self._background.forget_last()
-            self._attempt(lambda: self._withdraw(found, last), "continuing after the end")
-
-    def _withdraw(self, found: Provisional, last: int) -> None:
-        if found.epoch is None:
-            self._store.truncate(last)
-            return
-        # A metric cannot be taken away, but one that is no number was not given.
-        unknown = dict.fromkeys(self._store.metrics(last), float("nan"))
-        self._store.relabel(last, found.epoch, {**unknown, **found.metrics})
-        self._store.mark(None)
-
-    def rewind(self, epoch: int, step: int | None = None) -> None:
-        """Forget the snapshots after ``epoch`` and ``step``: training continues from there."""
-        self._background.forget_last()
-        self._settle()
-        later = self.recording.epochs > epoch
-        if step is not None:
-            later |= self.recording.steps > step  # NaN, where the step is unknown, is not later
-        self._supersedes = False
-        self._store.truncate(int((~later).sum()))
-        self._asked = (epoch, step or 0)
-
-    def _supersede(self, epoch: int, step: int | None) -> None:
-        """Where a stored recording is continued, forget what is about to be captured again."""
-        if not self._supersedes:
-            return
-        self._admission.check_order(epoch, step, None)
-        self._supersedes = False
-        epochs, steps = self.recording.epochs, self.recording.steps
-        again = epochs >= epoch
-        if step is not None:
-            # Of the epoch under way, the steps before are still true; NaN is no step before.
-            again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
-        self._store.truncate(int((~again).sum()))
-        if len(self._store):
-            last_epoch, last_step = self._store.epoch(-1), self._store.step(-1)
-            self._asked = last_epoch, last_step or 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy for another process must not miss what is under way.
-        self._background.drain()
-        return self.__dict__
-
     def _submit(
         self, predict_proba: PredictProba, epoch: int, step: int | None, metrics: Mapping[str, Any]
     ) -> bool:
@@ -524,31 +383,6 @@ class Recorder:
             self._stop_background(f"it cannot be copied: {type(error).__name__}: {error}")
             return False
         return True
-
-    def _stop_background(self, reason: str) -> None:
-        if not self._background.enabled:
-            return
-        self._background.forget_last()
-        self._background.enabled = False
-        warnings.warn(
-            f"background=True has no effect on this model, because {reason}; its captures are "
-            "made at once, while training waits",
-            CaptureWarning,
-            stacklevel=4,
-        )
-        self._settle()
-
-    def _settle(self) -> None:
-        """Apply the error policy, on the thread that trains, to what failed in the background."""
-        errors = self._background.take_errors()
-        self._evaluator.tell(stacklevel=4)
-        if errors and self._on_error == "raise":
-            self.failures += [
-                (epoch, f"{type(error).__name__}: {error}") for epoch, error in errors
-            ]
-            raise errors[0][1]
-        for epoch, error in errors:
-            self._handle(error, epoch)
 
     def _due(self, epoch: int, step: int | None) -> bool:
         due = self.schedule.due_epoch(epoch)
@@ -573,40 +407,3 @@ class Recorder:
             found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
             found.data_predictions,
         )  # fmt: skip
-
-    def _last(self) -> tuple[int, int | None] | None:
-        pending = self._background.pending
-        if pending is not None or not len(self._store):
-            return pending
-        index = len(self._store) - 1
-        return self._store.epoch(index), self._store.step(index)
-
-    def _attempt(self, change: Callable[[], None], what: str) -> None:
-        """Change the last snapshot; a disk that is full ends no training."""
-        try:
-            change()
-        except Exception as error:
-            self._handle(error, self._store.epoch(len(self._store) - 1), what)
-
-    def _handle(
-        self, error: Exception, epoch: int, what: str = "the capture", *, is_first: bool = False
-    ) -> None:
-        if is_first or self._on_error == "raise":
-            raise error
-        self.failures.append((epoch, f"{type(error).__name__}: {error}"))
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{what} of epoch {epoch} failed and was skipped; training goes on, and so "
-                f"does the recording (further failures are only listed in recorder.failures): "
-                f"{type(error).__name__}: {error}",
-                CaptureWarning,
-                stacklevel=3,
-            )
-
-
-def _location(path: str | os.PathLike[str] | None) -> str | None:
-    if path is None:
-        return None
-    text = os.fspath(path)
-    return text if "://" in text else os.path.abspath(text)
