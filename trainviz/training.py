@@ -88,8 +88,9 @@ class TrainingEvents:
             owes = False
         self._running = True
         if owes or (self.recorder.schedule.initial and self._captured is None):
-            # The epoch may still end, after a checkpoint between its last step and that.
-            self._from_step = self._capture(predict) and owes
+            taken = self._capture(predict)
+            # After a checkpoint that lies between them, the end of this step's epoch still comes.
+            self._from_step = taken and owes and self._step is not None
         else:
             self.recorder.check(predict)
 
