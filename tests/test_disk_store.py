@@ -1,5 +1,6 @@
 """What the store promises beyond what a recorder shows."""
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -212,6 +213,48 @@ def test_a_write_that_fails_anywhere_leaves_what_was_there(path, monkeypatch, fa
     recorder.capture(ramp, epoch=2, metrics={"loss": 0.25})
     assert open_recording(path).metrics["loss"][[0, -1]].tolist() == [1.0, 0.25]
     assert not list(path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("failing", range(1, 24))
+def test_a_first_capture_that_fails_anywhere_leaves_a_free_path(
+    path, monkeypatch, failing, overwrite
+):
+    before = [0, 1] if overwrite else []
+    for epoch in before:
+        old = Recorder(DOMAIN, path=path, resume=True)
+        old.capture(ramp, epoch=epoch, metrics={"old": 1.0})
+        old.close()
+    left, whole = [failing], FolderPlace.write
+
+    def write(place, key, payload):
+        left[0] -= 1
+        if not left[0]:
+            full_disk()
+        whole(place, key, payload)
+
+    domain = Domain.around(np.eye(3), features=(0, 1), resolution=4)
+    recorder = Recorder(domain, path=path, overwrite=overwrite, data=(np.eye(3), [0, 1, 1]))
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderPlace, "write", write)
+        with contextlib.suppress(OSError):  # the later ones are array documents, and no loss
+            recorder.capture(right, epoch=5, metrics={"loss": 1.0})
+    recorder.close()
+    found = []
+    if (path / "zarr.json").exists():
+        found = open_recording(path).epochs.tolist()
+        assert found in ([], [5], before)
+    again = {"overwrite": True} if found else {}
+    second = Recorder(domain, path=path, data=(np.eye(3), [0, 1, 1]), **again)
+    second.capture(right, epoch=6)
+    opened = open_recording(path)
+    assert (opened.epochs.tolist(), opened.metrics) == ([6], {})
+    np.testing.assert_array_equal(opened.domain.points(), domain.points())
+    np.testing.assert_array_equal(opened.data.X, np.eye(3))
+
+
+def right(X):
+    return X[:, 0] > 0.5
 
 
 def rough(X):

@@ -11,7 +11,7 @@ import trainviz
 
 HEAVY = [
     "torch", "lightning", "pytorch_lightning", "keras", "tensorflow", "jax", "sklearn",
-    "matplotlib", "moviepy", "PIL", "pandas",
+    "matplotlib", "moviepy", "PIL", "pandas", "zarr", "xarray", "fsspec", "numcodecs",
 ]  # fmt: skip
 
 
@@ -65,5 +65,30 @@ def test_a_missing_framework_names_the_extra_to_install(name, blocked, extra):
         f"        if name.split('.')[0] in {blocked}: raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Missing)\n"
         f"try: trainviz.{name}\nexcept ImportError as error: print(error)"
+    )
+    assert f'pip install "{extra}"' in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("use", "blocked", "extra"),
+    [
+        ("trainviz.open_recording({path!r})", "numcodecs", "trainviz[zarr]"),
+        ("trainviz.Recorder(domain, path={path!r} + 'new')", "numcodecs", "trainviz[zarr]"),
+        ("trainviz.open_recording('memory://x')", "fsspec", "trainviz[zarr]"),
+        ("trainviz.open_recording({path!r}).to_xarray()", "xarray", "trainviz[xarray]"),
+    ],
+)
+def test_recordings_on_disk_name_the_extra_to_install(tmp_path, use, blocked, extra):
+    path = str(tmp_path / "a.zarr")
+    domain = trainviz.Domain((0, 1), (0, 1), points_per_axis=3)
+    trainviz.Recorder(domain, path=path).capture(lambda X: X[:, 0], epoch=0)
+    done = run(
+        "import sys, trainviz\n"
+        "class Missing:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name.split('.')[0] == {blocked!r}: raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Missing)\n"
+        "domain = trainviz.Domain((0, 1), (0, 1), points_per_axis=3)\n"
+        f"try: {use.format(path=path)}\nexcept ImportError as error: print(error)"
     )
     assert f'pip install "{extra}"' in done.stdout, done.stderr

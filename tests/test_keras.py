@@ -243,6 +243,16 @@ def test_a_failing_capture_warns_once_and_the_fit_goes_on():
     assert recorder.recording.epochs.tolist() == [0]
 
 
+def test_it_records_to_disk_and_continues_there(tmp_path):
+    model = compiled(sequential())
+    for first, options in ((0, {}), (2, {"resume": True})):
+        recorder = tv.KerasRecorder(DOMAIN, path=tmp_path / "a.zarr", **options)
+        model.fit(X, Y, epochs=first + 3, initial_epoch=first, verbose=0, callbacks=[recorder])
+    opened = tv.open_recording(tmp_path / "a.zarr")
+    assert opened.epochs.tolist() == [0, 1, 2, 3, 4, 5]
+    assert np.isfinite(opened.metrics["loss"][1:]).all()
+
+
 def test_several_recorders_live_together():
     first, second = tv.KerasRecorder(DOMAIN), tv.KerasRecorder(DOMAIN, at=[2])
     fit(first, second)

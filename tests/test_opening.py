@@ -1,6 +1,7 @@
 """Recordings by their path: begin, open, continue, replace."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import xarray
 import zarr
 
 from trainviz import Domain, Recorder, RecordingError, animate, open_recording
+from trainviz.embedding import Embedding
 
 DOMAIN = Domain((-1, 1), (-2, 2), shape=(12, 16))
 DATA = ([[-0.5, 0], [0.5, 1], [0.9, -1]], ["no", "yes", "yes"])
@@ -226,6 +228,18 @@ def test_classes_that_a_model_learns_are_kept(path):
     assert opened.data_labels.tolist() == [1, 0, 0]
 
 
+def test_the_hosts_random_streams_are_not_disturbed(path):
+    def state():
+        return random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+
+    before = state()
+    recorder = record(path, data=DATA)
+    recorder.amend({"late": 1.0})
+    recorder.close()
+    open_recording(path)[0]
+    assert state() == before
+
+
 def test_other_dimensions_come_back(path):
     X = np.random.default_rng(0).normal(size=(20, 5))
     domain = Domain.around(X, features=(1, 4), fixed="median", resolution=8, input_shape=(5, 1))
@@ -236,3 +250,58 @@ def test_other_dimensions_come_back(path):
     np.testing.assert_array_equal(opened.domain.points(), domain.points())
     assert opened.domain.axis_names == ("feature 1", "feature 4")
     np.testing.assert_array_equal(opened.data.X, X[:, :, None])
+
+
+class Tilted(Embedding):
+    kind = "tilted for a test"
+    n_features = 3
+
+    def __init__(self, slope, matrix):
+        self.slope, self.matrix = slope, matrix
+
+    def embed(self, points):
+        return np.concatenate([points, self.slope * points[:, :1]], axis=1) @ self.matrix
+
+    def project(self, rows):
+        return (rows @ np.linalg.inv(self.matrix))[:, :2]
+
+    def arrays(self):
+        return {"slope": np.float64(self.slope), "matrix": self.matrix}
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        assert arrays["slope"].shape == ()
+        return cls(float(arrays["slope"]), arrays["matrix"])
+
+
+class Unstorable(Tilted):
+    kind = "unstorable for a test"
+
+    def arrays(self):
+        return {"slope": np.array([{"an": "object"}])}
+
+
+def test_an_embedding_of_ones_own_is_stored_by_its_arrays(path):
+    domain = Domain((-1, 1), (-1, 1), shape=(4, 5), embedding=Tilted(0.5, 2 * np.eye(3)))
+    Recorder(domain, path=path).capture(slope(1), epoch=0)
+    opened = open_recording(path)
+    np.testing.assert_array_equal(opened.domain.points(), domain.points())
+    Recorder(domain, path=path, resume=True)
+    other = Domain((-1, 1), (-1, 1), shape=(4, 5), embedding=Tilted(0.6, 2 * np.eye(3)))
+    with pytest.raises(RecordingError, match="was recorded on"):
+        Recorder(other, path=path, resume=True)
+
+
+def test_an_embedding_that_cannot_be_stored_is_drawn_all_the_same(path):
+    domain = Domain((-1, 1), (-1, 1), shape=(4, 5), embedding=Unstorable(0.5, np.eye(3)))
+    X = domain.points()[:4]
+    Recorder(domain, path=path, data=(X, [0, 1, 1, 0])).capture(slope(1), epoch=0)
+    opened = open_recording(path)
+    np.testing.assert_allclose(opened.data.points, domain.project(X))
+    assert next(iter(animate(opened))).ndim == 3
+    with pytest.raises(RecordingError, match="'unstorable for a test', which could not be stored"):
+        opened.domain.points()
+    opened.save(path, overwrite=True)
+    assert len(open_recording(path)) == 1
+    Recorder(domain, path=path, resume=True).capture(slope(2), epoch=1)
+    assert len(open_recording(path)) == 2

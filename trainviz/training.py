@@ -44,8 +44,9 @@ class TrainingEvents:
         self._epoch_offset = 0
         self._step_offset = 0
         self._metrics: Mapping[str, Any] = {}
-        # A recording that is continued has its initial state.
+        # A recording that is continued has its initial state, and stands where the loop will say.
         self._captured = self._last_captured(len(recorder.recording))
+        self._continued = self._captured is not None
         self._from_step = False
         self._resumed = False
 
@@ -67,7 +68,9 @@ class TrainingEvents:
             self._step_offset = (self._step or 0) - (step or 0)
         elif step is not None and step + self._step_offset < (self._step or 0):
             self._step_offset = (self._step or 0) - step
+        waits = self._continued and epoch == 0
         self._move(epoch, step, {})
+        self._continued = waits
         if self.recorder.schedule.initial and self._captured is None:
             self._capture(predict)
         else:
@@ -91,6 +94,7 @@ class TrainingEvents:
         self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
     ) -> bool:
         """``step`` steps are completed; returns whether a snapshot was captured."""
+        self._continued = False
         since = self._step or 0
         self._step = max(since, step + self._step_offset)
         if not self.recorder.schedule.due_step(self._step, since):
@@ -104,8 +108,8 @@ class TrainingEvents:
         """Training is over: capture its last state, unless that is done or switched off."""
         self.recorder.drain()
         self._reconcile()
-        is_missing = self.recorder.schedule.final and self._captured != (self._epoch, self._step)
-        if is_missing and not self._relabel():
+        is_new = self._captured != (self._epoch, self._step) and not self._continued
+        if self.recorder.schedule.final and is_new and not self._relabel():
             self._capture(predict)
         self.recorder.close()
 
@@ -150,6 +154,7 @@ class TrainingEvents:
         return (recording[-1].epoch, recording[-1].step) if len(recording) else None
 
     def _move(self, epoch: int, step: int | None, metrics: Mapping[str, Any]) -> None:
+        self._continued = False
         self._epoch = epoch + self._epoch_offset
         if step is not None:
             self._step = step + self._step_offset

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from trainviz.disk.places import Place
 from trainviz.errors import RecordingError
 
-__all__ = ["ArrayLayout", "check_installed", "read_rows", "write_rows"]
+__all__ = ["ArrayLayout", "check_installed", "is_storable", "read_rows", "write_rows"]
 
 _LEVEL = 3
 """Of zstd; 5 makes the demo's chunks 7 % smaller and takes a quarter longer."""
@@ -101,7 +101,7 @@ class ArrayLayout:
         RecordingError
             If it is no array that a recorder writes.
         """
-        if not _NAME.fullmatch(name):
+        if not is_array_name(name):
             raise RecordingError(f"it has an array with the name {name[:80]!r}")
         try:
             shape = [_count(side) for side in document["shape"]]
@@ -221,6 +221,16 @@ class ArrayLayout:
             raise RecordingError(
                 f"the chunk {place.describe(self.key(chunk))} is damaged: {error}"
             ) from error
+
+
+def is_array_name(name: str) -> bool:
+    """Tell whether a recording can have an array of this name; no path leads out of it."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_storable(name: str, values: npt.NDArray[Any]) -> bool:
+    """Tell whether an array has a name and a type that a recording can hold."""
+    return is_array_name(name) and values.dtype.name in _KINDS
 
 
 def read_rows(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainviz.disk.arrays import ArrayLayout, check_installed, read_rows
+from trainviz.disk.arrays import ArrayLayout, check_installed, is_array_name, read_rows
 from trainviz.disk.description import Description
 from trainviz.disk.places import Place
 from trainviz.errors import RecordingError
@@ -63,6 +63,24 @@ def root_document(place: Place) -> dict[str, Any] | None:
             f"{schema}; this one reads up to {SCHEMA}): pip install -U trainviz"
         )
     return document if isinstance(document, dict) else None
+
+
+def array_names(document: Mapping[str, Any]) -> list[str]:
+    """Return the top-level names of the arrays that a root document lists, and no others."""
+    try:
+        names = [str(name) for name in document["consolidated_metadata"]["metadata"]]
+    except (KeyError, TypeError):
+        return []
+    return sorted({name.partition("/")[0] for name in names if is_array_name(name)})
+
+
+def is_empty(document: Mapping[str, Any]) -> bool:
+    """Tell whether a recording is sure to hold no snapshot."""
+    try:
+        arrays = document["consolidated_metadata"]["metadata"]
+        return "probabilities" not in arrays or arrays["probabilities"]["shape"][0] == 0
+    except (KeyError, TypeError, IndexError):
+        return False
 
 
 @dataclass
@@ -129,6 +147,9 @@ class Contents:
             for name, (layout, length) in fixed.items()
             if name not in ("x", "y", "class")
         }
+        for name, (layout, length) in fixed.items():
+            if layout.attributes.get("scalar") is True and length == 1:
+                values[name] = values[name].reshape(layout.row)
         contents = cls(Description.of(document["attributes"]["trainviz"], values), fixed)
         growing = {name: layout for name, (layout, _) in found.items() if name not in fixed}
         lengths = {length for name, (_, length) in found.items() if name not in fixed}
@@ -162,6 +183,7 @@ class Contents:
             raise RecordingError(f"maps of the shape {maps.row} on a grid {domain.shape}")
         if maps.row[0] < 2 or maps.dtype not in ("float16", "float32"):
             raise RecordingError(f"maps of {maps.row[0]} classes in {maps.dtype}")
+        self.description.check_classes(maps.row[0])
         data = self.description.data
         if guesses is not None and (data is None or guesses.row != (len(data.y),)):
             raise RecordingError("its predictions do not belong to its data")
@@ -210,6 +232,12 @@ class Contents:
             found |= {layout.name: (layout, len(self)) for layout in growing}
         return found
 
+    def first_document(self) -> dict[str, Any]:
+        """Return a root document that names no array, and opens without any."""
+        ours = self.description.attributes()
+        ours["domain"]["stored"] = False
+        return _root({}, ours)
+
     def document(self, length: int) -> dict[str, Any]:
         """Return the root document, as if there were ``length`` snapshots."""
         inside: dict[str, Any] = {}
@@ -217,18 +245,17 @@ class Contents:
             inside[name] = layout.document(length if layout.dims[0] == "snapshot" else own)
         if any(name.startswith("embedding/") for name in inside):
             inside["embedding"] = EMPTY_GROUP
-        ours = {"schema": SCHEMA, "version": __version__, **self.description.attributes()}
-        return _group({"trainviz": ours}) | {
-            "consolidated_metadata": {
-                "kind": "inline",
-                "must_understand": False,
-                "metadata": inside,
-            }
-        }
+        return _root(inside, self.description.attributes())
 
 
 def _group(attributes: dict[str, Any]) -> dict[str, Any]:
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def _root(arrays: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    consolidated = {"kind": "inline", "must_understand": False, "metadata": arrays}
+    attributes = {"trainviz": {"schema": SCHEMA, "version": __version__, **ours}}
+    return _group(attributes) | {"consolidated_metadata": consolidated}
 
 
 EMPTY_GROUP = _group({})

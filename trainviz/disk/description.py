@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz.data import LabelledData
-from trainviz.disk.arrays import ArrayLayout
+from trainviz.disk.arrays import ArrayLayout, is_storable
 from trainviz.domain import Domain
 from trainviz.embedding import Embedding, Opaque, embedding_of_kind
 from trainviz.errors import RecordingError
@@ -61,7 +61,7 @@ class Description:
                 "input_shape": list(domain.input_shape),
                 "axis_names": list(domain.axis_names),
                 "embedding": _kind(embedding),
-                "stored": embedding.arrays() is not None,
+                "stored": _stored(embedding) is not None,
                 "n_features": int(embedding.n_features),
             },
             "class_names": self.class_names,
@@ -76,10 +76,11 @@ class Description:
         """Return the arrays that stay the same while it is recorded."""
         domain, data = self.domain, self.data
         found = [_table("x", domain.x, ("x",)), _table("y", domain.y, ("y",))]
-        for name, values in (domain.embedding.arrays() or {}).items():
-            values = np.atleast_1d(values)
-            dims = tuple(f"{name}_{axis}" for axis in range(values.ndim))
-            found.append(_table(f"embedding/{name}", values, dims))
+        for name, values in (_stored(domain.embedding) or {}).items():
+            rows = np.atleast_1d(values)
+            dims = tuple(f"{name}_{axis}" for axis in range(rows.ndim))
+            layout, rows = _table(f"embedding/{name}", rows, dims)
+            found.append((replace(layout, attributes={"scalar": values.ndim == 0}), rows))
         if data is not None:
             X = data.X if data.X.dtype.kind in "fiub" else data.X.astype(np.float64)
             codes = np.unique(data.y, return_inverse=True)[1].reshape(-1).astype(np.int32)
@@ -119,6 +120,19 @@ class Description:
                 f"its description is damaged: {type(error).__name__}: {error}"
             ) from error
 
+    def check_classes(self, n_classes: int) -> None:
+        """Refuse names and labels that are not those of so many classes."""
+        names = self.class_names
+        if names is not None and len(names) != n_classes:
+            raise RecordingError(f"it has {len(names)} class names for {n_classes} classes")
+        if self.classes is not None and len(self.classes) != n_classes:
+            raise RecordingError(f"it has {len(self.classes)} labels for {n_classes} classes")
+        try:
+            if self.data is not None:
+                self.data.class_indices(n_classes, names, self.classes)
+        except (ValueError, TypeError) as error:
+            raise RecordingError(f"its labels do not fit its classes: {error}") from error
+
     def check_fits(self, other: Description, path: str) -> None:
         """Refuse to continue this recording with what ``other`` describes.
 
@@ -146,6 +160,14 @@ def _kind(embedding: Embedding) -> str:
     return embedding.name if isinstance(embedding, Opaque) else (
         embedding.kind or type(embedding).__name__
     )  # fmt: skip
+
+
+def _stored(embedding: Embedding) -> dict[str, npt.NDArray[Any]] | None:
+    """Return the arrays of an embedding, None if they are not of a kind that is stored."""
+    own = embedding.arrays()
+    if own is None or not all(is_storable(f"embedding/{name}", own[name]) for name in own):
+        return None
+    return own
 
 
 def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Domain:

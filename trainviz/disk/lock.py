@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -89,11 +90,10 @@ class Lock:
         """Give the lock back, if it is still this process's own."""
         if os.getpid() != self._pid:
             return
-        try:
+        # What is left behind counts as stale once this process has ended.
+        with contextlib.suppress(Exception):
             if self._place.read(LOCK, _LIMIT) == self._payload:
                 self._place.delete(LOCK)
-        except (OSError, RecordingError):
-            pass  # what is left behind counts as stale once this process has ended
 
     def _acquire(self) -> None:
         for _ in range(8):

@@ -13,7 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.disk.arrays import ArrayLayout, check_installed, write_rows
-from trainviz.disk.contents import EMPTY_GROUP, ROOT, Contents, as_json, column, root_document
+from trainviz.disk.contents import (
+    EMPTY_GROUP,
+    ROOT,
+    Contents,
+    array_names,
+    as_json,
+    column,
+    is_empty,
+    root_document,
+)
 from trainviz.disk.description import Description
 from trainviz.disk.lock import Lock
 from trainviz.disk.places import Place
@@ -194,15 +203,15 @@ class DiskStore(DiskReader):
             self._arrays.write(self.contents)
             for index in range(length, before):
                 # What stays behind does not count: the length says so.
-                with contextlib.suppress(OSError, RecordingError):
+                with contextlib.suppress(Exception):
                     self.place.delete(f"probabilities/c/{index}")
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Keep the label of each class; it is written with the next snapshot."""
         self.contents.description.classes = list(classes)
 
-    def _take_stock(self) -> None:
-        """Look at what is there, and decide whether it may be written to."""
+    def _take_stock(self) -> bool:
+        """Look at what is there; return whether it is continued, refuse if it is in the way."""
         where = self.place.describe()
         document = root_document(self.place)
         if document is None:
@@ -211,7 +220,9 @@ class DiskStore(DiskReader):
                     f"path={where!r} is there already and holds no recording: take another path "
                     "(it is not overwritten, whatever it is)"
                 )
-            return
+            return False
+        if is_empty(document):
+            return False  # a run that ended before its first capture has left nothing to lose
         if self._resume:
             found = Contents.read(self.place, document)
             found.description.check_fits(self.contents.description, where)
@@ -221,6 +232,7 @@ class DiskStore(DiskReader):
                 f"path={where!r} holds a recording already: give resume=True to continue it, "
                 "overwrite=True to replace it, or take another path"
             )
+        return self._resume
 
     def _adopt(self, found: Contents) -> None:
         given = self.contents.description
@@ -232,32 +244,21 @@ class DiskStore(DiskReader):
 
     def _begin(self) -> None:
         """Write what does not change; called once, with the lock held."""
-        self._take_stock()
-        resumed = root_document(self.place) if self._resume else None
-        if resumed is None:
-            old = self._names_there() if self._overwrite else []
-            # The old recording is gone from the first step on, and never half there.
-            self._commit(0)
+        if self._take_stock():
+            self.place.delete(f"probabilities/c/{len(self)}")
+            self._root = self.place.read(ROOT, 2**31)
+        else:
+            self.contents = Contents.new(self.contents.description)
+            old = array_names(root_document(self.place) or {})
+            # From the first step on the old recording is gone, and the new one opens.
+            self._write_root(self.contents.first_document())
             for name in old:
                 if name != "x":  # which holds the lock, and is written anew
                     self.place.delete(name)
             for layout, values in self.contents.description.arrays():
                 write_rows(self.place, layout, values)
-        else:
-            self.place.delete(f"probabilities/c/{len(self)}")
-            self._root = self.place.read(ROOT, 2**31)
+            self._commit(0)
         self._arrays.write(self.contents)
-
-    def _names_there(self) -> list[str]:
-        document = root_document(self.place)
-        if document is None:
-            return []
-        try:
-            layouts = Contents.read(self.place, document).layouts()
-        except RecordingError:
-            layouts = {}
-        known = {name.partition("/")[0] for name in layouts}
-        return sorted(known | {"probabilities", "epoch", "step", "evaluations"})
 
     def _write_map(self, index: int, probabilities: npt.NDArray[np.float32]) -> None:
         layout = self._maps_of(probabilities.shape)
@@ -323,9 +324,12 @@ class DiskStore(DiskReader):
 
     def _commit(self, length: int) -> None:
         """Make the recording ``length`` snapshots long, for every reader at once."""
+        self._write_root(self.contents.document(length))
+
+    def _write_root(self, document: Mapping[str, Any]) -> None:
         assert self._lock is not None
         self._lock.check()
-        root = as_json(self.contents.document(length))
+        root = as_json(document)
         self.place.write(ROOT, root)
         self._root = root
 
@@ -360,7 +364,7 @@ class _ArrayDocuments:
     def write(self, contents: Contents) -> None:
         """Write all of them; failing is no loss, because the root says the same."""
         self._waiting, self._written = None, time.monotonic()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             for name, (layout, length) in contents.layouts().items():
                 self._place.write(f"{name}/{ROOT}", as_json(layout.document(length)))
             if any(name.startswith("embedding/") for name in contents.fixed):
@@ -374,7 +378,7 @@ class _ArrayDocuments:
 
 def _end(lock: Lock, arrays: _ArrayDocuments) -> None:
     """Leave a recording: called once, at the latest at the interpreter's end."""
-    with contextlib.suppress(OSError, RecordingError):
+    with contextlib.suppress(Exception):
         lock.check()
         arrays.finish()
     lock.release()
