@@ -129,6 +129,11 @@ def replay(
     records in training; the adaptive evaluation of a recorder builds on the snapshot
     before, and differs within its tolerance.
 
+    Dask starts its workers with a setting of the C library that lets large networks allocate
+    slowly (``MALLOC_TRIM_THRESHOLD_``); where it matters, give a ``LocalCluster`` another one:
+    ``dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**30})``,
+    and the same for ``MALLOC_TRIM_THRESHOLD_``.
+
     Examples
     --------
     >>> import tempfile, torch, trainviz as tv
