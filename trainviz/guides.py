@@ -25,7 +25,7 @@ __all__ = [
     "explain_colors",
     "metric_names",
     "points_shown",
-    "ring_style",
+    "ring_styles",
     "strip_positions",
 ]
 
@@ -116,16 +116,25 @@ def points_shown(recording: Recording) -> npt.NDArray[np.bool_]:
 
 def draw_wrong_points(layout: Layout, points: Any, n_points: int) -> None:
     """Put a ring around misclassified points, so that their own colour stays visible."""
-    layout.ax.scatter(points[:, 0], points[:, 1], zorder=6, **ring_style(layout, n_points))
+    for style in ring_styles(layout, n_points):
+        layout.ax.scatter(points[:, 0], points[:, 1], zorder=6, **style)
 
 
-def ring_style(layout: Layout, n_points: int) -> dict[str, Any]:
-    """Return the marker that tells a misclassified point, as ``scatter`` takes it."""
-    return {
-        "s": 2.2 * _point_area(layout, n_points) + 6, "marker": "o", "facecolors": "none",
-        "edgecolors": layout.theme.foreground,
-        "linewidths": (1.3 if n_points <= 1000 else 0.8) * layout.marker_scale**0.5,
-    }  # fmt: skip
+def ring_styles(layout: Layout, n_points: int) -> list[dict[str, Any]]:
+    """Return the markers that tell a misclassified point, as ``scatter`` takes them.
+
+    A ring, and before it one that is wider and of the ground's colour: it shows
+    on maps of any colour.
+    """
+    width = (1.3 if n_points <= 1000 else 0.8) * layout.marker_scale**0.5
+    ring = {"s": 2.2 * _point_area(layout, n_points) + 6, "marker": "o", "facecolors": "none"}
+    return [
+        {**ring, "edgecolors": color, "linewidths": wide}
+        for color, wide in (
+            (layout.theme.background, width + 1.2 * layout.marker_scale**0.5),
+            (layout.theme.foreground, width),
+        )
+    ]
 
 
 def _point_area(layout: Layout, count: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.canvas import Layout, SceneOptions
-from trainviz.guides import counted_by, points_shown, ring_style, strip_positions
+from trainviz.guides import counted_by, points_shown, ring_styles, strip_positions
 from trainviz.layout import build_layout
 from trainviz.modes import Mode
 from trainviz.recording import Recording
@@ -104,7 +104,8 @@ class Scene:
         picture = np.array(image, order="C")
         self._overlay.put_on(picture)
         if self._wrong is not None:
-            self._rings(moment.left).put_on(picture)
+            for layer in self._rings(moment.left):
+                layer.put_on(picture)
         frame[self._box] = picture
         if self._layout.strip is not None:
             self._advance_strip(frame, moment)
@@ -139,7 +140,10 @@ class Scene:
         self._overlay = Layer(over, _clearness(over, on_white[self._box]))
         self._static = on_black
         if self._wrong is not None:
-            self._stamp = _ring_stamp(layout, self._wrong.n_points)
+            self._stamps = [
+                (_rgb(style["edgecolors"]), _stamp(layout, style))
+                for style in ring_styles(layout, self._wrong.n_points)
+            ]
         if layout.strip is not None:
             self._strip_limits = layout.strip.get_xlim()
             self._accent = _rgb(layout.theme.accent)
@@ -148,21 +152,27 @@ class Scene:
             faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
 
-    def _draw_rings(self, snapshot: int) -> Layer:
+    def _draw_rings(self, snapshot: int) -> list[Layer]:
         assert self._wrong is not None
+        points = self._pixels(self._wrong[snapshot])
+        return [Layer(color, self._stamped(stamp, points)) for color, stamp in self._stamps]
+
+    def _stamped(
+        self, stamp: npt.NDArray[np.float32], points: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float32]:
+        """Tell how much each pixel lets through, of a stamp at every point."""
         height, width = self.map_shape
-        side = len(self._stamp)
+        side = len(stamp)
         # With a rim as wide as half a ring, none reaches beyond the edge.
         clear = np.ones((height + side, width + side), dtype=np.float32)
-        down, right = np.nonzero(self._stamp < 1)
-        corners = self._pixels(self._wrong[snapshot]) @ (clear.shape[1], 1)
+        down, right = np.nonzero(stamp < 1)
+        corners = points @ (clear.shape[1], 1)
         places = corners[:, None] + (down * clear.shape[1] + right)
         # Of rings that lie over one another, each lets only its share through.
-        passed = np.broadcast_to(self._stamp[down, right], places.shape)
+        passed = np.broadcast_to(stamp[down, right], places.shape)
         np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
         half = side // 2
-        clear = clear[half : half + height, half : half + width].copy()
-        return Layer(_rgb(self._layout.theme.foreground), clear)
+        return clear[half : half + height, half : half + width].copy()
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -300,12 +310,12 @@ def _font(layout: Layout) -> Any:
     return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)
 
 
-def _ring_stamp(layout: Layout, n_points: int) -> npt.NDArray[np.float32]:
-    """Draw one misclassification ring and tell how much each pixel lets through."""
+def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Draw a marker once and tell how much each pixel lets through."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    dpi, style = layout.figure.dpi, ring_style(layout, n_points)
+    dpi = layout.figure.dpi
     side = 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
     seen = []
     for ground in ("black", "white"):
