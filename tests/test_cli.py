@@ -380,7 +380,7 @@ def test_compare_shows_the_film_and_the_picture_and_tells_the_scores(runs, here,
     assert np.array_equal(pixels("end.png"), pixels("other.png"))
     told = capsys.readouterr().out.splitlines()
     assert told[1] == f"  long / short  {tv.reproducibility(a, b):.3f}"
-    assert told[2:] == [f"film.apng: {len(film)} frames, {film.duration:.1f} s", "end.png"]
+    assert told[2:] == ["end.png", f"film.apng: {len(film)} frames, {film.duration:.1f} s"]
 
 
 def test_a_picture_of_a_comparison_is_of_the_epoch_that_was_asked_for(runs, here):
@@ -499,6 +499,37 @@ def test_a_damaged_snapshot_is_one_line_and_leaves_no_film(runs, here, capsys):
     assert "probabilities/c/2" in told
     assert told.count("\n") == 1
     assert os.listdir() == ["a.zarr"]
+
+
+def test_an_epoch_that_no_run_has_is_found_out_before_the_film_is_made(runs, here, capsys):
+    paths = [str(runs / "a.zarr"), str(runs / "b.zarr")]
+    assert main(["compare", *paths, "-o", "film.mp4", "-o", "one.png", "--epoch", "7"]) == 1
+    assert "epoch=7.0: no run was captured at this epoch" in capsys.readouterr().err
+    assert os.listdir() == []
+
+
+def test_a_warning_is_one_line_without_a_place_in_the_code(runs, here, capsys):
+    command = ["still", str(runs / "a.zarr"), "-o", "one.png", "--title", "\N{BUGINESE LETTER KA}"]
+    assert main(command) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told
+    assert all(line.startswith("trainviz: Glyph 6656 ") for line in told)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (MemoryError(), 1, "trainviz: out of memory: make the picture smaller"),
+        (KeyboardInterrupt(), 130, "trainviz: interrupted"),
+    ],
+)
+def test_what_ends_a_command_midway_is_one_line(monkeypatch, capsys, error, status, told):
+    def ended(*arguments):
+        raise error
+
+    monkeypatch.setattr("trainviz.demo.run_demo", ended)
+    assert main(["demo"]) == status
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_recordings_that_cannot_be_compared_are_named_by_their_labels(runs, here, capsys):

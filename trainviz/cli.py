@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from trainviz.commands.compare import add_compare
@@ -39,15 +40,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return run(options)
     except UsageError as error:
         options.parser.error(str(error))
     except (ImportError, OSError, ValueError, TrainvizError) as error:
         print(f"trainviz: {error}", file=sys.stderr)
+    except MemoryError:
+        print(
+            "trainviz: out of memory: make the picture smaller (--figsize, --dpi)", file=sys.stderr
+        )
     except KeyboardInterrupt:
         print("trainviz: interrupted", file=sys.stderr)
         return 130
     return 1
+
+
+def _warn(message: Warning | str, *details: object, **more: object) -> None:
+    """Tell a warning without the place in the code that it comes from."""
+    print(f"trainviz: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -67,12 +67,13 @@ def _run(options: argparse.Namespace) -> int:
         recordings, labels=labels, mode=mode_of(options, recordings[0]),
         **picked(options, ("by", "disagreement", "columns", *TIME, *LOOK)),
     )  # fmt: skip
-    print("\n".join(_scores(film)))
+    print("\n".join(_scores(film)), flush=True)
+    # First, since an epoch that no run has is found out here.
+    for path in pictures:
+        film.still(path, **picked(options, ("epoch",)))
+        print(path)
     for path in options.out:
-        if path in pictures:
-            film.still(path, **picked(options, ("epoch",)))
-            print(path)
-        else:
+        if path not in pictures:
             save_film(film, path, options)
     return 0
 
