@@ -1,15 +1,21 @@
-"""The command line: ``trainviz demo``, ``trainviz info`` and ``trainviz replay``."""
+"""The command line: ``trainviz demo``, ``render``, ``still``, ``compare``, ``info``, ``replay``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from trainviz import __version__
+from trainviz.commands.compare import add_compare
+from trainviz.commands.demo import add_demo
+from trainviz.commands.info import add_info
+from trainviz.commands.parsing import UsageError
+from trainviz.commands.render import add_render
+from trainviz.commands.replay import add_replay
+from trainviz.commands.still import add_still
 from trainviz.errors import TrainvizError
-from trainviz.replay_command import add_replay
+from trainviz.version import __version__
 
 __all__ = ["main"]
 
@@ -25,60 +31,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status.
+        The exit status: 0, 1 for what failed, 130 if it was interrupted.
+
+    Raises
+    ------
+    SystemExit
+        With 2 for a command line that is none, with 0 after ``--help``.
     """
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return run(options)
+    except UsageError as error:
+        options.parser.error(str(error))
     except (ImportError, OSError, ValueError, TrainvizError) as error:
         print(f"trainviz: {error}", file=sys.stderr)
-        return 1
+    except MemoryError:
+        print(
+            "trainviz: out of memory: make the picture smaller (--figsize, --dpi)", file=sys.stderr
+        )
+    except KeyboardInterrupt:
+        print("trainviz: interrupted", file=sys.stderr)
+        return 130
+    return 1
 
 
-def _demo(options: argparse.Namespace) -> int:
-    from trainviz.demo import run_demo
-
-    run_demo(options.out, options.epochs, options.seed, options.backend)
-    return 0
-
-
-def _info(options: argparse.Namespace) -> int:
-    from trainviz.disk.inspection import inspect
-
-    report = inspect(options.path)
-    print("\n".join(report.lines))
-    for problem in report.problems:
-        print(f"trainviz: {problem}", file=sys.stderr)
-    return 1 if report.problems else 0
+def _warn(message: Warning | str, *details: object, **more: object) -> None:
+    """Tell a warning without the place in the code that it comes from."""
+    print(f"trainviz: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="trainviz", description="Watch a classifier learn.")
+    parser = argparse.ArgumentParser(
+        prog="trainviz", description="Watch a classifier learn.",
+        epilog="'trainviz COMMAND --help' has the options of each, and an example.",
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"trainviz {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser(
-        "demo", help="train a small classifier, record it, and write films and pictures"
-    )
-    demo.add_argument(
-        "--out", type=Path, default=Path("trainviz-demo"), metavar="FOLDER",
-        help="where to write (default: %(default)s)",
-    )  # fmt: skip
-    demo.add_argument("--epochs", type=_positive, default=500, help="default: %(default)s")
-    demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    demo.add_argument(
-        "--backend", choices=("torch", "sklearn"),
-        help="what trains the classifier (default: torch if it is installed)",
-    )  # fmt: skip
-    demo.set_defaults(run=_demo)
-    info = commands.add_parser("info", help="say what is in a recording, and whether it is whole")
-    info.add_argument("path", metavar="PATH", help="a folder, a .zarr.zip, or an address")
-    info.set_defaults(run=_info)
-    add_replay(commands)
+    for add_command in (add_demo, add_render, add_still, add_compare, add_info, add_replay):
+        add_command(commands)
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)

@@ -357,6 +357,11 @@ class Recording(Sequence[Snapshot]):
                 "among the callbacks, or were its start() and epoch_end() called?)"
             )
 
+    def _repr_html_(self) -> str:
+        from trainviz.card import recording_card
+
+        return recording_card(self)
+
     def __repr__(self) -> str:
         if not len(self):
             return f"Recording(empty, {self.domain!r})"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from trainviz.errors import ReplayWarning
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from trainviz.domain import Domain
 
 __all__ = ["add_replay"]
+
+# As in trainviz.predictions, which takes time to import.
+_OUTPUTS = (
+    "logits", "probabilities", "log_probabilities", "values", "multilabel", "multilabel_logits"
+)  # fmt: skip
 
 
 def add_replay(commands: Any) -> None:
@@ -25,9 +31,13 @@ def add_replay(commands: Any) -> None:
     ----------
     commands : argparse._SubParsersAction
     """
-    from trainviz.predictions import Output
-
-    parser = commands.add_parser("replay", help="make a recording from checkpoints")
+    parser = commands.add_parser(
+        "replay", help="make a recording from checkpoints", allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Make a recording from checkpoints.",
+        epilog="example:\n  trainviz replay runs/*.pt --model package.module:make_network "
+        "--xlim -3 3 --ylim -3 3 -o runs/a.zarr",
+    )  # fmt: skip
     add = parser.add_argument
     add("checkpoints", nargs="+", metavar="CHECKPOINTS", help="files, one folder, or one glob")
     add(
@@ -48,7 +58,7 @@ def add_replay(commands: Any) -> None:
     add("--resolution", type=int, default=400, metavar="N", help="points an axis (%(default)s)")
     add("--data", metavar="FILE.npz", help="arrays X and y, drawn over the map")
     add(
-        "--output", choices=get_args(Output),
+        "--output", choices=_OUTPUTS,
         help="what the model returns (default: logits of torch, probabilities of Keras)",
     )  # fmt: skip
     add("--evaluation", choices=("adaptive", "dense"), default="adaptive", help="%(default)s")
@@ -85,10 +95,7 @@ def _run(options: argparse.Namespace) -> int:
             raise ValueError(str(error)) from error
     _tell(told)
     print(f"{options.out}: {recording!r}\nRender it:")
-    print(
-        f'    python -c "import trainviz as tv; tv.animate(tv.open_recording({options.out!r}))'
-        ".save('film.mp4')\""
-    )
+    print(f"    trainviz render {shlex.quote(options.out)} -o film.mp4")
     return 0
 
 
