@@ -340,6 +340,18 @@ def test_without_points_the_legend_does_not_speak_of_misclassified_ones(make_rec
         assert legend_of(figure_of(recording, **options)) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("shade", [True, False])
+def test_without_points_the_legend_has_the_colours_of_the_map(shade):
+    recorder = Recorder(Domain((0, 3), (0, 3), points_per_axis=31))
+    recorder.capture(lambda X: np.eye(3)[np.minimum(X[:, 0].astype(int), 2)], epoch=0)
+    film = film_of(recorder.recording, shade=shade)
+    figure, frame = film.still(), film[0]
+    handles = figure.legends[0].legend_handles
+    listed = [np.round(np.array(to_rgb(handle.get_markerfacecolor())) * 255) for handle in handles]
+    shown = [frame[pixel_of(figure, (x, 1.5))] for x in (0.5, 1.5, 2.5)]
+    np.testing.assert_array_equal(listed, shown)
+
+
 @pytest.mark.parametrize("figsize", [None, (5, 4)])
 @pytest.mark.parametrize("n_classes", [24, 25, 100])
 def test_a_long_legend_counts_what_it_leaves_out(make_recording, n_classes, figsize):
