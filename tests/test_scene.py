@@ -219,6 +219,19 @@ def test_axis_labels_are_the_features_names_or_ones_own():
     assert (own.get_xlabel(), own.get_ylabel()) == ("length", "width")
 
 
+def test_long_tick_and_axis_labels_beside_a_metric_strip_do_not_make_the_map_lower(make_recording):
+    heights = []
+    for low in (0.0, -0.00123):
+        domain = Domain((low, low + 1), (low, low + 1), shape=(12, 16))
+        label = "towards c" if low else ""
+        figure = figure_of(
+            make_recording(domain=domain, metrics=True), figsize=None, dpi=100, ylabel=label
+        )
+        rows, _ = map_box(figure)
+        heights.append(rows.stop - rows.start)
+    assert abs(heights[0] - heights[1]) <= 3
+
+
 def test_without_axes_there_are_neither_ticks_nor_labels_and_more_map(recording):
     options = {"metrics": False, "xlabel": "length"}
     with_axes, without = (figure_of(recording, axes=axes, **options) for axes in (True, False))
