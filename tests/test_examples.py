@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import trainviz as tv
+
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -25,6 +27,25 @@ MADE = {
     "lightning_two_moons.py": {"two_moons.mp4": (4, 4), "two_moons.png": None},
     "keras_spirals.py": {"spirals.mp4": (4, 4), "spirals.png": None},
     # scikit-learn has no state before the first fit, nor boosting one before its first stage.
+    "wine_pca.py": {
+        "wine_pca.mp4": (3, 3),
+        "wine_pca.png": None,
+        "wine_units.png": None,
+        "wine_learning.png": None,
+    },
+    "digits_cnn.py": {
+        "digits.zarr": None,
+        "digits_region.mp4": (4, 12),
+        "digits_region.png": None,
+        "digits_entropy.mp4": (4, 12),
+        "digits_entropy.png": None,
+    },
+    # Every third epoch is captured.
+    "playground.py": {
+        f"playground_{name}{kind}": (2, 3) if kind == ".mp4" else None
+        for name in ("circle", "xor", "gaussians", "spiral")
+        for kind in (".mp4", ".png", "_seeds.png")
+    },
     "sklearn_iris.py": {
         "iris_network.mp4": (3, 3),
         "iris_network.png": None,
@@ -57,6 +78,9 @@ def check(made, expected):
     assert [path.name for path in made] == list(expected)
     assert sorted(os.listdir(made[0].parent)) == sorted(expected)
     for path in made:
+        if path.suffix == ".zarr":
+            assert len(tv.open_recording(path)) == EPOCHS + 1
+            continue
         if path.suffix == ".png":
             with Image.open(path) as image:
                 assert len(image.convert("RGB").getcolors(maxcolors=1_000_000)) > 100
@@ -84,7 +108,7 @@ def test_the_keras_example_runs_on(tmp_path, backend):
     check(made, MADE[example])
 
 
-@pytest.mark.parametrize("example", ["torch_seven_clusters.py", "sklearn_iris.py"])
+@pytest.mark.parametrize("example", ["torch_seven_clusters.py", "wine_pca.py"])
 def test_an_example_shows_the_same_each_time(tmp_path, example):
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:

@@ -102,6 +102,15 @@ def test_slices_name_their_axes_by_the_columns():
     assert Domain.slice(X, (2, 0)).axis_names == ("feature 2", "feature 0")
 
 
+def test_the_axes_of_a_reducer_say_how_much_variance_they_show_where_it_knows():
+    pipeline = make_pipeline(SCALER, PCA(2)).fit(X)
+    shares = np.linalg.eigvalsh(np.corrcoef(X.T))[::-1] / 13
+    expected = tuple(f"PCA {i + 1} ({100 * shares[i]:.0f} %)" for i in (0, 1))
+    assert Domain.from_reducer(pipeline, X, resolution=3).axis_names == expected
+    names = Domain.from_reducer(curved(), Z, resolution=3).axis_names
+    assert names == ("KernelPCA 1", "KernelPCA 2")
+
+
 def test_reducers_fitted_on_named_columns_are_asked_with_names(recwarn):
     frame = pd.DataFrame(X, columns=[f"column {i}" for i in range(13)])
     domain = Domain.from_reducer(PCA(2).fit(frame), frame, resolution=3)

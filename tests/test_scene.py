@@ -219,6 +219,19 @@ def test_axis_labels_are_the_features_names_or_ones_own():
     assert (own.get_xlabel(), own.get_ylabel()) == ("length", "width")
 
 
+def test_long_tick_and_axis_labels_beside_a_metric_strip_do_not_make_the_map_lower(make_recording):
+    heights = []
+    for low in (0.0, -0.00123):
+        domain = Domain((low, low + 1), (low, low + 1), shape=(12, 16))
+        label = "towards c" if low else ""
+        figure = figure_of(
+            make_recording(domain=domain, metrics=True), figsize=None, dpi=100, ylabel=label
+        )
+        rows, _ = map_box(figure)
+        heights.append(rows.stop - rows.start)
+    assert abs(heights[0] - heights[1]) <= 3
+
+
 def test_without_axes_there_are_neither_ticks_nor_labels_and_more_map(recording):
     options = {"metrics": False, "xlabel": "length"}
     with_axes, without = (figure_of(recording, axes=axes, **options) for axes in (True, False))
@@ -338,6 +351,18 @@ def test_without_points_the_legend_does_not_speak_of_misclassified_ones(make_rec
         (make_recording(), {"points": False}),
     ):
         assert legend_of(figure_of(recording, **options)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("shade", [True, False])
+def test_without_points_the_legend_has_the_colours_of_the_map(shade):
+    recorder = Recorder(Domain((0, 3), (0, 3), points_per_axis=31))
+    recorder.capture(lambda X: np.eye(3)[np.minimum(X[:, 0].astype(int), 2)], epoch=0)
+    film = film_of(recorder.recording, shade=shade)
+    figure, frame = film.still(), film[0]
+    handles = figure.legends[0].legend_handles
+    listed = [np.round(np.array(to_rgb(handle.get_markerfacecolor())) * 255) for handle in handles]
+    shown = [frame[pixel_of(figure, (x, 1.5))] for x in (0.5, 1.5, 2.5)]
+    np.testing.assert_array_equal(listed, shown)
 
 
 @pytest.mark.parametrize("figsize", [None, (5, 4)])

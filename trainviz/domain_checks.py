@@ -25,6 +25,7 @@ __all__ = [
     "check_rows",
     "check_shape",
     "check_subset",
+    "component_names",
     "default_shape",
     "fixed_row",
     "framed",
@@ -270,6 +271,14 @@ def ask_reducer(reducer: Any, method: str, given: Any) -> Any:
         return getattr(reducer, method)(given)
     except Exception as error:
         raise ValueError(reducer_lacks(reducer, f"failed on {method}: {error}")) from error
+
+
+def component_names(name: str, shares: Any = None) -> tuple[str, str]:
+    """Return the names of two axes, with the share of variance along each where it is known."""
+    if shares is None or len(shares) < 2:
+        return f"{name} 1", f"{name} 2"
+    first, second = (f"{name} {i + 1} ({100 * float(shares[i]):.0f} %)" for i in (0, 1))
+    return first, second
 
 
 def reducer_lacks(reducer: Any, problem: str) -> str:

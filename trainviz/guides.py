@@ -194,10 +194,12 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
             Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, alpha=_FAINTEST,
                    color=theme.foreground, markeredgewidth=0, label="far from the plane")
         )  # fmt: skip
+    # Points have the full colours, and alone the areas are to be recognised.
+    colors = [color if has_points else mode.certain(color) for _, color in entries]
     shown = _fitting(names, _legend_rows(layout, size) - has_points - len(extra))
     handles = [
         Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=0.9 * size,
-               color=entries[index][1] / 255.0, label=name,
+               color=colors[index] / 255.0, label=name,
                markeredgecolor=theme.muted, markeredgewidth=0.5)
         for index, name in enumerate(shown)
     ]  # fmt: skip

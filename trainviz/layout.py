@@ -225,9 +225,7 @@ def _trim(layout: Layout) -> None:
     across, down = _free(layout.ax)
     width, height = figure.get_size_inches()
     if layout.strip is not None:
-        # The labels of the strip keep the room that those of the map need.
-        slot, used = layout.ax.get_position(original=True), layout.ax.get_position()
-        across = (slot.width - used.width) * width
+        across = _free_above_strip(layout)
     tall = max(height - down, _legend_height(figure, layout.margin))
     figure.set_size_inches(even_size((width - across, tall), figure.dpi))
     _keep_rim(layout)
@@ -240,6 +238,22 @@ def _free(ax: Any) -> tuple[float, float]:
     used = ax.get_tightbbox(figure.canvas.get_renderer(), for_layout_only=True)
     taken = slot.union([slot, used])
     return (taken.width - used.width) / figure.dpi, (taken.height - used.height) / figure.dpi
+
+
+def _free_above_strip(layout: Layout) -> float:
+    """Return the inches that a map leaves free in its slot, and its labels do not need."""
+    figure, ax = layout.figure, layout.ax
+    slot, used = ax.get_position(original=True), ax.get_position()
+    free = (slot.width - used.width) * figure.get_size_inches()[0]
+    # What lies left of the map now stands in its slot; then only the strip's room is left.
+    labels, kept = (_left_labels(axes) for axes in (ax, layout.strip))
+    return float(free - min(free / 2, max(labels - kept, 0)))
+
+
+def _left_labels(ax: Any) -> float:
+    """Return the inches that labels take at the left of axes."""
+    box = ax.get_tightbbox(ax.figure.canvas.get_renderer(), for_layout_only=True)
+    return float(ax.get_window_extent().x0 - box.x0) / ax.figure.dpi
 
 
 def _overhangs(layout: Layout) -> bool:

@@ -15,6 +15,7 @@ from trainviz.domain_checks import (
     check_margin,
     check_resolution,
     check_subset,
+    component_names,
     default_shape,
     framed,
     reducer_lacks,
@@ -81,14 +82,13 @@ class Reducing(Framing):
         if components is None:
             center, axes, shares = principal_axes(part)
             plane = Linear(center, axes)
-            names = [f"principal component {i + 1} ({shares[i]:.0%})" for i in (0, 1)]
-            names = [name.replace("%", " %") for name in names]
+            names = component_names("principal component", shares)
         else:
             plane = Linear(part.mean(axis=0), check_components(components, rows.shape[1]))
-            names = ["component 1", "component 2"]
+            names = component_names("component")
         return cls._of(
             framed(plane.project(rows), check_margin(margin)), check_resolution(resolution), plane,
-            (names[0], names[1]), default_shape(input_shape, shape, preprocess), preprocess,
+            names, default_shape(input_shape, shape, preprocess), preprocess,
         )  # fmt: skip
 
     @classmethod
@@ -135,6 +135,8 @@ class Reducing(Framing):
         >>> domain = tv.Domain.from_reducer(PCA(2).fit(X), X, margin=0, resolution=5)
         >>> domain.embed([[0, 0]])
         array([[2., 0., 0.]])
+        >>> domain.axis_names
+        ('PCA 1 (80 %)', 'PCA 2 (20 %)')
         """
         rows, shape = rows_and_shape(X)
         for method in ("transform", "inverse_transform"):
@@ -148,10 +150,13 @@ class Reducing(Framing):
                 f"reducer={type(reducer).__name__}: its inverse_transform returned the shape "
                 f"{back.shape} for one point; expected (1, {rows.shape[1]}), a row as those of X"
             )
-        name = type(reducer.steps[-1][1] if hasattr(reducer, "steps") else reducer).__name__
+        last = reducer.steps[-1][1] if hasattr(reducer, "steps") else reducer
+        names = component_names(
+            type(last).__name__, getattr(last, "explained_variance_ratio_", None)
+        )
         return cls._of(
             framed(places, check_margin(margin)), check_resolution(resolution),
-            Reduced(reducer, rows.shape[1]), (f"{name} 1", f"{name} 2"),
+            Reduced(reducer, rows.shape[1]), names,
             default_shape(input_shape, shape, preprocess), preprocess,
         )  # fmt: skip
 

@@ -204,6 +204,10 @@ class Mode:
             return []
         return list(zip(recording.class_names, self.palette.classes, strict=True))
 
+    def certain(self, color: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return how the mode paints a class of this colour where the model is certain of it."""
+        return color
+
     def point_colors(self, recording: Recording) -> Image:
         """Return the colour of each point of the recording's data, shape (n, 3)."""
         assert recording.data is not None

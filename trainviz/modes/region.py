@@ -80,11 +80,19 @@ class Region(Mode):
             self.palette = replace(self.palette, classes=every)
         self._levels = self._LEVELS if self.shade else 1
         strength = np.linspace(self._PALEST, self._FULL, self._LEVELS) if self.shade else np.ones(1)
-        colors = shown[:, None, :].astype(np.float64)
-        ground = self.palette.background.astype(np.float64)
-        mixed = ground + (colors - ground) * strength[None, :, None]
-        self._colors = np.round(mixed).astype(np.uint8).reshape(-1, 3)
+        self._colors = self._mixed(shown[:, None], strength[None, :, None]).reshape(-1, 3)
         self._words, self._spread = packed(self._colors), _spread(self._colors)
+
+    def certain(self, color: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the shade of a class's surest pixels."""
+        return self._mixed(color, self._FULL if self.shade else 1.0)
+
+    def _mixed(self, colors: Any, strength: Any) -> npt.NDArray[np.uint8]:
+        ground = self.palette.background.astype(np.float64)
+        mixed: npt.NDArray[np.uint8] = np.round(ground + (colors - ground) * strength).astype(
+            np.uint8
+        )
+        return mixed
 
     @property
     def colors(self) -> Image:
