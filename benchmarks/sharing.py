@@ -18,6 +18,8 @@ from benchmarks.workloads import convolutional, make_torch_recorder
 __all__: list[str] = []
 
 _RANKS = 2
+_SIDE = 128
+"""Of the grid, at most: dense evaluation in one thread takes long."""
 _WAYS = ("shard", "rank_zero")
 
 
@@ -25,7 +27,8 @@ _WAYS = ("shard", "rank_zero")
 def capture_shared(scale: Scale) -> list[Row]:
     """Time captures that two processes share, a thread each."""
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(_rank, (folder, scale.cnn_side, scale.states), _RANKS)
+        side = min(scale.cnn_side, _SIDE)
+        torch.multiprocessing.spawn(_rank, (folder, side, scale.states), _RANKS)
         seconds = json.loads((Path(folder) / "seconds.json").read_text())
     rows = []
     for evaluation, by_way in seconds.items():

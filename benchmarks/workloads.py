@@ -18,7 +18,6 @@ from benchmarks.scale import demo_domain
 from trainviz import Domain, Recorder, Recording, TorchRecorder, evaluate
 from trainviz.adapters.torch import TorchPredictor
 from trainviz.demo import seven_clusters
-from trainviz.embedding import Embedding, FloatArray
 
 __all__ = [
     "TOLERANCE",
@@ -150,36 +149,8 @@ def convolutional(side: int, states: int) -> Trained:
     )  # fmt: skip
     labels = torch.tensor(y)
     kept = list(_adam_states(model, torch.from_numpy(images), labels, states, steps=8))
-    domain = Domain(
-        (-0.5, 1.5), (-0.5, 1.5), points_per_axis=side, input_shape=(3, 32, 32),
-        embedding=ImagePlane(*images[:3].reshape(3, -1)),
-    )  # fmt: skip
+    domain = Domain.through(*images[:3], margin=0.5, resolution=side)
     return Trained(model, domain, kept)
-
-
-class ImagePlane(Embedding):
-    """The affine plane through three images: (0, 0), (1, 0) and (0, 1) are they.
-
-    Parameters
-    ----------
-    origin, right, up : ndarray, shape (D,)
-    """
-
-    def __init__(
-        self, origin: npt.NDArray[Any], right: npt.NDArray[Any], up: npt.NDArray[Any]
-    ) -> None:
-        self.n_features = len(origin)
-        self._origin = origin.astype(np.float64)
-        self._axes = np.stack([right - origin, up - origin]).astype(np.float64)
-        self._back = np.linalg.pinv(self._axes)
-
-    def embed(self, points: FloatArray) -> FloatArray:
-        """Mix the three images."""
-        return points @ self._axes + self._origin
-
-    def project(self, rows: FloatArray) -> FloatArray:
-        """Return the place in the plane that is nearest to each image."""
-        return (rows - self._origin) @ self._back
 
 
 def make_recorder(trained: Trained, evaluation: str = "adaptive") -> Recorder:
