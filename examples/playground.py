@@ -31,6 +31,7 @@ import trainviz as tv
 OUT = Path(__file__).with_name("output")
 
 CLASSES = ["\N{MINUS SIGN}1", "+1"]
+COLORS = ["#E69F00", "#0072B2"]  # as in the Playground: orange is negative, blue positive
 
 Points = tuple[np.ndarray, np.ndarray]
 
@@ -160,6 +161,7 @@ def main() -> None:
         runs = [record(make, points, args.epochs) for make in models]
         film = tv.compare(
             runs, labels=[*ACTIVATIONS, *FEATURES], columns=4, interpolate=3, hold=1.5,
+            palette=COLORS,
             title=f"{name.capitalize()}: a network's activations, and features without one",
         )  # fmt: skip
         print(film.save(args.out / f"playground_{name}.mp4"))
@@ -172,7 +174,7 @@ def main() -> None:
         print(f"{name}: two seeds of the ReLU network agree on {score:.1%} of the window")
         still = args.out / f"playground_{name}_seeds.png"
         tv.compare(
-            seeds, labels=["first seed", "second seed"], disagreement=True,
+            seeds, labels=["first seed", "second seed"], disagreement=True, palette=COLORS,
             title=f"{name.capitalize()}: two seeds, reproducibility {score:.3f}",
         ).still(still)  # fmt: skip
         print(still)

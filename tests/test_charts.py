@@ -205,6 +205,18 @@ def test_a_still_marks_forgotten_and_never_learnt_points():
     assert {tuple(point) for point in X} <= places
 
 
+def test_a_still_marks_the_samples_that_the_plane_goes_through():
+    a, b, c = np.zeros((8, 8)), np.eye(8), np.ones((8, 8))
+    recorder = tv.Recorder(tv.Domain.through(a, b, c, resolution=20))
+    recorder.capture(lambda X: X[:, 0, 0] > 0.5, epoch=0)
+    figure = tv.dynamics(recorder.recording).still(dpi=50)
+    ax = figure.axes[0]
+    assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
+    assert len(ax.images) == 4  # the map and three thumbnails
+    np.testing.assert_allclose(ax.get_xlim(), recorder.domain.xlim)
+    np.testing.assert_allclose(ax.get_ylim(), recorder.domain.ylim)
+
+
 def test_a_still_without_data_has_no_legend(make_recording):
     assert tv.dynamics(make_recording(points=False)).still().legends == []
 

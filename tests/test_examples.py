@@ -39,6 +39,7 @@ MADE = {
         "digits_region.png": None,
         "digits_entropy.mp4": (4, 12),
         "digits_entropy.png": None,
+        "digits_learning.png": None,
     },
     # Every third epoch is captured.
     "playground.py": {

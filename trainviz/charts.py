@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.canvas import Theme
+from trainviz.canvas import Layout, Theme
 from trainviz.checks import check_size
 from trainviz.contours import Line
 from trainviz.domain import Domain
+from trainviz.landmarks import draw_anchors
 from trainviz.layout import (
     dress_domain,
     fit_labels,
@@ -140,6 +141,7 @@ def draw_events(ax: Any, points: Floats, events: Times, never: npt.NDArray[np.bo
 
 def portrait(
     draw: Callable[[Any, Theme], Any],
+    domain: Domain,
     title: str | None,
     dark: bool,
     figsize: tuple[float, float] | None,
@@ -151,6 +153,8 @@ def portrait(
     ----------
     draw : callable
         ``(ax, theme) -> axes of the colour bar``.
+    domain : Domain
+        Whose anchors are marked.
     title : str, optional
     dark : bool
     figsize : tuple of float, optional
@@ -186,6 +190,7 @@ def portrait(
     box, place = ax.get_position(), bar.get_position()
     bar.set_aspect("auto")
     bar.set_position((place.x0, box.y0, place.width, box.height))
+    draw_anchors(Layout(figure, ax, None, theme), domain)
     return figure
 
 

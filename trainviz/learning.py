@@ -233,8 +233,9 @@ class Dynamics:
         """Draw the one picture that tells the whole training.
 
         The epoch at which each grid point's class was settled, the decision
-        boundary of the last snapshot, and the data: larger the more often a
-        point was forgotten, and a cross where it was never learnt.
+        boundary of the last snapshot, the samples that the plane goes through,
+        and the data: larger the more often a point was forgotten, and a cross
+        where it was never learnt.
 
         Parameters
         ----------
@@ -259,8 +260,9 @@ class Dynamics:
         """
         target = check_path(path, STILL_SUFFIXES) if path is not None else None
         figure = charts.portrait(
-            lambda ax, theme: self._draw_portrait(ax, theme, cmap), title, dark, figsize, dpi
-        )
+            lambda ax, theme: self._draw_portrait(ax, theme, cmap),
+            self.domain, title, dark, figsize, dpi,
+        )  # fmt: skip
         save_figure(figure, target)
         return figure
 
