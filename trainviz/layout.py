@@ -253,7 +253,7 @@ def _free_above_strip(layout: Layout) -> float:
 def _left_labels(ax: Any) -> float:
     """Return the inches that labels take at the left of axes."""
     box = ax.get_tightbbox(ax.figure.canvas.get_renderer(), for_layout_only=True)
-    return float(ax.get_window_extent().x0 - box.x0) / ax.figure.dpi
+    return float((ax.get_window_extent().x0 - box.x0) / ax.figure.dpi)
 
 
 def _overhangs(layout: Layout) -> bool:
