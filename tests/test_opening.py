@@ -8,7 +8,7 @@ import pytest
 import xarray
 import zarr
 
-from trainviz import Domain, Recorder, RecordingError, animate, open_recording
+from trainviz import Domain, Recorder, RecordingError, animate, open_recording, reproducibility
 from trainviz.embedding import Embedding
 
 DOMAIN = Domain((-1, 1), (-2, 2), shape=(12, 16))
@@ -359,6 +359,7 @@ def test_a_plane_with_code_in_it_can_be_drawn_and_continued(path, tmp_path):
     animate(opened).still(tmp_path / "still.png")
     with pytest.raises(RecordingError, match="leads to no model inputs"):
         opened.domain.points()
+    assert reproducibility(opened, recorder.recording) == 1
     resumed = Recorder(domain, path=path, resume=True)
     resumed.capture(first_column, epoch=1)
     assert open_recording(path).epochs.tolist() == [0, 1]

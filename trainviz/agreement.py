@@ -162,7 +162,7 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
             raise RecordingError(f"{name} is empty: nothing has been captured in it")
     first = recordings[0]
     for recording, name in zip(recordings[1:], names[1:], strict=True):
-        if recording.domain != first.domain:
+        if not recording.domain.matches(first.domain):
             raise RecordingError(
                 f"{name} was recorded on {recording.domain!r}, and {names[0]} on "
                 f"{first.domain!r}{_beyond_repr(first, recording)}: only maps of the same points "

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from typing_extensions import Self
 
 from trainviz.domain_checks import MAX_POINTS, check_limits, grid_shape
-from trainviz.embedding import Embedding, FloatArray, Plane, Slice
+from trainviz.embedding import Embedding, FloatArray, Opaque, Plane, Slice, name_of
 from trainviz.inputs import InputForm, Inputs, Shape
 from trainviz.planes import GridRows
 from trainviz.reducing import Reducing
@@ -349,6 +349,25 @@ class Domain(Reducing):
             raise ValueError(f"size={size}: a chunk holds at least one point")
         for start in range(0, self.n_points, size):
             yield self.points(start, start + size, dtype)
+
+    def matches(self, other: Domain) -> bool:
+        """Tell whether maps of both show the same points, as far as that can be known.
+
+        Of what could not be stored with a recording, only the kind is compared.
+
+        Parameters
+        ----------
+        other : Domain
+
+        Returns
+        -------
+        bool
+        """
+        if (self.extent, self.shape) != (other.extent, other.shape):
+            return False
+        if isinstance(self.embedding, Opaque) or isinstance(other.embedding, Opaque):
+            return name_of(self.embedding) == name_of(other.embedding)
+        return self == other
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Domain):

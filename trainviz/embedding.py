@@ -12,7 +12,17 @@ from typing_extensions import Self
 
 from trainviz.errors import RecordingError
 
-__all__ = ["Embedding", "Fixed", "FloatArray", "Opaque", "Plane", "Slice", "rebuild", "stored"]
+__all__ = [
+    "Embedding",
+    "Fixed",
+    "FloatArray",
+    "Opaque",
+    "Plane",
+    "Slice",
+    "name_of",
+    "rebuild",
+    "stored",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -206,6 +216,13 @@ class Opaque(Embedding):
             "is unknown here: it can be drawn, but its plane leads to no model inputs. Make the "
             "domain again as it was made for the recording"
         )
+
+
+def name_of(embedding: Embedding) -> str:
+    """Return what an embedding is called where it is stored."""
+    if isinstance(embedding, Opaque):
+        return embedding.name
+    return embedding.kind or type(embedding).__name__
 
 
 @dataclass(frozen=True)

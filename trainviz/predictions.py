@@ -13,6 +13,7 @@ from trainviz.errors import EvaluationError, PredictionError
 from trainviz.inputs import Inputs, count, describe, to_numpy
 
 __all__ = [
+    "TINY",
     "Output",
     "PredictProba",
     "check_output",
@@ -33,7 +34,7 @@ PredictProba = Callable[[Inputs], Any]
 _ROW_SUM_TOLERANCE = 0.02
 """bfloat16 keeps 8 bits of a probability, so honest rows miss 1 by up to about a hundredth."""
 
-_TINY = 1e-12
+TINY = 1e-12
 """A probability of 0 counts as this in log space, where it has no logarithm."""
 
 _LOWEST_LOG = -1e4
@@ -145,7 +146,7 @@ def to_log_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDAr
 
 def logarithms(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
     """Return logarithms of probabilities, those of 0 as if it were 1e-12."""
-    logs: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, _TINY)).astype(np.float32)
+    logs: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, TINY)).astype(np.float32)
     return logs
 
 

@@ -296,7 +296,7 @@ class Recording(Sequence[Snapshot]):
         )  # fmt: skip
 
     def _check_like(self, other: Recording, name: str) -> None:
-        if other.domain != self.domain:
+        if not other.domain.matches(self.domain):
             raise RecordingError(f"{name} is of {other.domain!r}, the first one of {self.domain!r}")
         if other.output != self.output:
             raise RecordingError(f"{name} holds {other.output}, the first one {self.output}")

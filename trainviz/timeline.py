@@ -10,15 +10,14 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.predictions import TINY
+
 __all__ = ["Blender", "Interpolation", "Moment", "Timeline", "blend"]
 
 Interpolation = Literal["linear", "geometric", "smooth"]
 Map = npt.NDArray[np.float32]
 Mixture = Callable[[np.float32, Map | None], Map]
 """``(weight, where to write, or None) -> map`` between two snapshots."""
-
-_TINY = 1e-12
-"""A probability of 0 counts as this in log space, where it has no logarithm."""
 
 
 @dataclass(frozen=True)
@@ -204,8 +203,8 @@ def _linear(a: Map, b: Map) -> Mixture:
 
 
 def _geometric(a: Map, b: Map) -> Mixture:
-    start = np.log(np.maximum(a, _TINY))
-    step = np.log(np.maximum(b, _TINY)) - start
+    start = np.log(np.maximum(a, TINY))
+    step = np.log(np.maximum(b, TINY)) - start
 
     def mix(weight: np.float32, out: Map | None) -> Map:
         logs: Map = np.multiply(step, weight, out=out)

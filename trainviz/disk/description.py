@@ -14,7 +14,7 @@ import numpy.typing as npt
 from trainviz.data import LabelledData
 from trainviz.disk.arrays import ArrayLayout, is_storable
 from trainviz.domain import Domain
-from trainviz.embedding import Embedding, Opaque, rebuild
+from trainviz.embedding import Embedding, Opaque, name_of, rebuild
 from trainviz.errors import RecordingError
 from trainviz.inputs import Shape
 from trainviz.storage import Provisional
@@ -74,7 +74,7 @@ class Description:
                 "input_shape": _listed(domain.input_shape),
                 "preprocessed": domain.preprocess is not None,
                 "axis_names": list(domain.axis_names),
-                "embedding": _kind(embedding),
+                "embedding": name_of(embedding),
                 "stored": _stored(domain) is not None,
                 "n_features": int(embedding.n_features),
             },
@@ -168,7 +168,7 @@ class Description:
             If domain, data or classes differ; the message says how.
         """
         mend = "resume with what it was recorded with, or record to another path"
-        if not _same_domain(self.domain, other.domain):
+        if not self.domain.matches(other.domain):
             raise RecordingError(
                 f"{path} was recorded on {self.domain!r}, and domain= is {other.domain!r}: {mend}"
             )
@@ -182,12 +182,6 @@ class Description:
                 raise RecordingError(
                     f"{path} was recorded with {name}={old!r}, not {new!r}: {mend}"
                 )
-
-
-def _kind(embedding: Embedding) -> str:
-    return embedding.name if isinstance(embedding, Opaque) else (
-        embedding.kind or type(embedding).__name__
-    )  # fmt: skip
 
 
 def _stored(domain: Domain) -> dict[str, npt.NDArray[Any]] | None:
@@ -269,15 +263,6 @@ def _provisional(found: Mapping[str, Any] | None) -> Provisional | None:
         return None
     metrics = {str(name): float(value) for name, value in found["metrics"].items()}
     return Provisional(None if found["epoch"] is None else int(found["epoch"]), metrics)
-
-
-def _same_domain(one: Domain, other: Domain) -> bool:
-    if (one.extent, one.shape) != (other.extent, other.shape):
-        return False
-    if isinstance(one.embedding, Opaque) or isinstance(other.embedding, Opaque):
-        # What cannot be stored cannot be compared; its name is all there is.
-        return _kind(one.embedding) == _kind(other.embedding)
-    return one.embedding == other.embedding and one.input_shape == other.input_shape
 
 
 def _same_data(one: LabelledData | None, other: LabelledData) -> bool:

@@ -201,13 +201,10 @@ def total_variation(p: Map, q: Map) -> Map:
     return total
 
 
-_DOMAIN = ("xlim", "ylim", "shape", "axis_names", "input_shape")
-
-
 def _require_comparable(ours: Recording, theirs: Recording) -> None:
     theirs.require_snapshots()
     a, b = ours.domain, theirs.domain
-    if any(getattr(a, part) != getattr(b, part) for part in _DOMAIN):
+    if not a.matches(b):
         raise ValueError(
             f"Difference(other): the recordings have different domains, {a!r} and {b!r}; record "
             "both with the same one"
