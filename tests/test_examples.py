@@ -109,7 +109,7 @@ def test_the_keras_example_runs_on(tmp_path, backend):
     check(made, MADE[example])
 
 
-@pytest.mark.parametrize("example", ["torch_seven_clusters.py", "wine_pca.py"])
+@pytest.mark.parametrize("example", ["torch_seven_clusters.py", "sklearn_iris.py", "wine_pca.py"])
 def test_an_example_shows_the_same_each_time(tmp_path, example):
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
