@@ -68,7 +68,7 @@ def test_an_opened_recording_is_drawn_like_the_one_in_memory(path, tmp_path):
 
 
 def test_zarr_and_xarray_open_it_without_us(path):
-    record(path, class_names=["no", "yes"])
+    record(path, class_names=["no", "yes"]).close()
     group = zarr.open_group(path, mode="r")
     assert group["probabilities"].shape == (4, 2, 12, 16)
     assert group["probabilities"].chunks == (1, 2, 12, 16)
