@@ -1,9 +1,12 @@
 import random
+import threading
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+import torch._dynamo
 from torch import nn
 
 from trainviz import CaptureWarning, Domain, EvaluationError, Schedule, TorchRecorder
@@ -322,6 +325,24 @@ def test_lazy_parameters_are_refused_and_left_alone():
     with pytest.raises(EvaluationError, match=r"lazy parameters .* dummy batch"):
         captured(model)
     assert nn.parameter.is_lazy(model.weight)
+
+
+def test_threads_that_ask_at_once_leave_the_compiler_as_it_was():
+    before, barrier = torch._dynamo.eval_frame._stance, threading.Barrier(2, timeout=30)
+
+    def ask(is_first):
+        with undisturbed(nn.Linear(2, 2)):
+            barrier.wait()
+            if not is_first:
+                barrier.wait()
+                assert torch._dynamo.eval_frame._stance.stance == "force_eager"
+        if is_first:
+            barrier.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(ask, is_first) for is_first in (True, False)]:
+            done.result()
+    assert torch._dynamo.eval_frame._stance == before
 
 
 @pytest.mark.parametrize("in_place", [False, True])

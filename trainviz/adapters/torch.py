@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -393,12 +394,32 @@ def bare_module(model: Any) -> Any:
             return model
 
 
-def _eager() -> AbstractContextManager[Any]:
+class _Stance:
+    """What the compiler does, which a process has only once, while any thread asks a model."""
+
+    lock = threading.Lock()
+    asking = 0
+    eager: AbstractContextManager[Any] = nullcontext()
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
     # Under grad mode and training flags of its own a compiled module would be compiled again,
     # and the recompile limit would then change how it trains.
-    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
-        return cast(AbstractContextManager[Any], torch.compiler.set_stance("force_eager"))
-    return nullcontext()
+    with _Stance.lock:
+        if not _Stance.asking:
+            known = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+            _Stance.eager = torch.compiler.set_stance("force_eager") if known else nullcontext()
+            _Stance.eager.__enter__()
+        _Stance.asking += 1
+    try:
+        yield
+    finally:
+        with _Stance.lock:
+            _Stance.asking -= 1
+            if not _Stance.asking:
+                # Each thread that restored what it found would restore another one's stance.
+                _Stance.eager.__exit__(None, None, None)
 
 
 def _random_states(accelerators: Iterable[Any]) -> list[Any]:
