@@ -64,6 +64,8 @@ def main(arguments: list[str]) -> None:
 class Turning:
     """A store of snapshots that are made as they are read: the mixtures of two maps."""
 
+    n_classes = 7
+
     def __init__(self, length: int) -> None:
         rng = np.random.default_rng(0)
         domain = demo_domain()
