@@ -10,7 +10,8 @@ import torch._dynamo
 from torch import nn
 
 from trainviz import CaptureWarning, Domain, EvaluationError, Schedule, TorchRecorder
-from trainviz.adapters.torch import TorchPredictor, undisturbed
+from trainviz.adapters.torch import TorchPredictor
+from trainviz.adapters.torch_undisturbed import undisturbed
 
 DOMAIN = Domain((-2, 2), (-1, 3), shape=(9, 7))
 X = torch.tensor(np.random.default_rng(0).normal(size=(64, 2)), dtype=torch.float32)

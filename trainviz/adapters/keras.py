@@ -300,7 +300,7 @@ def _without_gradients(model: Any, shared: bool) -> Iterator[Any]:
     if keras.backend.backend() != "torch":
         yield _Streams()
         return
-    from trainviz.adapters.torch import Streams, evaluating, undisturbed
+    from trainviz.adapters.torch_undisturbed import Streams, evaluating, undisturbed
 
     with undisturbed(model) if shared else evaluating(model) as streams:
         yield streams or Streams()
