@@ -13,7 +13,7 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz.canvas import SceneOptions, Theme
-from trainviz.checks import check_fps, check_scene, check_size, is_positive
+from trainviz.checks import check_columns, check_fps, check_scene, check_size, is_positive
 from trainviz.guides import metric_names
 from trainviz.modes import Contour, Mode, Probability, find_mode
 from trainviz.palettes import Palette, sequential_table
@@ -25,7 +25,7 @@ from trainviz.resample import Resampler
 from trainviz.scene import Counter, Scene
 from trainviz.stills import Panel, panels_figure, still_figure
 from trainviz.timeline import Interpolation, Moment, Timeline
-from trainviz.writers import STILL_SUFFIXES, check_path, save_figure
+from trainviz.writers import save_figure, still_target
 
 __all__ = ["Animation", "animate"]
 
@@ -153,7 +153,7 @@ class Animation(Reel):
         ValueError
             If the suffix is unknown or the folder does not exist.
         """
-        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        target = still_target(path)
         check_size(None, 100 if dpi is None else dpi)
         moment = Moment(self.recording.index_at(epoch), 0.0)
         panel = self._panel("", moment.left, self._mode)
@@ -197,7 +197,7 @@ class Animation(Reel):
         RecordingError, ValueError
             As :meth:`still`.
         """
-        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        target = still_target(path)
         _check_panels(columns, figsize, dpi)
         if epochs is None:
             spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
@@ -249,7 +249,7 @@ class Animation(Reel):
         RecordingError, ValueError
             As :meth:`still`; and if the recording holds values.
         """
-        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        target = still_target(path)
         _check_panels(columns, figsize, dpi)
         require_output(Probability(), self.recording)
         index, names = self.recording.index_at(epoch), self.recording.class_names
@@ -392,5 +392,4 @@ def animate(
 
 def _check_panels(columns: Any, figsize: Any, dpi: Any) -> None:
     check_size(figsize, 100 if dpi is None else dpi)
-    if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
-        raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
+    check_columns(columns)

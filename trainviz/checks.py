@@ -8,7 +8,7 @@ from typing import Any
 
 from trainviz.canvas import SceneOptions
 
-__all__ = ["check_fps", "check_scene", "check_size", "is_positive"]
+__all__ = ["check_columns", "check_fps", "check_scene", "check_size", "is_positive"]
 
 
 def is_positive(value: Any) -> bool:
@@ -20,6 +20,12 @@ def check_fps(fps: Any) -> None:
     """Refuse what is no speed."""
     if not is_positive(fps):
         raise ValueError(f"fps={fps!r}: expected a positive number of frames a second")
+
+
+def check_columns(columns: Any) -> None:
+    """Refuse what is no number of panels in a row."""
+    if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
+        raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
 
 
 def check_size(figsize: Any, dpi: Any) -> None:

@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 from trainviz.agreement import Disagreement, check_comparable, disagreement, named, require_classes
 from trainviz.animation import Animation
 from trainviz.canvas import SceneOptions, Theme
-from trainviz.checks import check_size
+from trainviz.checks import check_columns, check_size
 from trainviz.errors import RecordingError
 from trainviz.grid import Grid, Panel, build_grid, default_columns
 from trainviz.guides import draw_wrong_points
@@ -26,7 +26,7 @@ from trainviz.reel import Reel
 from trainviz.scene import Scene, Writing, WrongPoints, draw_grounds
 from trainviz.shared_clock import By, Clock, positions
 from trainviz.timeline import Interpolation, Moment
-from trainviz.writers import STILL_SUFFIXES, check_path, save_figure
+from trainviz.writers import save_figure, still_target
 
 __all__ = ["Comparison", "compare"]
 
@@ -141,7 +141,7 @@ class Comparison(Reel):
         ValueError
             If the suffix is unknown or the folder does not exist.
         """
-        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        target = still_target(path)
         check_size(None, 100 if dpi is None else dpi)
         tick = self._tick(epoch)
         moments, grid = self._clock.moments_at(tick), self._grid(dpi)
@@ -411,8 +411,7 @@ def _check_panels(columns: Any, scene: SceneOptions) -> None:
     for name in ("metrics", "subtitle"):
         if scene.get(name):
             raise TypeError(f"compare() has no {name}=: panels show maps and their labels alone")
-    if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
-        raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
+    check_columns(columns)
 
 
 def _share(share: float, n_runs: int) -> str:

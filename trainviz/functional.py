@@ -22,7 +22,7 @@ from trainviz.errors import RecordingError
 from trainviz.evaluation import evaluate
 from trainviz.palettes import class_colors, sequential_table
 from trainviz.pixels import packed, unpacked
-from trainviz.predictions import Output
+from trainviz.predictions import TINY, Output
 from trainviz.randomness import host_rng_preserved
 from trainviz.writers import FILM_SUFFIXES, Film, Image, check_path, write_film
 
@@ -286,8 +286,7 @@ def _painter(maps: list[MapArray], colormap: Any) -> Painter:
 
 def _mixed(a: MapArray, b: MapArray, weight: float, geometric: bool) -> MapArray:
     if geometric:
-        tiny = 1e-12
-        mixed = np.log(np.maximum(a, tiny)) * (1 - weight) + np.log(np.maximum(b, tiny)) * weight
+        mixed = np.log(np.maximum(a, TINY)) * (1 - weight) + np.log(np.maximum(b, TINY)) * weight
         return np.asarray(np.exp(mixed))
     return a + (b - a) * weight
 

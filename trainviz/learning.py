@@ -17,7 +17,7 @@ from trainviz.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.guides import counted_by, strip_positions
 from trainviz.recording import Recording
-from trainviz.writers import STILL_SUFFIXES, check_path, save_figure
+from trainviz.writers import save_figure, still_target
 
 __all__ = ["Dynamics", "dynamics"]
 
@@ -258,7 +258,7 @@ class Dynamics:
         ValueError
             If the suffix is unknown, the folder does not exist, or a size is none.
         """
-        target = check_path(path, STILL_SUFFIXES) if path is not None else None
+        target = still_target(path)
         figure = charts.portrait(
             lambda ax, theme: self._draw_portrait(ax, theme, cmap),
             self.domain, title, dark, figsize, dpi,

@@ -11,12 +11,10 @@ import numpy.typing as npt
 
 from trainviz.modes.base import Mode, Values, register_mode
 from trainviz.pixels import Image, Map
+from trainviz.predictions import TINY
 from trainviz.recording import Recording
 
 __all__ = ["Boundary", "Entropy", "Margin", "Probability", "class_index"]
-
-_TINY = np.float32(1e-12)
-"""A probability of 0 counts as this in a logarithm; p log p is 0 there all the same."""
 
 
 @register_mode
@@ -77,7 +75,7 @@ class Entropy(Mode):
 
     def values(self, probabilities: Map) -> Values:
         """Return the entropy, 0 to 1."""
-        logs = np.log(np.maximum(probabilities, _TINY))
+        logs = np.log(np.maximum(probabilities, np.float32(TINY)))
         logs *= probabilities
         total: Map = logs.sum(axis=0)
         total *= np.float32(-1 / np.log(self.n_classes))

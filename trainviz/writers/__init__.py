@@ -26,6 +26,7 @@ __all__ = [
     "check_path",
     "finished_file",
     "save_figure",
+    "still_target",
     "write_film",
 ]
 
@@ -153,6 +154,17 @@ def finished_file(target: Path) -> Iterator[Path]:
         os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def still_target(path: str | os.PathLike[str] | None) -> Path | None:
+    """Return where a picture goes; None where it is only shown.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_path`.
+    """
+    return None if path is None else check_path(path, STILL_SUFFIXES)
 
 
 def save_figure(figure: Any, target: Path | None) -> None:
