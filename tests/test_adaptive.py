@@ -9,11 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.tree import DecisionTreeClassifier
 
-from trainviz import Domain, EvaluationWarning, Recorder, evaluate
+from trainviz import Domain, EvaluationWarning, Recorder, evaluate, jit
 from trainviz.errors import EvaluationError, PredictionError
 
 DOMAIN = Domain((-3, 3), (-2, 2), shape=(181, 240))
 PIXEL = 6 / 239
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["compiled", "numpy"])
+def _with_and_without_numba(request, monkeypatch):
+    if request.param:
+        pytest.importorskip("numba")
+    monkeypatch.setattr(jit, "available", lambda: request.param)
 
 
 def counted(predict):
@@ -99,6 +106,29 @@ def test_the_model_sees_few_large_calls():
     assert max(ask.calls) > 500
 
 
+def test_what_was_needed_before_is_asked_for_in_one_call_and_changes_no_map():
+    network = relu_network(1, 8, 1.0)
+    ask = counted(network)
+    recorder = Recorder(DOMAIN, output="logits")
+    maps, calls = [], []
+    for epoch in range(3):
+        maps.append(recorder.capture(ask, epoch=epoch))
+        calls.append(len(ask.calls) - sum(calls))
+    assert calls[2] < 0.5 * calls[0]
+    assert maps[2].evaluations <= maps[0].evaluations
+    np.testing.assert_array_equal(maps[2].probabilities, maps[0].probabilities)
+
+
+def test_what_was_asked_for_in_vain_counts():
+    ask = counted(relu_network(1, 8, 1.0))
+    recorder = Recorder(DOMAIN, output="logits")
+    for epoch in range(3):
+        recorder.capture(ask, epoch=epoch)
+    before = sum(ask.calls)
+    last = recorder.capture(lambda X: 0.1 * X @ np.eye(2, 3) + 0 * ask(X), epoch=3)
+    assert last.evaluations == sum(ask.calls) - before > len(last.map.gaps)
+
+
 def test_a_linear_model_needs_the_coarse_lattice_alone():
     adaptive, dense, asked = both(lambda X: np.stack([X[:, 0], X[:, 1]], 1), output="logits")
     assert np.abs(adaptive - dense).max() < 1e-5
@@ -132,6 +162,21 @@ def test_whatever_the_model_returns(output):
     assert np.quantile(np.abs(adaptive - dense).max(axis=0), 0.99) < 1 / 255
     assert asked < 0.2 * DOMAIN.n_points
     np.testing.assert_allclose(adaptive.sum(axis=0), 1, atol=1e-5)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.sampled_from([2, 3, 20]), st.floats(0.1, 3))
+def test_compiled_or_not_the_map_is_the_same(seed, n_classes, sharpness):
+    network = relu_network(seed, 8, sharpness, n_classes)
+    maps = []
+    for compiled in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jit, "available", lambda compiled=compiled: compiled)
+            maps.append(evaluate(network, DOMAIN, output="logits"))
+    # Sums of other rounding may decide otherwise about a cell here and there.
+    differ = np.abs(maps[0] - maps[1]).max(axis=0)
+    assert differ.max() < 0.03
+    assert (differ > 1e-4).mean() < 0.002
 
 
 def test_a_hundred_classes():

@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.adaptive import Refinement, Seeds, TooRough
+from trainviz.adaptive import Refinement, Seeds
+from trainviz.answers import TooRough
 from trainviz.compact import CompactMap, normalised_odds
 from trainviz.data import LabelledData
 from trainviz.domain import Domain, Plane
@@ -221,11 +222,11 @@ class Evaluator:
         at_data = self._at_data(predict_proba)
         guesses = None if at_data is None else at_data.argmax(axis=1)
         refined = self._refined(predict_proba, at_data)
-        if refined is None:
+        if refined is None or self._refinement is None:
             return Evaluated(self._dense(predict_proba), self._domain.n_points, guesses)
         points, values = refined
         compact = CompactMap.of(self._domain.shape, points, values)
-        return Evaluated(compact, len(points), guesses)
+        return Evaluated(compact, self._refinement.asked, guesses)
 
     def probabilities(self, predict_proba: PredictProba) -> Map:
         """Return the map itself, in full precision, shape (C, H, W)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from types import FunctionType
+from typing import Any, TypeVar, cast
 
 __all__ = ["available", "compiled"]
 
@@ -32,7 +33,7 @@ def compiled(function: Function) -> Function:
     """Compile a function when it is first called, and keep what came of it on the disk.
 
     It holds no interpreter lock while it runs. Call it only where
-    :func:`available` says that it can be.
+    :func:`available` says that it can be. It may call other compiled functions.
 
     Parameters
     ----------
@@ -51,23 +52,29 @@ def compiled(function: Function) -> Function:
     >>> total(np.arange(4.0)) if available() else 6.0
     6.0
     """
-    made: list[Callable[..., Any]] = []
+    machine = functools.cache(lambda: _compile(cast(FunctionType, function)))
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        if not made:
-            made.append(_compile(function))
-        return made[0](*args)
+        return machine()(*args)
 
+    call._machine = machine  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
 
 
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+def _compile(function: FunctionType) -> Callable[..., Any]:
     import numba
 
+    # Numba knows its own functions, and not those that are still to be compiled.
+    known = dict(function.__globals__)
+    for name in function.__code__.co_names:
+        if hasattr(known.get(name), "_machine"):
+            known[name] = known[name]._machine()
+    own = FunctionType(function.__code__, known, function.__name__, function.__defaults__)
+    own.__module__, own.__qualname__ = function.__module__, function.__qualname__
     options = {"nogil": True, "error_model": "numpy"}
     try:
-        made: Callable[..., Any] = numba.njit(cache=True, **options)(function)
+        made: Callable[..., Any] = numba.njit(cache=True, **options)(own)
     except RuntimeError:  # nowhere to keep it: a source that is no file, a disk that is full
-        made = numba.njit(**options)(function)
+        made = numba.njit(**options)(own)
     return made

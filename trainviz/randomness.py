@@ -43,8 +43,9 @@ def host_rng_preserved() -> Iterator[HostStreams]:
     finally:
         now = _numpy_state()
         streams.drawn = random.getstate() != python_state or not _same(now, numpy_state)
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+        if streams.drawn:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def _numpy_state() -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""What a model answered at grid points: some of it used, some asked for beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Answers", "Ask", "TooRough"]
+
+Values = npt.NDArray[np.float32]
+Index = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+Slots = npt.NDArray[np.int32]
+Ask = Callable[[Index], Values]
+
+
+class TooRough(Exception):  # noqa: N818
+    """More of the grid would have to be asked for than adaptive evaluation is worth."""
+
+
+class Answers:
+    """The log-probabilities at the grid points that a model was asked for.
+
+    A point that was asked for beforehand is not known until it is put, so that
+    what is foretold saves calls and has no other effect.
+
+    Parameters
+    ----------
+    n_points : int
+        Of the grid.
+    limit : int
+        How many may be asked for.
+
+    Attributes
+    ----------
+    count : int
+        How many points were asked for.
+    slots : ndarray of int32, shape (n_points,)
+        Where in the values each grid point lies; -1 where it is not known.
+    fetched : ndarray of int32, shape (n_points,)
+        The same, of the points that were asked for, known or not.
+    values, odds : ndarray of float32, shape (m, C), m >= count
+        Log-probabilities and probabilities, in the order in which they were asked for.
+    """
+
+    def __init__(self, n_points: int, limit: int) -> None:
+        self._limit = limit
+        self.slots: Slots = np.full(n_points, -1, np.int32)
+        self.fetched: Slots = np.full(n_points, -1, np.int32)
+        self.count = 0
+        self.values = self.odds = np.empty((0, 0), np.float32)
+
+    def start(self, ask: Ask) -> None:
+        """Forget all answers."""
+        self._ask = ask
+        self.slots.fill(-1)
+        self.fetched.fill(-1)
+        self.count = 0
+
+    def used(self) -> tuple[Index, Values]:
+        """Return the points that are known, ascending, and their values."""
+        points = np.flatnonzero(self.slots >= 0)
+        return points, self.values[self.slots[points]]
+
+    def put(self, points: Index, beside: Index | None = None) -> None:
+        """Make points known, asking for those that were not asked for yet.
+
+        Parameters
+        ----------
+        points : ndarray of int
+            Flat grid indices.
+        beside : ndarray of int, optional
+            Points to ask for in the same call.
+
+        Raises
+        ------
+        TooRough
+            If it would be more than the limit.
+        """
+        self.fetch(points if beside is None else np.concatenate([points, beside]))
+        self.slots[points] = self.fetched[points]
+
+    def reveal(self, points: Index) -> Mask:
+        """Make known the columns of points that were asked for as a whole; tell which.
+
+        Parameters
+        ----------
+        points : ndarray of int, shape (k, n)
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+        """
+        found = self.fetched[points]
+        ready: Mask = np.logical_and.reduce(found >= 0, axis=0)
+        self.slots[points[:, ready]] = found[:, ready]
+        return ready
+
+    def fetch(self, points: Index) -> None:
+        """Ask for the points that were not asked for yet, without making them known.
+
+        Raises
+        ------
+        TooRough
+            If it would be more than the limit.
+        """
+        points = points[self.fetched[points] < 0]
+        order = np.arange(len(points), dtype=np.int32)
+        self.fetched[points] = order
+        points = points[self.fetched[points] == order]
+        start, end = self.count, self.count + len(points)
+        if start == end:
+            return
+        if end > self._limit:
+            raise TooRough
+        found = self._ask(points)
+        if end > len(self.values) or found.shape[1] != self.values.shape[1]:
+            self._grow(2 * end, found.shape[1])
+        self.values[start:end] = found
+        np.exp(found, out=self.odds[start:end])
+        self.fetched[points] = np.arange(start, end, dtype=np.int32)
+        self.count = end
+
+    def _grow(self, size: int, n_classes: int) -> None:
+        for name in ("values", "odds"):
+            grown = np.empty((size, n_classes), np.float32)
+            if self.count:
+                grown[: self.count] = getattr(self, name)[: self.count]
+            setattr(self, name, grown)
