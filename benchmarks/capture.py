@@ -78,12 +78,13 @@ def capture_mlp(scale: Scale) -> list[Row]:
     trained = seven_classes(scale.epochs)
     recorder = make_recorder(trained)
     grid = torch.from_numpy(trained.domain.points(dtype=np.float32))
-    chosen = sorted({max(index, 1) for index in spread(scale.epochs, scale.pairs)})
+    chosen = sorted({max(index, 2) for index in spread(scale.epochs, scale.pairs)})
 
     def before(name: str, pair: int) -> None:
         if name == "trainviz":
-            # A recorder that captures every epoch knows the one before.
-            recorder.capture(trained.at(chosen[pair] - 1), epoch=chosen[pair] - 1)
+            # A recorder that captures every epoch knows those before.
+            for index in (chosen[pair] - 2, chosen[pair] - 1):
+                recorder.capture(trained.at(index), epoch=index)
         trained.at(chosen[pair])
 
     def plain(_: int) -> None:

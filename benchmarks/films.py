@@ -61,7 +61,7 @@ def film_sklearn(scale: Scale) -> list[Row]:
 
     times, _ = _in_turn({names[0]: ours, names[1]: theirs}, ".mp4", len(indices), scale.repeats)
     return [Row("film-sklearn", "capture and MP4 640x480, a frame a snapshot",
-                "DecisionBoundaryDisplay redrawn", times.ratio(*names[::-1]), ">= 12",
+                "DecisionBoundaryDisplay redrawn", times.ratio(*names[::-1]),
                 note=_speeds(times, len(indices)), times=times)]  # fmt: skip
 
 

@@ -11,12 +11,14 @@ import imageio_ffmpeg
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 
 from benchmarks.workloads import Trained
+from trainviz import Domain
 
-__all__ = ["FIGSIZE", "FPS", "X264", "display_film", "encode", "func_animation"]
+__all__ = ["FIGSIZE", "FPS", "X264", "display_film", "encode", "func_animation", "version_one_map"]
 
 FPS = 25
 """GIF counts time in hundredths of a second: at 25 a frame lasts 4 of them everywhere."""
@@ -77,6 +79,14 @@ def display_film(path: Path, trained: Trained, indices: Sequence[int]) -> None:
             ax.set_title(f"epoch {index}")
             writer.grab_frame()
     plt.close(figure)
+
+
+def version_one_map(model: torch.nn.Module, domain: Domain) -> torch.Tensor:
+    """Capture as version 1.0 did: the grid made anew, every point asked for, with a graph."""
+    x, y = (torch.tensor(axis) for axis in (domain.x, domain.y))
+    points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2).float()
+    highest = torch.softmax(model(points), dim=1).max(dim=1).values
+    return highest.detach().reshape(domain.shape)
 
 
 def encode(path: Path, frames: Sequence[npt.NDArray[np.uint8]]) -> None:

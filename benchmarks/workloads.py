@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.scale import demo_domain
 from trainviz import Domain, Recorder, Recording, TorchRecorder, evaluate
@@ -73,7 +74,7 @@ class Trained:
 
 @cache
 def seven_classes(epochs: int) -> Trained:
-    """Train the demo's network, and keep its state of every epoch."""
+    """Train the network of version 1.0's demo, and keep its state of every epoch."""
     model, train_epoch = demo_loop(seed=0)
     states = [copy.deepcopy(model.state_dict())]
     for _ in range(epochs):
@@ -83,7 +84,10 @@ def seven_classes(epochs: int) -> Trained:
 
 
 def demo_loop(seed: int, state: State | None = None) -> tuple[nn.Module, Callable[[], float]]:
-    """Return the demo's network, and a function that trains it for one epoch.
+    """Return the network of version 1.0's demo, and a function that trains it for one epoch.
+
+    It took a learning rate of 0.005, batches of 32 in order from a data
+    loader, and the accuracy on all data at the end of every epoch.
 
     Parameters
     ----------
@@ -97,18 +101,17 @@ def demo_loop(seed: int, state: State | None = None) -> tuple[nn.Module, Callabl
     model = _mlp(2, 8, 16, 8, 7)
     if state is not None:
         model.load_state_dict(state)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.005)
     loss_of = nn.CrossEntropyLoss()
+    batches = DataLoader(TensorDataset(inputs, labels), batch_size=32)
 
     def train_epoch() -> float:
-        total = 0.0
-        for batch in torch.randperm(len(inputs)).split(32):
-            loss = loss_of(model(inputs[batch]), labels[batch])
+        for points, targets in batches:
+            loss = loss_of(model(points), targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += loss.item() * len(batch)
-        return total / len(inputs)
+        return (model(inputs).argmax(dim=1) == labels).float().mean().item()
 
     return model, train_epoch
 

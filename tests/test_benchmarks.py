@@ -17,6 +17,7 @@ CHEAP = {
     "capture-mlp": "<= 1/3",
     "import": "<= 2",
     "training/every-epoch": "<= 1.3",
+    "training/version-1": None,
     "training/background": None,
 }
 

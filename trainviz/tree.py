@@ -22,12 +22,12 @@ LEAF, EDGED, FOUND, SPLIT, LOOK, SPLIT_ALWAYS = (np.uint8(1 << bit) for bit in r
 it; its quarters were looked at. And what is to be done whatever its values say: look at its edges,
 look at its quarters too."""
 
-_CENTRE_SHARES = {1: 1.0, 2: 0.15, 4: 0.3, 8: 0.25, 16: 0.5}
+_CENTRE_SHARES = {1: 1.5, 2: 0.2, 4: 0.3, 8: 0.25, 16: 0.5}
 """Of the tolerance, by half a cell's side: how far its centre may lie from what its corners
 foretell. A centre sees little of a bend that passes near an edge. Found by trial on the training
 of a ReLU network, as few points as possible for an error of about 2.5 times the tolerance."""
 
-_EDGE_SHARES = {1: 2.0, 2: 1.5, 4: 1.5, 8: 1.5, 16: 2.0}
+_EDGE_SHARES = {1: 2.0, 2: 1.8, 4: 1.5, 8: 1.5, 16: 2.0}
 _COARSE_EDGE_SHARE = 0.3
 """The same, for a cell whose edges were asked for too: it is drawn with half the spacing, so its
 error is a fraction of the difference found. The few coarse cells hide most."""
