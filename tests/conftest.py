@@ -2,11 +2,19 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from trainviz import Domain, Recorder
+from trainviz import Domain, Recorder, jit
 
 # A deadline for each example fails where the machine is busy with something else.
 settings.register_profile("trainviz", deadline=None, max_examples=50)
 settings.load_profile("trainviz")
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "numpy"])
+def with_and_without_numba(request, monkeypatch):
+    """Run the test by compiled loops, and again by numpy."""
+    if request.param:
+        pytest.importorskip("numba")
+    monkeypatch.setattr(jit, "available", lambda: request.param)
 
 
 @pytest.fixture(scope="session")

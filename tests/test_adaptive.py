@@ -16,11 +16,7 @@ DOMAIN = Domain((-3, 3), (-2, 2), shape=(181, 240))
 PIXEL = 6 / 239
 
 
-@pytest.fixture(autouse=True, params=[True, False], ids=["compiled", "numpy"])
-def _with_and_without_numba(request, monkeypatch):
-    if request.param:
-        pytest.importorskip("numba")
-    monkeypatch.setattr(jit, "available", lambda: request.param)
+pytestmark = pytest.mark.usefixtures("with_and_without_numba")
 
 
 def counted(predict):

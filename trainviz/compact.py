@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
 from trainviz.lattice import Lattice
+from trainviz.loops import normalise
 
 __all__ = ["CompactMap", "normalised_odds"]
 
@@ -76,6 +78,9 @@ class CompactMap:
 
 def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Turn log-probabilities, shape (C, H, W), into probabilities that sum to 1; in place."""
+    if jit.available():
+        normalise(np.exp(logs, out=logs))
+        return logs
     total = np.zeros(logs.shape[1:], dtype=np.float32)
     for plane in logs:
         total += np.exp(plane, out=plane)

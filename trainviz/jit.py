@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 __all__ = ["available", "compiled"]
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @functools.cache
@@ -29,7 +27,7 @@ def available() -> bool:
     return not numba.config.DISABLE_JIT
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function when it is first called, and keep what came of it on the disk.
 
     It holds no interpreter lock while it runs. Call it only where
@@ -59,7 +57,7 @@ def compiled(function: Function) -> Function:
         return machine()(*args)
 
     call._machine = machine  # type: ignore[attr-defined]
-    return call  # type: ignore[return-value]
+    return call
 
 
 def _compile(function: FunctionType) -> Callable[..., Any]:

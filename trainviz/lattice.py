@@ -7,10 +7,14 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
+from trainviz.loops import fill_lattice
+
 __all__ = ["Lattice", "fill_between"]
 
 Values = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
+Places = npt.NDArray[np.uintp]
 
 
 class Lattice:
@@ -58,6 +62,7 @@ class Lattice:
         ]
         self._level_shapes = [(len(rows), len(columns)) for rows, columns in by_level]
         self._level_shares = [(_shares(rows), _shares(columns)) for rows, columns in by_level[1:]]
+        self._steps = [_steps(axis, self.levels) for axis in (self.rows, self.columns)]
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -98,6 +103,8 @@ class Lattice:
             The values at the points, and between the points of a level the
             bilinear interpolation of those around.
         """
+        if jit.available():
+            return self._filled(points, values)
         places, known = self._by_level(points), np.ascontiguousarray(values.T)
         planes = [np.empty(shape, dtype=np.float32) for shape in self._level_shapes]
         filled = np.empty((len(known), *self.shape), dtype=np.float32)
@@ -110,12 +117,27 @@ class Lattice:
             self._pick(planes[-1], target)
         return filled
 
-    def _by_level(self, points: Index) -> list[tuple[Index, Index]]:
-        """Return of every level which points appear first there, and their flat places."""
+    def _filled(self, points: Index, values: Values) -> Values:
+        levels, *_ = self._placed(points)
+        order = np.argsort(levels, kind="stable")
+        ends = np.searchsorted(levels[order], np.arange(self.levels + 1), side="right")
+        filled = np.empty((values.shape[1], *self.shape), dtype=np.float32)
+        fill_lattice(values[order], points[order].astype(np.uintp), ends, *self._steps, filled)
+        return filled
+
+    def _placed(self, points: Index) -> tuple[Index, Index, Index]:
+        """Return of every point the level at which it appears first, and its place."""
         row, column = np.divmod(points, self.shape[1])
         (row_level, row_place), (column_level, column_place) = self._first
-        level = np.maximum(row_level[row], column_level[column])
-        y, x = row_place[row], column_place[column]
+        return (
+            np.maximum(row_level[row], column_level[column]),
+            row_place[row],
+            column_place[column],
+        )
+
+    def _by_level(self, points: Index) -> list[tuple[Index, Index]]:
+        """Return of every level which points appear first there, and their flat places."""
+        level, y, x = self._placed(points)
         placed = []
         for depth, (_, width) in enumerate(self._level_shapes):
             which, stride = np.flatnonzero(level == depth), self.stride >> depth
@@ -200,3 +222,33 @@ def _shares(lines: Index) -> Values:
     length = np.maximum(lines[2::2] - lines[:-2:2], 1)
     shares: Values = ((lines[1::2] - lines[:-2:2]) / length).astype(np.float32)
     return shares
+
+
+def _steps(lines: Index, levels: int) -> tuple[Places, Index, Places, Values, Index]:
+    """Return what :func:`trainviz.loops.fill_lattice` goes along on an axis.
+
+    Returns
+    -------
+    lines, lines_ends
+        The grid lines of each level, ascending, level after level; those of
+        level d end at ``lines_ends[d + 1]``.
+    steps : ndarray of int, shape (n, 3)
+        Of each line that is new on a level: it, and the two around it.
+    shares : ndarray of float32, shape (n,)
+        How far it lies from the first of these to the second.
+    ends
+        Where the new lines of each level end.
+    """
+    there, steps = [np.unique(lines[:: 1 << levels])], []
+    for depth in range(1, levels + 1):
+        places = lines[:: 1 << (levels - depth)]
+        new = np.stack([places[1::2], places[:-2:2], places[2::2]], axis=1)
+        steps.append(new[new[:, 0] != new[:, 1]])
+        there.append(np.unique(places))
+    every = np.concatenate(steps) if steps else np.empty((0, 3), np.intp)
+    line, before, after = every.T
+    shares = ((line - before) / np.maximum(after - before, 1)).astype(np.float32)
+    ends = np.cumsum([0, *map(len, steps)])
+    there_ends = np.cumsum([0, *map(len, there)])
+    # What cannot be negative spares a compiled loop the look at each.
+    return np.concatenate(there).astype(np.uintp), there_ends, every.astype(np.uintp), shares, ends

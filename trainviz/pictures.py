@@ -60,6 +60,7 @@ class Painter:
         elif beside is not None:
             self._blend_beside = self._blender(beside.recording, self._reader(beside.recording))
         self._blend = self._blender(recording, read)
+        self._paint_between = None if beside is not None else mode.between()
 
     def maps(self, moment: Moment) -> tuple[Map, ...]:
         """Return the map of a moment, and that which the mode compares it with, if any."""
@@ -75,6 +76,8 @@ class Painter:
 
     def __call__(self, moment: Moment) -> Image:
         """Paint a moment."""
+        if self._paint_between is not None:
+            return self._paint_between(*self._blend.pair(moment))
         maps = self.maps(moment)
         picture = self._mode.paint(*maps)
         if self._pen is not None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
+from trainviz.loops import resample
+
 __all__ = ["Resampler"]
 
 Map = npt.NDArray[np.float32]
@@ -34,11 +37,19 @@ class Resampler:
         self._rows, row_weights = _places(grid[0], pixels[0], reverse=True)
         self._columns, self._column_weights = _places(grid[1], pixels[1], reverse=False)
         self._row_weights = row_weights[:, None]
+        # What cannot be negative spares a compiled loop the look at each.
+        self._unsigned = self._rows.astype(np.uintp), self._columns.astype(np.uintp)
 
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
         shape = len(self._rows), len(self._columns)
         picture = np.empty((len(probabilities), *shape), dtype=np.float32)
+        if jit.available():
+            rows, columns = self._unsigned
+            weights = self._row_weights[:, 0], self._column_weights
+            values = np.require(probabilities, np.float32, ("C", "W"))
+            resample(values, rows, weights[0], columns, weights[1], picture)
+            return picture
         rows = np.empty((2, len(self._rows), probabilities.shape[2]), dtype=np.float32)
         right = np.empty(shape, dtype=np.float32)
         # Class by class, so that what is worked on stays in the processor's cache.

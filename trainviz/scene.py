@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
 from trainviz.canvas import Layout, SceneOptions
 from trainviz.guides import counted_by, points_shown, ring_styles, strip_positions
 from trainviz.layout import build_layout
+from trainviz.loops import cover
 from trainviz.modes import Mode
 from trainviz.recording import Recording
 from trainviz.timeline import Moment
@@ -125,7 +127,7 @@ class Scene:
         ndarray of uint8, shape (m, 3)
         """
         around = np.ones(self.shape, dtype=bool)
-        around[self._box] = self._overlay.opaque
+        around[self._box] = self._opaque
         parts = [self._static[around], np.repeat(painted, _by_rank(len(painted)), axis=0)]
         if self._layout.strip is not None:
             parts.append(self._strip_future.reshape(-1, 3))
@@ -137,7 +139,10 @@ class Scene:
         on_black, on_white = grounds or draw_grounds([layout])
         self._writing = Writing(layout)
         over = on_black[self._box].astype(np.float32)
-        self._overlay = Layer(over, _clearness(over, on_white[self._box]))
+        clear = _clearness(over, on_white[self._box])
+        self._opaque = clear == 0
+        seen = np.flatnonzero(clear < 1)
+        self._overlay = Layer(over.reshape(-1, 3)[seen], seen, clear.reshape(-1)[seen])
         self._static = on_black
         if self._wrong is not None:
             self._stamps = [
@@ -155,12 +160,12 @@ class Scene:
     def _draw_rings(self, snapshot: int) -> list[Layer]:
         assert self._wrong is not None
         points = self._pixels(self._wrong[snapshot])
-        return [Layer(color, self._stamped(stamp, points)) for color, stamp in self._stamps]
+        return [Layer(color, *self._stamped(stamp, points)) for color, stamp in self._stamps]
 
     def _stamped(
         self, stamp: npt.NDArray[np.float32], points: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.float32]:
-        """Tell how much each pixel lets through, of a stamp at every point."""
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        """Return the pixels under a stamp at every point, and how much each lets through."""
         height, width = self.map_shape
         side = len(stamp)
         # With a rim as wide as half a ring, none reaches beyond the edge.
@@ -172,7 +177,9 @@ class Scene:
         passed = np.broadcast_to(stamp[down, right], places.shape)
         np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
         half = side // 2
-        return clear[half : half + height, half : half + width].copy()
+        seen = clear[half : half + height, half : half + width].reshape(-1)
+        pixels = np.flatnonzero(seen < 1)
+        return pixels, seen[pixels]
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -343,33 +350,35 @@ class Layer:
 
     Parameters
     ----------
-    color : ndarray, shape (3,) or (h, w, 3)
+    color : ndarray, shape (3,) or (n, 3)
         One for all of it, or each pixel's times its opacity.
-    clear : ndarray of float32, shape (h, w)
-        Its transparency.
-
-    Attributes
-    ----------
-    opaque : ndarray of bool, shape (h, w)
-        Where nothing of the map is seen.
+    pixels : ndarray of int, shape (n,)
+        The flat indices of what it covers.
+    clear : ndarray of float32, shape (n,)
+        The transparency of each.
     """
 
-    def __init__(self, color: Any, clear: npt.NDArray[np.float32]) -> None:
-        self.opaque = clear == 0
-        pixels = np.flatnonzero(clear < 1)
-        passed = clear.reshape(-1)[pixels, None]
-        shown = color * (1 - passed) if color.ndim == 1 else color.reshape(-1, 3)[pixels]
-        # Channel by channel in one row: numpy fetches numbers faster than triples of them.
-        self._where = (pixels[:, None] * 3 + np.arange(3)).ravel()
-        self._color = shown.astype(np.float32).ravel() + np.float32(0.5)
-        self._clear = np.repeat(passed, 3)
+    def __init__(
+        self, color: Any, pixels: npt.NDArray[np.intp], clear: npt.NDArray[np.float32]
+    ) -> None:
+        shown = color * (1 - clear[:, None]) if color.ndim == 1 else color
+        self._color = shown.astype(np.float32) + np.float32(0.5)
+        self._pixels, self._clear = pixels, clear
 
     def put_on(self, picture: Image) -> None:
         """Cover a picture, in place."""
-        flat = picture.reshape(-1)
-        below = flat[self._where] * self._clear
-        below += self._color
-        flat[self._where] = below.astype(np.uint8)
+        if jit.available():
+            cover(picture.reshape(-1, 3), self._pixels, self._color, self._clear)
+            return
+        flat, (where, clear) = picture.reshape(-1), self._channels
+        below = flat[where] * clear
+        below += self._color.reshape(-1)
+        flat[where] = below.astype(np.uint8)
+
+    @cached_property
+    def _channels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        """What is covered as a row of channels: numpy fetches numbers faster than triples."""
+        return (self._pixels[:, None] * 3 + np.arange(3)).ravel(), np.repeat(self._clear, 3)
 
 
 def _by_rank(count: int) -> npt.NDArray[np.intp]:

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
+from trainviz.loops import mix_cubic, spline
 from trainviz.predictions import TINY
 
 __all__ = ["Blender", "Interpolation", "Moment", "Timeline", "blend"]
@@ -161,6 +163,13 @@ class Blender:
         self._mixed = self._mixture(np.float32(moment.weight), self._mixed)
         return self._mixed
 
+    def pair(self, moment: Moment) -> tuple[Map, Map, np.float32]:
+        """Return two maps, and how far from the first to the second a moment's map lies."""
+        if moment.weight == 0 or self._interpolation != "linear":
+            found = self(moment)
+            return found, found, np.float32(0)
+        return self._read(moment.left), self._read(moment.left + 1), np.float32(moment.weight)
+
     def _between(self, left: int) -> Mixture:
         a, b = self._read(left), self._read(left + 1)
         if self._interpolation == "linear":
@@ -216,6 +225,8 @@ def _geometric(a: Map, b: Map) -> Mixture:
 
 
 def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool) -> Mixture:
+    if jit.available():
+        return _smooth_compiled(before, a, b, after, normalise)
     step = b - a
     first = None if before is None else a - before
     last = None if after is None else after - b
@@ -232,6 +243,26 @@ def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, normalise: bo
             mixed *= weight
         mixed += a
         return _normalised(np.maximum(mixed, 0, out=mixed)) if normalise else mixed
+
+    return mix
+
+
+def _smooth_compiled(
+    before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool
+) -> Mixture:
+    a = np.require(a, np.float32, ("C", "W"))
+    parts = [a if part is None else part for part in (before, a, b, after)]
+    slope, square, cube = (np.empty_like(a) for _ in range(3))
+    spline(
+        *(np.require(part, np.float32, ("C", "W")).reshape(-1) for part in parts),
+        before is not None, after is not None, slope.reshape(-1), square.reshape(-1),
+        cube.reshape(-1),
+    )  # fmt: skip
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        out = np.empty_like(a) if out is None else out
+        mix_cubic(a, slope, square, cube, weight, normalise, out)
+        return out
 
     return mix
 

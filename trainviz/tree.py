@@ -135,7 +135,7 @@ class Tree:
             The cells that wait for a point that was not asked for.
         """
         if jit.available():
-            left: tuple[Index, Index] = descend(  # type: ignore[no-untyped-call]
+            left: tuple[Index, Index] = descend(
                 centres, edged, self.state, answers.slots, answers.fetched, answers.values,
                 answers.odds, self._starts, self._columns, self._up, self._right,
                 self._centre_limits, self._edge_limits, self._tolerance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -185,6 +185,13 @@ class Mode:
         ndarray of uint8, shape (h, w, 3)
         """
         return self.scale(self.values(probabilities))
+
+    def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
+        """Return what paints a map between two others at once, if that is all there is to draw.
+
+        It is called with the two maps, shape (C, h, w), and the share of the second.
+        """
+        return None
 
     def contours(self, probabilities: Map) -> Iterable[Contour]:
         """Return the quantities whose contour lines are drawn over the picture."""

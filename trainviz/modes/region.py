@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
+from trainviz.loops import paint_regions
 from trainviz.modes.base import Contour, Mode, register_mode
 from trainviz.palettes import MAX_CLASSES
 from trainviz.pixels import Image, Map, argmax, packed, unpacked
@@ -146,6 +148,21 @@ class Region(Mode):
             total = self._crowds(flat, near[:, part], around[:, part], shade[pixels])
             words.reshape(-1)[pixels] = packed(_mean_color(total))
         return unpacked(words)
+
+    def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
+        """Return what mixes two maps and paints the mixture at once."""
+        own = (type(self).paint, type(self).contours) == (Region.paint, Region.contours)
+        if not own or self.outline or self._kept is not None or not jit.available():
+            return None
+        lowest, levels = 1 / self.n_classes, self._levels
+        factor = np.float32((levels - 1) / (1 - lowest))
+
+        def paint(a: Map, b: Map, weight: np.float32) -> Image:
+            picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
+            paint_regions(a, b, weight, np.float32(lowest), factor, self._colors, levels, picture)
+            return picture
+
+        return paint
 
     def _grouped(self, probabilities: Map) -> Map:
         """Take the best of the other classes for all of them: their region is its union."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
+from trainviz.loops import paint_highest
 from trainviz.modes.base import Mode, Values, register_mode
 from trainviz.pixels import Image, Map
 from trainviz.predictions import TINY
@@ -45,6 +47,26 @@ class Boundary(Mode):
         """Return the highest class probability."""
         highest: Map = probabilities.max(axis=0)
         return highest
+
+    def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
+        """Return what mixes two maps and paints the mixture at once."""
+        kind = type(self)
+        own = kind.values, kind.paint, kind.scale, kind.contours
+        expected = Boundary.values, Mode.paint, Mode.scale, Mode.contours
+        if own != expected or self.levels or not jit.available():
+            return None
+        low, high = self.limits
+        factor, colors = (
+            np.float32(255 / (high - low)),
+            np.ascontiguousarray(self.palette.sequential),
+        )
+
+        def paint(a: Map, b: Map, weight: np.float32) -> Image:
+            picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
+            paint_highest(a, b, weight, np.float32(low), factor, colors, picture)
+            return picture
+
+        return paint
 
 
 @register_mode
