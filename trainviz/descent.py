@@ -47,15 +47,9 @@ def descend(
         for k in range(1 if edges else 4, 8 if edges else 5, 2 if edges else 1):
             slots[nine[k]] = fetched[nine[k]]
         wrong = excess_of_cell(
-            nine,
-            slots,
-            values,
-            odds,
-            up[half, y - half],
-            right[half, x - half],
-            2 * edges,
+            nine, slots, values, odds, up[half, y - half], right[half, x - half], 2 * edges,
             difference,
-        )
+        )  # fmt: skip
         if not edges:
             if wrong > centre_limits[half]:
                 state[cell] |= _FOUND
@@ -96,14 +90,7 @@ def descend(
             half = y & -y
             nine_points(nine, y, x, half, starts, columns)
             wrong = excess_of_cell(
-                nine,
-                slots,
-                values,
-                odds,
-                up[half, y - half],
-                right[half, x - half],
-                1,
-                difference,
+                nine, slots, values, odds, up[half, y - half], right[half, x - half], 1, difference
             )
             if wrong > tolerance:
                 centre_known = slots[nine[4]] >= 0
@@ -150,25 +137,27 @@ def excess_of_cell(nine, slots, values, odds, up, right, part, difference):
             middle = slots[nine[start + step]]
             if middle < 0:
                 continue
-            a, b = slots[nine[start]], slots[nine[start + 2 * step]]
+            # What cannot be negative spares the loops a look at each.
+            m, a = np.uintp(middle), np.uintp(slots[nine[start]])
+            b = np.uintp(slots[nine[start + 2 * step]])
             common = np.float32(0)
             for k in range(n_classes):
                 low = values[a, k]
-                difference[k] = low + share * (values[b, k] - low) - values[middle, k]
-                common += difference[k] * odds[middle, k]
+                difference[k] = low + share * (values[b, k] - low) - values[m, k]
+                common += difference[k] * odds[m, k]
             for k in range(n_classes):
-                weight = max(odds[middle, k], odds[a, k], odds[b, k])
+                weight = max(odds[m, k], odds[a, k], odds[b, k])
                 worst = max(worst, abs(difference[k] - common) * weight)
     if part != 1:
-        middle = slots[nine[4]]
-        a, b, c, d = slots[nine[0]], slots[nine[2]], slots[nine[6]], slots[nine[8]]
+        m, a, b = np.uintp(slots[nine[4]]), np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
+        c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
         common = np.float32(0)
         for k in range(n_classes):
             low = values[a, k] + right * (values[b, k] - values[a, k])
             high = values[c, k] + right * (values[d, k] - values[c, k])
-            difference[k] = low + up * (high - low) - values[middle, k]
-            common += difference[k] * odds[middle, k]
+            difference[k] = low + up * (high - low) - values[m, k]
+            common += difference[k] * odds[m, k]
         for k in range(n_classes):
-            weight = max(odds[middle, k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
+            weight = max(odds[m, k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
             worst = max(worst, abs(difference[k] - common) * weight)
     return worst
