@@ -6,6 +6,7 @@ import builtins
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,3 +63,19 @@ def test_a_function_of_no_file_is_compiled_all_the_same() -> None:
     space: dict[str, Any] = {}
     exec("def twice(value):\n    return 2 * value\n", space)
     assert jit.compiled(space["twice"])(21) == 42
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_full_disk_is_no_hindrance(tmp_path: Path) -> None:
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "import trainviz as tv\n"
+        "domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=100)\n"
+        "snapshot = tv.Recorder(domain, output='logits').capture(lambda X: 5 * X[:, 0], epoch=0)\n"
+        "print(snapshot.evaluations < 5000)\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "True"

@@ -50,29 +50,38 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> total(np.arange(4.0)) if available() else 6.0
     6.0
     """
-    machine = functools.cache(lambda: _compile(cast(FunctionType, function)))
+    made: list[Callable[..., Any]] = []
+
+    def machine(kept: bool = True) -> Callable[..., Any]:
+        if not made or not kept:
+            made[:] = [_compile(cast(FunctionType, function), kept)]
+        return made[0]
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        return machine()(*args)
+        try:
+            return machine()(*args)
+        except OSError:  # of the disk, which has no room: loops know no such thing
+            return machine(kept=False)(*args)
 
     call._machine = machine  # type: ignore[attr-defined]
     return call
 
 
-def _compile(function: FunctionType) -> Callable[..., Any]:
+def _compile(function: FunctionType, kept: bool) -> Callable[..., Any]:
     import numba
 
     # Numba knows its own functions, and not those that are still to be compiled.
     known = dict(function.__globals__)
     for name in function.__code__.co_names:
         if hasattr(known.get(name), "_machine"):
-            known[name] = known[name]._machine()
+            known[name] = known[name]._machine(kept)
     own = FunctionType(function.__code__, known, function.__name__, function.__defaults__)
     own.__module__, own.__qualname__ = function.__module__, function.__qualname__
-    options = {"nogil": True, "error_model": "numpy"}
+    compiler = functools.partial(numba.njit, nogil=True, error_model="numpy")
+    made: Callable[..., Any]
     try:
-        made: Callable[..., Any] = numba.njit(cache=True, **options)(own)
-    except RuntimeError:  # nowhere to keep it: a source that is no file, a disk that is full
-        made = numba.njit(**options)(own)
+        made = compiler(cache=kept)(own)
+    except RuntimeError:  # nowhere to keep it: a source that is no file
+        made = compiler()(own)
     return made

@@ -158,6 +158,7 @@ class Region(Mode):
         factor = np.float32((levels - 1) / (1 - lowest))
 
         def paint(a: Map, b: Map, weight: np.float32) -> Image:
+            a, b = (np.require(part, np.float32, ("C", "W")) for part in (a, b))
             picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
             paint_regions(a, b, weight, np.float32(lowest), factor, self._colors, levels, picture)
             return picture

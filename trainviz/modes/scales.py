@@ -62,6 +62,7 @@ class Boundary(Mode):
         )
 
         def paint(a: Map, b: Map, weight: np.float32) -> Image:
+            a, b = (np.require(part, np.float32, ("C", "W")) for part in (a, b))
             picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
             paint_highest(a, b, weight, np.float32(low), factor, colors, picture)
             return picture
