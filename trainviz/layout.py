@@ -196,11 +196,11 @@ def _keep_rim(layout: Layout) -> None:
 
 
 def _arranged(figure: Any) -> bool:
-    """Draw a figure and tell whether everything in it found its place."""
+    """Arrange a figure and tell whether everything in it found its place."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="constrained_layout not applied")
         try:
-            figure.canvas.draw()
+            figure.draw_without_rendering()
         except UserWarning:
             return False
     return True
