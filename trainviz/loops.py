@@ -184,49 +184,59 @@ def paint_regions(a, b, weight, low, factor, colors, levels, picture):
 
     ``colors``, shape (C * levels, 3), are the shades of every class.
     """
-    n, height, width = a.shape
-    labels = np.empty((height, width), np.uint8)
-    shades = np.empty((height, width), np.uint8)
+    _, height, width = a.shape
+    labels, shades = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
     best, first = np.empty(width, np.float32), np.empty(width, np.int32)
-    last = np.float32(levels - 1)
     for y in range(height):
+        find_highest(a, b, weight, y, best, first)
         for x in range(width):
-            best[x] = (b[0, y, x] - a[0, y, x]) * weight + a[0, y, x]
-            first[x] = 0
-        for k in range(1, n):
-            for x in range(width):
-                value = (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x]
-                first[x] = k if value > best[x] else first[x]
-                best[x] = max(best[x], value)
-        for x in range(width):
-            level = min(max(np.rint((best[x] - low) * factor), np.float32(0)), last)
-            labels[y, x], shades[y, x] = first[x], np.uint8(np.int32(level))
+            level = max(np.rint((best[x] - low) * factor), np.float32(0))
+            labels[y, x] = first[x]
+            shades[y, x] = np.uint8(np.int32(min(level, np.float32(levels - 1))))
         for x in range(width):
             color = np.intp(labels[y, x]) * levels + shades[y, x]
             picture[y, x, 0] = colors[color, 0]
             picture[y, x, 1] = colors[color, 1]
             picture[y, x, 2] = colors[color, 2]
-    differ, covers = np.zeros(width, np.uint8), np.zeros(n, np.intp)
+    differ, covers = np.zeros(width, np.uint8), np.zeros(len(a), np.intp)
     around, lead = np.empty((9, 3), np.intp), np.empty((3, 3), np.float32)
     samples, winners = np.empty((2, 16), np.float32), np.empty(16, np.intp)
     for y in range(height):
         above, below = labels[max(y - 1, 0)], labels[min(y + 1, height - 1)]
         mark_borders(above, labels[y], below, differ)
         for x in range(width):
-            if not differ[x]:
-                continue
-            count = look_around(labels, y, x, around)
-            share_out(a, b, weight, around, count, lead, samples, winners)
-            for i in range(16):
-                covers[winners[i]] += 1
-            for channel in range(3):
-                total = 8
-                for i in range(count):
-                    color = around[i, 2] * levels + shades[y, x]
-                    total += covers[around[i, 2]] * np.intp(colors[color, channel])
-                picture[y, x, channel] = total // 16
-            for i in range(count):
-                covers[around[i, 2]] = 0
+            if differ[x]:
+                count = look_around(labels, y, x, around)
+                share_out(a, b, weight, around, count, lead, samples, winners)
+                for i in range(16):
+                    covers[winners[i]] += 1
+                average(covers, around[:count, 2], colors, levels, shades[y, x], picture[y, x])
+
+
+@compiled
+def find_highest(a, b, weight, y, best, first):
+    """Find the highest of each pixel in a row, and the class that it belongs to."""
+    n, _, width = a.shape
+    for x in range(width):
+        best[x] = (b[0, y, x] - a[0, y, x]) * weight + a[0, y, x]
+        first[x] = 0
+    for k in range(1, n):
+        for x in range(width):
+            value = (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x]
+            first[x] = k if value > best[x] else first[x]
+            best[x] = max(best[x], value)
+
+
+@compiled
+def average(covers, meeting, colors, levels, shade, color):
+    """Mix the colours of some classes, each as often of sixteen as it covers; forget how often."""
+    for channel in range(3):
+        total = 8
+        for i in range(len(meeting)):
+            total += covers[meeting[i]] * np.intp(colors[meeting[i] * levels + shade, channel])
+        color[channel] = total // 16
+    for i in range(len(meeting)):
+        covers[meeting[i]] = 0
 
 
 @compiled

@@ -136,9 +136,10 @@ class Tree:
         """
         if jit.available():
             left: tuple[Index, Index] = descend(
-                centres, edged, self.state, answers.slots, answers.fetched, answers.values,
-                answers.odds, self._starts, self._columns, self._up, self._right,
-                self._centre_limits, self._edge_limits, self._tolerance,
+                centres, edged, self.state, answers.fetched,
+                (answers.slots, answers.values, answers.odds),
+                (self._starts, self._columns, self._up, self._right),
+                (self._centre_limits, self._edge_limits, self._tolerance),
             )  # fmt: skip
             return left
         waiting: list[tuple[Index, Index]] = []
