@@ -187,8 +187,10 @@ def test_compiled_or_not_the_frames_are_the_same(monkeypatch, mode, n_classes, i
         )
         frames.append(np.stack([film[index] for index in (0, 1, 3, 6)]).astype(int))
     off = np.abs(frames[0] - frames[1]).max(axis=-1)
-    # A sum of other rounding may lose one of the sixteen samples of a border pixel.
-    assert (off > 0).mean() < 0.001
+    # Other rounding may shift a contour line by a level, or lose one of the sixteen samples of a
+    # border pixel.
+    assert (off > 1).mean() < 0.0005
+    assert (off > 0).mean() < 0.005
     assert off.max() <= 16
 
 

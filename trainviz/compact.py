@@ -9,9 +9,13 @@ import numpy.typing as npt
 
 from trainviz import jit
 from trainviz.lattice import Lattice
-from trainviz.loops import normalise
+from trainviz.loops import normalise_odds
 
 __all__ = ["CompactMap", "normalised_odds"]
+
+_LOW = -40
+"""Far below it, the exponentials of all classes would be 0: between two classes, each certain in
+its place, every class has a low logarithm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +83,11 @@ class CompactMap:
 def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Turn log-probabilities, shape (C, H, W), into probabilities that sum to 1; in place."""
     if jit.available():
-        normalise(np.exp(logs, out=logs))
+        normalise_odds(logs)
         return logs
+    highest = logs.max(axis=0)
+    if highest.min() < _LOW:
+        logs -= highest
     total = np.zeros(logs.shape[1:], dtype=np.float32)
     for plane in logs:
         total += np.exp(plane, out=plane)

@@ -78,7 +78,9 @@ def _compile(function: FunctionType, kept: bool) -> Callable[..., Any]:
             known[name] = known[name]._machine(kept)
     own = FunctionType(function.__code__, known, function.__name__, function.__defaults__)
     own.__module__, own.__qualname__ = function.__module__, function.__qualname__
-    compiler = functools.partial(numba.njit, nogil=True, error_model="numpy")
+    # What is called in a loop over pixels costs more to call than to do.
+    options = {"nogil": True, "error_model": "numpy", "forceinline": True}
+    compiler = functools.partial(numba.njit, **options)
     made: Callable[..., Any]
     try:
         made = compiler(cache=kept)(own)

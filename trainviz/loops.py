@@ -15,9 +15,7 @@ __all__ = [
     "cover",
     "fill_lattice",
     "mix_cubic",
-    "normalise",
-    "paint_highest",
-    "paint_regions",
+    "normalise_odds",
     "resample",
     "spline",
 ]
@@ -61,18 +59,67 @@ def fill_lattice(values, points, ends, row_steps, column_steps, filled):
 
 
 @compiled
-def normalise(values):
-    """Divide by the sum over the first axis, in place: as ``values /= values.sum(axis=0)``."""
-    n, height, width = values.shape
-    total = np.empty(width, np.float32)
+def normalise_odds(logs):
+    """Do as :func:`trainviz.compact.normalised_odds`, but for probabilities below 1e-30: 0."""
+    n, height, width = logs.shape
+    total, bits = np.empty(width, np.float32), np.empty(width, np.int32)
     for y in range(height):
-        total[:] = 0
+        raise_row(logs, y, total)
+        for x in range(width):
+            total[x] = 0
         for k in range(n):
+            row = logs[k, y]
+            exponentials(row, bits)
             for x in range(width):
-                total[x] += values[k, y, x]
+                total[x] += row[x]
         for k in range(n):
+            row = logs[k, y]
             for x in range(width):
-                values[k, y, x] /= total[x]
+                row[x] /= total[x]
+
+
+@compiled
+def raise_row(logs, y, highest):
+    """Take the highest of each pixel from the logarithms in a row, if one is very low."""
+    n_low = np.int32(0)
+    for x in range(len(highest)):
+        highest[x] = logs[0, y, x]
+    for k in range(1, len(logs)):
+        row = logs[k, y]
+        for x in range(len(row)):
+            highest[x] = row[x] if row[x] > highest[x] else highest[x]
+    for x in range(len(highest)):
+        n_low += np.int32(highest[x] < np.float32(-40))
+    if n_low:
+        for k in range(len(logs)):
+            row = logs[k, y]
+            for x in range(len(row)):
+                row[x] -= highest[x]
+
+
+@compiled
+def exponentials(row, bits):
+    """Take the exponential of each value, but of those below -69, which become 0.
+
+    Powers of two times a polynomial of what is left, which errs by 1e-7 at
+    most. Numbers that are smaller still are a hundred times as slow to reckon
+    with. ``bits`` is scratch.
+    """
+    log2_e, half, one, none = (
+        np.float32(1.44269504), np.float32(0.5), np.float32(1), np.float32(0),
+    )  # fmt: skip
+    ln2, ln2_rest = np.float32(0.693359375), np.float32(-2.12194440e-4)
+    c2, c3 = np.float32(0.499992311), np.float32(0.166671142)
+    c4, c5 = np.float32(0.0418901145), np.float32(0.00831252523)
+    for x in range(len(row)):
+        whole = np.floor(row[x] * log2_e + half)
+        rest = row[x] - whole * ln2 - whole * ln2_rest
+        row[x] = (((c5 * rest + c4) * rest + c3) * rest + c2) * rest * rest + rest + one
+        exponent = whole + np.float32(127) if whole > np.float32(-100) else none
+        bits[x] = np.int32(exponent * np.float32(2**23))
+    powers = bits.view(np.float32)
+    for x in range(len(row)):
+        row[x] *= powers[x]
 
 
 @compiled
@@ -155,161 +202,3 @@ def mix_cubic(start, slope, square, cube, weight, normalised, mixed):
             for k in range(n):
                 for x in range(width):
                     mixed[k, y, x] /= total[x]
-
-
-@compiled
-def paint_highest(a, b, weight, low, factor, colors, picture):
-    """Paint the highest of each pixel through a table of 256 colours.
-
-    The map lies between ``a`` and ``b``, shape (C, h, w).
-    """
-    n, height, width = a.shape
-    best = np.empty(width, np.float32)
-    for y in range(height):
-        for x in range(width):
-            best[x] = (b[0, y, x] - a[0, y, x]) * weight + a[0, y, x]
-        for k in range(1, n):
-            for x in range(width):
-                best[x] = max(best[x], (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x])
-        for x in range(width):
-            level = np.intp(min(max(np.rint((best[x] - low) * factor), 0.0), 255.0))
-            picture[y, x, 0] = colors[level, 0]
-            picture[y, x, 1] = colors[level, 1]
-            picture[y, x, 2] = colors[level, 2]
-
-
-@compiled
-def paint_regions(a, b, weight, low, factor, colors, levels, picture):
-    """Do as :meth:`trainviz.modes.Region.paint`, of a map between ``a`` and ``b``.
-
-    ``colors``, shape (C * levels, 3), are the shades of every class.
-    """
-    _, height, width = a.shape
-    labels, shades = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
-    best, first = np.empty(width, np.float32), np.empty(width, np.int32)
-    for y in range(height):
-        find_highest(a, b, weight, y, best, first)
-        for x in range(width):
-            level = max(np.rint((best[x] - low) * factor), np.float32(0))
-            labels[y, x] = first[x]
-            shades[y, x] = np.uint8(np.int32(min(level, np.float32(levels - 1))))
-        for x in range(width):
-            color = np.intp(labels[y, x]) * levels + shades[y, x]
-            picture[y, x, 0] = colors[color, 0]
-            picture[y, x, 1] = colors[color, 1]
-            picture[y, x, 2] = colors[color, 2]
-    differ, covers = np.zeros(width, np.uint8), np.zeros(len(a), np.intp)
-    around, lead = np.empty((9, 3), np.intp), np.empty((3, 3), np.float32)
-    samples, winners = np.empty((2, 16), np.float32), np.empty(16, np.intp)
-    for y in range(height):
-        above, below = labels[max(y - 1, 0)], labels[min(y + 1, height - 1)]
-        mark_borders(above, labels[y], below, differ)
-        for x in range(width):
-            if differ[x]:
-                count = look_around(labels, y, x, around)
-                share_out(a, b, weight, around, count, lead, samples, winners)
-                for i in range(16):
-                    covers[winners[i]] += 1
-                average(covers, around[:count, 2], colors, levels, shades[y, x], picture[y, x])
-
-
-@compiled
-def find_highest(a, b, weight, y, best, first):
-    """Find the highest of each pixel in a row, and the class that it belongs to."""
-    n, _, width = a.shape
-    for x in range(width):
-        best[x] = (b[0, y, x] - a[0, y, x]) * weight + a[0, y, x]
-        first[x] = 0
-    for k in range(1, n):
-        for x in range(width):
-            value = (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x]
-            first[x] = k if value > best[x] else first[x]
-            best[x] = max(best[x], value)
-
-
-@compiled
-def average(covers, meeting, colors, levels, shade, color):
-    """Mix the colours of some classes, each as often of sixteen as it covers; forget how often."""
-    for channel in range(3):
-        total = 8
-        for i in range(len(meeting)):
-            total += covers[meeting[i]] * np.intp(colors[meeting[i] * levels + shade, channel])
-        color[channel] = total // 16
-    for i in range(len(meeting)):
-        covers[meeting[i]] = 0
-
-
-@compiled
-def mark_borders(above, here, below, differ):
-    """Mark the pixels of a row that differ from one of their eight neighbours."""
-    width = len(here)
-    for x in range(width):
-        differ[x] = (above[x] ^ here[x]) | (below[x] ^ here[x])
-    for x in range(1, width):
-        found = (above[x - 1] ^ here[x]) | (here[x - 1] ^ here[x]) | (below[x - 1] ^ here[x])
-        differ[x] |= found
-    for x in range(width - 1):
-        found = (above[x + 1] ^ here[x]) | (here[x + 1] ^ here[x]) | (below[x + 1] ^ here[x])
-        differ[x] |= found
-
-
-@compiled
-def look_around(labels, y, x, around):
-    """Write the rows and columns of the 3x3 pixels, and the classes there; return how many."""
-    height, width = labels.shape
-    for i in range(9):
-        around[i, 0] = min(max(y + i // 3 - 1, 0), height - 1)
-        around[i, 1] = min(max(x + i % 3 - 1, 0), width - 1)
-    count = 0
-    for i in range(9):
-        label = np.intp(labels[around[i, 0], around[i, 1]])
-        place = count
-        while place and around[place - 1, 2] > label:
-            place -= 1
-        if place and around[place - 1, 2] == label:
-            continue
-        for later in range(count, place, -1):
-            around[later, 2] = around[later - 1, 2]
-        around[place, 2] = label
-        count += 1
-    return count
-
-
-@compiled
-def share_out(a, b, weight, around, count, lead, samples, winners):
-    """Tell which of the classes around a pixel wins each of sixteen places in it."""
-    found, best = samples
-    low = around[0, 2]
-    # Of two classes only the difference is looked at.
-    for index in range(1 if count == 2 else 0, count):
-        k = around[index, 2]
-        for i in range(9):
-            y, x = around[i, 0], around[i, 1]
-            value = (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x]
-            if count == 2:
-                value -= (b[low, y, x] - a[low, y, x]) * weight + a[low, y, x]
-            lead[i // 3, i % 3] = value
-        sample(lead, found)
-        for i in range(16):
-            if count == 2:
-                winners[i] = k if found[i] > 0 else low
-            elif index == 0 or found[i] > best[i]:
-                winners[i] = k
-                best[i] = found[i]
-
-
-@compiled
-def sample(around, found):
-    """Interpolate nine values at sixteen places in the middle pixel."""
-    for i in range(4):
-        down = np.float32((i + 0.5) / 4 - 0.5)
-        row, over = (0, -down) if i < 2 else (2, down)
-        left = (np.float32(1) - over) * around[1, 0] + over * around[row, 0]
-        middle = (np.float32(1) - over) * around[1, 1] + over * around[row, 1]
-        right = (np.float32(1) - over) * around[1, 2] + over * around[row, 2]
-        for j in range(4):
-            along = np.float32((j + 0.5) / 4 - 0.5)
-            if j < 2:
-                found[4 * i + j] = (np.float32(1) + along) * middle - along * left
-            else:
-                found[4 * i + j] = (np.float32(1) - along) * middle + along * right

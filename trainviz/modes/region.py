@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz import jit
-from trainviz.loops import paint_regions
+from trainviz.brush import paint_regions
 from trainviz.modes.base import Contour, Mode, register_mode
 from trainviz.palettes import MAX_CLASSES
 from trainviz.pixels import Image, Map, argmax, packed, unpacked

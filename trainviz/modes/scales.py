@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz import jit
-from trainviz.loops import paint_highest
+from trainviz.brush import paint_highest
 from trainviz.modes.base import Mode, Values, register_mode
 from trainviz.pixels import Image, Map
 from trainviz.predictions import TINY
