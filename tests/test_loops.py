@@ -12,6 +12,7 @@ from trainviz.lattice import Lattice
 from trainviz.recording import Recording
 from trainviz.storage import MemoryStore, Snapshot
 from trainviz.timeline import Moment
+from trainviz.writers import Film, write_film
 
 pytest.importorskip("numba")
 
@@ -109,3 +110,14 @@ def test_a_map_that_may_not_be_written_is_painted(mode):
     film = tv.animate(Recording(tv.Domain((0, 1), (0, 1), shape=(5, 6)), store), mode=mode)
     slow, fast = by_numpy_and_compiled(lambda: film.painter((8, 9))(Moment(0, 0.5)))
     np.testing.assert_array_equal(fast, slow)
+
+
+def test_a_gif_is_the_same_file(tmp_path):
+    frames = list(noise_film(np.random.default_rng(0), (6, 7), 5, interpolate=5, figsize=(2, 1.5)))
+    film = Film(
+        lambda indices: (frames[index] for index in indices), len(frames), frames[0].shape[:2], 30
+    )
+    slow, fast = by_numpy_and_compiled(
+        lambda: write_film(tmp_path / "film.gif", film, progress=False).read_bytes()
+    )
+    assert fast == slow

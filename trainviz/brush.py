@@ -11,7 +11,7 @@ import numpy as np
 
 from trainviz.jit import compiled
 
-__all__ = ["paint_highest", "paint_regions"]
+__all__ = ["look_up", "paint_highest", "paint_regions"]
 
 
 @compiled
@@ -210,3 +210,18 @@ def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture
             for j in range(4):
                 total += np.intp(colors[winner[i, j] * levels + shade, channel])
         picture[rows[1], columns[1], channel] = total >> 4
+
+
+@compiled
+def look_up(image, table, bits, entries):
+    """Do as :meth:`trainviz.writers.shared_palette.SharedPalette.apply`."""
+    height, width, _ = image.shape
+    cells = np.empty(width, np.uint32)
+    for y in range(height):
+        row = image[y]
+        for x in range(width):
+            cell = np.uint32(row[x, 0]) >> (8 - bits)
+            cell = (cell << bits) | (np.uint32(row[x, 1]) >> (8 - bits))
+            cells[x] = (cell << bits) | (np.uint32(row[x, 2]) >> (8 - bits))
+        for x in range(width):
+            entries[y, x] = table[cells[x]]

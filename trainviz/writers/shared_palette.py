@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from trainviz import jit
+from trainviz.brush import look_up
 from trainviz.writers import Film, Image
 
 __all__ = ["TRANSPARENT", "SharedPalette"]
@@ -54,7 +56,11 @@ class SharedPalette:
 
     def apply(self, image: Image) -> npt.NDArray[np.uint8]:
         """Return the entry of each pixel's colour, shape (h, w, 3) to (h, w)."""
-        return self._index.take(_cells(image))
+        if not jit.available():
+            return self._index.take(_cells(image))
+        entries = np.empty(image.shape[:2], dtype=np.uint8)
+        look_up(np.require(image, np.uint8, ("C", "W")), self._index, _BITS, entries)
+        return entries
 
 
 def _sampled_colors(film: Film) -> Image:
