@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.answers import Answers, Ask
-from trainviz.excess import excess_at
+from trainviz.excess import CORNERS, excess_at
 from trainviz.lattice import Lattice
 from trainviz.tree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, Tree
 
@@ -17,7 +17,6 @@ __all__ = ["Refinement", "Seeds"]
 
 Values = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
-Mask = npt.NDArray[np.bool_]
 
 _STAYING = 0.9
 """Of the points of a level that the map before needed, how many the one before that must have
@@ -27,8 +26,7 @@ _FEW = 64
 """Points so few that those which they may lead to are asked for with them: a call of the model
 costs more than the points."""
 
-_NO_CELLS = np.empty(0, np.intp)
-_CORNERS = np.array([0, 2, 6, 8])
+_NO_CELLS = _NO_POINTS = np.empty(0, np.intp)
 
 
 @dataclass
@@ -60,9 +58,9 @@ class Refinement:
 
     What no cell found by itself (a seed did, or a neighbour) is looked for
     again in the next map of the same object: a thin feature that was found
-    once is followed while training moves it. Besides, what the coarser cells
-    needed is asked for in the first call of the next map; it is used there
-    only where it is needed, so that it changes no map.
+    once is followed while training moves it. Besides, the points of the levels
+    that stay much as they were are asked for in the first call of the next map;
+    they are used there only where they are needed, so that it changes no map.
 
     Parameters
     ----------
@@ -84,11 +82,8 @@ class Refinement:
         self._coarse = self._tree.around(y, x, half)
         starts = lattice.rows * lattice.shape[1]
         self._first = (starts[::half, None] + lattice.columns[::half]).ravel()
-        self._level = np.zeros(n_points, np.int8)
-        for depth in range(lattice.levels, 0, -1):
-            step = lattice.stride >> depth
-            self._level[(starts[::step, None] + lattice.columns[::step]).ravel()] = depth
-        self._before = self._foretold = _NO_CELLS
+        self._before = _NO_POINTS, _NO_POINTS
+        self._foretold = _NO_POINTS
         self._places: _SeedPlaces | None = None
         self._hidden = [(_NO_CELLS, LOOK), (_NO_CELLS, SPLIT_ALWAYS)]
 
@@ -133,12 +128,12 @@ class Refinement:
 
     def _foretell(self, points: Index) -> None:
         """Choose what is asked for beforehand: the levels that stay much as they were."""
-        before, self._before = self._before, points
+        (before, needed), levels = self._before, self._lattice.first_levels(points)
+        self._before = points, levels
         n_levels = self._lattice.levels + 1
-        needed = self._level[before]
         again = np.bincount(needed[self._answers.slots[before] >= 0], minlength=n_levels)
         stay = again >= _STAYING * np.bincount(needed, minlength=n_levels)
-        self._foretold = points[stay[self._level[points]]] if len(before) else _NO_CELLS
+        self._foretold = points[stay[levels]] if len(before) else _NO_POINTS
 
     def _refine(self, centres: Index, edged: Index) -> None:
         """Look at the centres of cells, and at the edges of others, until nothing is left."""
@@ -162,7 +157,7 @@ class Refinement:
 
     def _wrong_at(self, seeds: Seeds) -> Index:
         """Take away the leaves that disagree with a seed, and mark what is to be split there."""
-        if self._places is None or self._places.seeds.rows is not seeds.rows:
+        if self._places is None or self._places.rows is not seeds.rows:
             self._places = _SeedPlaces.of(seeds, self._lattice, self._tree)
         places, values = self._places, seeds.values
         if values is None:
@@ -178,7 +173,7 @@ class Refinement:
         return self._tree.take(leaf[wrong])
 
     def _seed_excess(self, seeds: Seeds, values: Values, which: Index, leaf: Index) -> Values:
-        corners = self._tree.nine(leaf)[_CORNERS]
+        corners = self._tree.nine(leaf)[CORNERS]
         width = self._lattice.shape[1]
         (bottom, left), (top, right) = (np.divmod(corners[k], width) for k in (0, 3))
         up = (seeds.rows[which] - bottom) / np.maximum(top - bottom, 1)
@@ -195,14 +190,15 @@ class _SeedPlaces:
 
     Attributes
     ----------
-    seeds : Seeds
+    rows : ndarray, shape (n,)
+        Of the seeds: whose places these are.
     points : ndarray of int, shape (n,)
         The grid point at or below each.
     cells : ndarray of int, shape (sizes, n)
         The cell of each size around each.
     """
 
-    seeds: Seeds
+    rows: npt.NDArray[np.float64 | np.intp]
     points: Index
     cells: Index
 
@@ -211,7 +207,7 @@ class _SeedPlaces:
         y, x = _places(lattice.rows, seeds.rows), _places(lattice.columns, seeds.columns)
         sizes = [lattice.stride >> depth for depth in range(1, lattice.levels + 1)]
         points = lattice.rows[y] * lattice.shape[1] + lattice.columns[x]
-        return cls(seeds, points, np.stack([tree.around(y, x, half) for half in sizes]))
+        return cls(seeds.rows, points, np.stack([tree.around(y, x, half) for half in sizes]))
 
 
 def _places(lines: Index, at: npt.NDArray[Any]) -> Index:

@@ -8,9 +8,12 @@ import numpy as np
 
 from trainviz import jit
 
-__all__ = ["descend"]
+__all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "descend"]
 
-_LEAF, _EDGED, _FOUND, _SPLIT, _LOOK, _SPLIT_ALWAYS = (1 << bit for bit in range(6))
+LEAF, EDGED, FOUND, SPLIT, LOOK, SPLIT_ALWAYS = (np.uint8(1 << bit) for bit in range(6))
+"""What is known of a cell: it is drawn as it is; its edges were looked at; something was found in
+it; its quarters were looked at. And what is to be done whatever its values say: look at its edges,
+look at its quarters too."""
 
 
 @jit.compiled
@@ -52,25 +55,25 @@ def descend(centres, edged, state, fetched, known, places, limits):
             slots[nine[k]] = fetched[nine[k]]
         wrong = excess_of_cell(cell, half, nine, known, places, 2 * edges, difference)
         if edges:
-            state[cell] |= _EDGED | (_FOUND if wrong > tolerance else 0)
-            split = wrong > edge_limits[half] or state[cell] & _SPLIT_ALWAYS > 0
+            state[cell] |= EDGED | (FOUND if wrong > tolerance else 0)
+            split = wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0
             top, n_touched = quarter(cell, half, split, state, width, stack, top, touched)
             n_touched = beside(cell, half, len(starts), width, touched, n_touched)
         else:
-            state[cell] |= _FOUND if wrong > centre_limits[half] else 0
-            if state[cell] & (_FOUND | _LOOK | _SPLIT_ALWAYS):
+            state[cell] |= FOUND if wrong > centre_limits[half] else 0
+            if state[cell] & (FOUND | LOOK | SPLIT_ALWAYS):
                 stack[top], top, n_touched = 2 * cell + 1, top + 1, 0
             else:
-                state[cell] |= _LEAF
+                state[cell] |= LEAF
                 touched[0], n_touched = cell, 1
         for i in range(n_touched):
             leaf = touched[i]
-            if not state[leaf] & _LEAF:
+            if not state[leaf] & LEAF:
                 continue
             half = nine_points(leaf, places, nine)
             if excess_of_cell(leaf, half, nine, known, places, 1, difference) > tolerance:
                 edges = slots[nine[4]] >= 0
-                state[leaf] ^= _LEAF | (_LOOK if edges and not state[leaf] & _LOOK else 0)
+                state[leaf] ^= LEAF | (LOOK if edges and not state[leaf] & LOOK else 0)
                 stack[top], top = 2 * leaf + edges, top + 1
     waiting = waiting[:n_waiting]
     return waiting[waiting % 2 == 0] // 2, waiting[waiting % 2 == 1] // 2
@@ -82,14 +85,14 @@ def quarter(cell, half, split, state, width, stack, top, touched):
     if half == 1:
         return top, 0
     if split:
-        state[cell] |= _SPLIT
+        state[cell] |= SPLIT
     for k in range(4):
         part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
         if split:
             stack[top] = 2 * part
             top += 1
         else:
-            state[part] |= _LEAF
+            state[part] |= LEAF
             touched[k] = part
     return top, 0 if split else 4
 

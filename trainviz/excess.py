@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["excess", "excess_at"]
+__all__ = ["CORNERS", "excess", "excess_at"]
 
 Values = npt.NDArray[np.float32]
 Slots = npt.NDArray[np.int32]
 Excess = npt.NDArray[np.float32]
 
-_CORNERS = np.array([0, 2, 6, 8])
+CORNERS = np.array([0, 2, 6, 8])
+"""Of a cell, among its nine points."""
+
 _LINES = np.array([[0, 6, 0, 2], [1, 7, 3, 5], [2, 8, 6, 8]])
 """Start, middle and end of a cell's four edges among its nine points."""
 
@@ -43,9 +45,9 @@ def excess(
     """
     found = np.zeros(slots.shape[1], np.float32)
     if part != 1:
-        foretold = _bilinear(values[slots[_CORNERS]], up, right)
+        foretold = _bilinear(values[slots[CORNERS]], up, right)
         centre = slots[4]
-        found = _weighed(foretold, values[centre], odds[centre], odds, slots[_CORNERS])
+        found = _weighed(foretold, values[centre], odds[centre], odds, slots[CORNERS])
     if part != 0:
         a, m, b = slots[_LINES]
         line, cell = np.nonzero(m >= 0)

@@ -118,26 +118,25 @@ class Lattice:
         return filled
 
     def _filled(self, points: Index, values: Values) -> Values:
-        levels, *_ = self._placed(points)
+        levels = self.first_levels(points)
         order = np.argsort(levels, kind="stable")
         ends = np.searchsorted(levels[order], np.arange(self.levels + 1), side="right")
         filled = np.empty((values.shape[1], *self.shape), dtype=np.float32)
         fill_lattice(values[order], points[order].astype(np.uintp), ends, *self._steps, filled)
         return filled
 
-    def _placed(self, points: Index) -> tuple[Index, Index, Index]:
-        """Return of every point the level at which it appears first, and its place."""
+    def first_levels(self, points: Index) -> Index:
+        """Return the level at which each point, a flat grid index, appears first."""
         row, column = np.divmod(points, self.shape[1])
-        (row_level, row_place), (column_level, column_place) = self._first
-        return (
-            np.maximum(row_level[row], column_level[column]),
-            row_place[row],
-            column_place[column],
-        )
+        (row_level, _), (column_level, _) = self._first
+        levels: Index = np.maximum(row_level[row], column_level[column])
+        return levels
 
     def _by_level(self, points: Index) -> list[tuple[Index, Index]]:
         """Return of every level which points appear first there, and their flat places."""
-        level, y, x = self._placed(points)
+        row, column = np.divmod(points, self.shape[1])
+        (_, row_place), (_, column_place) = self._first
+        level, y, x = self.first_levels(points), row_place[row], column_place[column]
         placed = []
         for depth, (_, width) in enumerate(self._level_shapes):
             which, stride = np.flatnonzero(level == depth), self.stride >> depth

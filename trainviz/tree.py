@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from trainviz import jit
 from trainviz.answers import Answers
-from trainviz.descent import descend
+from trainviz.descent import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, descend
 from trainviz.excess import excess
 from trainviz.lattice import Lattice
 
@@ -16,11 +16,6 @@ __all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Tree"]
 Values = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
-
-LEAF, EDGED, FOUND, SPLIT, LOOK, SPLIT_ALWAYS = (np.uint8(1 << bit) for bit in range(6))
-"""What is known of a cell: it is drawn as it is; its edges were looked at; something was found in
-it; its quarters were looked at. And what is to be done whatever its values say: look at its edges,
-look at its quarters too."""
 
 _CENTRE_SHARES = {1: 1.5, 2: 0.2, 4: 0.3, 8: 0.25, 16: 0.5}
 """Of the tolerance, by half a cell's side: how far its centre may lie from what its corners
