@@ -7,11 +7,29 @@ Each says which function does the same with numpy. All arrays are C-contiguous.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
-from trainviz.jit import compiled
+from trainviz.jit import compiled, ready
 
-__all__ = ["look_up", "paint_highest", "paint_regions"]
+__all__ = ["look_up", "paint_highest", "paint_regions", "painter"]
+
+Map = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+
+
+def painter(paint: Callable[..., None], *options: Any) -> Callable[[Map, Map, np.float32], Image]:
+    """Return what paints a map between two others, by one of the loops below and its options."""
+
+    def painted(a: Map, b: Map, weight: np.float32) -> Image:
+        picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
+        paint(ready(a), ready(b), weight, *options, picture)
+        return picture
+
+    return painted
 
 
 @compiled

@@ -9,13 +9,9 @@ import numpy.typing as npt
 
 from trainviz import jit
 from trainviz.lattice import Lattice
-from trainviz.loops import normalise_odds
+from trainviz.loops import LOW, normalise_odds
 
 __all__ = ["CompactMap", "normalised_odds"]
-
-_LOW = -40
-"""Far below it, the exponentials of all classes would be 0: between two classes, each certain in
-its place, every class has a low logarithm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +82,7 @@ def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         normalise_odds(logs)
         return logs
     highest = logs.max(axis=0)
-    if highest.min() < _LOW:
+    if highest.min() < LOW:
         logs -= highest
     total = np.zeros(logs.shape[1:], dtype=np.float32)
     for plane in logs:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, cast
 
-__all__ = ["available", "compiled"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["available", "compiled", "ready"]
 
 
 @functools.cache
@@ -66,6 +69,29 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     call._machine = machine  # type: ignore[attr-defined]
     return call
+
+
+def ready(values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+    """Return an array of the one kind that loops are compiled for; a copy if it is of another.
+
+    Numba compiles anew for an array that may not be written, or lies otherwise.
+
+    Parameters
+    ----------
+    values : array-like
+    dtype : dtype, default float32
+
+    Returns
+    -------
+    ndarray
+        Writable and C-contiguous.
+
+    Examples
+    --------
+    >>> ready(np.eye(2).T).flags.c_contiguous
+    True
+    """
+    return np.require(values, dtype, ("C", "W"))
 
 
 def _compile(function: FunctionType, kept: bool) -> Callable[..., Any]:

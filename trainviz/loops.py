@@ -12,6 +12,7 @@ import numpy as np
 from trainviz.jit import compiled
 
 __all__ = [
+    "LOW",
     "cover",
     "fill_lattice",
     "mix_cubic",
@@ -20,42 +21,57 @@ __all__ = [
     "spline",
 ]
 
+LOW = np.float32(-40)
+"""Of the highest logarithm of a pixel. Far below it, the exponentials of all classes would be 0:
+between two classes, each certain in its place, every class has a low logarithm."""
+
 
 @compiled
 def fill_lattice(values, points, ends, row_steps, column_steps, filled):
     """Do as :meth:`trainviz.lattice.Lattice.fill`.
 
     ``values`` (n, C) lie at the flat grid indices ``points``, ordered by level;
-    those of each level end at ``ends``. The steps are those of each axis, see
-    :class:`trainviz.lattice.Steps`.
+    those of each level end at ``ends``. The steps of each axis are those of
+    ``_steps`` in :mod:`trainviz.lattice`.
     """
-    row_lines, row_lines_ends, rows, row_shares, row_ends = row_steps
-    column_lines, column_lines_ends, columns, column_shares, column_ends = column_steps
     for k in range(values.shape[1]):
         plane = filled[k]
         flat = plane.reshape(-1)
         for depth in range(len(ends)):
             if depth:
-                first, last = column_ends[depth - 1], column_ends[depth]
-                # Between the columns of the rows that are there, then whole rows between these.
-                for line in range(row_lines_ends[depth - 1], row_lines_ends[depth]):
-                    row = plane[row_lines[line]]
-                    for i in range(first, last):
-                        left = row[columns[i, 1]]
-                        row[columns[i, 0]] = (row[columns[i, 2]] - left) * column_shares[i] + left
-                first, last = column_lines_ends[depth], column_lines_ends[depth + 1]
-                for i in range(row_ends[depth - 1], row_ends[depth]):
-                    row, low, high = plane[rows[i, 0]], plane[rows[i, 1]], plane[rows[i, 2]]
-                    share = row_shares[i]
-                    if last - first == len(row):
-                        for x in range(len(row)):
-                            row[x] = (high[x] - low[x]) * share + low[x]
-                    else:
-                        for place in range(first, last):
-                            x = column_lines[place]
-                            row[x] = (high[x] - low[x]) * share + low[x]
+                fill_columns(plane, depth, row_steps, column_steps)
+                fill_rows(plane, depth, row_steps, column_steps)
             for i in range(ends[depth - 1] if depth else 0, ends[depth]):
                 flat[points[i]] = values[i, k]
+
+
+@compiled
+def fill_columns(plane, depth, row_steps, column_steps):
+    """Interpolate a level's new columns, in the rows that are there."""
+    lines, lines_ends, _, _, _ = row_steps
+    _, _, columns, shares, ends = column_steps
+    for line in range(lines_ends[depth - 1], lines_ends[depth]):
+        row = plane[lines[line]]
+        for i in range(ends[depth - 1], ends[depth]):
+            left = row[columns[i, 1]]
+            row[columns[i, 0]] = (row[columns[i, 2]] - left) * shares[i] + left
+
+
+@compiled
+def fill_rows(plane, depth, row_steps, column_steps):
+    """Interpolate a level's new rows, in all of its columns."""
+    _, _, rows, shares, ends = row_steps
+    lines, lines_ends, _, _, _ = column_steps
+    first, last = lines_ends[depth], lines_ends[depth + 1]
+    for i in range(ends[depth - 1], ends[depth]):
+        row, low, high = plane[rows[i, 0]], plane[rows[i, 1]], plane[rows[i, 2]]
+        if last - first == len(row):
+            for x in range(len(row)):
+                row[x] = (high[x] - low[x]) * shares[i] + low[x]
+        else:
+            for place in range(first, last):
+                x = lines[place]
+                row[x] = (high[x] - low[x]) * shares[i] + low[x]
 
 
 @compiled
@@ -89,7 +105,7 @@ def raise_row(logs, y, highest):
         for x in range(len(row)):
             highest[x] = row[x] if row[x] > highest[x] else highest[x]
     for x in range(len(highest)):
-        n_low += np.int32(highest[x] < np.float32(-40))
+        n_low += np.int32(highest[x] < LOW)
     if n_low:
         for k in range(len(logs)):
             row = logs[k, y]

@@ -47,7 +47,7 @@ class Resampler:
         if jit.available():
             rows, columns = self._unsigned
             weights = self._row_weights[:, 0], self._column_weights
-            values = np.require(probabilities, np.float32, ("C", "W"))
+            values = jit.ready(probabilities)
             resample(values, rows, weights[0], columns, weights[1], picture)
             return picture
         rows = np.empty((2, len(self._rows), probabilities.shape[2]), dtype=np.float32)

@@ -141,8 +141,8 @@ class Scene:
         over = on_black[self._box].astype(np.float32)
         clear = _clearness(over, on_white[self._box])
         self._opaque = clear == 0
-        seen = np.flatnonzero(clear < 1)
-        self._overlay = Layer(over.reshape(-1, 3)[seen], seen, clear.reshape(-1)[seen])
+        pixels, passed = _seen(clear)
+        self._overlay = Layer(over.reshape(-1, 3)[pixels], pixels, passed)
         self._static = on_black
         if self._wrong is not None:
             self._stamps = [
@@ -177,9 +177,7 @@ class Scene:
         passed = np.broadcast_to(stamp[down, right], places.shape)
         np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
         half = side // 2
-        seen = clear[half : half + height, half : half + width].reshape(-1)
-        pixels = np.flatnonzero(seen < 1)
-        return pixels, seen[pixels]
+        return _seen(clear[half : half + height, half : half + width])
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -343,6 +341,14 @@ def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
     passed = (on_white - on_black).mean(axis=2) / 255
     clear: npt.NDArray[np.float32] = np.clip(passed, 0, 1).astype(np.float32)
     return clear
+
+
+def _seen(
+    clear: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Return the flat indices of the pixels that are not all clear, and how clear each is."""
+    pixels = np.flatnonzero(clear < 1)
+    return pixels, clear.reshape(-1)[pixels]
 
 
 class Layer:

@@ -250,11 +250,11 @@ def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, normalise: bo
 def _smooth_compiled(
     before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool
 ) -> Mixture:
-    a = np.require(a, np.float32, ("C", "W"))
+    a = jit.ready(a)
     parts = [a if part is None else part for part in (before, a, b, after)]
     slope, square, cube = (np.empty_like(a) for _ in range(3))
     spline(
-        *(np.require(part, np.float32, ("C", "W")).reshape(-1) for part in parts),
+        *(jit.ready(part).reshape(-1) for part in parts),
         before is not None, after is not None, slope.reshape(-1), square.reshape(-1),
         cube.reshape(-1),
     )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz import jit
-from trainviz.brush import paint_regions
+from trainviz.brush import paint_regions, painter
 from trainviz.modes.base import Contour, Mode, register_mode
 from trainviz.palettes import MAX_CLASSES
 from trainviz.pixels import Image, Map, argmax, packed, unpacked
@@ -156,14 +156,7 @@ class Region(Mode):
             return None
         lowest, levels = 1 / self.n_classes, self._levels
         factor = np.float32((levels - 1) / (1 - lowest))
-
-        def paint(a: Map, b: Map, weight: np.float32) -> Image:
-            a, b = (np.require(part, np.float32, ("C", "W")) for part in (a, b))
-            picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
-            paint_regions(a, b, weight, np.float32(lowest), factor, self._colors, levels, picture)
-            return picture
-
-        return paint
+        return painter(paint_regions, np.float32(lowest), factor, self._colors, levels)
 
     def _grouped(self, probabilities: Map) -> Map:
         """Take the best of the other classes for all of them: their region is its union."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz import jit
-from trainviz.brush import paint_highest
+from trainviz.brush import paint_highest, painter
 from trainviz.modes.base import Mode, Values, register_mode
 from trainviz.pixels import Image, Map
 from trainviz.predictions import TINY
@@ -58,16 +58,9 @@ class Boundary(Mode):
         low, high = self.limits
         factor, colors = (
             np.float32(255 / (high - low)),
-            np.ascontiguousarray(self.palette.sequential),
+            jit.ready(self.palette.sequential, np.uint8),
         )
-
-        def paint(a: Map, b: Map, weight: np.float32) -> Image:
-            a, b = (np.require(part, np.float32, ("C", "W")) for part in (a, b))
-            picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
-            paint_highest(a, b, weight, np.float32(low), factor, colors, picture)
-            return picture
-
-        return paint
+        return painter(paint_highest, np.float32(low), factor, colors)
 
 
 @register_mode

@@ -59,7 +59,7 @@ class SharedPalette:
         if not jit.available():
             return self._index.take(_cells(image))
         entries = np.empty(image.shape[:2], dtype=np.uint8)
-        look_up(np.require(image, np.uint8, ("C", "W")), self._index, _BITS, entries)
+        look_up(jit.ready(image, np.uint8), self._index, _BITS, entries)
         return entries
 
 
