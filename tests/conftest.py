@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from trainviz import Domain, Recorder, jit
+from trainviz import Domain, Recorder
+from trainviz._common import jit
 
 # A deadline for each example fails where the machine is busy with something else.
 settings.register_profile("trainviz", deadline=None, max_examples=50)

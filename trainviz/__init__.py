@@ -23,40 +23,40 @@ from typing import TYPE_CHECKING, Any
 from trainviz.version import __version__
 
 _HOMES = {
-    "Animation": "animation",
+    "Animation": "rendering.animation",
     "CaptureWarning": "errors",
     "CheckpointError": "errors",
-    "Comparison": "comparison",
-    "Domain": "domain",
-    "Dynamics": "learning",
+    "Comparison": "rendering.comparison",
+    "Domain": "domain.domain",
+    "Dynamics": "analysis.dynamics",
     "EvaluationError": "errors",
     "EvaluationWarning": "errors",
-    "KerasRecorder": "adapters.keras",
+    "KerasRecorder": "adapters.keras.recorder",
     "LightningRecorder": "adapters.lightning",
     "Mode": "modes",
-    "Palette": "palettes",
+    "Palette": "modes.palettes",
     "PredictionError": "errors",
-    "Recorder": "recorder",
-    "Recording": "recording",
+    "Recorder": "capture.recorder",
+    "Recording": "recordings.recording",
     "RecordingError": "errors",
     "ReplayWarning": "errors",
-    "Schedule": "schedule",
+    "Schedule": "capture.schedule",
     "SklearnRecorder": "adapters.sklearn",
-    "Snapshot": "storage",
-    "TorchRecorder": "adapters.torch",
+    "Snapshot": "recordings.stores",
+    "TorchRecorder": "adapters.torch.recorder",
     "TrainvizError": "errors",
     "WriterError": "errors",
-    "animate": "animation",
-    "compare": "comparison",
-    "dynamics": "learning",
-    "evaluate": "evaluation",
-    "make_map": "functional",
-    "open_recording": "opening",
-    "plot_maps": "functional",
+    "animate": "rendering.animation",
+    "compare": "rendering.comparison",
+    "dynamics": "analysis.dynamics",
+    "evaluate": "evaluation.evaluator",
+    "make_map": "v1",
+    "open_recording": "recordings.opening",
+    "plot_maps": "v1",
     "record_stages": "adapters.sklearn",
     "register_mode": "modes",
-    "replay": "replaying",
-    "reproducibility": "agreement",
+    "replay": "capture.replay.replay",
+    "reproducibility": "analysis.reproducibility",
 }
 
 _MODULES = {"modes"}
@@ -102,14 +102,15 @@ __all__ = [
 
 if TYPE_CHECKING:
     from trainviz import modes
-    from trainviz.adapters.keras import KerasRecorder
+    from trainviz.adapters.keras.recorder import KerasRecorder
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder, record_stages
-    from trainviz.adapters.torch import TorchRecorder
-    from trainviz.agreement import reproducibility
-    from trainviz.animation import Animation, animate
-    from trainviz.comparison import Comparison, compare
-    from trainviz.domain import Domain
+    from trainviz.adapters.torch.recorder import TorchRecorder
+    from trainviz.analysis.reproducibility import reproducibility
+    from trainviz.capture.recorder import Recorder
+    from trainviz.capture.replay.replay import replay
+    from trainviz.capture.schedule import Schedule
+    from trainviz.domain.domain import Domain
     from trainviz.errors import (
         CaptureWarning,
         CheckpointError,
@@ -121,16 +122,15 @@ if TYPE_CHECKING:
         TrainvizError,
         WriterError,
     )
-    from trainviz.evaluation import evaluate
-    from trainviz.functional import make_map, plot_maps
+    from trainviz.evaluation.evaluator import evaluate
     from trainviz.modes import Mode, register_mode
-    from trainviz.opening import open_recording
-    from trainviz.palettes import Palette
-    from trainviz.recorder import Recorder
-    from trainviz.recording import Recording
-    from trainviz.replaying import replay
-    from trainviz.schedule import Schedule
-    from trainviz.storage import Snapshot
+    from trainviz.modes.palettes import Palette
+    from trainviz.recordings.opening import open_recording
+    from trainviz.recordings.recording import Recording
+    from trainviz.recordings.stores import Snapshot
+    from trainviz.rendering.animation import Animation, animate
+    from trainviz.rendering.comparison import Comparison, compare
+    from trainviz.v1 import make_map, plot_maps
 
 
 def __getattr__(name: str) -> Any:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.animation import animate
-from trainviz.domain import Domain
-from trainviz.recording import Recording
-from trainviz.schedule import Schedule
+from trainviz.capture.schedule import Schedule
+from trainviz.domain.domain import Domain
+from trainviz.recordings.recording import Recording
+from trainviz.rendering.animation import animate
 
 __all__ = ["CENTERS", "record_demo", "run_demo", "seven_clusters"]
 
@@ -148,7 +148,7 @@ def _record_torch(
 ) -> Recording:
     import torch
 
-    from trainviz.adapters.torch import TorchRecorder
+    from trainviz.adapters.torch.recorder import TorchRecorder
 
     torch.manual_seed(seed)
     X, y = options["data"]

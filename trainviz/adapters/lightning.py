@@ -12,22 +12,22 @@ from typing import Any, Literal, cast
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz.adapters import missing
-from trainviz.adapters.torch import FrozenTorchPredictor, TorchPredictor
-from trainviz.adapters.torch_distributed import (
+from trainviz._common.providers import install_hint
+from trainviz.adapters.torch.distributed import (
     Distributed,
     DistributedEvents,
     in_a_group,
     own_options,
 )
-from trainviz.adapters.torch_ranks import sharing
-from trainviz.adapters.torch_replicas import Replicas
-from trainviz.domain import Domain
+from trainviz.adapters.torch.recorder import FrozenTorchPredictor, TorchPredictor
+from trainviz.adapters.torch.replicas import Replicas
+from trainviz.adapters.torch.sharding import sharing
+from trainviz.capture.recorder import Recorder, RecorderOptions
+from trainviz.domain.domain import Domain
+from trainviz.domain.inputs import Inputs
 from trainviz.errors import RecordingError
-from trainviz.inputs import Inputs
-from trainviz.predictions import Output
-from trainviz.recorder import Recorder, RecorderOptions
-from trainviz.recording import Recording
+from trainviz.evaluation.outputs import Output
+from trainviz.recordings.recording import Recording
 
 __all__ = ["LightningRecorder"]
 
@@ -44,7 +44,7 @@ def _callback_bases() -> tuple[type[Any], ...]:
             continue
         wanted = wanted or [name]
     if not wanted:
-        raise ImportError(missing("Lightning", "lightning"))
+        raise ImportError(install_hint("Lightning", "LightningRecorder"))
     return tuple(sys.modules[name].Callback for name in wanted)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from typing_extensions import Self
 
-from trainviz.predictions import PredictProba
-from trainviz.recorder import Recorder
-from trainviz.recording import Recording
-from trainviz.training import TrainingEvents
+from trainviz.capture.recorder import Recorder
+from trainviz.capture.training_events import TrainingEvents
+from trainviz.evaluation.outputs import PredictProba
+from trainviz.recordings.recording import Recording
 
 __all__ = ["LoopRecorder"]
 

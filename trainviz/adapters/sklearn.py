@@ -10,21 +10,21 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
-from trainviz.adapters import missing
+from trainviz._common.providers import install_hint
+from trainviz._common.random_state import host_rng_preserved
 from trainviz.adapters.loop import LoopRecorder
-from trainviz.domain import Domain
-from trainviz.inputs import Inputs, count, describe, named_columns
-from trainviz.predictions import Output, check_output, chunk_size, to_probabilities
-from trainviz.randomness import host_rng_preserved
-from trainviz.recorder import Recorder, RecorderOptions
-from trainviz.recording import Recording
+from trainviz.capture.recorder import Recorder, RecorderOptions
+from trainviz.domain.domain import Domain
+from trainviz.domain.inputs import Inputs, count, describe, named_columns
+from trainviz.evaluation.outputs import Output, check_output, chunk_size, to_probabilities
+from trainviz.recordings.recording import Recording
 
 try:
     from sklearn.base import BaseEstimator, is_classifier, is_regressor
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
-    raise ImportError(missing("scikit-learn", "sklearn")) from error
+    raise ImportError(install_hint("scikit-learn", "SklearnRecorder")) from error
 
 __all__ = ["SklearnPredictor", "SklearnRecorder", "record_stages"]
 

@@ -27,9 +27,9 @@ from trainviz.modes.base import (
     make_mode,
     register_mode,
 )
-from trainviz.modes.pairs import Change, Difference
+from trainviz.modes.comparing import Change, Difference
 from trainviz.modes.region import Region
-from trainviz.modes.scales import Boundary, Entropy, Margin, Probability
+from trainviz.modes.scalar import Boundary, Entropy, Margin, Probability
 from trainviz.modes.values import Values
 
 __all__ = [

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-from trainviz.palettes import Palette
-from trainviz.pixels import Image, Map, packed, unpacked
-from trainviz.recording import Recording
-from trainviz.timeline import Moment
+from trainviz._common.arrays import Image, Map
+from trainviz.modes.palettes import Palette
+from trainviz.modes.pixels import packed, unpacked
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment
 
 __all__ = ["MODES", "Beside", "Contour", "Mode", "find_mode", "make_mode", "register_mode"]
 

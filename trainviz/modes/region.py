@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz import jit
-from trainviz.brush import paint_regions, painter
+from trainviz._common import jit
+from trainviz._common.arrays import Image, Map
 from trainviz.modes.base import Contour, Mode, register_mode
-from trainviz.palettes import MAX_CLASSES
-from trainviz.pixels import Image, Map, argmax, packed, unpacked
-from trainviz.recording import Recording
+from trainviz.modes.kernels import paint_regions, painter
+from trainviz.modes.palettes import MAX_CLASSES
+from trainviz.modes.pixels import argmax, packed, unpacked
+from trainviz.recordings.recording import Recording
 
 __all__ = ["Region"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import Image, Map
 from trainviz.modes.base import Mode, register_mode
 from trainviz.modes.base import Values as Quantity
-from trainviz.pixels import Image, Map
-from trainviz.recording import Recording
+from trainviz.recordings.recording import Recording
 
 __all__ = ["Values"]
 

@@ -1,0 +1,120 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainviz import Domain
+from trainviz.domain.labelled_data import LabelledData, to_numpy
+
+DOMAIN = Domain((0, 1), (0, 1), points_per_axis=2)
+
+
+def labelled(y):
+    return LabelledData.of((np.zeros((len(y), 2)), y), DOMAIN)
+
+
+def indices(y, n_classes, class_names=None, classes=None):
+    return labelled(y).class_indices(n_classes, class_names, classes).tolist()
+
+
+def test_integers_from_zero_are_the_columns_even_where_classes_are_absent():
+    assert indices([0, 2, 2], 4) == [0, 2, 2]
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1))
+def test_as_many_labels_as_columns_are_taken_in_sorted_order(y):
+    known = sorted(set(y))
+    if known[0] >= 0 and known[-1] < len(known):
+        expected = y
+    else:
+        expected = [known.index(label) for label in y]
+    assert indices(y, len(known)) == expected
+
+
+def test_data_know_how_far_they_are_from_the_plane():
+    X = [[0.0, 0.0, 5.0], [1.0, 1.0, 7.0]]
+    data = LabelledData.of((X, [0, 1]), Domain.slice(X, (0, 1), 0))
+    assert data.distances.tolist() == [0, 2]
+    assert labelled([0, 1]).distances.tolist() == [0, 0]
+
+
+def test_data_of_several_inputs_may_come_as_the_model_takes_them():
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    domain = Domain.slice(X, (0, 2), input_shape={"a": (2,), "b": (1,)})
+    for given_as in ({"a": X[:, :2], "b": X[:, 2]}, {"b": X[:, 2:], "a": X[:, :2]}, X):
+        data = LabelledData.of((given_as, np.zeros(5, dtype=int)), domain)
+        np.testing.assert_array_equal(data.points, X[:, [0, 2]])
+        np.testing.assert_array_equal(domain.prepare(data.X)["a"], X[:, :2])
+
+
+def test_negative_labels():
+    assert indices([-1, 1, -1], 2) == [0, 1, 0]
+
+
+def test_strings_are_sorted_as_scikit_learn_does():
+    assert indices(["dog", "cat", "dog"], 2) == [1, 0, 1]
+
+
+def test_strings_that_are_class_names_follow_their_order():
+    assert indices(["cat", "cat"], 3, class_names=["dog", "cat", "cow"]) == [1, 1]
+
+
+def test_classes_say_which_column_is_which_label():
+    assert indices([7, 3], 3, classes=[3, 5, 7]) == [2, 0]
+    assert indices(["b"], 2, classes=np.array(["b", "a"])) == [0]
+
+
+def test_one_hot_rows():
+    assert indices(np.eye(3)[[2, 0]], 3) == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [[0.0, 1.0], [False, True], np.array([[0], [1]]), pd.Series([0, 1]), np.array([0, 1], object)],
+)
+def test_labels_of_any_kind(y):
+    assert indices(y, 2) == [0, 1]
+
+
+def test_missing_labels_must_be_explained():
+    with pytest.raises(ValueError, match=r"y holds the labels 4, 9.*3 classes.*classes=\[...\]"):
+        indices([4, 9], 3)
+
+
+@pytest.mark.parametrize("classes", [[1, 2], [1, 3, 3], [1, 2, 3, 4]])
+def test_classes_that_do_not_fit(classes):
+    with pytest.raises(ValueError, match=r"classes=.*one distinct label per output column"):
+        indices([1, 3], 3, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (5, r"data= must be a pair \(X, y\)"),
+        (([[0, 0]], [0, 1]), "X has 1 rows and y 2 labels"),
+        (([[0, np.nan]], [0]), "X holds NaN or infinities; drop those rows"),
+        (([["a", "b"]], [0]), r"data=\(X, y\): X must hold numbers"),
+        (([[0, 0, 0]], [0]), r"X has the shape \(1, 3\)"),
+        (([[0, 0]], [0.5]), "y holds fractions"),
+        (([[0, 0]], [[0.4, 0.6]]), r"y has the shape \(1, 2\), expected \(n,\) or one-hot"),
+        (([[0, 0], [0, 0]], [[0.5, 0.5], [0, 1]]), "expected .* one-hot rows"),
+        (([[0, 0]], [[1, 1, -1]]), "expected .* one-hot rows"),
+    ],
+)
+def test_data_that_is_none(data, message):
+    with pytest.raises(ValueError, match=message):
+        LabelledData.of(data, DOMAIN)
+
+
+def test_points_lie_in_the_domains_plane():
+    X = np.arange(12.0).reshape(4, 3)
+    domain = Domain.around(X, features=(2, 0), resolution=2)
+    np.testing.assert_array_equal(LabelledData.of((X, [0, 1, 0, 1]), domain).points, X[:, [2, 0]])
+
+
+def test_bfloat16_of_other_frameworks_becomes_float32():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    values = to_numpy(np.array([0.5, 1.0], dtype=ml_dtypes.bfloat16))
+    assert values.dtype == np.float32
+    assert values.tolist() == [0.5, 1.0]

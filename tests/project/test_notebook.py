@@ -1,0 +1,91 @@
+"""The notebook of the examples runs from its first cell to its last."""
+
+import base64
+import re
+from pathlib import Path
+
+import imageio_ffmpeg
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "trainviz_tour.ipynb"
+
+
+@pytest.fixture(scope="module")
+def stored():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def executed(stored, tmp_path_factory):
+    """The notebook after all its cells were run, and the folder where it ran."""
+    folder = tmp_path_factory.mktemp("notebook")
+    notebook = nbformat.from_dict(stored)
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()  # raises at the first cell that fails
+    return notebook, folder
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def shown(notebook, kind):
+    """What the cells display in the given form."""
+    return [
+        output.data[kind]
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if kind in output.get("data", {})
+    ]
+
+
+def test_the_stored_notebook_has_no_outputs():
+    stored = nbformat.read(NOTEBOOK, as_version=4)
+    assert code_cells(stored)
+    for cell in code_cells(stored):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+
+@pytest.mark.slow
+def test_every_cell_runs_without_errors_or_warnings(executed):
+    notebook, _ = executed
+    for cell in code_cells(notebook):
+        assert cell.execution_count is not None
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.get("text")
+
+
+@pytest.mark.slow
+def test_the_animation_plays_in_its_cell(executed, tmp_path):
+    notebook, _ = executed
+    (page,) = (html for html in shown(notebook, "text/html") if "<video" in html)
+    assert page.startswith("<video")
+    (data,) = re.findall(r'src="data:video/mp4;base64,([^"]+)"', page)
+    film = tmp_path / "film.mp4"
+    film.write_bytes(base64.b64decode(data))
+    # 60 epochs, four frames each, the first one, and a second of rest.
+    frames, _ = imageio_ffmpeg.count_frames_and_secs(str(film))
+    assert frames == 60 * 4 + 1 + 30
+
+
+@pytest.mark.slow
+def test_the_pictures_stand_in_their_cells(executed):
+    notebook, _ = executed
+    pictures = [base64.b64decode(data) for data in shown(notebook, "image/png")]
+    # A still, a filmstrip of each mode, and the ways of interpolation.
+    assert len(pictures) == 4
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+
+
+@pytest.mark.slow
+def test_the_film_is_saved_where_the_notebook_runs(executed):
+    _, folder = executed
+    assert [path.name for path in folder.iterdir()] == ["two_moons.mp4"]

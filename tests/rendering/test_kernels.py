@@ -1,0 +1,123 @@
+"""What compiled loops make is what numpy makes."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import trainviz as tv
+from trainviz._common import jit
+from trainviz.evaluation.compact_map import CompactMap
+from trainviz.evaluation.lattice import Lattice
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.stores import MemoryStore, Snapshot
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.writers import Film, write_film
+
+pytest.importorskip("numba")
+
+SIDES = st.integers(2, 70)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def by_numpy_and_compiled(make):
+    """What is made without compiled loops, and with them."""
+    made = []
+    for available in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jit, "available", lambda available=available: available)
+            made.append(make())
+    return made
+
+
+def some_points(shape, rng):
+    lattice = Lattice.of(shape)
+    coarse = np.zeros(shape, dtype=bool)
+    coarse[np.ix_(lattice.rows[:: lattice.stride], lattice.columns[:: lattice.stride])] = True
+    return np.flatnonzero(coarse | (rng.random(shape) < rng.random()))
+
+
+@given(height=SIDES, width=SIDES, n_classes=st.sampled_from([1, 2, 7, 100]), seed=SEEDS)
+def test_a_map_of_few_points_has_the_same_probabilities(height, width, n_classes, seed):
+    rng = np.random.default_rng(seed)
+    points = some_points((height, width), rng)
+    logits = rng.normal(0, 10 ** rng.uniform(-2, 2.5), size=(len(points), n_classes))
+    logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    compact = CompactMap.of((height, width), points, logs)
+    slow, fast = by_numpy_and_compiled(compact.dense)
+    np.testing.assert_allclose(fast, slow, rtol=2e-6, atol=1e-12)
+    np.testing.assert_allclose(fast.sum(axis=0), 1, rtol=1e-5)
+
+
+def test_equal_logarithms_are_equal_probabilities():
+    logs = np.full((9, 4), np.log(0.25))
+    slow, fast = by_numpy_and_compiled(CompactMap.of((3, 3), np.arange(9), logs).dense)
+    np.testing.assert_array_equal(fast, 0.25)
+    np.testing.assert_array_equal(slow, 0.25)
+
+
+@pytest.mark.usefixtures("with_and_without_numba")
+def test_between_places_of_two_certain_classes_both_are_as_likely():
+    shape, lattice = (33, 33), Lattice.of((33, 33))
+    rows, columns = (at[:: lattice.stride] for at in (lattice.rows, lattice.columns))
+    points = (rows[:, None] * shape[1] + columns).ravel()
+    left = np.tile(np.arange(len(columns)) % 2 == 0, len(rows))
+    logs = np.where(np.stack([left, ~left], axis=1), 0.0, -1000.0)
+    middle = CompactMap.of(shape, points, logs).dense()[:, :, lattice.stride // 2]
+    np.testing.assert_allclose(middle, 0.5)
+
+
+def noise_film(rng, shape, n_classes, **options):
+    """Two snapshots that nearly everywhere have another class than next to it."""
+    store = MemoryStore()
+    for epoch in range(2):
+        noise = rng.dirichlet(np.full(n_classes, 0.3), shape).transpose(2, 0, 1)
+        store.append(Snapshot(np.ascontiguousarray(noise, dtype=np.float32), epoch))
+    return tv.animate(Recording(tv.Domain((0, 1), (0, 1), shape=shape), store), **options)
+
+
+@given(
+    shape=st.tuples(st.integers(2, 9), st.integers(2, 9)),
+    pixels=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    n_classes=st.sampled_from([2, 3, 7, 100]),
+    mode=st.sampled_from(["region", "boundary", "margin"]),
+    interpolation=st.sampled_from(["linear", "geometric", "smooth"]),
+    weight=st.sampled_from([0.0, 0.25, 0.9]),
+    shade=st.booleans(),
+    seed=SEEDS,
+)
+def test_noise_has_the_same_picture(
+    shape, pixels, n_classes, mode, interpolation, weight, shade, seed
+):
+    film = noise_film(
+        np.random.default_rng(seed), shape, n_classes, mode=mode, interpolation=interpolation,
+        shade=shade,
+    )  # fmt: skip
+    slow, fast = by_numpy_and_compiled(lambda: film.painter(pixels)(Moment(0, weight)))
+    off = np.abs(slow.astype(int) - fast).max(axis=-1)
+    # A sum of other rounding may lose one of the sixteen samples of a border pixel.
+    assert (off > 1).sum() <= 0.001 * off.size + 1
+    assert off.max() <= 16
+
+
+@pytest.mark.parametrize("mode", ["region", "boundary"])
+def test_a_map_that_may_not_be_written_is_painted(mode):
+    maps = np.random.default_rng(0).dirichlet(np.ones(3), (2, 5, 6)).astype(np.float32)
+    store = MemoryStore()
+    for epoch, values in enumerate(maps.transpose(0, 3, 1, 2)):
+        values.setflags(write=False)
+        store.append(Snapshot(values, epoch))
+    film = tv.animate(Recording(tv.Domain((0, 1), (0, 1), shape=(5, 6)), store), mode=mode)
+    slow, fast = by_numpy_and_compiled(lambda: film.painter((8, 9))(Moment(0, 0.5)))
+    np.testing.assert_array_equal(fast, slow)
+
+
+def test_a_gif_is_the_same_file(tmp_path):
+    frames = list(noise_film(np.random.default_rng(0), (6, 7), 5, interpolate=5, figsize=(2, 1.5)))
+    film = Film(
+        lambda indices: (frames[index] for index in indices), len(frames), frames[0].shape[:2], 30
+    )
+    slow, fast = by_numpy_and_compiled(
+        lambda: write_film(tmp_path / "film.gif", film, progress=False).read_bytes()
+    )
+    assert fast == slow

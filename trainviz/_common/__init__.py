@@ -1,0 +1,1 @@
+"""Hold what several rooms use: arrays, checks, compiled loops, random state. Internal."""

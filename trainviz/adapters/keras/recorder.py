@@ -1,0 +1,319 @@
+"""Keras 3: a callback that records ``model.fit``, on the TensorFlow, torch and JAX backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Unpack
+
+from trainviz._common.providers import install_hint
+from trainviz.capture.recorder import Recorder, RecorderOptions
+from trainviz.capture.training_events import TrainingEvents
+from trainviz.domain.domain import Domain
+from trainviz.domain.inputs import Inputs, convert_each, count
+from trainviz.evaluation.outputs import Output, PredictProba
+from trainviz.recordings.recording import Recording
+
+try:
+    import keras
+except ImportError as error:
+    raise ImportError(install_hint("Keras 3", "KerasRecorder")) from error
+if int(keras.__version__.split(".")[0]) < 3:
+    raise ImportError(f"{install_hint('Keras 3', 'KerasRecorder')} (found {keras.__version__})")
+
+__all__ = ["KerasRecorder", "keras_predictor"]
+
+Predict = Callable[[Any, Any], Any]
+
+
+class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """Record a Keras 3 model while ``fit`` trains it.
+
+    Parameters
+    ----------
+    domain : Domain
+    predict : callable, optional
+        ``(model, points) -> output`` for models that are not called with the
+        points alone; default ``model(points, training=False)``. ``points`` is a
+        dict or tuple of tensors where the domain has several inputs.
+    output : str, default "probabilities"
+        What the model returns; ``"logits"`` for one that ends without softmax
+        or sigmoid, ``"values"`` for a regression model; see :func:`trainviz.evaluate`.
+        A single sigmoid column becomes two classes.
+    **options
+        The keyword arguments of :class:`trainviz.Recorder`: ``every``,
+        ``every_n_steps``, ``at``, ``schedule``, ``data``, ``class_names``, ...
+
+    Attributes
+    ----------
+    recorder : Recorder
+    recording : Recording
+
+    Notes
+    -----
+    Snapshots count *completed* epochs: 0 is the model before its first step.
+    A second ``fit`` goes on counting. Batch hooks stay untouched unless
+    ``every_n_steps`` asks for them, so Keras keeps its asynchronous dispatch.
+    With ``background=True``, a ``fit`` that an exception ends has no last hook:
+    call ``rec.recorder.drain()`` before reading the recording.
+
+    With ``path=`` and ``resume=True``, a ``fit`` that ``BackupAndRestore`` or
+    ``initial_epoch=`` lets begin later continues the recording, whatever the
+    order of the callbacks; give it from the first process on. An epoch that
+    was backed up but not captured is captured then, without its logs. Keras
+    does an epoch anew that was backed up in its middle, and goes on counting
+    steps; snapshots of the steps before the backup stay.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, trainviz as tv
+    >>> X = np.random.default_rng(0).normal(size=(32, 2))
+    >>> model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])
+    >>> model.compile(loss="binary_crossentropy")
+    >>> rec = tv.KerasRecorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
+    >>> _ = model.fit(X, X[:, 0] > 0, epochs=2, verbose=0, callbacks=[rec])
+    >>> rec.recording.epochs
+    array([0, 1, 2])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        predict: Predict | None = None,
+        output: Output = "probabilities",
+        **options: Unpack[RecorderOptions],
+    ) -> None:
+        super().__init__()
+        if predict is not None and not callable(predict):
+            raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
+        merged = cast(RecorderOptions, {**options, "output": output})
+        self.recorder = Recorder(domain, **merged)
+        self._events = TrainingEvents(self.recorder)
+        self._ask = _KerasPredictor(self, predict)
+        self._started = False
+        if self.recorder.schedule.counts_steps:
+            # Only now: Keras dispatches batches synchronously as soon as a hook is overridden.
+            self.on_train_batch_end = self._after_batch
+
+    @property
+    def recording(self) -> Recording:
+        """What has been captured so far."""
+        return self.recorder.recording
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Wait for the first epoch, whose number tells whether training is resumed."""
+        self._started = False
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Capture the state before the first step of this ``fit``."""
+        if not self._started:
+            self._started = True
+            # A backup made within the first epoch is not where training begins.
+            anew = epoch == 0 and not self._iterations()
+            self._events.start(self._ask, epoch, self._step(), anew=anew)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Capture the end of an epoch, if it is due."""
+        self._events.epoch_end(self._ask, epoch + 1, self._step(), dict(logs or {}))
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Capture the last state, unless that is done."""
+        if self._started:
+            self._events.finish(self._ask)
+        else:
+            # Restored from a backup that left nothing to train.
+            self.recorder.close()
+
+    def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        step = self._step()
+        if step is not None:
+            self._events.step_end(self._ask, step, dict(logs or {}))
+
+    def _step(self) -> int | None:
+        # Reading the optimizer makes JAX wait for the device: only where steps are asked for.
+        if not self.recorder.schedule.counts_steps:
+            return None
+        return self._iterations()
+
+    def _iterations(self) -> int | None:
+        iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
+        return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
+
+
+class _KerasPredictor:
+    """The model that a callback belongs to, as a callable from numpy points to numpy outputs."""
+
+    def __init__(
+        self, callback: keras.callbacks.Callback | _Holder, predict: Predict | None
+    ) -> None:
+        self._callback = callback
+        self._predict = predict
+        self._drawn = False
+        self._prepared = False
+        self._clone: Any = None
+        self._cloned: Any = None
+        self._probe: Inputs
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        with _undisturbed(self._callback.model) as streams:
+            self._prepared = True
+            try:
+                yield
+            finally:
+                self._prepared = False
+        self._drawn |= streams.drawn
+
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
+        if not self._prepared:
+            with self.session():
+                return self(points)
+        every = max(1, count(points) // 4)
+        self._probe = convert_each(points, lambda part: part[::every])
+        return self.ask(self._callback.model, points)
+
+    def ask(self, model: Any, points: Inputs) -> npt.NDArray[Any]:
+        inputs = convert_each(points, lambda part: _tensor(part, model.variable_dtype))
+        if self._predict is not None:
+            answer = self._predict(model, inputs)
+        else:
+            answer = model(inputs, training=False)
+        return np.asarray(keras.ops.convert_to_numpy(_pick(answer)))
+
+    def frozen(self) -> Callable[[Inputs], npt.NDArray[Any]]:
+        if self._drawn:
+            raise RuntimeError("it draws from torch's random stream when asked")
+        model = self._callback.model
+        if self._cloned is not model or _shapes(self._clone) != _shapes(model):
+            self._clone, self._cloned = self._cloned_model(model), model
+        return _FrozenKerasPredictor(self, self._clone, _values(model))
+
+    def _cloned_model(self, model: Any) -> Any:
+        clone = keras.models.clone_model(model)
+        with _undisturbed(model):
+            # Some configurations say less than the model does: only its answer shows that.
+            wanted = self.ask(model, self._probe)
+            with _undisturbed(clone, shared=False):
+                self.ask(clone, self._probe)  # which builds it
+            if _shapes(clone) != _shapes(model):
+                raise RuntimeError("clone_model returns a model with other variables")
+            found = _FrozenKerasPredictor(self, clone, _values(model))(self._probe)
+        if not np.allclose(found, wanted, atol=1e-5, equal_nan=True):
+            raise RuntimeError("clone_model returns a model that answers otherwise")
+        return clone
+
+
+class _FrozenKerasPredictor:
+    """Values of all variables at a capture, put into a clone only when it is asked."""
+
+    def __init__(self, predictor: _KerasPredictor, clone: Any, values: list[Any]) -> None:
+        self._predictor = predictor
+        self._clone = clone
+        self._values = values
+        self._assigned = False
+
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
+        if not self._assigned:
+            # Captures share the clone: they are evaluated one after another.
+            for variable, value in zip(self._clone.variables, self._values, strict=True):
+                variable.assign(value)
+            self._assigned = True
+        with _undisturbed(self._clone, shared=False):
+            return self._predictor.ask(self._clone, points)
+
+
+def _tensor(part: npt.NDArray[Any], dtype: Any) -> Any:
+    # Whole numbers come from preprocess= alone, and are what an embedding layer wants.
+    return keras.ops.convert_to_tensor(part, dtype=None if part.dtype.kind in "iu" else dtype)
+
+
+@dataclass
+class _Holder:
+    model: Any
+
+
+def keras_predictor(model: Any, predict: Predict | None = None) -> PredictProba:
+    """Return a Keras model as a callable from numpy points to numpy outputs.
+
+    Parameters
+    ----------
+    model : keras.Model
+    predict : callable, optional
+        As for :class:`KerasRecorder`.
+
+    Returns
+    -------
+    callable
+        With a method ``session``, as ``TorchPredictor`` of the torch adapter has it.
+
+    Examples
+    --------
+    >>> model = keras.Sequential([keras.layers.Dense(3)])
+    >>> keras_predictor(model)(np.zeros((5, 2))).shape
+    (5, 3)
+    """
+    return _KerasPredictor(_Holder(model), predict)
+
+
+def _values(model: Any) -> list[Any]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables]
+
+
+def _shapes(model: Any) -> list[Any]:
+    return [(tuple(variable.shape), variable.dtype) for variable in model.variables]
+
+
+@dataclass
+class _Streams:
+    drawn: bool = False
+
+
+@contextmanager
+def _undisturbed(model: Any, *, shared: bool = True) -> Iterator[Any]:
+    """Leave a model's state (moving averages, random seeds) as it was.
+
+    What is not ``shared`` with a training is left alone without touching
+    anything that the training uses.
+    """
+    with _without_gradients(model, shared) as streams:
+        state = [
+            (variable, np.array(keras.ops.convert_to_numpy(variable)))
+            for variable in model.non_trainable_variables
+        ]
+        try:
+            yield streams
+        finally:
+            for variable, before in state:
+                after = keras.ops.convert_to_numpy(variable)
+                if not np.array_equal(after, before, equal_nan=before.dtype.kind == "f"):
+                    variable.assign(before)
+
+
+@contextmanager
+def _without_gradients(model: Any, shared: bool) -> Iterator[Any]:
+    if keras.backend.backend() != "torch":
+        yield _Streams()
+        return
+    from trainviz.adapters.torch.isolation import Streams, evaluating, undisturbed
+
+    with undisturbed(model) if shared else evaluating(model) as streams:
+        yield streams or Streams()
+
+
+def _pick(answer: Any) -> Any:
+    if isinstance(answer, Mapping):
+        if len(answer) != 1:
+            raise TypeError(
+                f"the model returns a dict with the entries {list(answer)}; say which one to use: "
+                f"predict=lambda model, x: model(x, training=False)[{next(iter(answer), '')!r}]"
+            )
+        return next(iter(answer.values()))
+    if isinstance(answer, (list, tuple)):
+        return answer[0]
+    return answer

@@ -1,0 +1,340 @@
+"""PyTorch: a predict callable of any ``nn.Module``, and a recorder for plain loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Unpack
+
+from trainviz._common.providers import install_hint
+from trainviz.adapters.loop import LoopRecorder
+from trainviz.capture.recorder import Recorder, RecorderOptions
+from trainviz.domain.domain import Domain
+from trainviz.domain.inputs import Inputs, convert_each, to_numpy
+from trainviz.evaluation.outputs import Output
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError(install_hint("PyTorch", "TorchRecorder")) from error
+
+from trainviz.adapters.torch.distributed import Distributed, DistributedEvents, own_options
+from trainviz.adapters.torch.isolation import ThreadState, evaluating, undisturbed
+from trainviz.adapters.torch.replicas import Replica, Replicas
+
+__all__ = ["FrozenTorchPredictor", "TorchPredictor", "TorchRecorder"]
+
+Predict = Callable[[Any, Any], Any]
+
+_KEYS = {
+    "logits": ("logits",),
+    "probabilities": ("probabilities", "probs"),
+    "log_probabilities": ("log_probabilities", "log_probs"),
+    "values": ("values", "prediction", "predictions"),
+    "multilabel": ("probabilities", "probs"),
+    "multilabel_logits": ("logits",),
+}
+
+
+class TorchPredictor:
+    """A torch model as a callable from numpy points to numpy outputs.
+
+    The model is asked in eval mode, without gradients, eagerly, on its own
+    device and in its own dtype, and everything is restored afterwards: the
+    mode of each submodule, buffers, random streams, autocast's weight cache.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Compiled, ``DataParallel`` and ``DistributedDataParallel`` wrappers are
+        taken off: the module inside is asked, so that nothing is recompiled
+        and no other process is waited for.
+    predict : callable, optional
+        ``(model, points) -> output`` for models that are not called with the
+        points alone. ``points`` is a tensor on the model's device, or a dict or
+        tuple of tensors where the domain has several inputs; without
+        ``predict`` the model is called with them as keywords or in order.
+    output : str, default "logits"
+        Which entry is wanted of a model that returns a dict. The values are
+        handed on as they are.
+    forward_context : callable, optional
+        Makes a context manager around the forward pass (a precision plugin's).
+    convert : callable, optional
+        Applied to the points before the forward pass (a precision plugin's).
+    replicas : Replicas, optional
+        The pool that :meth:`frozen` takes copies of the model from.
+
+    Examples
+    --------
+    >>> import torch, numpy as np
+    >>> predictor = TorchPredictor(torch.nn.Linear(2, 3))
+    >>> predictor(np.zeros((5, 2))).shape
+    (5, 3)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        predict: Predict | None = None,
+        output: Output = "logits",
+        forward_context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        convert: Callable[[Any], Any] | None = None,
+        replicas: Replicas | None = None,
+    ) -> None:
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(
+                f"model={type(model).__name__}: expected a torch.nn.Module; for anything else use "
+                "trainviz.Recorder with a callable (N, D) array -> (N, C)"
+            )
+        if predict is not None and not callable(predict):
+            raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
+        self._model = model
+        self._predict = predict
+        self._output = output
+        self._forward_context = forward_context
+        self._convert = convert
+        self._replicas = Replicas() if replicas is None else replicas
+        self._prepared = False
+
+    @property
+    def module(self) -> Any:
+        """The module that is asked."""
+        return bare_module(self._model)
+
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
+        """Return the model's output for ``points``, shape (N, C) or (N,)."""
+        module = bare_module(self._model)
+        if not self._prepared:
+            _refuse_lazy(module)
+            with self.session():
+                return self(points)
+        return self.ask(module, points)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Ask several times, but put the model into eval mode and restore it once."""
+        module = bare_module(self._model)
+        if _is_lazy(module):
+            yield
+            return
+        with undisturbed(module) as streams:
+            self._prepared = True
+            try:
+                yield
+            finally:
+                self._prepared = False
+        if streams.drawn:
+            self._replicas.unsafe = "it draws from torch's random stream when asked"
+
+    def ask(self, module: Any, points: Inputs) -> npt.NDArray[Any]:
+        """Return the output of ``module``, the model or a copy, which must be in eval mode."""
+        device, dtype = _device_and_dtype(module)
+        default = torch.get_default_dtype()
+        with self._forward_context():
+            if torch.get_default_dtype() != default:
+                self._replicas.unsafe = "its precision changes the default dtype of the process"
+            inputs = convert_each(points, lambda part: _tensor(part, device, dtype))
+            if self._convert is not None:
+                inputs = self._convert(inputs)
+            answer = self._predict(module, inputs) if self._predict else _forward(module, inputs)
+            return to_numpy(_pick(answer, self._output))
+
+    def frozen(self) -> FrozenTorchPredictor:
+        """Return a callable that answers on any thread as this one does now.
+
+        Raises
+        ------
+        RuntimeError
+            If the model must not be asked on another thread.
+        """
+        return FrozenTorchPredictor(self, self._replicas.take(bare_module(self._model)))
+
+
+class FrozenTorchPredictor:
+    """A copy of a torch model as a callable, made by :meth:`TorchPredictor.frozen`.
+
+    Parameters
+    ----------
+    predictor : TorchPredictor
+    replica : Replica
+        Goes back to its pool with :meth:`release`.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(2, 3)
+    >>> frozen = TorchPredictor(model).frozen()
+    >>> frozen(np.zeros((5, 2))).shape
+    (5, 3)
+    >>> frozen.release()
+    """
+
+    def __init__(self, predictor: TorchPredictor, replica: Replica) -> None:
+        self._predictor = predictor
+        self._replica = replica
+        self._host = ThreadState()
+
+    @property
+    def module(self) -> Any:
+        """The copy."""
+        return self._replica.module
+
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
+        """Return the copy's output for ``points``, shape (N, C) or (N,)."""
+        with self._replica.on_side_stream(), self._host.restored(), evaluating(self.module):
+            return self._predictor.ask(self.module, points)
+
+    def release(self) -> None:
+        """Give the copy back."""
+        self._replica.release()
+
+
+class TorchRecorder(LoopRecorder):
+    """Record a plain PyTorch training loop.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On any device and in any dtype; see :class:`TorchPredictor`. Its
+        forward may return logits, one sigmoid column, a tuple (the first entry
+        counts) or a dict (the entry ``"logits"``, or ``"probabilities"`` with
+        ``output="probabilities"``).
+    domain : Domain
+    predict : callable, optional
+        ``(model, points) -> output`` for models that take anything else.
+    output : str, default "logits"
+        What the model's values are; see :func:`trainviz.evaluate`.
+    first_epoch : int, default 0
+        The number your loop gives its first epoch.
+    distributed : {"rank_zero", "shard"}, default "rank_zero"
+        What the ranks of a ``torch.distributed`` group do, if there is one.
+        ``"rank_zero"``: rank zero asks its own replica, the others do nothing.
+        ``"shard"``: the points are shared out over the ranks; this pays where
+        a point costs much, and is what models need whose weights are sharded
+        (FSDP). Either way the recording is on rank zero.
+    **options
+        The keyword arguments of :class:`trainviz.Recorder`: ``every``, ``at``,
+        ``schedule``, ``data``, ``class_names``, ``on_error``, ...
+
+    Attributes
+    ----------
+    recorder : Recorder
+    recording : Recording
+
+    Notes
+    -----
+    Snapshots count *completed* epochs: ``start()`` records epoch 0, and
+    ``epoch_end(0)``, at the end of the loop's first pass, records epoch 1.
+
+    With ``distributed="shard"`` every rank makes the recorder, after
+    ``init_process_group``, and the same calls of it. Rank zero's domain, data,
+    schedule and buffers count. Where a rank's forward fails, the capture fails
+    on all, by rank zero's ``on_error``.
+
+    Examples
+    --------
+    >>> import torch, trainviz as tv
+    >>> model = torch.nn.Linear(2, 3)
+    >>> domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=9)
+    >>> with tv.TorchRecorder(model, domain, every=2) as rec:  # start() and finish()
+    ...     for epoch in range(5):
+    ...         rec.epoch_end(epoch, loss=1 / (epoch + 1))     # after training one epoch
+    >>> rec.recording.epochs
+    array([0, 2, 4, 5])
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        domain: Domain,
+        *,
+        predict: Predict | None = None,
+        output: Output = "logits",
+        first_epoch: int = 0,
+        distributed: Distributed = "rank_zero",
+        **options: Unpack[RecorderOptions],
+    ) -> None:
+        recorder = Recorder(domain, output=output, **own_options(options))
+        super().__init__(
+            recorder,
+            TorchPredictor(model, predict=predict, output=output),
+            first_epoch=first_epoch,
+            events=DistributedEvents(recorder, distributed, options.get("background", False)),
+        )
+
+
+def bare_module(model: Any) -> Any:
+    """Take compile and data-parallel wrappers off a module."""
+    wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif isinstance(model, wrappers):
+            model = model.module
+        else:
+            return model
+
+
+def _tensor(part: npt.NDArray[Any], device: Any, dtype: Any) -> Any:
+    # Whole numbers come from preprocess= alone, and are what an embedding layer wants.
+    wanted = None if part.dtype.kind in "iu" else dtype
+    return torch.from_numpy(np.ascontiguousarray(part)).to(device=device, dtype=wanted)
+
+
+def _forward(module: Any, inputs: Inputs) -> Any:
+    if isinstance(inputs, Mapping):
+        return module(**inputs)
+    return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
+
+
+def _device_and_dtype(module: Any) -> tuple[Any, Any]:
+    # Asked at every call of a model that may take less time than a walk over all its tensors.
+    device = torch.device("cpu")
+    for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
+        if place == 0:
+            device = tensor.device
+        if tensor.is_floating_point():
+            return device, tensor.dtype
+    return device, torch.get_default_dtype()
+
+
+def _is_lazy(module: Any) -> bool:
+    return any(torch.nn.parameter.is_lazy(parameter) for parameter in module.parameters())
+
+
+def _refuse_lazy(module: Any) -> None:
+    if _is_lazy(module):
+        raise RuntimeError(
+            "the model has lazy parameters that are not initialised yet; call it once with a "
+            "dummy batch before recording, so that recording cannot change how they are initialised"
+        )
+
+
+def _pick(answer: Any, output: str) -> Any:
+    # A tensor has a method named values.
+    if not isinstance(answer, (Mapping, torch.Tensor)) and hasattr(answer, output):
+        answer = getattr(answer, output)
+    if isinstance(answer, Mapping):
+        keys = [key for key in _KEYS[output] if key in answer] or list(answer)
+        if len(keys) != 1:
+            raise TypeError(
+                f"the model returns a dict with the entries {list(answer)}, none of them "
+                f"{_KEYS[output][0]!r}; say which one to use: "
+                f"predict=lambda model, x: model(x)[{str(keys[0])!r}]"
+                if keys
+                else "the model returns an empty dict"
+            )
+        answer = answer[keys[0]]
+    if isinstance(answer, (tuple, list)) and answer:
+        answer = answer[0]
+    if not isinstance(answer, torch.Tensor):
+        raise TypeError(
+            f"the model returns {type(answer).__name__}; expected a tensor, a tuple or dict of "
+            "tensors, or give predict=lambda model, x: ..."
+        )
+    return answer

@@ -1,0 +1,277 @@
+"""The plots of the learning dynamics, on matplotlib axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.analysis.boundary import Line
+from trainviz.domain.domain import Domain
+from trainviz.modes.palettes import class_colors, sequential_table
+from trainviz.rendering.figure.anchors import draw_anchors
+from trainviz.rendering.figure.checks import check_size
+from trainviz.rendering.figure.layout import (
+    dress_domain,
+    fit_labels,
+    fit_text,
+    heading_room,
+    require_room,
+    trim_panels,
+)
+from trainviz.rendering.figure.parts import Layout, Theme
+
+__all__ = [
+    "draw_areas",
+    "draw_boundary",
+    "draw_curve",
+    "draw_events",
+    "draw_forgetting",
+    "draw_learnt",
+    "draw_settled",
+    "new_axes",
+    "own_axes",
+    "portrait",
+]
+
+_SEQUENTIAL = "viridis"
+"""Even in lightness, and legible to the colour-blind."""
+
+_COLOR = "#0072B2"
+_NAMED = 12
+"""Classes in a legend inside a plot; more would hide it."""
+
+_BARS = 15
+"""Numbers of events with a bar of their own; beyond, several share one."""
+
+Times = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def new_axes(rows: int, columns: int, figsize: tuple[float, float] | None) -> Any:
+    """Return the axes of a new pyplot figure, which notebooks show by themselves."""
+    import matplotlib.pyplot as plt
+
+    size = figsize or (4.4 * columns, 3.4 * rows)
+    check_size(size, 100)
+    return plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)[1]
+
+
+def own_axes(ax: Any) -> Any:
+    """Return the axes given, or those of a new figure."""
+    if ax is None:
+        return new_axes(1, 1, (6.4, 4.8))[0, 0]
+    if not hasattr(ax, "plot") or not hasattr(ax, "figure"):
+        raise TypeError(f"ax={ax!r}: expected matplotlib Axes, or None for those of a new figure")
+    return ax
+
+
+def draw_settled(
+    ax: Any,
+    domain: Domain,
+    settled: Times,
+    span: tuple[float, float],
+    unit: str,
+    cmap: Any = None,
+    theme: Theme | None = None,
+) -> Any:
+    """Draw the map of settled times; return the axes of its colour bar."""
+    from matplotlib.colors import ListedColormap
+
+    theme = theme or Theme.of(False)
+    x0, x1, y0, y1 = domain.extent
+    height, width = domain.shape
+    across, along = (x1 - x0) / (width - 1) / 2, (y1 - y0) / (height - 1) / 2
+    table = sequential_table(_SEQUENTIAL if cmap is None else cmap)
+    image = ax.imshow(
+        settled, origin="lower", extent=(x0 - across, x1 + across, y0 - along, y1 + along),
+        cmap=ListedColormap(table / 255.0), vmin=span[0], vmax=max(span[1], span[0] + 1),
+        interpolation="nearest", zorder=0,
+    )  # fmt: skip
+    dress_domain(ax, domain, theme)
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05, aspect=30)
+    bar.set_label(f"class settled at {unit}", color=theme.foreground)
+    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
+    bar.outline.set_edgecolor(theme.muted)
+    bar.locator.set_params(integer=True)
+    bar.update_ticks()
+    return bar.ax
+
+
+def draw_boundary(ax: Any, lines: Sequence[Line]) -> None:
+    """Draw boundary lines, white on black, so that they are seen on any colour."""
+    from matplotlib.collections import LineCollection
+
+    for color, width in (("black", 2.2), ("white", 1.0)):
+        ax.add_collection(LineCollection(lines, colors=color, linewidths=width, zorder=3))
+    ax.set_autoscale_on(False)
+
+
+def draw_events(ax: Any, points: Floats, events: Times, never: npt.NDArray[np.bool_]) -> None:
+    """Mark points: larger and darker the more often forgotten, a cross if never learnt."""
+    from matplotlib import colormaps
+
+    size, most = float(np.clip(3000 / max(len(points), 1), 4, 16)), int(events.max(initial=0))
+    style: dict[str, Any] = {"marker": "o", "edgecolors": "black", "linewidths": 0.6, "zorder": 5}
+
+    def area(count: Any) -> Any:
+        return size * (1 + min(most, 6) * count / max(most, 1))
+
+    def color(count: Any) -> Any:
+        return colormaps["Oranges"](0.25 + 0.6 * count / max(most, 1))
+
+    kept, lost = ~never & (events == 0), np.flatnonzero(~never & (events > 0))
+    if kept.any():
+        ax.scatter(*points[kept].T, s=size, c="white", label="never forgotten", **style)
+    # The most forgotten on top.
+    order = lost[np.argsort(events[lost], kind="stable")]
+    ax.scatter(*points[order].T, s=area(events[order]), c=color(events[order]), **style)
+    for level in _levels(most):
+        name = f"forgotten {level}\N{MULTIPLICATION SIGN}"
+        ax.scatter([], [], s=area(level), color=color(level), label=name, **style)
+    if never.any():
+        for width, ink, label in ((3.0, "black", None), (1.4, "#FF8A7A", "never learnt")):
+            ax.scatter(
+                *points[never].T, s=3 * size + 8, marker="x", c=ink, linewidths=width,
+                label=label, zorder=6,
+            )  # fmt: skip
+
+
+def portrait(
+    draw: Callable[[Any, Theme], Any],
+    domain: Domain,
+    title: str | None,
+    dark: bool,
+    figsize: tuple[float, float] | None,
+    dpi: float,
+) -> Any:
+    """Build the figure of a still: a map, its legend at the right, and a title.
+
+    Parameters
+    ----------
+    draw : callable
+        ``(ax, theme) -> axes of the colour bar``.
+    domain : Domain
+        Whose anchors are marked.
+    title : str, optional
+    dark : bool
+    figsize : tuple of float, optional
+        Inches; default 8 wide, and as high as the map needs.
+    dpi : float
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    check_size(figsize, dpi)
+    theme, size = Theme.of(dark), figsize or (8.0, 6.4)
+    figure: Any = Figure(size, dpi=dpi, facecolor=theme.background, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    ax = figure.subplots()
+    bar = draw(ax, theme)
+    _add_legend(ax, theme, 10 if min(size) >= 5 else 8)
+    if title:
+        figure.suptitle(title, x=0.02, ha="left", color=theme.foreground, size=14, weight="bold")
+    require_room(figure, [ax])
+    fit_labels(ax)
+    if title:
+        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 16))
+    if figsize is None:
+        trim_panels(figure, [ax], 1)
+    require_room(figure, [ax])
+    # A map of fixed aspect can be lower than its slot; the bar is to be as high as the map.
+    figure.set_layout_engine("none")
+    box, place = ax.get_position(), bar.get_position()
+    bar.set_aspect("auto")
+    bar.set_position((place.x0, box.y0, place.width, box.height))
+    draw_anchors(Layout(figure, ax, None, theme), domain)
+    return figure
+
+
+def _add_legend(ax: Any, theme: Theme, size: float) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        ax.figure.legend(
+            handles, labels, loc="outside right upper", frameon=False, fontsize=size,
+            labelcolor=theme.foreground, handletextpad=0.3,
+        )  # fmt: skip
+
+
+def draw_areas(
+    ax: Any, times: Times, areas: Floats, names: Sequence[str], unit: str, palette: Any
+) -> Any:
+    """Draw shares of area over time, one above the other."""
+    colors = class_colors(len(names), palette) / 255.0
+    bands = ax.stackplot(times, areas.T, colors=colors, edgecolor="white", linewidth=0.3)
+    ax.set_ylim(0, 1)
+    # The topmost band is named first.
+    handles, labels = bands[:_NAMED], list(names[:_NAMED])
+    if len(names) > _NAMED:
+        labels[-1] = f"{labels[-1]}, and {len(names) - _NAMED} more"
+    ax.legend(
+        handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1), frameon=False,
+        fontsize=8,
+    )  # fmt: skip
+    return _over_time(ax, times, unit, "share of area")
+
+
+def draw_curve(ax: Any, times: Times, values: Floats, unit: str, label: str) -> Any:
+    """Draw one quantity over time."""
+    marker = "o" if len(times) <= 30 else ""
+    ax.plot(times, values, color=_COLOR, marker=marker, markersize=3.5, linewidth=1.6)
+    ax.set_ylim(bottom=0)
+    return _over_time(ax, times, unit, label)
+
+
+def draw_learnt(ax: Any, times: Times, first_learnt: Floats, unit: str) -> Any:
+    """Draw the share of points that were right at least once, over time."""
+    count = max(len(first_learnt), 1)
+    shares = np.array([(first_learnt <= time).sum() for time in times]) / count
+    ax.step(times, shares, where="post", color=_COLOR, linewidth=1.6)
+    ax.set_ylim(0, 1.02)
+    return _over_time(ax, times, unit, "share of the data learnt once")
+
+
+def draw_forgetting(ax: Any, events: Times, never: npt.NDArray[np.bool_]) -> Any:
+    """Draw how many points have how many forgetting events."""
+    from matplotlib.ticker import MaxNLocator
+
+    learnt = events[~never]
+    most = int(learnt.max(initial=0))
+    width = -(-(most + 1) // _BARS)
+    counts = np.bincount(learnt // width, minlength=1)
+    starts = np.arange(len(counts)) * width
+    ax.bar(starts, counts, 0.85 * width, align="edge" if width > 1 else "center", color=_COLOR)
+    if never.any():
+        place = -1.5 * width
+        ax.bar(place, never.sum(), 0.85 * width, color="#D55E00", label="never learnt")
+        ax.legend(frameon=False, fontsize=8)
+    ax.set_xlim(right=starts[-1] + (1 if width > 1 else 0.75) * width)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= most]
+    ax.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("forgetting events")
+    ax.set_ylabel("points of the data")
+    return ax
+
+
+def _over_time(ax: Any, times: Times, unit: str, label: str) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_xlim(times[0], max(times[-1], times[0] + 1))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel(unit)
+    ax.set_ylabel(label)
+    return ax
+
+
+def _levels(most: int) -> list[int]:
+    """Return the numbers of events that the legend shows: the least, the most and one between."""
+    return sorted({1, round(most**0.5), most}) if most else []

@@ -1,0 +1,392 @@
+"""What one recording says of the learning: when, where, how much, and what was forgotten."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common.providers import install_hint
+from trainviz.analysis import charts
+from trainviz.analysis.boundary import Line, boundary_lines, line_length
+from trainviz.domain.domain import Domain
+from trainviz.domain.labelled_data import LabelledData
+from trainviz.errors import RecordingError
+from trainviz.modes.pixels import class_map
+from trainviz.recordings.compatibility import require_classes
+from trainviz.recordings.recording import Recording
+from trainviz.rendering.figure.legend import counted_by, strip_positions
+from trainviz.rendering.writers import save_figure, still_target
+
+__all__ = ["Dynamics", "dynamics"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """The learning dynamics of a recording with n snapshots; made by :func:`dynamics`.
+
+    Times are epochs, or steps where snapshots of the same epoch are told apart
+    by them: ``unit`` says which.
+
+    Attributes
+    ----------
+    unit : {"epoch", "step"}
+    epochs : ndarray of int64, shape (n,)
+    steps : ndarray of float64, shape (n,)
+        NaN where unknown.
+    times : ndarray of int64, shape (n,)
+        The epoch or step of each snapshot, by ``unit``.
+    settled : ndarray of int64, shape (H, W)
+        When each grid point's class was settled: the time of the first snapshot
+        from which on it has been what it is in the last one.
+    classes : ndarray of int64, shape (H, W)
+        The class of each grid point in the last snapshot.
+    areas : ndarray of float64, shape (n, C)
+        The share of grid points that each class has; rows sum to 1.
+    boundary_length : ndarray of float64, shape (n,)
+        Length of the decision boundary in plane units, the window's edge not
+        counted. Marching squares (contourpy) on the log-probability of each
+        class against its strongest rival, both sides of every border averaged.
+        Where probabilities are 0 and 1 alone, as a single tree's are, lines run
+        in steps between the grid points: oblique ones are up to 8 % too long.
+    changed : ndarray of float64, shape (n,)
+        The share of grid points whose class differs from the snapshot before;
+        NaN for the first.
+    churn : ndarray of float64, shape (n,)
+        ``changed`` per epoch (or step) that passed; NaN where none did.
+    first_learnt : ndarray of float64, shape (m,), or None
+        The time at which each point of the recording's data was first predicted
+        right; NaN if never. None without data.
+    forgetting : ndarray of int64, shape (m,), or None
+        The forgetting events of each point of the data: how often it was
+        predicted right in one snapshot and wrong in the next (Toneva et al., An
+        empirical study of example forgetting, ICLR 2019, who compare successive
+        presentations of a point during training; here it is snapshots, so that
+        events between two of them are not seen). A point that was never learnt
+        has none, and NaN in ``first_learnt``. None without data.
+    """
+
+    domain: Domain
+    class_names: list[str]
+    data: LabelledData | None
+    unit: str
+    epochs: Ints
+    steps: Floats
+    settled: Ints
+    classes: Ints
+    areas: Floats
+    boundary_length: Floats
+    changed: Floats
+    first_learnt: Floats | None
+    forgetting: Ints | None
+    boundary: list[Line] = field(repr=False, default_factory=list)
+
+    @property
+    def times(self) -> Ints:
+        """The epoch or step of each snapshot, by ``unit``."""
+        return self.steps.astype(np.int64) if self.unit == "step" else self.epochs
+
+    @property
+    def churn(self) -> Floats:
+        """The share of grid points that changed class, per epoch or step that passed."""
+        passed = np.diff(self.times, prepend=self.times[0]).astype(np.float64)
+        passed[passed == 0] = np.nan
+        return self.changed / passed
+
+    def to_xarray(self) -> Any:
+        """Return all of it as an xarray Dataset.
+
+        Dimensions are ``snapshot``, ``class``, ``y``, ``x`` and, with data,
+        ``point``; units are in the attributes.
+
+        Returns
+        -------
+        xarray.Dataset
+
+        Raises
+        ------
+        ImportError
+            If xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise ImportError(install_hint("xarray", "to_xarray()")) from error
+        share = {"units": "1"}
+        variables: dict[str, Any] = {
+            "settled": (("y", "x"), self.settled, {"units": self.unit}),
+            "classes": (("y", "x"), self.classes),
+            "areas": (("snapshot", "class"), self.areas, share),
+            "boundary_length": ("snapshot", self.boundary_length, {"units": "plane"}),
+            "changed": ("snapshot", self.changed, share),
+            "churn": ("snapshot", self.churn, {"units": f"1/{self.unit}"}),
+        }
+        if self.first_learnt is not None:
+            variables["first_learnt"] = ("point", self.first_learnt, {"units": self.unit})
+            variables["forgetting"] = ("point", self.forgetting, {"units": "events"})
+        coordinates = {
+            "epoch": ("snapshot", self.epochs), "step": ("snapshot", self.steps),
+            "x": self.domain.x, "y": self.domain.y, "class": self.class_names,
+        }  # fmt: skip
+        return xarray.Dataset(variables, coordinates)
+
+    def plot(self, *, figsize: tuple[float, float] | None = None) -> npt.NDArray[Any]:
+        """Draw every quantity, a panel each, in a new figure.
+
+        Parameters
+        ----------
+        figsize : tuple of float, optional
+            Inches.
+
+        Returns
+        -------
+        ndarray of matplotlib.axes.Axes, shape (2, 3), or (2, 2) without data
+        """
+        panels = [self.plot_settled, self.plot_areas, self.plot_boundary_length, self.plot_churn]
+        if self.first_learnt is not None:
+            panels += [self.plot_learnt, self.plot_forgetting]
+        axes: npt.NDArray[Any] = charts.new_axes(2, len(panels) // 2, figsize)
+        for panel, ax in zip(panels, axes.flat, strict=True):
+            panel(ax=ax)
+        return axes
+
+    def plot_settled(self, ax: Any = None, *, cmap: Any = None) -> Any:
+        """Draw when each grid point's class was settled, with the last decision boundary.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: those of a new figure; so in all the plots.
+        cmap : str or Colormap, optional
+            Sequential; default ``"viridis"``.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax = charts.own_axes(ax)
+        charts.draw_settled(ax, self.domain, self.settled, self._span, self.unit, cmap)
+        charts.draw_boundary(ax, self.boundary)
+        return ax
+
+    def plot_areas(self, ax: Any = None, *, palette: Any = None) -> Any:
+        """Draw the share of area that each class has over time; see :meth:`plot_settled`.
+
+        ``palette`` is as for :func:`trainviz.animate`.
+        """
+        return charts.draw_areas(
+            charts.own_axes(ax), self.times, self.areas, self.class_names, self.unit, palette
+        )
+
+    def plot_boundary_length(self, ax: Any = None) -> Any:
+        """Draw the length of the decision boundary over time; see :meth:`plot_settled`."""
+        return charts.draw_curve(
+            charts.own_axes(ax), self.times, self.boundary_length, self.unit,
+            "boundary length (plane units)",
+        )  # fmt: skip
+
+    def plot_churn(self, ax: Any = None) -> Any:
+        """Draw the prediction churn over time; see :meth:`plot_settled`."""
+        return charts.draw_curve(
+            charts.own_axes(ax), self.times, self.churn, self.unit,
+            f"churn (share of area per {self.unit})",
+        )  # fmt: skip
+
+    def plot_learnt(self, ax: Any = None) -> Any:
+        """Draw the share of the data that has been learnt at least once, over time.
+
+        See :meth:`plot_settled`.
+
+        Raises
+        ------
+        RecordingError
+            If the recording has no data.
+        """
+        learnt, _ = self._of_points("plot_learnt")
+        return charts.draw_learnt(charts.own_axes(ax), self.times, learnt, self.unit)
+
+    def plot_forgetting(self, ax: Any = None) -> Any:
+        """Draw how many points of the data were forgotten how often; see :meth:`plot_settled`.
+
+        Raises
+        ------
+        RecordingError
+            If the recording has no data.
+        """
+        learnt, events = self._of_points("plot_forgetting")
+        return charts.draw_forgetting(charts.own_axes(ax), events, np.isnan(learnt))
+
+    def still(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        title: str | None = None,
+        dark: bool = False,
+        figsize: tuple[float, float] | None = None,
+        dpi: float = 100,
+        cmap: Any = None,
+    ) -> Any:
+        """Draw the one picture that tells the whole training.
+
+        The epoch at which each grid point's class was settled, the decision
+        boundary of the last snapshot, the samples that the plane goes through,
+        and the data: larger the more often a point was forgotten, and a cross
+        where it was never learnt.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        title : str, optional
+        dark : bool, default False
+        figsize : tuple of float, optional
+            Inches; default 8 wide, and as high as the map needs.
+        dpi : float, default 100
+        cmap : str or Colormap, optional
+            Sequential; default ``"viridis"``.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If the suffix is unknown, the folder does not exist, or a size is none.
+        """
+        target = still_target(path)
+        figure = charts.portrait(
+            lambda ax, theme: self._draw_portrait(ax, theme, cmap),
+            self.domain, title, dark, figsize, dpi,
+        )  # fmt: skip
+        save_figure(figure, target)
+        return figure
+
+    @property
+    def _span(self) -> tuple[float, float]:
+        return float(self.times[0]), float(self.times[-1])
+
+    def _draw_portrait(self, ax: Any, theme: Any, cmap: Any) -> Any:
+        bar = charts.draw_settled(ax, self.domain, self.settled, self._span, self.unit, cmap, theme)
+        charts.draw_boundary(ax, self.boundary)
+        if self.data is not None and self.first_learnt is not None:
+            assert self.forgetting is not None
+            never = np.isnan(self.first_learnt)
+            charts.draw_events(ax, self.data.points, self.forgetting, never)
+        return bar
+
+    def _of_points(self, asked: str) -> tuple[Floats, Ints]:
+        if self.first_learnt is None or self.forgetting is None:
+            raise RecordingError(
+                f"{asked}() shows the recording's data, and it has none (or no predictions for "
+                "it): give data=(X, y) to the recorder"
+            )
+        return self.first_learnt, self.forgetting
+
+
+def dynamics(recording: Recording) -> Dynamics:
+    """Measure the learning dynamics of a recording.
+
+    The maps are read once, in order, and none is kept but the last.
+
+    Parameters
+    ----------
+    recording : Recording
+
+    Returns
+    -------
+    Dynamics
+        Arrays, ``.to_xarray()``, ``.plot()``, ``.plot_settled()`` and the like,
+        and ``.still(path)``.
+
+    Raises
+    ------
+    RecordingError
+        If the recording is empty, or runs backwards.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> X = np.array([[-0.5, 0.0], [0.5, 0.0]])
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5), data=(X, [0, 1]))
+    >>> for epoch, edge in [(0, -0.8), (10, 0.7), (20, 0.1)]:
+    ...     _ = recorder.capture(lambda X: X[:, 0] > edge, epoch=epoch)
+    >>> found = tv.dynamics(recorder.recording)
+    >>> found.settled[0]
+    array([ 0, 10, 10, 20,  0])
+    >>> found.churn
+    array([ nan, 0.06, 0.02])
+    >>> found.first_learnt, found.forgetting
+    (array([10.,  0.]), array([0, 1]))
+    """
+    if not isinstance(recording, Recording):
+        raise TypeError(
+            f"recording={type(recording).__name__}: expected a Recording, which a recorder has "
+            "as its attribute .recording"
+        )
+    recording.require_snapshots()
+    require_classes([recording], "dynamics()")
+    # A view of what there is now: the recording may go on growing.
+    recording = recording[:]
+    times = strip_positions(recording).astype(np.int64)
+    if (np.diff(times) < 0).any():
+        raise RecordingError(
+            "recording: its epochs run backwards, so nothing is learnt in it; give the snapshots "
+            "in the order of training, e.g. recording[::-1]"
+        )
+    learnt = _follow_points(recording, times)
+    return Dynamics(
+        domain=recording.domain, class_names=recording.class_names, data=recording.data,
+        unit=counted_by(recording), epochs=recording.epochs, steps=recording.steps,
+        **_follow_maps(recording, times), first_learnt=learnt[0], forgetting=learnt[1],
+    )  # fmt: skip
+
+
+def _follow_maps(recording: Recording, times: Ints) -> dict[str, Any]:
+    domain, n_classes = recording.domain, recording.n_classes
+    settled = np.full(domain.shape, times[0])
+    areas, lengths, changed = [], [], [np.nan]
+    before: npt.NDArray[np.integer] | None = None
+    lines: list[Line] = []
+    for time, snapshot in zip(times, recording, strict=True):
+        probabilities = snapshot.probabilities
+        labels = class_map(probabilities)
+        areas.append(np.bincount(labels.ravel(), minlength=n_classes) / labels.size)
+        lines = boundary_lines(probabilities, domain.x, domain.y)
+        lengths.append(line_length(lines) / 2)
+        if before is not None:
+            moved = labels != before
+            settled[moved] = time
+            changed.append(float(moved.mean()))
+        before = labels
+    assert before is not None
+    return {
+        "settled": settled, "classes": before.astype(np.int64), "areas": np.array(areas),
+        "boundary_length": np.array(lengths), "changed": np.array(changed), "boundary": lines,
+    }  # fmt: skip
+
+
+def _follow_points(recording: Recording, times: Ints) -> tuple[Floats | None, Ints | None]:
+    """Find when points were first right and how often forgotten, where predictions are kept."""
+    labels = recording.data_labels
+    if labels is None:
+        return None, None
+    first = np.full(len(labels), np.nan)
+    events = np.zeros(len(labels), dtype=np.int64)
+    before: npt.NDArray[np.bool_] | None = None
+    for index, time in enumerate(times):
+        guesses = recording.data_predictions(index)
+        if guesses is None:
+            continue
+        right = guesses == labels
+        first[right & np.isnan(first)] = time
+        if before is not None:
+            events += before & ~right
+        before = right
+    return (None, None) if before is None else (first, events)

@@ -1,0 +1,283 @@
+"""Captures off the training path: one worker thread behind a bounded queue.
+
+A capture copies the model and training goes on; one thread evaluates the
+copies, in order. It changes nothing that a process has only once: no random
+stream, no default dtype, no compiler stance. The copy follows weights,
+buffers and plain attributes. It does not follow
+
+- what ``predict=`` reaches by other ways than the model that it is given;
+- an object of a class of its own that an attribute holds, changed in place;
+- in Keras, attributes that are no variables and not in ``get_config``.
+
+A model that begins to draw from a shared random stream only after the first
+capture disturbs its training, and a function under ``torch.compile`` that a
+forward calls is compiled for the copy as well. Where evaluating takes longer
+than the training between two captures, or no processor is free, training
+waits for the queue; what is gained then is small.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from trainviz._common.random_state import host_rng_preserved
+from trainviz.evaluation.outputs import PredictProba
+from trainviz.recordings.stores import Snapshot
+
+__all__ = ["BackgroundCaptures", "check_freezable"]
+
+Evaluate = Callable[[PredictProba, int, "int | None", Mapping[str, Any]], Snapshot]
+
+_WAITING = 2
+"""Captures that may wait behind the one being evaluated; each holds a copy of the weights."""
+
+_LINGER = 2.0
+"""Seconds that an idle worker waits for work: frameworks keep a pool of threads for each thread."""
+
+_POLL = 0.1
+"""Seconds after which a waiting thread looks whether the other one is still alive."""
+
+
+def check_freezable(predict_proba: PredictProba) -> None:
+    """Refuse a predict callable that offers no copy of itself.
+
+    Parameters
+    ----------
+    predict_proba : callable
+        With a method ``frozen()`` that returns an independent callable, which
+        answers as this one does now. That one may have a method ``release()``,
+        which is called once it is no longer needed.
+
+    Raises
+    ------
+    TypeError
+        If there is no such method; the message says how to mend it.
+    """
+    if not callable(getattr(predict_proba, "frozen", None)):
+        name = getattr(predict_proba, "__qualname__", type(predict_proba).__name__)
+        raise TypeError(
+            f"background=True needs a copy of the model as it is at the capture, and {name} offers "
+            "none: pass an object with __call__(X) and a method frozen() that returns an "
+            "independent copy of itself, use the recorder of your framework, or leave "
+            "background=True out"
+        )
+
+
+@dataclass(eq=False)
+class _Job:
+    predict: PredictProba | None
+    epoch: int
+    step: int | None
+    metrics: dict[str, float]
+    started: bool = False
+    done: bool = False
+    failed: bool = False
+
+
+class BackgroundCaptures:
+    """Evaluate frozen models in order on one thread, while training goes on.
+
+    The thread is no daemon: the interpreter waits for what was handed in, also
+    after an exception. It ends by itself when nothing comes.
+
+    Parameters
+    ----------
+    evaluate : callable
+        ``(predict_proba, epoch, step, metrics) -> Snapshot``; runs on the worker.
+    keep : callable
+        ``(snapshot) -> None``; runs on the worker, never beside a call of
+        :meth:`amend` or :meth:`relabel`.
+    enabled : bool, default True
+        Whether there is anything to do at all; kept for the caller.
+    waiting : int, default 2
+        Captures that may wait behind the one being evaluated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kept = []
+    >>> def evaluate(predict_proba, epoch, step, metrics):
+    ...     return Snapshot(predict_proba(np.zeros((2, 1, 1))), epoch, step, metrics)
+    >>> captures = BackgroundCaptures(evaluate, kept.append)
+    >>> class Half:
+    ...     def __call__(self, X):
+    ...         return X + 0.5
+    ...     def frozen(self):
+    ...         return self
+    >>> captures.submit(Half(), epoch=3, step=None, metrics={"loss": 2.0})
+    >>> captures.drain()
+    >>> kept
+    [Snapshot(epoch=3, step=None, classes=2, grid=1x1, metrics={'loss': 2.0})]
+    """
+
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        keep: Callable[[Snapshot], None],
+        enabled: bool = True,
+        waiting: int = _WAITING,
+    ) -> None:
+        self.enabled = enabled
+        self._evaluate = evaluate
+        self._keep = keep
+        self._limit = waiting + 1
+        self._jobs: deque[_Job] = deque()
+        self._last: _Job | None = None
+        self._errors: deque[tuple[int, Exception]] = deque()
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+
+    def submit(
+        self,
+        predict_proba: PredictProba,
+        epoch: int,
+        step: int | None,
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Hand in a capture; waits while the queue is full.
+
+        Parameters
+        ----------
+        predict_proba : callable
+            As :func:`check_freezable` wants it. It is copied once there is
+            room, so that no more copies exist than the queue holds.
+        epoch, step, metrics
+            What the snapshot will say.
+        """
+        self._wait_until(lambda: len(self._jobs) < self._limit)
+        with host_rng_preserved():
+            frozen = predict_proba.frozen()  # type: ignore[attr-defined]
+        job = _Job(frozen, epoch, step, dict(metrics))
+        with self._changed:
+            self._jobs.append(job)
+            self._last = job
+            self._ensure_worker()
+            self._changed.notify_all()
+
+    def drain(self) -> None:
+        """Wait until everything that was handed in is kept or has failed."""
+        self._wait_until(lambda: not self._jobs)
+
+    def forget_last(self) -> None:
+        """Take no snapshot for the last capture any more: the store was changed otherwise."""
+        self.drain()
+        self._last = None
+
+    def take_errors(self) -> list[tuple[int, Exception]]:
+        """Return epoch and exception of the captures that failed since the last call."""
+        taken = []
+        while self._errors:
+            taken.append(self._errors.popleft())
+        return taken
+
+    @property
+    def pending(self) -> tuple[int, int | None] | None:
+        """Epoch and step of the last capture handed in, as long as it is not kept."""
+        last = self._last
+        return (last.epoch, last.step) if last is not None and not last.done else None
+
+    @property
+    def last_failed(self) -> bool:
+        """Whether the last capture handed in has failed."""
+        return self._last is not None and self._last.failed
+
+    def amend(self, metrics: Mapping[str, float]) -> bool:
+        """Add metrics to the last capture; False if the store holds it already."""
+        with self._changed:
+            if self._last is None or (self._last.done and not self._last.failed):
+                return False
+            self._last.metrics.update(metrics)
+            return True
+
+    def relabel(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Let the last capture stand for ``epoch``; False if it is not under way any more."""
+        with self._changed:
+            if self._last is None or self._last.done:
+                return False
+            self._last.epoch = epoch
+            self._last.metrics.update(metrics)
+            return True
+
+    def _wait_until(self, met: Callable[[], bool]) -> None:
+        with self._changed:
+            while not met():
+                self._ensure_worker()
+                self._changed.wait(_POLL)
+
+    def _ensure_worker(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        if self._jobs and self._jobs[0].started:
+            self._finish(self._jobs[0], RuntimeError("the thread that evaluated it has died"))
+        self._thread = threading.Thread(target=self._work, name="trainviz", daemon=False)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # No threads are left, or the interpreter is shutting down: late beats never.
+            while self._jobs:
+                self._run(self._jobs[0])
+
+    def _work(self) -> None:
+        while (job := self._next_job()) is not None:
+            self._run(job)
+
+    def _next_job(self) -> _Job | None:
+        deadline = time.monotonic() + _LINGER
+        with self._changed:
+            while not self._jobs:
+                if time.monotonic() > deadline or not threading.main_thread().is_alive():
+                    self._thread = None
+                    return None
+                self._changed.wait(_POLL)
+            return self._jobs[0]
+
+    def _run(self, job: _Job) -> None:
+        job.started = True
+        assert job.predict is not None
+        try:
+            outcome: Snapshot | Exception = self._evaluate(
+                job.predict, job.epoch, job.step, dict(job.metrics)
+            )
+        except Exception as error:
+            outcome = error
+        except BaseException as error:
+            # On this thread nothing else can end the worker, and training must not wait for it.
+            outcome = RuntimeError(f"the model raised {type(error).__name__}: {error}")
+        self._finish(job, outcome)
+
+    def _finish(self, job: _Job, outcome: Snapshot | Exception) -> None:
+        with self._changed:
+            try:
+                _release(job.predict)
+                if isinstance(outcome, Exception):
+                    raise outcome
+                # The label may have changed while the model was asked.
+                self._keep(replace(outcome, epoch=job.epoch, metrics=dict(job.metrics)))
+            except Exception as error:
+                job.failed = True
+                self._errors.append((job.epoch, error))
+            finally:
+                job.predict, job.done = None, True
+                if self._jobs and self._jobs[0] is job:
+                    self._jobs.popleft()
+                self._changed.notify_all()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For processes that a trainer spawns: locks and threads cannot travel.
+        own: dict[str, Any] = {"_changed": None, "_thread": None, "_last": None, "_jobs": deque()}
+        return {**self.__dict__, **own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._changed = threading.Condition()
+
+
+def _release(predict_proba: PredictProba | None) -> None:
+    release = getattr(predict_proba, "release", None)
+    if release is not None:
+        release()

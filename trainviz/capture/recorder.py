@@ -1,0 +1,409 @@
+"""Schedule, evaluate, append: the recorder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common.random_state import host_rng_preserved
+from trainviz.capture.background import BackgroundCaptures, check_freezable
+from trainviz.capture.recording_writer import Ledger
+from trainviz.capture.schedule import Schedule, make_schedule
+from trainviz.capture.validation import check_names, plain_metrics
+from trainviz.domain.domain import Domain
+from trainviz.domain.labelled_data import LabelledData
+from trainviz.evaluation.evaluator import Evaluator, Method, check_method, session
+from trainviz.evaluation.outputs import (
+    Output,
+    PredictProba,
+    check_output,
+    chunk_size,
+    probabilities_at,
+    recorded_as,
+)
+from trainviz.recordings.opening import start_recording
+from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.zarr_store.store import Precision, Resume
+
+__all__ = ["Recorder", "RecorderOptions"]
+
+
+class RecorderOptions(TypedDict, total=False):
+    """The keyword arguments of :class:`Recorder` that mean the same in every adapter."""
+
+    every: int | None
+    every_n_steps: int | None
+    at: Iterable[int] | None
+    schedule: Schedule | Literal["geometric"] | None
+    initial: bool
+    final: bool
+    data: tuple[Any, Any] | None
+    class_names: Sequence[str] | None
+    classes: Sequence[Any] | None
+    on_error: Literal["warn", "raise"]
+    batch_size: int | Literal["auto"]
+    evaluation: Method
+    tolerance: float
+    background: bool
+    path: str | os.PathLike[str] | None
+    overwrite: bool
+    resume: Resume
+    precision: Precision
+
+
+class Recorder(Ledger):
+    """Capture class probability maps of any classifier while it learns.
+
+    The recorder knows a predict callable and nothing of any framework; the
+    adapters (:class:`~trainviz.TorchRecorder` and its like) call it.
+
+    Parameters
+    ----------
+    domain : Domain
+        Where the model is evaluated.
+    every : int, optional
+        Capture every ``every``-th epoch (default 1, unless another condition is given).
+    every_n_steps : int, optional
+        Capture every n-th optimisation step, where :meth:`capture` is told the step
+        (adapters that see steps do so).
+    at : iterable of int, optional
+        Capture these epochs.
+    schedule : Schedule or "geometric", optional
+        Instead of the three above.
+    initial, final : bool, default True
+        Capture the state before training, and the state at its end.
+    data : tuple of array-like, optional
+        ``(X, y)``: inputs and their labels (integers or strings; numbers for
+        ``output="values"``; one column of 0 and 1 a label for multi-label
+        models) that travel with the recording and are drawn over the map. A
+        classifier is asked for these points too, at every capture, so that its
+        errors can be marked.
+    class_names : sequence of str, optional
+        One a class or label, in the order of the model's output columns; of
+        ``output="values"`` the name of the value.
+    classes : sequence, optional
+        The label of each output column, where ``y`` does not count from 0.
+    output : str, default "probabilities"
+        What the predict callable returns: ``"probabilities"``, ``"logits"``,
+        ``"log_probabilities"``, ``"multilabel"``, ``"multilabel_logits"`` or
+        ``"values"``; see :func:`trainviz.evaluate`.
+    on_error : {"warn", "raise"}, default "warn"
+        What a failing capture does *during* training: warn once and be
+        skipped, or raise. The first capture always raises, so that a mistake
+        shows before training time is spent.
+    batch_size : int or "auto", default "auto"
+        Points a call of the model.
+    evaluation : {"adaptive", "dense"}, default "adaptive"
+        ``"dense"`` asks the model for every grid point, ``"adaptive"`` only
+        where the map is not smooth; see :func:`trainviz.evaluate`.
+    tolerance : float, default 1/255
+        Of a probability, for the adaptive evaluation.
+    background : bool, default False
+        Copy the model at a capture and evaluate the copy on another thread,
+        while training goes on. The first capture is made at once. At most
+        three copies exist; when they are all in use, training waits.
+        :meth:`capture` returns None then, snapshots appear in ``recording``
+        in order, and :meth:`drain` waits for them (so does the end of a fit,
+        of a ``with`` block and of the interpreter). Failures show at the next
+        call of the recorder. A model that cannot be copied, or that draws
+        random numbers when it is asked, is captured at once, with one warning
+        (``help(trainviz.capture.background)`` says what a copy does not follow).
+    path : str or PathLike, optional
+        Record into a Zarr group here (a folder, or an address that fsspec
+        knows), one snapshot after another, instead of into memory. A process
+        that is killed leaves a recording with every snapshot whose capture had
+        returned; :func:`trainviz.open_recording` opens it.
+    overwrite : bool, default False
+        Replace the recording at ``path``. Nothing else is ever replaced.
+    resume : bool or "checkpoint", default False
+        Continue the recording at ``path``, if there is one. Its snapshots from
+        the first epoch captured now are superseded. ``"checkpoint"`` does so
+        only once :meth:`continue_stored` is called (``LightningRecorder``,
+        where a checkpoint says so).
+    precision : {"float16", "float32"}, default "float16"
+        In which maps are kept on disk; half precision is good for a
+        probability to 0.0003.
+
+    Attributes
+    ----------
+    recording : Recording
+        What has been captured so far; it grows with the recorder.
+    failures : list of tuple of (int, str)
+        Epoch and message of each capture that was skipped.
+    location : str or None
+        The full ``path``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described; the message says which.
+    RecordingError
+        If ``path`` is not free, or does not fit what is to be recorded.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> domain = tv.Domain((-3, 3), (-3, 3), points_per_axis=30)
+    >>> recorder = tv.Recorder(domain, every=5)
+    >>> for epoch in range(21):
+    ...     snapshot = recorder.capture(
+    ...         lambda X: 1 / (1 + np.exp(-0.2 * epoch * X[:, 0])), epoch=epoch,
+    ...         metrics={"loss": 1 / (1 + epoch)})
+    >>> recorder.recording.epochs
+    array([ 0,  5, 10, 15, 20])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        every: int | None = None,
+        every_n_steps: int | None = None,
+        at: Iterable[int] | None = None,
+        schedule: Schedule | Literal["geometric"] | None = None,
+        initial: bool = True,
+        final: bool = True,
+        data: tuple[Any, Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        classes: Sequence[Any] | None = None,
+        output: Output = "probabilities",
+        on_error: Literal["warn", "raise"] = "warn",
+        batch_size: int | Literal["auto"] = "auto",
+        evaluation: Method = "adaptive",
+        tolerance: float = 1 / 255,
+        background: bool = False,
+        path: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        resume: Resume = False,
+        precision: Precision = "float16",
+    ) -> None:
+        if not isinstance(domain, Domain):
+            raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
+        if on_error not in ("warn", "raise"):
+            raise ValueError(f"on_error={on_error!r}: expected 'warn' or 'raise'")
+        check_output(output)
+        chunk_size(domain, batch_size)
+        check_method(evaluation, tolerance, "evaluation")
+        self.domain = domain
+        self.schedule = make_schedule(schedule, every, every_n_steps, at, initial, final)
+        self._output = output
+        names = check_names(class_names)
+        held = recorded_as(output)
+        given = LabelledData.of(data, domain, held) if data is not None else None
+        recording, store = start_recording(
+            domain, data=given, class_names=names,
+            classes=list(classes) if classes is not None else None, output=held,
+            schedule=repr(self.schedule), path=path, overwrite=overwrite, resume=resume,
+            precision=precision,
+        )  # fmt: skip
+        self._evaluator = Evaluator(
+            domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
+            data=recording.data,
+        )  # fmt: skip
+        captures = BackgroundCaptures(self._evaluate, store.append, background)
+        super().__init__(recording, store, captures, path=path, on_error=on_error)
+
+    def capture(
+        self,
+        predict_proba: PredictProba,
+        *,
+        epoch: int,
+        step: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        force: bool = False,
+    ) -> Snapshot | None:
+        """Capture the state of the model, if the schedule asks for this epoch or step.
+
+        Parameters
+        ----------
+        predict_proba : callable
+            ``(N, *input_shape) float64 array -> (N, C)`` array; domains of
+            several inputs hand it a dict or tuple of arrays.
+        epoch : int
+            Completed epochs; 0 is the state before training.
+        step : int, optional
+            Completed optimisation steps.
+        metrics : mapping of str to number, optional
+            Kept beside the snapshot; what is no single number is left out.
+        force : bool, default False
+            Capture whether the schedule asks for it or not.
+
+        Returns
+        -------
+        Snapshot or None
+            None when the schedule skips it, when ``step`` is given and
+            captured already, when the capture failed and was skipped, or when
+            it goes on in the background.
+
+        Raises
+        ------
+        ValueError
+            If ``epoch`` or ``step`` lies before the last captured one.
+        PredictionError, EvaluationError
+            If the first capture fails, or any with ``on_error="raise"``.
+        TypeError
+            If ``background=True`` and ``predict_proba`` has no method
+            ``frozen()`` that returns an independent copy of it.
+        """
+        taken = self.offer(predict_proba, epoch, step, metrics, force=force)
+        return taken if isinstance(taken, Snapshot) else None
+
+    def offer(
+        self,
+        predict_proba: PredictProba,
+        epoch: int,
+        step: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        *,
+        force: bool = False,
+    ) -> Snapshot | bool:
+        """Do the same as :meth:`capture`, and say more of it.
+
+        Returns
+        -------
+        Snapshot or bool
+            True for a capture that goes on in the background, False for none.
+        """
+        self._settle()
+        self._supersede(epoch, step)
+        self._admission.check_order(epoch, step, self._last())
+        if not force and not self._due(epoch, step):
+            return False
+        if step is not None and self._last() == (epoch, step):
+            return False
+        is_first = not self._admission.met
+        try:
+            self._store.open()
+            if self._submit(predict_proba, epoch, step, metrics or {}):
+                return True
+            with host_rng_preserved() as streams:
+                snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
+            self._store.append(snapshot)
+        except Exception as error:
+            self._handle(error, epoch, is_first=is_first)
+            return False
+        self._evaluator.tell(stacklevel=3)
+        if streams.drawn:
+            self._stop_background("it draws from the random streams of Python or numpy when asked")
+        return snapshot
+
+    def append(
+        self,
+        probabilities: npt.ArrayLike,
+        *,
+        epoch: int,
+        step: int | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        data_predictions: npt.ArrayLike | None = None,
+    ) -> Snapshot:
+        """Append a map that was computed elsewhere.
+
+        Parameters
+        ----------
+        probabilities : array-like, shape (C, H, W)
+            Class probabilities on the domain's grid, row 0 at ``ylim[0]``.
+        epoch, step, metrics
+            As for :meth:`capture`.
+        data_predictions : array-like of int, shape (n,), optional
+            The predicted class of each point of ``data``.
+
+        Returns
+        -------
+        Snapshot
+
+        Raises
+        ------
+        ValueError
+            If the shape is not ``(C, *domain.shape)``, the classes changed, the
+            values are no probabilities, or the epoch goes backwards.
+        """
+        self._supersede(epoch, step)
+        self._admission.check_order(epoch, step, self._last())
+        self._background.forget_last()
+        values = self._admission.map(probabilities)
+        guesses = self._admission.predictions(data_predictions)
+        snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
+        self._store.append(snapshot)
+        return snapshot
+
+    def check(self, predict_proba: PredictProba, epoch: int = 0) -> None:
+        """Try a predict callable on a few points, so that mistakes show early.
+
+        Does nothing once a map has been captured or a check has passed.
+
+        Raises
+        ------
+        PredictionError, EvaluationError
+            As the first :meth:`capture`.
+        """
+        self._settle()
+        if self._admission.met:
+            return
+        self._store.open()
+        if self._background.enabled:
+            check_freezable(predict_proba)
+        height, width = self.domain.shape
+        corners = [0, width - 1, (height - 1) * width, height * width - 1]
+        points = self.domain.points_at(np.array(corners))
+        with host_rng_preserved():
+            self._admission.check_classes(
+                probabilities_at(predict_proba, points, self._output).shape[1]
+            )
+
+    def learn_classes(self, classes: Sequence[Any] | None) -> None:
+        """Take the labels of the output columns from the model, unless they were given.
+
+        Parameters
+        ----------
+        classes : sequence, optional
+            Some models know them only once they are fitted.
+        """
+        if self._admission.classes is None and classes is not None:
+            self._admission.classes = list(classes)
+            self.recording.learn_classes(classes)
+            self._store.learn_classes(classes)
+
+    def _submit(
+        self, predict_proba: PredictProba, epoch: int, step: int | None, metrics: Mapping[str, Any]
+    ) -> bool:
+        """Hand the capture to the background; False where it is to be made at once."""
+        if not self._background.enabled:
+            return False
+        check_freezable(predict_proba)
+        if not self._admission.met or not len(self._store):
+            # Made at once, so that a mistake shows before training time is spent.
+            return False
+        try:
+            self._background.submit(predict_proba, int(epoch), step, plain_metrics(metrics))
+        except Exception as error:
+            self._stop_background(f"it cannot be copied: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    def _due(self, epoch: int, step: int | None) -> bool:
+        due = self.schedule.due_epoch(epoch)
+        if step is None or not self.schedule.counts_steps:
+            return due
+        # Asked within epochs too, where the epoch is due at its first step alone.
+        last_epoch, last_step = self._asked
+        self._asked = epoch, step
+        return (due and epoch > last_epoch) or self.schedule.due_step(step, since=last_step)
+
+    def _evaluate(
+        self,
+        predict_proba: PredictProba,
+        epoch: int,
+        step: int | None,
+        metrics: Mapping[str, Any],
+    ) -> Snapshot:
+        with session(predict_proba):
+            found = self._evaluator(predict_proba)
+        self._admission.check_classes(found.map.shape[0])
+        return Snapshot(
+            found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
+            found.data_predictions,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Make a recording from the checkpoints that a training left behind. Internal."""

@@ -1,0 +1,111 @@
+"""What a replay does with one checkpoint, wherever that happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from trainviz._common.random_state import host_rng_preserved
+from trainviz.capture.replay.checkpoints import Checkpoint, CheckpointInfo
+from trainviz.domain.domain import Domain
+from trainviz.domain.labelled_data import LabelledData
+from trainviz.errors import CheckpointError
+from trainviz.evaluation.evaluator import Evaluator, Method, session
+from trainviz.evaluation.outputs import Output, PredictProba
+from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.zarr_store.staging import StagedSnapshot
+
+__all__ = ["Loader", "Outcome", "Work", "one_after_another"]
+
+Outcome: TypeAlias = "tuple[Checkpoint, Snapshot | StagedSnapshot | Exception]"
+
+
+class Loader(Protocol):
+    """Reads checkpoints of one kind; the adapters have them."""
+
+    def describe(self, path: str) -> CheckpointInfo:
+        """Return what a file says of itself, or raise a :class:`CheckpointError`."""
+        ...
+
+    def open(self, path: str) -> tuple[PredictProba, Output]:
+        """Return the model as a file has it, good until the next call, and what it answers."""
+        ...
+
+    def restore(self) -> None:
+        """Put the model that was given back into its own state."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all checkpoints of a replay have in common; it travels to other processes.
+
+    Attributes
+    ----------
+    loader : Loader
+    domain : Domain
+    data : LabelledData or None
+    evaluation, tolerance, batch_size
+        As for :class:`~trainviz.Recorder`.
+    """
+
+    loader: Loader
+    domain: Domain
+    data: LabelledData | None
+    evaluation: Method
+    tolerance: float
+    batch_size: int | str
+
+    def snapshot(self, checkpoint: Checkpoint) -> Snapshot:
+        """Evaluate one checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be loaded or evaluated; the message names it.
+        TypeError, ImportError
+            If no checkpoint could be.
+        """
+        try:
+            return self._snapshot(checkpoint)
+        except (CheckpointError, ImportError, TypeError):
+            raise  # the last two are about what was given for all checkpoints
+        except Exception as error:
+            raise CheckpointError(
+                f"{checkpoint} cannot be replayed: {type(error).__name__}: {error}"
+            ) from error
+
+    def _snapshot(self, checkpoint: Checkpoint) -> Snapshot:
+        with host_rng_preserved():
+            ask, output = self.loader.open(checkpoint.path)
+            # A new one each time, so that a map depends on nothing but its own checkpoint: not
+            # on the others, nor on where a replay was interrupted, nor on who makes it.
+            evaluator = Evaluator(
+                self.domain, method=self.evaluation, tolerance=self.tolerance, output=output,
+                batch_size=self.batch_size, data=self.data,  # type: ignore[arg-type]
+            )  # fmt: skip
+            with session(ask):
+                found = evaluator(ask)
+        return Snapshot(
+            found.map, checkpoint.epoch, checkpoint.step, checkpoint.metrics, found.evaluations,
+            found.data_predictions,
+        )  # fmt: skip
+
+
+def one_after_another(work: Work, checkpoints: Sequence[Checkpoint]) -> Iterator[Outcome]:
+    """Evaluate checkpoints in this process.
+
+    Yields
+    ------
+    checkpoint : Checkpoint
+    outcome : Snapshot or Exception
+    """
+    try:
+        for checkpoint in checkpoints:
+            try:
+                yield checkpoint, work.snapshot(checkpoint)
+            except CheckpointError as error:
+                yield checkpoint, error
+    finally:
+        work.loader.restore()

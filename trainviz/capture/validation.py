@@ -1,0 +1,212 @@
+"""What a recording accepts: snapshots in order, of the same classes, with plain metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.domain.labelled_data import LabelledData, to_numpy
+from trainviz.errors import PredictionError
+from trainviz.recordings.recording import Recording
+
+__all__ = ["Admission", "check_names", "plain_metrics"]
+
+
+class Admission:
+    """Refuse what does not belong into a recording, with a message that says why.
+
+    Parameters
+    ----------
+    grid : tuple of int
+        ``(H, W)``.
+    data : LabelledData, optional
+        The points that travel with the recording.
+    class_names, classes : sequence, optional
+        As for :class:`~trainviz.Recorder`.
+    output : {"probabilities", "multilabel", "values"}, default "probabilities"
+        What the maps hold.
+
+    Attributes
+    ----------
+    n_classes : int or None
+        None as long as no map was seen.
+    met : bool
+        Whether the model has answered rightly once; a recording that is
+        continued has classes before that.
+
+    Examples
+    --------
+    >>> admission = Admission((2, 2), class_names=["no", "yes"])
+    >>> admission.check_classes(3)
+    Traceback (most recent call last):
+        ...
+    trainviz.errors.PredictionError: class_names has 2 names, but the model returns 3 classes...
+    """
+
+    def __init__(
+        self,
+        grid: tuple[int, int],
+        data: LabelledData | None = None,
+        class_names: Sequence[str] | None = None,
+        classes: Sequence[Any] | None = None,
+        output: str = "probabilities",
+    ) -> None:
+        self._output = output
+        self.n_classes: int | None = None
+        self.met = False
+        self.classes = list(classes) if classes is not None else None
+        self._grid = grid
+        self._data = data
+        self._class_names = class_names
+
+    @classmethod
+    def of(cls, recording: Recording) -> Admission:
+        """Admit what fits a recording, which may hold snapshots already."""
+        own = cls(
+            recording.domain.shape, recording.data, recording.given_names,
+            recording.given_classes, recording.output,
+        )  # fmt: skip
+        own.n_classes = recording.n_classes if len(recording) else None
+        return own
+
+    def check_classes(self, n_classes: int) -> None:
+        """Learn the number of classes from the first map, and hold the others to it."""
+        if self.n_classes is None:
+            if self._class_names is not None and len(self._class_names) != n_classes:
+                raise PredictionError(
+                    f"class_names has {len(self._class_names)} names, but the model returns "
+                    f"{n_classes} {_COUNTED[self._output]}"
+                )
+            if self._data is not None and self._output == "multilabel":
+                self._data.require_labels(n_classes)
+            elif self._data is not None and self._output == "probabilities":
+                self._data.class_indices(n_classes, self._class_names, self.classes)
+            self.n_classes = n_classes
+        elif n_classes != self.n_classes:
+            raise PredictionError(
+                f"predict_proba returned {n_classes} classes, after {self.n_classes} before; "
+                "all snapshots of a recording have the same classes"
+            )
+        self.met = True
+
+    def map(self, probabilities: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Check a map that was computed elsewhere.
+
+        Parameters
+        ----------
+        probabilities : array-like, shape (C, H, W)
+
+        Returns
+        -------
+        ndarray of float32, shape (C, H, W)
+            A copy.
+        """
+        values = np.array(probabilities, dtype=np.float32)
+        least = 2 if self._output == "probabilities" else 1
+        if values.ndim != 3 or values.shape[1:] != self._grid or len(values) < least:
+            raise PredictionError(
+                f"probabilities have the shape {values.shape}; expected (C, H, W) with "
+                f"(H, W) = {self._grid} and at least {('one label', 'two classes')[least - 1]}"
+            )
+        if self._output != "probabilities":
+            self._check_others(values)
+            self.check_classes(len(values))
+            return values
+        sums = values.sum(axis=0)
+        if not (np.isfinite(sums).all() and values.min() >= 0 and np.abs(sums - 1).max() < 0.02):
+            raise PredictionError("probabilities must be finite, not negative, and sum to 1")
+        self.check_classes(len(values))
+        return values
+
+    def _check_others(self, values: npt.NDArray[np.float32]) -> None:
+        if not np.isfinite(values).all():
+            raise PredictionError("a map must be finite")
+        if self._output == "values" and len(values) > 1:
+            raise PredictionError(
+                f"the map has the shape {values.shape}; with output='values' expected (1, H, W)"
+            )
+        if self._output == "multilabel" and (values.min() < 0 or values.max() > 1):
+            raise PredictionError("the probabilities of labels must lie between 0 and 1")
+
+    def predictions(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
+        """Check the predicted class of each data point, shape (n,)."""
+        if guesses is None:
+            return None
+        if self._output != "probabilities":
+            raise ValueError(
+                f"data_predictions are classes, which a recording of {self._output} has not"
+            )
+        classes = np.asarray(guesses, dtype=np.intp)
+        if self._data is None:
+            raise ValueError("data_predictions were given to a recorder that has no data=")
+        if classes.shape != self._data.y.shape:
+            raise ValueError(
+                f"data_predictions have the shape {classes.shape}; expected one class for each of "
+                f"the {len(self._data.y)} points of data="
+            )
+        return classes
+
+    @staticmethod
+    def check_order(epoch: int, step: int | None, last: tuple[int, int | None] | None) -> None:
+        """Refuse an epoch or step before the last ones captured.
+
+        Parameters
+        ----------
+        epoch : int
+        step : int or None
+        last : tuple of (int, int or None), or None
+            Epoch and step of the last capture.
+        """
+        for name, value in (("epoch", epoch), ("step", 0 if step is None else step)):
+            if isinstance(value, bool) or not hasattr(value, "__index__"):
+                raise TypeError(f"{name}={value!r}: expected a whole number")
+            if value < 0:
+                raise ValueError(f"{name}={value}: expected 0 (before training) or more")
+        if last is None:
+            return
+        last_epoch, last_step = last
+        if epoch < last_epoch:
+            raise ValueError(
+                f"epoch={epoch} comes after epoch {last_epoch} was captured: epochs may not go "
+                "backwards. For another run make another recorder"
+            )
+        if step is not None and last_step is not None and step < last_step:
+            raise ValueError(f"step={step} comes after step {last_step} was captured")
+
+
+_COUNTED = {
+    "probabilities": "classes (one sigmoid column counts as two)",
+    "multilabel": "labels",
+    "values": "value, which one name is for",
+}
+
+
+def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Keep the metrics that are single numbers, as floats.
+
+    Examples
+    --------
+    >>> plain_metrics({"loss": np.float32(0.5), "batch": [1, 2], "note": "x"})
+    {'loss': 0.5}
+    """
+    plain: dict[str, float] = {}
+    for name, value in metrics.items():
+        try:
+            number = to_numpy(value)
+            if number.size == 1:
+                plain[str(name)] = float(number.reshape(()))
+        except (TypeError, ValueError):
+            continue
+    return plain
+
+
+def check_names(names: Sequence[str] | None) -> list[str] | None:
+    """Refuse a single string where a list of names is expected."""
+    if names is None:
+        return None
+    if isinstance(names, str):
+        raise TypeError(f"class_names={names!r}: expected a list of names, one a class")
+    return [str(name) for name in names]

@@ -1,0 +1,387 @@
+"""The two-dimensional window onto a model's input space, and its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self
+
+from trainviz.domain.checks import MAX_POINTS, check_limits, grid_shape
+from trainviz.domain.embeddings import Embedding, FloatArray, Opaque, Plane, Slice, name_of
+from trainviz.domain.inputs import InputForm, Inputs, Shape
+from trainviz.domain.planes import GridRows
+from trainviz.domain.reducing import Reducing
+
+__all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice"]
+
+_BLOCK = 2**22
+"""How many values of data are compared with the plane at a time."""
+
+_DOUBT_GRID = 200
+"""Points along an axis at which it is looked where a map is a guess."""
+
+
+class Domain(Reducing):
+    """A two-dimensional window onto a model's input space, with a grid on it.
+
+    The grid includes both ends of both axes; row 0 is ``ylim[0]`` (origin
+    lower). Give exactly one of ``step``, ``shape`` and ``points_per_axis``.
+
+    Parameters
+    ----------
+    xlim, ylim : tuple of float
+        The window, ``(low, high)``, in the units of the inputs.
+    step : float, optional
+        The distance of neighbouring grid points. Where it does not divide the
+        window, the nearest distance that does is taken, axis by axis.
+    shape : tuple of int, optional
+        ``(H, W)``: points along y and along x.
+    points_per_axis : int, optional
+        The same number of points along either axis.
+    embedding : Embedding, optional
+        How plane coordinates become inputs; default is a model with two
+        features. :meth:`around`, :meth:`slice`, :meth:`through`,
+        :meth:`principal`, :meth:`from_reducer` and :meth:`from_embedding`
+        make the others.
+    input_shape : tuple of int, mapping of str to tuple, or tuple of tuples, optional
+        The shape of one model input, where the model wants its features in
+        another shape than a flat row, e.g. ``(1, 2)`` for a sequence. With a
+        mapping or a tuple of shapes the model is given a dict or a tuple of
+        arrays, which take their values from a row in this order.
+    preprocess : transformer or callable, optional
+        What stands between the user's units, in which the plane lives, and the
+        model: a fitted scikit-learn transformer or pipeline, which is given
+        flat rows (``input_shape`` is that of its result), or a callable
+        ``(N, *input_shape) array -> what the model takes``.
+    axis_names : tuple of (str or None), optional
+        What the axes mean, for the axis labels of pictures.
+
+    Attributes
+    ----------
+    xlim, ylim : tuple of float
+    shape : tuple of int
+        ``(H, W)``.
+    x : ndarray of float64, shape (W,)
+    y : ndarray of float64, shape (H,)
+    extent : tuple of float
+        ``(x0, x1, y0, y1)``, as matplotlib's ``imshow`` takes it.
+    n_points : int
+        ``H * W``.
+    input_shape : tuple of int, dict of str to tuple, or tuple of tuples
+    preprocess : transformer, callable or None
+
+    Raises
+    ------
+    ValueError
+        If a limit is not finite or not increasing, the step is larger than the
+        window, the grid has over 50 million points, or the shapes disagree.
+    TypeError
+        If not exactly one of the three resolutions is given.
+
+    Examples
+    --------
+    >>> domain = Domain(xlim=(-3, 15), ylim=(-5, 14), step=0.5)
+    >>> domain.shape, domain.extent
+    ((39, 37), (-3.0, 15.0, -5.0, 14.0))
+    >>> domain.points(0, 2)
+    array([[-3. , -5. ],
+           [-2.5, -5. ]])
+    """
+
+    def __init__(
+        self,
+        xlim: tuple[float, float],
+        ylim: tuple[float, float],
+        *,
+        step: float | None = None,
+        shape: tuple[int, int] | None = None,
+        points_per_axis: int | None = None,
+        embedding: Embedding | None = None,
+        input_shape: Shape | None = None,
+        preprocess: Any = None,
+        axis_names: tuple[str | None, str | None] = (None, None),
+    ) -> None:
+        self.xlim = check_limits("xlim", xlim)
+        self.ylim = check_limits("ylim", ylim)
+        self.shape = grid_shape(self.xlim, self.ylim, step, shape, points_per_axis)
+        self.embedding = embedding if embedding is not None else Plane()
+        self.axis_names = axis_names
+        self.x: npt.NDArray[np.float64] = np.linspace(*self.xlim, self.shape[1])
+        self.y: npt.NDArray[np.float64] = np.linspace(*self.ylim, self.shape[0])
+        middle = np.array([[sum(self.xlim) / 2, sum(self.ylim) / 2]])
+        tried = np.asarray(self.embedding.trial(middle), dtype=np.float64)
+        self._form = InputForm(tried, input_shape, preprocess)
+        self.input_shape = self._form.shape
+        self.preprocess = preprocess
+        self._rows = GridRows.of(self.embedding, self.n_points)
+
+    @classmethod
+    def _of(
+        cls,
+        limits: list[tuple[float, float]],
+        shape: tuple[int, int],
+        embedding: Embedding | None,
+        axis_names: tuple[str | None, str | None],
+        input_shape: Shape | None,
+        preprocess: Any,
+    ) -> Self:
+        return cls(
+            limits[0], limits[1], shape=shape, embedding=embedding, input_shape=input_shape,
+            preprocess=preprocess, axis_names=axis_names,
+        )  # fmt: skip
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """The window as ``(x0, x1, y0, y1)``."""
+        return (*self.xlim, *self.ylim)
+
+    @property
+    def n_points(self) -> int:
+        """The number of grid points, ``H * W``."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def n_values(self) -> int:
+        """The number of values in one input, before or after ``preprocess``."""
+        return int(self._form.n_values)
+
+    def embed(self, points: npt.ArrayLike) -> Inputs:
+        """Map plane coordinates to inputs in the user's units.
+
+        Parameters
+        ----------
+        points : array-like, shape (n, 2)
+
+        Returns
+        -------
+        ndarray, shape (n, *input_shape), or dict or tuple of ndarray
+            What :meth:`prepare` makes the model's inputs of. With a transformer
+            as ``preprocess``: flat rows, shape (n, n_features).
+        """
+        plane = np.asarray(points, dtype=np.float64)
+        return self._form.raw(self.embedding.embed(plane))
+
+    def project(self, X: Inputs) -> npt.NDArray[np.float64]:
+        """Map inputs in the user's units to plane coordinates, for the data overlay.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, *input_shape) or (n, n_features), or dict or tuple
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 2)
+
+        Raises
+        ------
+        ValueError
+            If the rows of ``X`` are not the inputs of this domain.
+        """
+        return np.asarray(self.embedding.project(self.flatten(X)), dtype=np.float64)
+
+    def distance(self, X: Inputs) -> npt.NDArray[np.float64]:
+        """Return how far inputs are from the plane: from what it shows in their place.
+
+        Parameters
+        ----------
+        X : array-like, dict or tuple
+            As for :meth:`project`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Euclidean, in the user's units; with a transformer as ``preprocess``
+            in those of its result, which are comparable among features.
+
+        Examples
+        --------
+        >>> X = [[0.0, 0.0, 5.0], [1.0, 1.0, 7.0]]
+        >>> Domain.slice(X, (0, 1)).distance(X)
+        array([1., 1.])
+        """
+        rows = self.flatten(X)
+        # In blocks, because each needs copies of its rows.
+        size = max(1, _BLOCK // self.n_values)
+        parts = [
+            self._form.distance(rows[start : start + size], self.embedding)
+            for start in range(0, len(rows), size)
+        ]
+        return np.concatenate([np.empty(0), *parts])
+
+    def flatten(self, X: Inputs) -> npt.NDArray[np.float64]:
+        """Return inputs in the user's units as flat rows, shape (n, n_features)."""
+        return self._form.rows(X)
+
+    def prepare(self, X: Inputs, dtype: npt.DTypeLike = np.float64) -> Inputs:
+        """Turn inputs in the user's units into what the model is given.
+
+        Parameters
+        ----------
+        X : array-like, dict or tuple
+            As for :meth:`project`.
+        dtype : dtype, default float64
+
+        Returns
+        -------
+        ndarray, or dict or tuple of ndarray
+            As :meth:`points`.
+
+        Examples
+        --------
+        >>> domain = Domain((0, 9), (0, 9), points_per_axis=2, preprocess=lambda X: X / 9)
+        >>> domain.prepare([[9, 0]])
+        array([[1., 0.]])
+        """
+        return self._form.inputs(self.flatten(X), dtype)
+
+    @property
+    def anchors(self) -> npt.NDArray[np.float64] | None:
+        """Where the samples lie that the plane goes through, shape (k, 2); None without such."""
+        rows = self.embedding.anchors
+        return None if rows is None else np.asarray(self.embedding.project(rows), dtype=np.float64)
+
+    @property
+    def anchor_inputs(self) -> Inputs:
+        """The samples that the plane goes through, in the user's units; None without such."""
+        rows = self.embedding.anchors
+        return None if rows is None else self._form.raw(rows)
+
+    @property
+    def poor(self) -> npt.NDArray[np.bool_] | None:
+        """Where the map is a guess, because inputs are badly reconstructed.
+
+        ndarray of bool, shape (H, W); None where the embedding is exact.
+        """
+        doubt = self._doubt_at(self.x, self.y)
+        return None if doubt is None else doubt >= 1
+
+    @cached_property
+    def doubt(self) -> FloatArray | None:
+        """How doubtful the inputs are, 1 and more being poor, for the hatch of pictures.
+
+        ndarray, shape (200, 200), over the window; None where the embedding is exact.
+        """
+        return self._doubt_at(
+            np.linspace(*self.xlim, _DOUBT_GRID), np.linspace(*self.ylim, _DOUBT_GRID)
+        )
+
+    def _doubt_at(
+        self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+    ) -> FloatArray | None:
+        if self.embedding.doubt(np.empty((0, 2))) is None:
+            return None
+        points = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)
+        doubt = self.embedding.doubt(points)
+        return None if doubt is None else doubt.reshape(len(y), len(x))
+
+    def points(
+        self, start: int = 0, stop: int | None = None, dtype: npt.DTypeLike = np.float64
+    ) -> Inputs:
+        """Return grid points ``start`` to ``stop`` as model inputs.
+
+        The order is row by row from ``ylim[0]`` up, x running fastest, so that
+        a result reshaped to ``(H, W)`` is the map.
+
+        Parameters
+        ----------
+        start : int, default 0
+        stop : int, optional
+            Default: to the last point.
+        dtype : dtype, default float64
+
+        Returns
+        -------
+        ndarray, shape (stop - start, *input_shape), or dict or tuple of ndarray
+        """
+        end = self.n_points if stop is None else min(stop, self.n_points)
+        return self.points_at(np.arange(start, end), dtype)
+
+    def points_at(
+        self, index: npt.NDArray[np.integer[Any]], dtype: npt.DTypeLike = np.float64
+    ) -> Inputs:
+        """Return single grid points as model inputs.
+
+        Parameters
+        ----------
+        index : ndarray of int, shape (n,)
+            Flat grid indices, in the order of :meth:`points`.
+        dtype : dtype, default float64
+
+        Returns
+        -------
+        ndarray, shape (n, *input_shape), or dict or tuple of ndarray
+
+        Examples
+        --------
+        >>> Domain((0, 1), (0, 1), points_per_axis=2).points_at(np.array([3, 0]))
+        array([[1., 1.],
+               [0., 0.]])
+        """
+        return self._form.inputs(self._rows(index, self._embedded), dtype)
+
+    def _embedded(self, index: npt.NDArray[np.integer[Any]]) -> FloatArray:
+        row, column = np.divmod(index, self.shape[1])
+        return self.embedding.embed(np.stack([self.x[column], self.y[row]], axis=1))
+
+    def chunks(self, size: int, dtype: npt.DTypeLike = np.float64) -> Iterator[Inputs]:
+        """Hand out the whole grid as model inputs, at most ``size`` points at a time.
+
+        Parameters
+        ----------
+        size : int
+        dtype : dtype, default float64
+
+        Yields
+        ------
+        ndarray, shape (n, *input_shape) with n <= size, or dict or tuple of ndarray
+
+        Examples
+        --------
+        >>> domain = Domain((0, 1), (0, 1), points_per_axis=3)
+        >>> [len(chunk) for chunk in domain.chunks(4)]
+        [4, 4, 1]
+        """
+        if size < 1:
+            raise ValueError(f"size={size}: a chunk holds at least one point")
+        for start in range(0, self.n_points, size):
+            yield self.points(start, start + size, dtype)
+
+    def matches(self, other: Domain) -> bool:
+        """Tell whether maps of both show the same points, as far as that can be known.
+
+        Of what could not be stored with a recording, only the kind is compared.
+
+        Parameters
+        ----------
+        other : Domain
+
+        Returns
+        -------
+        bool
+        """
+        if (self.extent, self.shape) != (other.extent, other.shape):
+            return False
+        if isinstance(self.embedding, Opaque) or isinstance(other.embedding, Opaque):
+            return name_of(self.embedding) == name_of(other.embedding)
+        return self == other
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Domain):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        shape = self.input_shape
+        flat = tuple(shape.items()) if isinstance(shape, Mapping) else shape
+        return (self.extent, self.shape, self.embedding, flat, self.preprocess)
+
+    def __repr__(self) -> str:
+        wide = "" if self.embedding.n_features == 2 else f", n_features={self.embedding.n_features}"
+        return f"Domain(xlim={self.xlim}, ylim={self.ylim}, shape={self.shape}{wide})"

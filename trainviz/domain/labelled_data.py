@@ -1,0 +1,204 @@
+"""Labelled points that travel with a recording, and what their labels mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.domain.domain import Domain
+from trainviz.domain.inputs import to_numpy
+
+__all__ = ["LabelledData", "to_numpy"]
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """Points with their true labels, validated against a domain.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n, *input_shape)
+        The inputs in the user's units; flat rows (n, n_features) of models that
+        take several arrays, or that a transformer prepares them for.
+    y : ndarray, shape (n,)
+        The labels as they came: integers or strings.
+    points : ndarray of float64, shape (n, 2)
+        Where the inputs lie in the domain's plane.
+    distances : ndarray of float64, shape (n,), or None
+        How far they are from it; None where that is not known.
+
+    Examples
+    --------
+    >>> domain = Domain((0, 1), (0, 1), points_per_axis=2)
+    >>> data = LabelledData.of(([[0, 0], [1, 1]], ["cat", "dog"]), domain)
+    >>> data.class_indices(2, ["dog", "cat"], None)
+    array([1, 0])
+    """
+
+    X: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    points: npt.NDArray[np.float64]
+    distances: npt.NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(
+        cls, data: tuple[Any, Any], domain: Domain, output: str = "probabilities"
+    ) -> LabelledData:
+        """Check ``(X, y)`` and place it in the domain's plane.
+
+        Raises
+        ------
+        ValueError
+            If ``data`` is no pair, the lengths differ, ``X`` is not finite or
+            no input of ``domain``, or ``y`` is not what ``output`` calls for:
+            labels or one-hot rows; an indicator matrix, shape (n, L), for
+            ``"multilabel"``; numbers for ``"values"``.
+        """
+        try:
+            X, y = data
+        except (TypeError, ValueError):
+            raise ValueError("data= must be a pair (X, y): inputs and their labels") from None
+        labels = _TARGETS[output](to_numpy(y))
+        several = isinstance(X, (Mapping, tuple))
+        inputs = domain.flatten(X) if several else to_numpy(X)
+        if len(inputs) != len(labels):
+            raise ValueError(f"data=(X, y): X has {len(inputs)} rows and y {len(labels)} labels")
+        try:
+            finite = np.isfinite(np.asarray(inputs, dtype=np.float64)).all()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"data=(X, y): X must hold numbers: {error}") from None
+        if not finite:
+            raise ValueError("data=(X, y): X holds NaN or infinities; drop those rows")
+        points, distances = domain.project(inputs), domain.distance(inputs)
+        if domain.preprocess is None and not several and isinstance(domain.input_shape, tuple):
+            sides = domain.input_shape
+            if isinstance(sides[0], int):
+                inputs = inputs.reshape(len(inputs), *sides)
+        return cls(inputs, labels, points, distances)
+
+    def require_labels(self, n_labels: int) -> None:
+        """Refuse an indicator matrix that has not one column a label."""
+        if self.y.shape[1] != n_labels:
+            raise ValueError(
+                f"data=(X, y): y has {self.y.shape[1]} columns, but the model returns {n_labels} "
+                "labels; expected one column a label"
+            )
+
+    def class_indices(
+        self,
+        n_classes: int,
+        class_names: Sequence[str] | None,
+        classes: Sequence[Any] | None,
+    ) -> npt.NDArray[np.intp]:
+        """Return the model's output column of every label.
+
+        The columns are, in this order of preference: the labels listed in
+        ``classes``; the ``class_names``, where labels are names; 0 to
+        ``n_classes - 1``, where all labels are such integers; the sorted
+        labels, where there are ``n_classes`` of them (as scikit-learn does).
+
+        Parameters
+        ----------
+        n_classes : int
+        class_names : sequence of str, optional
+        classes : sequence, optional
+            The label of each output column.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If the labels cannot be matched with the model's columns.
+        """
+        known = np.unique(self.y)
+        if classes is None and _all_in(known, class_names):
+            classes = class_names
+        if classes is None and counts_from_zero(known, n_classes):
+            return self.y.astype(np.intp)
+        if classes is None and len(known) == n_classes:
+            classes = list(known)
+        if classes is None:
+            raise ValueError(
+                f"data=(X, y): y holds the labels {_listed(known)}, but the model has {n_classes} "
+                f"classes; say which label each output column stands for: classes=[...] "
+                f"({n_classes} labels)"
+            )
+        column = {_plain(label): index for index, label in enumerate(classes)}
+        unknown = [label for label in known if _plain(label) not in column]
+        if unknown or len(column) != n_classes:
+            raise ValueError(
+                f"classes={list(classes)!r} for a model of {n_classes} classes: expected one "
+                f"distinct label per output column, among them every label of y ({_listed(known)})"
+            )
+        return np.array([column[_plain(label)] for label in self.y], dtype=np.intp)
+
+
+def counts_from_zero(known: npt.NDArray[Any], n_classes: int) -> bool:
+    """Tell whether sorted labels are integers that can be columns 0 to ``n_classes - 1``."""
+    if known.dtype.kind not in "iu":
+        return False
+    return len(known) == 0 or bool(known[0] >= 0 and known[-1] < n_classes)
+
+
+def _flat_labels(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        # One-hot rows, as Keras users have them.
+        return np.asarray(y.argmax(axis=1))
+    if y.ndim != 1:
+        raise ValueError(f"data=(X, y): y has the shape {y.shape}, expected (n,) or one-hot rows")
+    if y.dtype.kind == "f":
+        if not (y == np.round(y)).all():
+            raise ValueError("data=(X, y): y holds fractions; class labels are integers or strings")
+        return y.astype(np.int64)
+    if y.dtype.kind == "b":
+        return y.astype(np.int64)
+    return y.astype(str) if y.dtype.kind == "O" else y
+
+
+def _numbers(y: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or y.dtype.kind not in "fiub" or not np.isfinite(y).all():
+        raise ValueError(
+            f"data=(X, y): y has the shape {y.shape} and the dtype {y.dtype}; output='values' "
+            "expects one finite number a point"
+        )
+    return y.astype(np.float64)
+
+
+def _indicators(y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    if y.ndim != 2 or y.dtype.kind not in "fiub" or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"data=(X, y): y has the shape {y.shape} and the dtype {y.dtype}; a multi-label model "
+            "has a column of 0 and 1 for each label"
+        )
+    return y.astype(np.int64)
+
+
+_TARGETS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    "probabilities": _flat_labels,
+    "multilabel": _indicators,
+    "values": _numbers,
+}
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _all_in(known: npt.NDArray[Any], names: Sequence[str] | None) -> bool:
+    return names is not None and {_plain(label) for label in known} <= set(names)
+
+
+def _listed(labels: npt.NDArray[Any]) -> str:
+    shown = ", ".join(repr(_plain(label)) for label in labels[:6])
+    return shown + (f", ... ({len(labels)} in all)" if len(labels) > 6 else "")

@@ -1,0 +1,92 @@
+"""A class probability map, kept as what adaptive evaluation learnt of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common import jit
+from trainviz.evaluation.kernels import LOW, normalise_odds
+from trainviz.evaluation.lattice import Lattice
+
+__all__ = ["CompactMap", "normalised_odds"]
+
+
+@dataclass(frozen=True, eq=False)
+class CompactMap:
+    """The log-probabilities at the points that were asked for; the rest lies between them.
+
+    Attributes
+    ----------
+    grid : tuple of int
+        ``(H, W)``.
+    gaps : ndarray of unsigned int, shape (n,)
+        The distance of each point's flat grid index from the one before.
+    logs : ndarray of float16, shape (n, C)
+        Half precision is good for a probability to about 0.0003.
+
+    Examples
+    --------
+    >>> lattice = Lattice.of((3, 3))
+    >>> compact = CompactMap.of((3, 3), np.arange(9), np.full((9, 2), np.log(0.5)))
+    >>> compact.shape, compact.dense()[:, 0, 0]
+    ((2, 3, 3), array([0.5, 0.5], dtype=float32))
+    """
+
+    grid: tuple[int, int]
+    gaps: npt.NDArray[np.unsignedinteger]
+    logs: npt.NDArray[np.float16]
+
+    @classmethod
+    def of(
+        cls,
+        grid: tuple[int, int],
+        points: npt.NDArray[np.intp],
+        logs: npt.NDArray[np.floating],
+    ) -> CompactMap:
+        """Keep what is known at some points.
+
+        Parameters
+        ----------
+        grid : tuple of int
+            ``(H, W)``.
+        points : ndarray of int, shape (n,)
+            Ascending flat grid indices, among them the whole coarse lattice.
+        logs : ndarray, shape (n, C)
+        """
+        gaps = np.diff(points, prepend=0)
+        return cls(grid, gaps.astype(np.min_scalar_type(gaps.max())), logs.astype(np.float16))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)``."""
+        return (self.logs.shape[1], *self.grid)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the map takes."""
+        return self.gaps.nbytes + self.logs.nbytes
+
+    def dense(self) -> npt.NDArray[np.float32]:
+        """Return the whole map, shape (C, H, W)."""
+        points = np.cumsum(self.gaps, dtype=np.intp)
+        filled = Lattice.of(self.grid).fill(points, self.logs.astype(np.float32))
+        return normalised_odds(filled)
+
+
+def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Turn log-probabilities, shape (C, H, W), into probabilities that sum to 1; in place."""
+    if jit.available():
+        normalise_odds(logs)
+        return logs
+    highest = logs.max(axis=0)
+    if highest.min() < LOW:
+        logs -= highest
+    total = np.zeros(logs.shape[1:], dtype=np.float32)
+    for plane in logs:
+        total += np.exp(plane, out=plane)
+    for plane in logs:
+        plane /= total
+    return logs

@@ -1,0 +1,216 @@
+"""Adaptive evaluation: ask the model only where the map is not what its surroundings foretell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.evaluation.answers import Answers, Ask
+from trainviz.evaluation.error_estimate import CORNERS, excess_at
+from trainviz.evaluation.lattice import Lattice
+from trainviz.evaluation.quadtree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, Tree
+
+__all__ = ["Refinement", "Seeds"]
+
+Values = npt.NDArray[np.float32]
+Index = npt.NDArray[np.intp]
+
+_STAYING = 0.9
+"""Of the points of a level that the map before needed, how many the one before that must have
+needed too: then they are asked for beforehand."""
+
+_FEW = 64
+"""Points so few that those which they may lead to are asked for with them: a call of the model
+costs more than the points."""
+
+_NO_CELLS = _NO_POINTS = np.empty(0, np.intp)
+
+
+@dataclass
+class Seeds:
+    """Known values somewhere on the plane, that the map has to agree with.
+
+    Attributes
+    ----------
+    rows, columns : ndarray of float64, shape (n,)
+        Where they lie, in grid lines; all inside the grid.
+    values : ndarray of float32, shape (n, C), or None
+        Log-probabilities; None for grid points, which are asked for.
+    """
+
+    rows: npt.NDArray[np.float64 | np.intp]
+    columns: npt.NDArray[np.float64 | np.intp]
+    values: Values | None = None
+
+
+class Refinement:
+    """A quadtree over a grid, refined where log-probabilities are not bilinear.
+
+    A cell's centre is asked for. Where it differs from what the corners
+    foretell, its edges are asked for too, and where these differ, its quarters
+    are treated in the same way. A cell that is left as it is, a leaf, is
+    compared with what its finer neighbours find on the common edge, and
+    afterwards with the seeds. Every cell goes on as far as the answers reach
+    before the model is called again, so that it sees few large calls.
+
+    What no cell found by itself (a seed did, or a neighbour) is looked for
+    again in the next map of the same object: a thin feature that was found
+    once is followed while training moves it. Besides, the points of the levels
+    that stay much as they were are asked for in the first call of the next map;
+    they are used there only where they are needed, so that it changes no map.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    tolerance : float
+        Of a probability.
+    max_share : float, default 0.3
+        Of the grid's points that may be asked for.
+    """
+
+    def __init__(self, lattice: Lattice, tolerance: float, max_share: float = 0.3) -> None:
+        self._lattice = lattice
+        n_points = lattice.shape[0] * lattice.shape[1]
+        self._answers = Answers(n_points, int(max_share * n_points))
+        self._tree = Tree(lattice, tolerance)
+        self._tolerance = tolerance
+        half = lattice.stride // 2
+        y, x = lattice.cells
+        self._coarse = self._tree.around(y, x, half)
+        starts = lattice.rows * lattice.shape[1]
+        self._first = (starts[::half, None] + lattice.columns[::half]).ravel()
+        self._before = _NO_POINTS, _NO_POINTS
+        self._foretold = _NO_POINTS
+        self._places: _SeedPlaces | None = None
+        self._hidden = [(_NO_CELLS, LOOK), (_NO_CELLS, SPLIT_ALWAYS)]
+
+    @property
+    def asked(self) -> int:
+        """How many points the last run asked for."""
+        return self._answers.count
+
+    def run(self, ask: Ask, seeds: Seeds | None = None) -> tuple[Index, Values]:
+        """Refine one map.
+
+        Parameters
+        ----------
+        ask : callable
+            ``(n,) flat grid indices -> (n, C) float32 log-probabilities``.
+        seeds : Seeds, optional
+
+        Returns
+        -------
+        points : ndarray of int, shape (n,)
+            The flat grid indices that the map is made of, ascending.
+        values : ndarray of float32, shape (n, C)
+            Their log-probabilities.
+
+        Raises
+        ------
+        TooRough
+            If more than ``max_share`` of the grid would be asked for.
+        """
+        self._answers.start(ask)
+        self._tree.state.fill(0)
+        for cells, mark in self._hidden:
+            self._tree.state[cells] |= mark
+        self._answers.put(self._first, beside=self._foretold)
+        self._refine(_NO_CELLS, self._coarse)
+        if seeds is not None:
+            self._refine(self._wrong_at(seeds), _NO_CELLS)
+        self._remember()
+        points, values = self._answers.used()
+        self._foretell(points)
+        return points, values
+
+    def _foretell(self, points: Index) -> None:
+        """Choose what is asked for beforehand: the levels that stay much as they were."""
+        (before, needed), levels = self._before, self._lattice.first_levels(points)
+        self._before = points, levels
+        n_levels = self._lattice.levels + 1
+        again = np.bincount(needed[self._answers.slots[before] >= 0], minlength=n_levels)
+        stay = again >= _STAYING * np.bincount(needed, minlength=n_levels)
+        self._foretold = points[stay[levels]] if len(before) else _NO_POINTS
+
+    def _refine(self, centres: Index, edged: Index) -> None:
+        """Look at the centres of cells, and at the edges of others, until nothing is left."""
+        while len(centres) or len(edged):
+            centres, edged = self._tree.descend(centres, edged, self._answers)
+            wanted = self._tree.wanted(centres, edged)
+            if 0 < len(wanted) <= _FEW:
+                wanted = np.concatenate([wanted, self._tree.after(centres, edged)])
+            self._answers.fetch(wanted)
+
+    def _remember(self) -> None:
+        """Keep what no cell found by itself."""
+        tree = self._tree
+        looked = tree.which(LOOK | FOUND | EDGED)
+        split = tree.which(SPLIT | SPLIT_ALWAYS)
+        if len(split):
+            split = split[tree.ancestors(tree.which(FOUND))[split]]
+        self._hidden = [(looked, LOOK), (split, SPLIT_ALWAYS)]
+
+    # Seeds.
+
+    def _wrong_at(self, seeds: Seeds) -> Index:
+        """Take away the leaves that disagree with a seed, and mark what is to be split there."""
+        if self._places is None or self._places.rows is not seeds.rows:
+            self._places = _SeedPlaces.of(seeds, self._lattice, self._tree)
+        places, values = self._places, seeds.values
+        if values is None:
+            self._answers.put(places.points)
+            values = self._answers.values[self._answers.slots[places.points]]
+        # The smallest cells have no quarters that could be split.
+        is_leaf = self._tree.state[places.cells[:-1]] & LEAF > 0
+        size, seed = np.nonzero(is_leaf)
+        leaf = places.cells[size, seed]
+        excess = self._seed_excess(seeds, values, seed, leaf)
+        wrong = excess > 2 * self._tolerance
+        self._tree.state[places.cells[:, seed[wrong]]] |= SPLIT_ALWAYS
+        return self._tree.take(leaf[wrong])
+
+    def _seed_excess(self, seeds: Seeds, values: Values, which: Index, leaf: Index) -> Values:
+        corners = self._tree.nine(leaf)[CORNERS]
+        width = self._lattice.shape[1]
+        (bottom, left), (top, right) = (np.divmod(corners[k], width) for k in (0, 3))
+        up = (seeds.rows[which] - bottom) / np.maximum(top - bottom, 1)
+        along = (seeds.columns[which] - left) / np.maximum(right - left, 1)
+        return excess_at(
+            self._answers.values, self._answers.odds, self._answers.slots[corners],
+            up.astype(np.float32), along.astype(np.float32), values[which],
+        )  # fmt: skip
+
+
+@dataclass
+class _SeedPlaces:
+    """The cells around seeds, which are the same in every map.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (n,)
+        Of the seeds: whose places these are.
+    points : ndarray of int, shape (n,)
+        The grid point at or below each.
+    cells : ndarray of int, shape (sizes, n)
+        The cell of each size around each.
+    """
+
+    rows: npt.NDArray[np.float64 | np.intp]
+    points: Index
+    cells: Index
+
+    @classmethod
+    def of(cls, seeds: Seeds, lattice: Lattice, tree: Tree) -> _SeedPlaces:
+        y, x = _places(lattice.rows, seeds.rows), _places(lattice.columns, seeds.columns)
+        sizes = [lattice.stride >> depth for depth in range(1, lattice.levels + 1)]
+        points = lattice.rows[y] * lattice.shape[1] + lattice.columns[x]
+        return cls(seeds.rows, points, np.stack([tree.around(y, x, half) for half in sizes]))
+
+
+def _places(lines: Index, at: npt.NDArray[Any]) -> Index:
+    """Return the last place at or below each position, which is given in grid lines."""
+    places = np.searchsorted(lines, at, side="right") - 1
+    return np.minimum(places, len(lines) - 2)

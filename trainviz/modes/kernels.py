@@ -1,0 +1,227 @@
+"""Loops that paint maps, compiled: a map between two others is coloured as it is made.
+
+Each says which function does the same with numpy. All arrays are C-contiguous.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from trainviz._common.arrays import Image, Map
+from trainviz._common.jit import compiled, ready
+
+__all__ = ["paint_highest", "paint_regions", "painter"]
+
+
+def painter(paint: Callable[..., None], *options: Any) -> Callable[[Map, Map, np.float32], Image]:
+    """Return what paints a map between two others, by one of the loops below and its options."""
+
+    def painted(a: Map, b: Map, weight: np.float32) -> Image:
+        picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
+        paint(ready(a), ready(b), weight, *options, picture)
+        return picture
+
+    return painted
+
+
+@compiled
+def paint_highest(a, b, weight, low, factor, colors, picture):
+    """Paint the highest of each pixel through a table of 256 colours.
+
+    The map lies between ``a`` and ``b``, shape (C, h, w).
+    """
+    _, height, width = a.shape
+    best, level = np.empty(width, np.float32), np.empty(width, np.int32)
+    for y in range(height):
+        find_highest(a, b, weight, y, best, level)
+        find_levels(best, low, factor, 256, level)
+        color_row(colors, level, picture, y)
+
+
+@compiled
+def paint_regions(a, b, weight, low, factor, colors, levels, picture):
+    """Do as :meth:`trainviz.modes.Region.paint`, of a map between ``a`` and ``b``.
+
+    ``colors``, shape (C * levels, 3), are the shades of every class.
+    """
+    _, height, width = a.shape
+    labels, shades = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
+    best, first = np.empty(width, np.float32), np.empty(width, np.int32)
+    level, differ = np.empty(width, np.int32), np.empty(width, np.uint8)
+    for below in range(height + 1):
+        if below < height:
+            find_highest(a, b, weight, below, best, first)
+            find_levels(best, low, factor, levels, level)
+            for x in range(width):
+                labels[below, x], shades[below, x] = first[x], level[x]
+                level[x] += first[x] * np.int32(levels)
+            color_row(colors, level, picture, below)
+        # While what lies around it is still in the processor's cache.
+        if below and mark_borders(labels, below - 1, differ):
+            smooth_row(a, b, weight, labels, shades, below - 1, differ, colors, levels, picture)
+
+
+@compiled
+def find_highest(a, b, weight, y, best, first):
+    """Find the highest of each pixel in a row, and the class that it belongs to."""
+    for k in range(len(a)):
+        low, high = a[k, y], b[k, y]
+        if k == 0:
+            for x in range(len(best)):
+                best[x] = (high[x] - low[x]) * weight + low[x]
+                first[x] = 0
+        else:
+            for x in range(len(best)):
+                value = (high[x] - low[x]) * weight + low[x]
+                higher = value > best[x]
+                first[x] = k if higher else first[x]
+                best[x] = value if higher else best[x]
+
+
+@compiled
+def find_levels(values, low, factor, levels, level):
+    """Find in which of some levels, from ``low`` up, each value lies."""
+    none, last = np.float32(0), np.float32(levels - 1)
+    for x in range(len(values)):
+        found = np.rint((values[x] - low) * factor)
+        found = found if found > none else none
+        level[x] = np.int32(found if found < last else last)
+
+
+@compiled
+def color_row(colors, indices, picture, y):
+    """Paint a row by the indices of its colours."""
+    row = picture[y]
+    for x in range(len(indices)):
+        i = indices[x]
+        row[x, 0], row[x, 1], row[x, 2] = colors[i, 0], colors[i, 1], colors[i, 2]
+
+
+@compiled
+def mark_borders(labels, y, differ):
+    """Mark the pixels of a row that differ from one of their eight neighbours; count them."""
+    height, width = labels.shape
+    above, here, below = labels[max(y - 1, 0)], labels[y], labels[min(y + 1, height - 1)]
+    for x in range(width):
+        differ[x] = (above[x] ^ here[x]) | (below[x] ^ here[x])
+    for x in range(1, width):
+        found = (above[x - 1] ^ here[x]) | (here[x - 1] ^ here[x]) | (below[x - 1] ^ here[x])
+        differ[x] |= found
+    for x in range(width - 1):
+        found = (above[x + 1] ^ here[x]) | (here[x + 1] ^ here[x]) | (below[x + 1] ^ here[x])
+        differ[x] |= found
+    count = 0
+    for x in range(width):
+        count += differ[x] != 0
+    return count
+
+
+@compiled
+def smooth_row(a, b, weight, labels, shades, y, differ, colors, levels, picture):
+    """Mix the colours of the classes along the borders in a row."""
+    height, width = labels.shape
+    rows = max(y - 1, 0), y, min(y + 1, height - 1)
+    for x in range(width):
+        if not differ[x]:
+            continue
+        columns = max(x - 1, 0), x, min(x + 1, width - 1)
+        low = high = np.intp(labels[y, x])
+        for row in rows:
+            for column in columns:
+                label = np.intp(labels[row, column])
+                low, high = min(low, label), max(high, label)
+        crowded = False
+        for row in rows:
+            for column in columns:
+                crowded |= (labels[row, column] != low) & (labels[row, column] != high)
+        first, last = low * levels + shades[y, x], high * levels + shades[y, x]
+        if crowded:
+            mix_many(a, b, weight, labels, rows, columns, colors, levels, shades[y, x], picture)
+        else:
+            won = count_won(a, b, weight, low, high, rows, columns)
+            for channel in range(3):
+                total = (16 - won) * np.intp(colors[first, channel])
+                total += won * np.intp(colors[last, channel])
+                picture[y, x, channel] = (total + 8) >> 4
+
+
+@compiled
+def count_won(a, b, weight, low, high, rows, columns):
+    """Count the sixteen places in a pixel where one class lies higher than another."""
+    above = lead_across(a, b, weight, low, high, rows[0], columns)
+    here = lead_across(a, b, weight, low, high, rows[1], columns)
+    below = lead_across(a, b, weight, low, high, rows[2], columns)
+    won = 0
+    for i in range(4):
+        for lead in across(above[i], here[i], below[i]):
+            won += lead > np.float32(0)
+    return won
+
+
+@compiled
+def lead_across(a, b, weight, low, high, y, columns):
+    """Find by how much one class leads another, at four places across a row."""
+    before, here, after = columns
+    return across(
+        mixed_at(a, b, weight, high, y, before) - mixed_at(a, b, weight, low, y, before),
+        mixed_at(a, b, weight, high, y, here) - mixed_at(a, b, weight, low, y, here),
+        mixed_at(a, b, weight, high, y, after) - mixed_at(a, b, weight, low, y, after),
+    )
+
+
+@compiled
+def mixed_at(a, b, weight, k, y, x):
+    """Return one value of a map between two others."""
+    return (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x]
+
+
+@compiled
+def across(before, here, after):
+    """Interpolate between three values, at four places around the middle one."""
+    one, three, five, seven = (
+        np.float32(0.125), np.float32(0.375), np.float32(0.625), np.float32(0.875),
+    )  # fmt: skip
+    return (
+        before * three + here * five, before * one + here * seven,
+        here * seven + after * one, here * five + after * three,
+    )  # fmt: skip
+
+
+@compiled
+def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture):
+    """Mix the colours of more than two classes, by the places in a pixel that each wins."""
+    best, winner = np.empty((4, 4), np.float32), np.empty((4, 4), np.intp)
+    lines, done = np.empty((3, 4), np.float32), np.intp(-1)
+    while True:
+        # In rising order: of equals, the first class wins.
+        k = np.intp(256)
+        for row in rows:
+            for column in columns:
+                if done < labels[row, column] < k:
+                    k = np.intp(labels[row, column])
+        if k == 256:
+            break
+        for i in range(3):
+            values = across(
+                mixed_at(a, b, weight, k, rows[i], columns[0]),
+                mixed_at(a, b, weight, k, rows[i], columns[1]),
+                mixed_at(a, b, weight, k, rows[i], columns[2]),
+            )
+            lines[i, 0], lines[i, 1], lines[i, 2], lines[i, 3] = values
+        for i in range(4):
+            values = across(lines[0, i], lines[1, i], lines[2, i])
+            for j in range(4):
+                if done < 0 or values[j] > best[i, j]:
+                    best[i, j], winner[i, j] = values[j], k
+        done = k
+    for channel in range(3):
+        total = np.intp(8)
+        for i in range(4):
+            for j in range(4):
+                total += np.intp(colors[winner[i, j] * levels + shade, channel])
+        picture[rows[1], columns[1], channel] = total >> 4

@@ -1,0 +1,110 @@
+"""Recordings by their path: to read one, and to begin or continue one."""
+
+from __future__ import annotations
+
+import os
+
+from trainviz.domain.domain import Domain
+from trainviz.domain.labelled_data import LabelledData
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.stores import MemoryStore
+from trainviz.recordings.zarr_store.description import Description
+from trainviz.recordings.zarr_store.places import place_of
+from trainviz.recordings.zarr_store.reader import DiskReader
+from trainviz.recordings.zarr_store.store import DiskStore, Precision, Resume
+
+__all__ = ["open_recording", "start_recording"]
+
+
+def open_recording(path: str | os.PathLike[str]) -> Recording:
+    """Open a recording that a recorder has written with ``path=``.
+
+    Opening reads epochs, steps and metrics; a map is read only when its
+    snapshot is asked for. Nothing is unpickled and nothing executed, whatever
+    the files hold. A recording that is still being written opens as it is at
+    this moment.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A folder, a single file ``.zarr.zip``, or an address that fsspec knows
+        (``s3://bucket/a.zarr``).
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    RecordingError
+        If there is no recording, it is damaged, or a newer trainviz wrote it.
+        A single damaged snapshot raises only once it is read.
+    ImportError
+        If Zarr's codecs are not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import trainviz as tv
+    >>> path = tempfile.mkdtemp() + "/a.zarr"
+    >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5), path=path)
+    >>> for epoch in range(3):
+    ...     _ = recorder.capture(lambda X: X[:, 0] * epoch / 2, epoch=epoch)
+    >>> tv.open_recording(path)
+    Recording(3 snapshots, epochs 0 to 2, 2 classes, grid 5x5)
+    """
+    reader = DiskReader.at(place_of(path))
+    return _recording(reader, reader.contents.description)
+
+
+def start_recording(
+    domain: Domain,
+    *,
+    data: LabelledData | None = None,
+    class_names: list[str] | None = None,
+    classes: list[object] | None = None,
+    output: str = "probabilities",
+    schedule: str = "",
+    path: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: Resume = False,
+    precision: Precision = "float16",
+) -> tuple[Recording, MemoryStore | DiskStore]:
+    """Return the recording and the store that a recorder writes to.
+
+    Parameters
+    ----------
+    domain, data, class_names, classes, path, overwrite, resume, precision
+        As for :class:`~trainviz.Recorder`.
+    output : str
+        What the maps hold.
+    schedule : str
+        In words.
+
+    Raises
+    ------
+    RecordingError
+        If the path is not free, or what is there does not fit.
+    """
+    if precision not in ("float16", "float32"):
+        raise ValueError(f"precision={precision!r}: expected 'float16' or 'float32'")
+    if overwrite and resume:
+        raise ValueError("overwrite=True replaces a recording, resume=True continues it: give one")
+    description = Description(domain, data, class_names, classes, schedule, output)
+    if path is None:
+        if overwrite or resume:
+            name = "overwrite" if overwrite else "resume"
+            raise ValueError(f"{name}=True needs path=, where the recording is")
+        memory = MemoryStore()
+        return _recording(memory, description), memory
+    store = DiskStore(
+        place_of(path), description, overwrite=overwrite, resume=resume, precision=precision
+    )
+    return _recording(store, store.contents.description), store
+
+
+def _recording(store: MemoryStore | DiskReader, found: Description) -> Recording:
+    return Recording(
+        found.domain, store, data=found.data, class_names=found.class_names,
+        classes=found.classes, output=found.output,
+    )  # fmt: skip

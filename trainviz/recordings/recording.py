@@ -1,0 +1,376 @@
+"""A recording: the ordered snapshots of one training run."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common.providers import provided
+from trainviz.domain.domain import Domain
+from trainviz.domain.labelled_data import LabelledData, counts_from_zero
+from trainviz.errors import RecordingError
+from trainviz.recordings.stores import JoinedStore, Snapshot, Store, ViewStore
+
+if TYPE_CHECKING:
+    import xarray
+
+    from trainviz.recordings.zarr_store.store import Precision
+
+__all__ = ["Recording"]
+
+
+class Recording(Sequence[Snapshot]):
+    """The ordered snapshots of one training run, and what they were taken of.
+
+    A recording is made by a recorder and only read afterwards. It is a
+    sequence: ``len(recording)``, ``recording[0]``, ``recording[-1]``,
+    iteration, and slices, which are recordings themselves and copy nothing.
+
+    Attributes
+    ----------
+    domain : Domain
+    data : LabelledData or None
+        The points that travel with the recording.
+    output : {"probabilities", "multilabel", "values"}
+        What the snapshots hold: probabilities of classes that exclude one
+        another, of independent labels, or the value of a regression model.
+    class_names : list of str
+        One a class; empty as long as nothing is recorded and no names were given.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
+    >>> for epoch in range(3):
+    ...     _ = recorder.capture(lambda X: 1 / (1 + np.exp(-epoch * X[:, 0])), epoch=epoch)
+    >>> recorder.recording
+    Recording(3 snapshots, epochs 0 to 2, 2 classes, grid 5x5)
+    >>> recorder.recording[::2].epochs
+    array([0, 2])
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        store: Store,
+        *,
+        data: LabelledData | None = None,
+        class_names: Sequence[str] | None = None,
+        classes: Sequence[Any] | None = None,
+        output: str = "probabilities",
+    ) -> None:
+        self.domain = domain
+        self.output = output
+        self.data = data
+        self._store = store
+        self._class_names = list(class_names) if class_names is not None else None
+        self._classes = list(classes) if classes is not None else None
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    @overload
+    def __getitem__(self, index: int) -> Snapshot: ...
+    @overload
+    def __getitem__(self, index: slice) -> Recording: ...
+    def __getitem__(self, index: int | slice) -> Snapshot | Recording:
+        if isinstance(index, slice):
+            picked = range(len(self))[index]
+            return self._like(ViewStore(self._store, picked))
+        position = operator.index(index)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"snapshot {position} of a recording with {len(self)} snapshots")
+        return self._store.read(position % len(self))
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        for index in range(len(self)):
+            yield self._store.read(index)
+
+    @property
+    def epochs(self) -> npt.NDArray[np.int64]:
+        """The epoch of every snapshot: ndarray of int64, shape (n,)."""
+        return np.array([self._store.epoch(i) for i in range(len(self))], dtype=np.int64)
+
+    @property
+    def steps(self) -> npt.NDArray[np.float64]:
+        """The step of every snapshot, NaN where unknown: ndarray of float64, shape (n,)."""
+        steps = [self._store.step(i) for i in range(len(self))]
+        return np.array([np.nan if step is None else step for step in steps], dtype=np.float64)
+
+    @property
+    def metrics(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Every metric's value at every snapshot, NaN where it was not given."""
+        rows = [self._store.metrics(i) for i in range(len(self))]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes.
+
+        Raises
+        ------
+        RecordingError
+            If nothing is recorded yet.
+        """
+        self.require_snapshots()
+        n_classes = self._store.n_classes
+        assert n_classes is not None
+        return n_classes
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each class, ``0``, ``1``, ... where none were given."""
+        if self._class_names is not None:
+            return list(self._class_names)
+        if self._classes is not None:
+            return [str(label) for label in self._classes]
+        if not len(self):
+            return []
+        if self.output == "values":
+            return ["value"]
+        if self.data is not None and self.output == "probabilities":
+            known = np.unique(self.data.y)
+            if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
+                return [str(label) for label in known]
+        return [str(index) for index in range(self.n_classes)]
+
+    @property
+    def given_names(self) -> list[str] | None:
+        """The class names that were given, None where :attr:`class_names` are made up."""
+        return self._class_names
+
+    @property
+    def given_classes(self) -> list[Any] | None:
+        """The label of each class, as far as it was given or learnt."""
+        return self._classes
+
+    @property
+    def data_labels(self) -> npt.NDArray[np.intp] | None:
+        """The class index of each point of ``data``, ndarray of int, shape (n,).
+
+        None without data, or without classes.
+        """
+        if self.data is None or self.output != "probabilities":
+            return None
+        return self.data.class_indices(self.n_classes, self._class_names, self._classes)
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return what :class:`Snapshot` has under this name, without reading the map.
+
+        Parameters
+        ----------
+        index : int
+            0 to ``len - 1``.
+
+        Returns
+        -------
+        ndarray of int, shape (n,), or None
+        """
+        return self._store.data_predictions(index)
+
+    def thin(self, every: int) -> Recording:
+        """Keep every ``every``-th snapshot, and the last one.
+
+        Parameters
+        ----------
+        every : int
+
+        Returns
+        -------
+        Recording
+            It copies nothing; :meth:`save` makes a smaller file of it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If ``every`` is no whole number of at least 1.
+        """
+        if isinstance(every, bool) or not hasattr(every, "__index__"):
+            raise TypeError(f"every={every!r}: expected a whole number")
+        if every < 1:
+            raise ValueError(f"every={every}: expected at least 1, which keeps all")
+        kept = sorted({*range(0, len(self), every), *range(len(self))[-1:]})
+        return self._like(ViewStore(self._store, kept))
+
+    @classmethod
+    def concat(cls, recordings: Iterable[Recording], *, renumber: bool = False) -> Recording:
+        """Join recordings of one model: the parts of a training, one after another.
+
+        Parameters
+        ----------
+        recordings : iterable of Recording
+            On the same domain, with the same classes and data.
+        renumber : bool, default False
+            Let the epochs and steps of each go on counting where the one
+            before has ended; otherwise they must do so themselves.
+
+        Returns
+        -------
+        Recording
+            It copies nothing.
+
+        Raises
+        ------
+        RecordingError
+            If the recordings do not belong together; the message says why.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> domain = tv.Domain((0, 1), (0, 1), points_per_axis=2)
+        >>> parts = [tv.Recorder(domain) for _ in range(2)]
+        >>> for part in parts:
+        ...     for epoch in (1, 2):
+        ...         _ = part.capture(lambda X: X[:, 0], epoch=epoch)
+        >>> tv.Recording.concat([part.recording for part in parts], renumber=True).epochs
+        array([1, 2, 3, 4])
+        """
+        parts = [part for part in recordings if len(part)]
+        if not parts:
+            raise RecordingError("concat() needs at least one recording that is not empty")
+        for number, part in enumerate(parts[1:], 1):
+            parts[0]._check_like(part, f"recordings[{number}]")
+        return parts[0]._like(JoinedStore([part._store for part in parts], renumber=renumber))
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        precision: Precision = "float16",
+    ) -> None:
+        """Write the recording to disk, in one step: a reader sees all of it or nothing.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            A folder (``"a.zarr"``), a single file (``"a.zarr.zip"``), or an
+            address that fsspec knows (which is filled step by step).
+        overwrite : bool, default False
+            Replace a recording that is there; it may be this one.
+        precision : {"float16", "float32"}, default "float16"
+            In which maps are kept.
+
+        Raises
+        ------
+        RecordingError
+            If the path is taken.
+        ImportError
+            If Zarr's codecs are not installed.
+        """
+        from trainviz.recordings.zarr_store.description import Description
+        from trainviz.recordings.zarr_store.saving import save_recording
+
+        found = Description(
+            self.domain, self.data, self._class_names, self._classes, output=self.output
+        )
+        save_recording(self._store, found, path, overwrite=overwrite, precision=precision)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the recording with named dimensions and coordinates.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``probabilities`` (snapshot, class, y, x) is read snapshot by
+            snapshot when it is used; every metric is a variable.
+
+        Raises
+        ------
+        ImportError
+            If xarray is not installed.
+        """
+        from trainviz.recordings.xarray_export import as_dataset
+
+        return as_dataset(self._store, self.domain, self.class_names)
+
+    def _like(self, store: Store) -> Recording:
+        return Recording(
+            self.domain, store, data=self.data,
+            class_names=self._class_names, classes=self._classes, output=self.output,
+        )  # fmt: skip
+
+    def _check_like(self, other: Recording, name: str) -> None:
+        if not other.domain.matches(self.domain):
+            raise RecordingError(f"{name} is of {other.domain!r}, the first one of {self.domain!r}")
+        if other.output != self.output:
+            raise RecordingError(f"{name} holds {other.output}, the first one {self.output}")
+        if other.class_names != self.class_names:
+            raise RecordingError(
+                f"{name} has the classes {other.class_names}, the first one {self.class_names}"
+            )
+        if (self.data is None) != (other.data is None) or (
+            self.data is not None
+            and other.data is not None
+            and not np.array_equal(self.data.X, other.data.X)
+        ):
+            raise RecordingError(f"{name} has other data than the first one")
+
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Set the label of each class (its recorder does, once the model knows them)."""
+        self._classes = list(classes)
+
+    def at(self, epoch: int) -> Snapshot:
+        """Return the snapshot of an epoch (the last one, where steps gave it several).
+
+        Parameters
+        ----------
+        epoch : int
+            Completed epochs; -1 is the last epoch recorded.
+
+        Returns
+        -------
+        Snapshot
+
+        Raises
+        ------
+        RecordingError
+            If the epoch was not captured; the message names its neighbours.
+        """
+        return self[self.index_at(epoch)]
+
+    def index_at(self, epoch: int) -> int:
+        """Return the position of the snapshot that :meth:`at` returns."""
+        self.require_snapshots()
+        if epoch == -1:
+            return len(self) - 1
+        epochs = self.epochs
+        found = np.flatnonzero(epochs == epoch)
+        if len(found):
+            return int(found[-1])
+        before, after = epochs[epochs < epoch], epochs[epochs > epoch]
+        near = [str(part) for part in (*before[-1:], *after[:1])]
+        raise RecordingError(
+            f"epoch={epoch} was not captured; the nearest captured epochs are {' and '.join(near)}"
+        )
+
+    def require_snapshots(self) -> None:
+        """Raise a :class:`RecordingError` if the recording is empty."""
+        if not len(self):
+            raise RecordingError(
+                "the recording is empty: capture at least one snapshot first (is the recorder "
+                "among the callbacks, or were its start() and epoch_end() called?)"
+            )
+
+    def _repr_html_(self) -> str:
+        card: str = provided("card")(self)
+        return card
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"Recording(empty, {self.domain!r})"
+        height, width = self.domain.shape
+        plural = "" if len(self) == 1 else "s"
+        kind = {"probabilities": "classes", "values": "value"}.get(self.output, "labels")
+        held = self.class_names[0] if kind == "value" else f"{self.n_classes} {kind}"
+        return (
+            f"Recording({len(self)} snapshot{plural}, epochs {self._store.epoch(0)} to "
+            f"{self._store.epoch(len(self) - 1)}, "
+            f"{held}, grid {height}x{width})"
+        )

@@ -1,0 +1,363 @@
+"""Where snapshots are kept, behind one small protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.errors import RecordingError
+from trainviz.evaluation.compact_map import CompactMap
+
+__all__ = [
+    "JoinedStore",
+    "MemoryStore",
+    "MutableStore",
+    "Provisional",
+    "Snapshot",
+    "Store",
+    "ViewStore",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The class probability map of one moment of training.
+
+    Parameters
+    ----------
+    map : ndarray of float32, shape (C, H, W), or CompactMap
+        The map itself, or what adaptive evaluation learnt of it.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, shape (C, H, W)
+        Row 0 is the lower end of the domain's y axis. Made anew of a compact
+        map each time it is asked for.
+    shape : tuple of int
+        ``(C, H, W)``.
+    epoch : int
+        Completed epochs; 0 is the state before training.
+    step : int or None
+        Completed optimisation steps, where the loop knows them.
+    metrics : mapping of str to float
+        Loss, accuracy and the like at that moment.
+    evaluations : int
+        The points of the grid that the model was asked for.
+    data_predictions : ndarray of int, shape (n,), or None
+        The class that the model predicts for each point of the recording's data.
+
+    Examples
+    --------
+    >>> snapshot = Snapshot(np.full((2, 3, 3), 0.5, dtype=np.float32), epoch=4)
+    >>> snapshot
+    Snapshot(epoch=4, step=None, classes=2, grid=3x3, metrics={})
+    """
+
+    map: npt.NDArray[np.float32] | CompactMap
+    epoch: int
+    step: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+    data_predictions: npt.NDArray[np.intp] | None = None
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """The class probabilities on the grid, shape (C, H, W)."""
+        return self.map.dense() if isinstance(self.map, CompactMap) else self.map
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)``, without making the map."""
+        n_classes, height, width = self.map.shape
+        return n_classes, height, width
+
+    def __repr__(self) -> str:
+        classes, height, width = self.shape
+        return (
+            f"Snapshot(epoch={self.epoch}, step={self.step}, classes={classes}, "
+            f"grid={height}x{width}, metrics={dict(self.metrics)})"
+        )
+
+
+@dataclass(frozen=True)
+class Provisional:
+    """What the last snapshot of a recording is once its run goes on.
+
+    A run that ends captures its last state, whether the schedule asks for it
+    or not; one that is continued from there leaves no trace of that end.
+
+    Attributes
+    ----------
+    epoch : int or None
+        The epoch that it stood for before the end; None if it was made for the end alone.
+    metrics : mapping of str to float
+        Those that it had before the end.
+    """
+
+    epoch: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """An ordered keeper of snapshots.
+
+    ``epoch``, ``step``, ``metrics`` and ``data_predictions`` of an entry are
+    cheap to ask for; the map comes only with :meth:`read`.
+    """
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes, None as long as it is unknown."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of snapshots."""
+        ...
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index``, 0 to ``len - 1``."""
+        ...
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index``."""
+        ...
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index``."""
+        ...
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index``."""
+        ...
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the classes that snapshot ``index`` predicts for the recording's data."""
+        ...
+
+
+class MutableStore(Store, Protocol):
+    """A store that a recorder can write to.
+
+    ``provisional`` says what the last snapshot is to be if the run goes on;
+    appending and truncating forget it.
+    """
+
+    @property
+    def provisional(self) -> Provisional | None:
+        """What the last snapshot is to be if the run goes on, where that is not what it is."""
+        ...
+
+    def mark(self, provisional: Provisional | None) -> None:
+        """Say what the last snapshot is to be if the run goes on."""
+        ...
+
+    def open(self) -> None:
+        """Make sure that it can be written to; the methods below do so themselves."""
+        ...
+
+    def close(self) -> None:
+        """Let others write to it; writing again opens it again."""
+        ...
+
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Keep the label of each class beside the snapshots."""
+        ...
+
+    def append(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot; it is safe once this returns."""
+        ...
+
+    def amend(self, index: int, metrics: Mapping[str, float]) -> None:
+        """Add metrics to a snapshot that is already kept."""
+        ...
+
+    def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
+        ...
+
+    def truncate(self, length: int) -> None:
+        """Forget all snapshots but the first ``length``."""
+        ...
+
+
+class MemoryStore:
+    """Snapshots in this process's memory.
+
+    Examples
+    --------
+    >>> store = MemoryStore()
+    >>> store.append(Snapshot(np.full((2, 3, 3), 0.5, dtype=np.float32), epoch=4))
+    >>> len(store), store.epoch(0)
+    (1, 4)
+    """
+
+    def __init__(self) -> None:
+        self._snapshots: list[Snapshot] = []
+        self.provisional: Provisional | None = None
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._snapshots[0].shape[0] if self._snapshots else None
+
+    def open(self) -> None:
+        """Do nothing: memory is always open."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def mark(self, provisional: Provisional | None) -> None:
+        """Say what the last snapshot is to be if the run goes on."""
+        self.provisional = provisional
+
+    def learn_classes(self, classes: Sequence[Any]) -> None:
+        """Do nothing: the recording knows them."""
+
+    def __len__(self) -> int:
+        return len(self._snapshots)
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index``."""
+        return self._snapshots[index]
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index``."""
+        return self._snapshots[index].epoch
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index``."""
+        return self._snapshots[index].step
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index``."""
+        return self._snapshots[index].metrics
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the predictions of snapshot ``index``."""
+        return self._snapshots[index].data_predictions
+
+    def append(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot."""
+        self._snapshots.append(snapshot)
+        self.provisional = None
+
+    def amend(self, index: int, metrics: Mapping[str, float]) -> None:
+        """Add metrics to a snapshot that is already kept."""
+        self.relabel(index, self.epoch(index), metrics)
+
+    def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
+        old = self._snapshots[index]
+        self._snapshots[index] = replace(old, epoch=epoch, metrics={**old.metrics, **metrics})
+
+    def truncate(self, length: int) -> None:
+        """Forget all snapshots but the first ``length``."""
+        if length < len(self._snapshots):
+            del self._snapshots[length:]
+            self.provisional = None
+
+
+class ViewStore:
+    """Some snapshots of another store, in a given order; nothing is copied."""
+
+    def __init__(self, base: Store, indices: Sequence[int]) -> None:
+        self._base = base
+        self._indices = list(indices)
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._base.n_classes
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index`` of the view."""
+        return self._base.read(self._indices[index])
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index`` of the view."""
+        return self._base.epoch(self._indices[index])
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index`` of the view."""
+        return self._base.step(self._indices[index])
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index`` of the view."""
+        return self._base.metrics(self._indices[index])
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the predictions of snapshot ``index`` of the view."""
+        return self._base.data_predictions(self._indices[index])
+
+
+class JoinedStore:
+    """The snapshots of several stores, one store after another; nothing is copied.
+
+    Parameters
+    ----------
+    parts : sequence of Store
+        None of them empty.
+    renumber : bool
+        Whether epochs and steps go on counting from part to part.
+
+    Raises
+    ------
+    RecordingError
+        If epochs would go backwards.
+    """
+
+    def __init__(self, parts: Sequence[Store], *, renumber: bool) -> None:
+        self._entries: list[tuple[Store, int, int, int]] = []
+        end_epoch, end_step = 0, 0
+        for number, part in enumerate(parts):
+            shift = (end_epoch, end_step) if renumber else (0, 0)
+            if part.epoch(0) + shift[0] < end_epoch:
+                raise RecordingError(
+                    f"recordings[{number}] begins with epoch {part.epoch(0)}, after epoch "
+                    f"{end_epoch}: order them by epoch, or give renumber=True to go on counting"
+                )
+            self._entries += [(part, index, *shift) for index in range(len(part))]
+            last = len(part) - 1
+            end_epoch = part.epoch(last) + shift[0]
+            end_step = (part.step(last) or 0) + shift[1]
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes."""
+        return self._entries[0][0].n_classes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def read(self, index: int) -> Snapshot:
+        """Return snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return replace(part.read(own), epoch=self.epoch(index), step=self.step(index))
+
+    def epoch(self, index: int) -> int:
+        """Return the epoch of snapshot ``index`` of all."""
+        part, own, shift, _ = self._entries[index]
+        return part.epoch(own) + shift
+
+    def step(self, index: int) -> int | None:
+        """Return the step of snapshot ``index`` of all."""
+        part, own, _, shift = self._entries[index]
+        step = part.step(own)
+        return None if step is None else step + shift
+
+    def metrics(self, index: int) -> Mapping[str, float]:
+        """Return the metrics of snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return part.metrics(own)
+
+    def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
+        """Return the predictions of snapshot ``index`` of all."""
+        part, own, *_ = self._entries[index]
+        return part.data_predictions(own)

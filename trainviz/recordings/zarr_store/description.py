@@ -1,0 +1,288 @@
+"""What a recording is of: domain, data and names, as attributes and arrays on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.domain.domain import Domain
+from trainviz.domain.embeddings import Embedding, Opaque, name_of, rebuild
+from trainviz.domain.inputs import Shape
+from trainviz.domain.labelled_data import LabelledData
+from trainviz.errors import RecordingError
+from trainviz.recordings.stores import Provisional
+from trainviz.recordings.zarr_store.arrays import ArrayLayout, is_storable
+
+__all__ = ["Description"]
+
+_CHUNK_BYTES = 2**24
+
+_MOST_FEATURES = 2**27
+"""A stranger's recording that announces more is not believed."""
+
+
+@dataclass
+class Description:
+    """All of a recording but its snapshots.
+
+    Attributes
+    ----------
+    domain : Domain
+    data : LabelledData or None
+    class_names : list of str, or None
+    classes : list, or None
+        As for :class:`~trainviz.Recorder`.
+    schedule : str
+        What the recorder was told to capture, in words.
+    output : {"probabilities", "multilabel", "values"}
+        What the maps hold.
+    provisional : Provisional or None
+        What its last snapshot is to be if its run goes on.
+
+    Examples
+    --------
+    >>> before = Description(Domain((0, 1), (0, 2), points_per_axis=3), class_names=["no", "yes"])
+    >>> arrays = {layout.name: values for layout, values in before.arrays()}
+    >>> after = Description.of(before.attributes(), arrays)
+    >>> after.domain == before.domain, after.class_names
+    (True, ['no', 'yes'])
+    """
+
+    domain: Domain
+    data: LabelledData | None = None
+    class_names: list[str] | None = None
+    classes: list[Any] | None = None
+    schedule: str = ""
+    output: str = "probabilities"
+    provisional: Provisional | None = None
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what JSON can say of it."""
+        domain = self.domain
+        embedding = domain.embedding
+        found: dict[str, Any] = {
+            "domain": {
+                "xlim": list(domain.xlim),
+                "ylim": list(domain.ylim),
+                "shape": list(domain.shape),
+                "input_shape": _listed(domain.input_shape),
+                "preprocessed": domain.preprocess is not None,
+                "axis_names": list(domain.axis_names),
+                "embedding": name_of(embedding),
+                "stored": _stored(domain) is not None,
+                "n_features": int(embedding.n_features),
+            },
+            "class_names": self.class_names,
+            "classes": None if self.classes is None else [_plain(label) for label in self.classes],
+            "schedule": self.schedule,
+            "output": self.output,
+        }
+        if self.data is not None and self.output == "probabilities":
+            found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
+        if self.provisional is not None:
+            known = {k: v for k, v in self.provisional.metrics.items() if np.isfinite(v)}
+            found["provisional"] = {"epoch": self.provisional.epoch, "metrics": known}
+        return found
+
+    def arrays(self) -> list[tuple[ArrayLayout, npt.NDArray[Any]]]:
+        """Return the arrays that stay the same while it is recorded."""
+        domain, data = self.domain, self.data
+        found = [_table("x", domain.x, ("x",)), _table("y", domain.y, ("y",))]
+        for name, values in (_stored(domain) or {}).items():
+            rows = np.atleast_1d(values)
+            dims = tuple(f"{name}_{axis}" for axis in range(rows.ndim))
+            layout, rows = _table(f"embedding/{name}", rows, dims)
+            found.append((replace(layout, attributes={"scalar": values.ndim == 0}), rows))
+        if data is not None:
+            X = data.X if data.X.dtype.kind in "fiub" else data.X.astype(np.float64)
+            targets, dims = data.y, ("point", "class")[: data.y.ndim]
+            if self.output == "probabilities":
+                targets = np.unique(data.y, return_inverse=True)[1].reshape(-1).astype(np.int32)
+            features = tuple(f"feature_{axis}" for axis in range(X.ndim - 1))
+            found += [
+                _table("data_x", X, ("point", *features)),
+                _table("data_y", targets, dims),
+                _table("data_points", data.points, ("point", "coordinate")),
+            ]
+            if data.distances is not None:
+                found.append(_table("data_distances", data.distances, ("point",)))
+        return found
+
+    @classmethod
+    def of(
+        cls, attributes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> Description:
+        """Read it back.
+
+        Raises
+        ------
+        RecordingError
+            If the attributes are no description.
+        """
+        try:
+            domain = _domain(attributes["domain"], arrays)
+            names, classes = attributes["class_names"], attributes["classes"]
+            return cls(
+                domain,
+                _data(attributes, arrays, domain),
+                None if names is None else [str(name) for name in names],
+                None if classes is None else [_plain(label) for label in classes],
+                str(attributes["schedule"]),
+                _output(attributes),
+                _provisional(attributes.get("provisional")),
+            )
+        except RecordingError:
+            raise
+        except Exception as error:  # a stranger's attributes can fail in any way
+            raise RecordingError(
+                f"its description is damaged: {type(error).__name__}: {error}"
+            ) from error
+
+    def check_classes(self, n_classes: int) -> None:
+        """Refuse names and labels that are not those of so many classes."""
+        names = self.class_names
+        if names is not None and len(names) != n_classes:
+            raise RecordingError(f"it has {len(names)} class names for {n_classes} classes")
+        if self.classes is not None and len(self.classes) != n_classes:
+            raise RecordingError(f"it has {len(self.classes)} labels for {n_classes} classes")
+        try:
+            if self.data is not None and self.output == "multilabel":
+                self.data.require_labels(n_classes)
+            elif self.data is not None and self.output == "probabilities":
+                self.data.class_indices(n_classes, names, self.classes)
+        except (ValueError, TypeError) as error:
+            raise RecordingError(f"its labels do not fit its classes: {error}") from error
+
+    def check_fits(self, other: Description, path: str) -> None:
+        """Refuse to continue this recording with what ``other`` describes.
+
+        Raises
+        ------
+        RecordingError
+            If domain, data or classes differ; the message says how.
+        """
+        mend = "resume with what it was recorded with, or record to another path"
+        if not self.domain.matches(other.domain):
+            raise RecordingError(
+                f"{path} was recorded on {self.domain!r}, and domain= is {other.domain!r}: {mend}"
+            )
+        if self.output != other.output:
+            raise RecordingError(f"{path} holds {self.output}, and now {other.output}: {mend}")
+        if other.data is not None and not _same_data(self.data, other.data):
+            raise RecordingError(f"{path} was recorded with other data= than given now: {mend}")
+        for name in ("class_names", "classes"):
+            old, new = getattr(self, name), getattr(other, name)
+            if old is not None and new is not None and [*map(_plain, new)] != [*map(_plain, old)]:
+                raise RecordingError(
+                    f"{path} was recorded with {name}={old!r}, not {new!r}: {mend}"
+                )
+
+
+def _stored(domain: Domain) -> dict[str, npt.NDArray[Any]] | None:
+    """Return the arrays of an embedding, None if they are not of a kind that is stored."""
+    if domain.preprocess is not None:
+        # It stands between the plane and the model, and code is not stored.
+        return None
+    own = domain.embedding.arrays()
+    if own is None or not all(is_storable(f"embedding/{name}", own[name]) for name in own):
+        return None
+    return own
+
+
+def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Domain:
+    kind, n_features = str(found["embedding"]), int(found["n_features"])
+    prefix = "embedding/"
+    own = {
+        name[len(prefix) :]: values for name, values in arrays.items() if name.startswith(prefix)
+    }
+    if not 0 < n_features <= _MOST_FEATURES:
+        raise ValueError(f"inputs of {n_features} features")
+    embedding: Embedding = Opaque(kind, n_features)
+    input_shape: Shape | None = None
+    if found["stored"]:
+        with contextlib.suppress(LookupError):
+            embedding, input_shape = rebuild(kind, own), _shape(found["input_shape"])
+    first, second = (None if name is None else str(name) for name in found["axis_names"])
+    return Domain(
+        tuple(found["xlim"]), tuple(found["ylim"]), shape=tuple(found["shape"]),
+        embedding=embedding, input_shape=input_shape, axis_names=(first, second),
+    )  # fmt: skip
+
+
+def _listed(shape: Shape) -> Any:
+    if isinstance(shape, Mapping):
+        return {name: list(part) for name, part in shape.items()}
+    return [list(part) if isinstance(part, tuple) else part for part in shape]
+
+
+def _shape(found: Any) -> Shape:
+    if isinstance(found, Mapping):
+        return {str(name): tuple(part) for name, part in found.items()}
+    return tuple(tuple(part) if isinstance(part, list) else part for part in found)
+
+
+def _output(attributes: Mapping[str, Any]) -> str:
+    output = attributes.get("output", "probabilities")
+    if output not in ("probabilities", "multilabel", "values"):
+        raise ValueError(f"maps of {output!r}")
+    return str(output)
+
+
+def _data(
+    attributes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], domain: Domain
+) -> LabelledData | None:
+    if "data_x" not in arrays:
+        return None
+    X, targets, points = arrays["data_x"], arrays["data_y"], arrays["data_points"]
+    output = _output(attributes)
+    if points.shape != (len(X), 2) or len(targets) != len(X):
+        raise ValueError(f"points of the shape {points.shape}, labels of {targets.shape}")
+    if targets.ndim != (2 if output == "multilabel" else 1):
+        raise ValueError(f"labels of the shape {targets.shape} for maps of {output}")
+    if math.prod(X.shape[1:]) != domain.embedding.n_features:
+        raise ValueError(f"data of the shape {X.shape}, inputs of {domain.input_shape}")
+    distances = arrays.get("data_distances")
+    if distances is not None and distances.shape != (len(X),):
+        raise ValueError(f"distances of the shape {distances.shape} for {len(X)} points")
+    if output != "probabilities":
+        return LabelledData(X, targets, points, distances)
+    labels = np.array(attributes["labels"] if len(attributes["labels"]) else [0])
+    if labels.dtype.kind not in "iuU":
+        raise ValueError(f"labels of the type {labels.dtype}")
+    return LabelledData(X, labels[targets], points, distances)
+
+
+def _provisional(found: Mapping[str, Any] | None) -> Provisional | None:
+    if found is None:
+        return None
+    metrics = {str(name): float(value) for name, value in found["metrics"].items()}
+    return Provisional(None if found["epoch"] is None else int(found["epoch"]), metrics)
+
+
+def _same_data(one: LabelledData | None, other: LabelledData) -> bool:
+    return (
+        one is not None
+        and np.array_equal(one.X, other.X)
+        and np.array_equal(one.y.astype(str), other.y.astype(str))
+    )
+
+
+def _table(
+    name: str, values: npt.NDArray[Any], dims: Sequence[str]
+) -> tuple[ArrayLayout, npt.NDArray[Any]]:
+    row_bytes = max(1, values[:1].nbytes)
+    rows = max(1, min(len(values), _CHUNK_BYTES // row_bytes))
+    return ArrayLayout(name, values.dtype.name, values.shape[1:], rows, tuple(dims)), values
+
+
+def _plain(label: Any) -> Any:
+    value = label.item() if isinstance(label, np.generic) else label
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, (str, int, float, bool)) else str(value)

@@ -1,0 +1,115 @@
+"""What is in a recording on disk, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trainviz.errors import RecordingError
+from trainviz.recordings.zarr_store.contents import root_document
+from trainviz.recordings.zarr_store.lock import LOCK
+from trainviz.recordings.zarr_store.places import Place, place_of
+from trainviz.recordings.zarr_store.reader import DiskReader
+
+__all__ = ["Report", "inspect"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`inspect` found.
+
+    Attributes
+    ----------
+    lines : list of str
+        What is in the recording, to be printed.
+    problems : list of str
+        What is damaged or missing; empty for a recording that is whole.
+    """
+
+    lines: list[str]
+    problems: list[str]
+
+
+def inspect(path: str | os.PathLike[str]) -> Report:
+    """Read every file of a recording once.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        As for :func:`trainviz.open_recording`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    RecordingError
+        If there is no recording that opens.
+    """
+    place = place_of(path)
+    reader = DiskReader.at(place)
+    document = root_document(place)
+    version = document["attributes"]["trainviz"].get("version") if document else None
+    problems = list(_problems(reader))
+    whole = len(reader) - len(problems)
+    lines = [f"{place.describe()}: a recording by trainviz {version}", *_contents(reader)]
+    lines += [
+        _size(place, len(reader)),
+        f"  integrity  {whole} of {len(reader)} snapshots are whole",
+    ]
+    return Report(lines, problems)
+
+
+def _contents(reader: DiskReader) -> Iterator[str]:
+    found = reader.contents.description
+    domain, maps = found.domain, reader.contents.probabilities
+    epochs = f", epochs {reader.epoch(0)} to {reader.epoch(len(reader) - 1)}" if len(reader) else ""
+    yield f"  snapshots  {len(reader)}{epochs}"
+    names = found.class_names or [str(label) for label in found.classes or []]
+    shown = f": {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else ""
+    yield f"  classes    {reader.n_classes or 'unknown yet'}{shown}"
+    (x0, x1), (y0, y1) = domain.xlim, domain.ylim
+    height, width = domain.shape
+    yield f"  grid       {height} x {width}, y {y0:g} to {y1:g}, x {x0:g} to {x1:g}"
+    embedding = domain.embedding
+    kind = embedding.kind or type(embedding).__name__.lower()
+    yield f"  inputs     {embedding.n_features} features ({kind})"
+    if found.data is not None:
+        yield f"  data       {len(found.data.y)} points"
+    yield f"  metrics    {', '.join(reader.contents.metrics) or 'none'}"
+    if found.schedule:
+        yield f"  schedule   {found.schedule}"
+    if maps is not None:
+        yield f"  precision  {maps.dtype}"
+    holder = _writer(reader.place)
+    if holder:
+        yield f"  writer     {holder}"
+
+
+def _problems(reader: DiskReader) -> Iterator[str]:
+    for index in range(len(reader)):
+        try:
+            reader.read(index)
+        except RecordingError as error:
+            yield str(error)
+
+
+def _size(place: Place, snapshots: int) -> str:
+    sizes = dict(place.sizes())
+    maps = sum(size for key, size in sizes.items() if key.startswith("probabilities/c/"))
+    each = f", {maps / snapshots / 1e6:.3g} MB a map" if snapshots else ""
+    return f"  size       {sum(sizes.values()) / 1e6:.3g} MB in {len(sizes)} files{each}"
+
+
+def _writer(place: Place) -> str | None:
+    payload = place.read(LOCK, 4096)
+    if payload is None:
+        return None
+    try:
+        holder = json.loads(payload)
+        return f"the process {holder['pid']} on {holder['host']} (if it still runs)"
+    except (ValueError, KeyError, TypeError):
+        return f"unknown: {place.describe(LOCK)} cannot be read"

@@ -1,0 +1,169 @@
+"""One writer a recording: a lock file that names its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+from trainviz.errors import RecordingError
+from trainviz.recordings.zarr_store.places import Place
+
+__all__ = ["LOCK", "Lock"]
+
+LOCK = "x/.lock"
+"""The lock file: in an array that every recording has, where Zarr lists no strange names."""
+
+_LIMIT = 4096
+
+
+class Lock:
+    """The right to write to a place, as long as the lock file says so.
+
+    A lock whose process has died is taken over, and so is one of this very
+    process (a notebook cell that is run again); the older holder then fails
+    at its next write. Forked children and pickled copies hold nothing.
+
+    Parameters
+    ----------
+    place : Place
+
+    Raises
+    ------
+    RecordingError
+        If another process holds it; the message names process and host.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from trainviz.recordings.zarr_store.places import FolderPlace
+    >>> place = FolderPlace(Path(tempfile.mkdtemp()))
+    >>> first, second = Lock(place), Lock(place)
+    >>> first.check()
+    Traceback (most recent call last):
+        ...
+    trainviz.errors.RecordingError: ... was taken over by a newer recorder of this process...
+    >>> second.release()
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._pid = os.getpid()
+        self._payload = json.dumps(
+            {
+                "pid": self._pid,
+                "host": socket.gethostname(),
+                "started": _start_of(self._pid),
+                "token": secrets.token_hex(8),
+            }
+        ).encode()
+        self._acquire()
+
+    def check(self) -> None:
+        """Raise a :class:`RecordingError` if the lock is no longer this one's."""
+        where = self._place.describe()
+        if os.getpid() != self._pid:
+            raise RecordingError(
+                f"{where} is written by the process {self._pid}, and this is a fork of it: only "
+                "the process that opened a recording may write to it"
+            )
+        found = self._place.read(LOCK, _LIMIT)
+        if found == self._payload:
+            return
+        if found is None:
+            raise RecordingError(f"{where} was removed or unlocked while it was being recorded")
+        holder = _holder(found)
+        who = (
+            "a newer recorder of this process"
+            if _is_this_process(holder)
+            else f"the process {holder.get('pid')} on {holder.get('host')}"
+        )
+        raise RecordingError(
+            f"{where} was taken over by {who}: this recorder can write to it no more"
+        )
+
+    def release(self) -> None:
+        """Give the lock back, if it is still this process's own."""
+        if os.getpid() != self._pid:
+            return
+        # What is left behind counts as stale once this process has ended.
+        with contextlib.suppress(Exception):
+            if self._place.read(LOCK, _LIMIT) == self._payload:
+                self._place.delete(LOCK)
+
+    def _acquire(self) -> None:
+        for _ in range(8):
+            if self._place.create(LOCK, self._payload):
+                return
+            found = self._place.read(LOCK, _LIMIT)
+            if found is None:
+                continue
+            holder = _holder(found)
+            if not _is_this_process(holder) and not _is_dead(holder):
+                raise RecordingError(
+                    f"{self._place.describe()} is being recorded by the process "
+                    f"{holder.get('pid')} on {holder.get('host')}: record to another path, or end "
+                    f"that process first (if it is gone, delete {self._place.describe(LOCK)})"
+                )
+            self._set_aside(found)
+        raise RecordingError(f"{self._place.describe(LOCK)} could not be taken: others want it too")
+
+    def _set_aside(self, seen: bytes) -> None:
+        aside = f"{LOCK}-{secrets.token_hex(4)}"
+        try:
+            self._place.move(LOCK, aside)
+        except FileNotFoundError:
+            return
+        moved = self._place.read(aside, _LIMIT)
+        if moved is not None and moved != seen:
+            # Another process was faster, and this is its lock: it gets it back.
+            self._place.create(LOCK, moved)
+        self._place.delete(aside)
+
+
+def _holder(payload: bytes) -> dict[str, Any]:
+    try:
+        holder = json.loads(payload)
+    except ValueError:
+        holder = None
+    return holder if isinstance(holder, dict) else {}
+
+
+def _is_this_process(holder: dict[str, Any]) -> bool:
+    return (
+        holder.get("pid") == os.getpid()
+        and holder.get("host") == socket.gethostname()
+        and holder.get("started") == _start_of(os.getpid())
+    )
+
+
+def _is_dead(holder: dict[str, Any]) -> bool:
+    """Whether the holder ran on this host and does not run any more."""
+    pid = holder.get("pid")
+    if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid < 1:
+        return False
+    if os.name != "posix":
+        return False  # asking for a process there can end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    # The number may belong to another process by now.
+    return holder.get("started") is not None and holder["started"] != _start_of(pid)
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process started, as far as the system tells."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, ValueError):
+        return None
+    # The name of the program, in brackets, may hold spaces and brackets itself.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]

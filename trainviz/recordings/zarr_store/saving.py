@@ -1,0 +1,122 @@
+"""A whole recording to a new place, which it takes in one step where that can be done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+from trainviz.errors import RecordingError
+from trainviz.recordings.stores import Store
+from trainviz.recordings.zarr_store.description import Description
+from trainviz.recordings.zarr_store.lock import Lock
+from trainviz.recordings.zarr_store.places import (
+    FolderPlace,
+    Place,
+    RemotePlace,
+    ZipPlace,
+    place_of,
+)
+from trainviz.recordings.zarr_store.reader import DiskReader
+from trainviz.recordings.zarr_store.store import DiskStore, Precision
+
+__all__ = ["save_recording"]
+
+
+def save_recording(
+    store: Store,
+    description: Description,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    precision: Precision = "float16",
+) -> None:
+    """Write all snapshots of a store to a path.
+
+    Parameters
+    ----------
+    store : Store
+    description : Description
+    path : str or PathLike
+        A folder, a ``.zip`` file, or an address that fsspec knows.
+    overwrite : bool, default False
+        Replace a recording that is there; it may be the one that is saved.
+    precision : {"float16", "float32"}, default "float16"
+
+    Raises
+    ------
+    RecordingError
+        If the path is taken.
+    """
+    place = place_of(path)
+    if isinstance(place, RemotePlace):
+        if overwrite:
+            raise ValueError(
+                f"overwrite=True replaces folders and archives of this machine; {path} is neither: "
+                "delete it first, or take another address"
+            )
+        _fill(place, store, description, precision)
+        return
+    target = Path(path)
+    _check_free(place, target, overwrite)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        _fill(FolderPlace(unfinished), store, description, precision)
+        if isinstance(place, ZipPlace):
+            archive = unfinished / ".zip"
+            _pack(unfinished, archive)
+            os.replace(archive, target)
+        else:
+            _swap(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _fill(place: Place, store: Store, description: Description, precision: Precision) -> None:
+    written = DiskStore(place, description, precision=precision)
+    written.open()
+    for index in range(len(store)):
+        written.append(store.read(index))
+    written.close()
+
+
+def _check_free(place: Place, target: Path, overwrite: bool) -> None:
+    if not place.holds_anything():
+        return
+    try:
+        DiskReader.at(place)
+    except RecordingError as error:
+        raise RecordingError(
+            f"path={str(target)!r} is there already and is no recording that opens: take another "
+            f"path, or delete it ({error})"
+        ) from error
+    if not overwrite:
+        raise RecordingError(
+            f"path={str(target)!r} holds a recording already: give overwrite=True to replace it, "
+            "or take another path"
+        )
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    # Stored, not deflated: the chunks are compressed, and stay cheap to find.
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+        for key, _ in sorted(FolderPlace(folder).sizes()):
+            if not key.rpartition("/")[2].startswith("."):
+                packed.write(folder / key, key)
+
+
+def _swap(unfinished: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(unfinished, target)
+        return
+    lock = Lock(FolderPlace(target))
+    aside = target.with_name(f".{target.name}.{os.getpid()}.old")
+    try:
+        os.replace(target, aside)
+        os.replace(unfinished, target)
+    except OSError:
+        lock.release()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

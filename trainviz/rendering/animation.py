@@ -1,0 +1,395 @@
+"""A recording, a mode, a timeline and a scene make an animation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from typing_extensions import Unpack
+
+from trainviz._common.arrays import Image
+from trainviz._common.checks import is_positive
+from trainviz.modes import Contour, Mode, Probability, find_mode
+from trainviz.modes.palettes import Palette, sequential_table
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.compositor import Counter, Scene
+from trainviz.rendering.figure.checks import check_columns, check_fps, check_scene, check_size
+from trainviz.rendering.figure.contour_lines import Pen
+from trainviz.rendering.figure.legend import metric_names
+from trainviz.rendering.figure.parts import SceneOptions, Theme
+from trainviz.rendering.film import Reel
+from trainviz.rendering.painter import Painter, require_output
+from trainviz.rendering.resample import Resampler
+from trainviz.rendering.stills import Panel, panels_figure, still_figure
+from trainviz.rendering.timeline import Interpolation, Timeline
+from trainviz.rendering.writers import save_figure, still_target
+
+__all__ = ["Animation", "animate"]
+
+
+class Animation(Reel):
+    """A film of a recording: made lazily, frame by frame, and saved by suffix.
+
+    Made by :func:`animate`. It is a sequence of frames (``len``, indexing,
+    iteration) and shows itself in Jupyter.
+
+    Attributes
+    ----------
+    recording : Recording
+    fps : float
+        Frames a second.
+    shape : tuple of int
+        ``(height, width)`` of a frame.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20))
+    >>> for epoch in range(3):
+    ...     _ = recorder.capture(lambda X: 1 / (1 + np.exp(-epoch * X[:, 0])), epoch=epoch)
+    >>> film = tv.animate(recorder.recording, interpolate=4, figsize=(4, 3))
+    >>> len(film), film[0].shape
+    (9, (300, 400, 3))
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        mode: str | type[Mode] | Mode = "region",
+        interpolate: int = 1,
+        interpolation: Interpolation = "linear",
+        fps: float = 30,
+        cmap: Any = None,
+        palette: Any = None,
+        shade: bool = True,
+        hold: float = 0.0,
+        **scene: Unpack[SceneOptions],
+    ) -> None:
+        if not isinstance(recording, Recording):
+            raise TypeError(
+                f"recording={type(recording).__name__}: expected a Recording, which a recorder "
+                "has as its attribute .recording"
+            )
+        recording.require_snapshots()
+        check_scene(scene)
+        check_fps(fps)
+        if not (hold == 0 or is_positive(hold)):
+            raise ValueError(f"hold={hold!r}: expected seconds, 0 or more")
+        # A view of what there is now: a recording that goes on growing does not change the film.
+        self.recording = recording[:]
+        self.fps = fps
+        self._options = scene
+        self._interpolation = interpolation
+        self._timeline = Timeline(len(recording), interpolate, round(hold * fps))
+        metric_names(self.recording, scene.get("metrics", True))
+        wanted = find_mode(mode)
+        require_output(wanted, self.recording)
+        by_class = wanted.guide == "classes"
+        colors = Palette.of(
+            wanted.distinct(recording.n_classes),
+            classes=cmap if by_class and palette is None else palette,
+            cmap=wanted.colormap(self.recording) if by_class or cmap is None else cmap,
+            dark=scene.get("dark", False), repeat=not by_class,
+        )  # fmt: skip
+        self._mode = wanted.bound(
+            recording.n_classes, colors, shade=shade, recording=self.recording
+        )
+        # Made only to refuse, now, an interpolation that does not fit.
+        Painter(self.recording, self._mode, interpolation)
+
+    def __len__(self) -> int:
+        return len(self._timeline)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of a frame in pixels."""
+        return self._scene.shape
+
+    @property
+    def mode(self) -> Mode:
+        """What paints the maps."""
+        return self._mode
+
+    def painter(self, shape: tuple[int, int]) -> Painter:
+        """Return what paints the map of each moment, ``(*shape, 3)``, without its scene."""
+        theme = Theme.of(self._options.get("dark", False))
+        resample = Resampler(self.recording.domain.shape, shape)
+        pen = Pen(shape, theme, self._options.get("dpi", 100))
+        return Painter(self.recording, self._mode, self._interpolation, resample, pen)
+
+    def still(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epoch: int = -1,
+        *,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw the picture of one epoch through matplotlib.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``; text and points of the last
+            two are vectors.
+        epoch : int, default -1
+            A captured epoch; -1 is the last.
+        dpi : float, optional
+            Instead of the scene's.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError
+            If the epoch was not captured.
+        ValueError
+            If the suffix is unknown or the folder does not exist.
+        """
+        target = still_target(path)
+        check_size(None, 100 if dpi is None else dpi)
+        moment = Moment(self.recording.index_at(epoch), 0.0)
+        panel = self._panel("", moment.left, self._mode)
+        figure = still_figure(
+            self.recording, self._mode, self._options,
+            panel.image_of, panel.contours_of, moment, dpi,
+        )  # fmt: skip
+        save_figure(figure, target)
+        return figure
+
+    def filmstrip(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epochs: Sequence[int] | None = None,
+        *,
+        columns: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw several epochs side by side, for a paper or a poster.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        epochs : sequence of int, optional
+            Captured epochs; default five of them, spread evenly.
+        columns : int, optional
+            Panels in a row; default up to five.
+        figsize : tuple of float, optional
+            Inches of the whole; default by the number of panels, not the film's.
+        dpi : float, optional
+            Instead of the scene's.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError, ValueError
+            As :meth:`still`.
+        """
+        target = still_target(path)
+        _check_panels(columns, figsize, dpi)
+        if epochs is None:
+            spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
+            indices = [round(place) for place in spread]
+        else:
+            indices = [self.recording.index_at(epoch) for epoch in epochs]
+        if not indices:
+            raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
+        counter = Counter(self.recording)
+        panels = [
+            self._panel(counter.text(Moment(index, 0.0)), index, self._mode) for index in indices
+        ]
+        figure = panels_figure(
+            self.recording, panels, self._mode, {**self._options, "figsize": figsize},
+            min(columns or 5, len(indices)), dpi,
+        )  # fmt: skip
+        save_figure(figure, target)
+        return figure
+
+    def panels(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epoch: int = -1,
+        *,
+        levels: float | Sequence[float] = 0.5,
+        columns: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw the probability of every class, or of every label, one panel each.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        epoch : int, default -1
+            A captured epoch; -1 is the last.
+        levels : float or sequence of float, default 0.5
+            Contour lines.
+        columns, figsize, dpi
+            As for :meth:`filmstrip`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError, ValueError
+            As :meth:`still`; and if the recording holds values.
+        """
+        target = still_target(path)
+        _check_panels(columns, figsize, dpi)
+        require_output(Probability(), self.recording)
+        index, names = self.recording.index_at(epoch), self.recording.class_names
+        colors = self._mode.palette
+        if not isinstance(self._mode, Probability):
+            colors = replace(colors, sequential=sequential_table(Probability.cmap))
+        modes = [
+            Probability(name, levels=levels).bound(len(names), colors, recording=self.recording)
+            for name in names
+        ]
+        figure = panels_figure(
+            self.recording,
+            [self._panel(name, index, mode) for name, mode in zip(names, modes, strict=True)],
+            modes[0].of_any(), {**self._options, "figsize": figsize},
+            min(columns or 4, len(names)), dpi,
+        )  # fmt: skip
+        save_figure(figure, target)
+        return figure
+
+    def __repr__(self) -> str:
+        return (
+            f"Animation({self._mode.name} mode, {len(self)} frames, {self.duration:.1f} s at "
+            f"{self.fps:g} frames/s, of {self.recording!r})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is made on demand holds figures and caches, and is made again.
+        made = ("_scene", "_html")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
+    def _painter(self) -> Callable[[int], Image]:
+        paint = self.painter(self._scene.map_shape)
+
+        def make(index: int) -> Image:
+            moment = self._timeline[index]
+            return self._scene.compose(paint(moment), moment)
+
+        return make
+
+    def _title(self) -> str:
+        return self._options.get("title") or ""
+
+    def _colors(self) -> Image | None:
+        colors = self._mode.colors
+        return None if colors is None else self._scene.colors(colors)
+
+    @cached_property
+    def _scene(self) -> Scene:
+        return Scene(self.recording, self._mode, self._options)
+
+    def _panel(self, title: str, index: int, mode: Mode) -> Panel:
+        recording = self.recording
+
+        def image_of(shape: tuple[int, int]) -> Image:
+            resample = Resampler(recording.domain.shape, shape)
+            return Painter(recording, mode, resampler=resample)(Moment(index, 0.0))
+
+        def contours_of(index: int) -> Iterable[Contour]:
+            return Painter(recording, mode).contours(Moment(index, 0.0))
+
+        return Panel(title, index, mode, image_of, contours_of)
+
+
+def animate(
+    recording: Recording,
+    *,
+    mode: str | type[Mode] | Mode = "region",
+    interpolate: int = 1,
+    interpolation: Interpolation = "linear",
+    fps: float = 30,
+    cmap: Any = None,
+    palette: Any = None,
+    shade: bool = True,
+    hold: float = 0.0,
+    **scene: Unpack[SceneOptions],
+) -> Animation:
+    """Make a film of a recording.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : str, Mode or type, default "region"
+        The name of a mode, or one of :mod:`trainviz.modes` with options:
+        ``"region"``, the regions that the classes occupy, one colour a class;
+        ``"boundary"``, the highest class probability; ``"entropy"``;
+        ``"margin"``; ``"probability"`` of one class, with contour lines;
+        ``"change"`` since the snapshot before; ``modes.Difference(other)``
+        from another recording; ``"values"`` of a regression model.
+    interpolate : int, default 1
+        Frames from one snapshot to the next: n snapshots make
+        ``(n - 1) * interpolate + 1`` frames.
+    interpolation : {"linear", "geometric", "smooth"}, default "linear"
+        Mix probabilities, their logarithms, or run a monotone cubic through.
+    fps : float, default 30
+        Frames a second.
+    cmap : str or Colormap, optional
+        The colormap of the modes that show one quantity; default: the mode's
+        own. In those that show classes, as region does, the same as ``palette``.
+    palette : str, Colormap or list of colours, optional
+        One colour a class; see :func:`trainviz.modes.palettes.class_colors`.
+    shade : bool, default True
+        Paler regions where the model is unsure; False gives plain ones.
+    hold : float, default 0
+        Seconds to rest on the last snapshot.
+    **scene
+        ``title``, ``subtitle``, ``dark``, ``figsize`` (inches), ``dpi``,
+        ``axes`` (ticks and labels), ``xlabel``, ``ylabel``, ``aspect``
+        (``"equal"`` or ``"auto"``), ``counter`` (the epoch), ``legend``,
+        ``points`` (the recording's data), ``metrics`` (True, False, or names
+        for the strip of curves), ``margin`` (inches).
+
+    Returns
+    -------
+    Animation
+
+    Raises
+    ------
+    RecordingError
+        If the recording is empty.
+    ValueError
+        If the mode, a colormap, the interpolation or a metric is unknown, or
+        the mode does not show what the recording holds.
+    TypeError
+        If a keyword is unknown.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20))
+    >>> for epoch in range(0, 11, 5):
+    ...     _ = recorder.capture(lambda X: 1 / (1 + np.exp(-epoch * X[:, 0])), epoch=epoch)
+    >>> tv.animate(recorder.recording, mode="boundary", interpolate=10, title="A line appears")
+    Animation(boundary mode, 21 frames, 0.7 s at 30 frames/s, of Recording(3 snapshots, ...))
+    """
+    return Animation(
+        recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
+        cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
+    )  # fmt: skip
+
+
+def _check_panels(columns: Any, figsize: Any, dpi: Any) -> None:
+    check_size(figsize, 100 if dpi is None else dpi)
+    check_columns(columns)

@@ -1,0 +1,423 @@
+"""Several runs side by side, on one clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from typing_extensions import Unpack
+
+from trainviz._common.arrays import Image
+from trainviz.errors import RecordingError
+from trainviz.modes import Mode
+from trainviz.modes.comparing import Disagreement, disagreement
+from trainviz.modes.palettes import Palette
+from trainviz.recordings.compatibility import check_comparable, named, require_classes
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.animation import Animation
+from trainviz.rendering.compositor import Scene, Writing, WrongPoints, draw_grounds
+from trainviz.rendering.figure.checks import check_columns, check_size
+from trainviz.rendering.figure.layout import draw_map
+from trainviz.rendering.figure.legend import draw_wrong_points
+from trainviz.rendering.figure.panel_grid import Grid, Panel, build_grid, default_columns
+from trainviz.rendering.figure.parts import SceneOptions, Theme
+from trainviz.rendering.film import Reel
+from trainviz.rendering.shared_timeline import By, Clock, positions
+from trainviz.rendering.timeline import Interpolation
+from trainviz.rendering.writers import save_figure, still_target
+
+__all__ = ["Comparison", "compare"]
+
+Brush = Callable[[Sequence[Moment], float], tuple[list[Image], list[str]]]
+"""``(moment of each run, the clock's value) -> (pictures, texts)``, one a panel."""
+
+
+class Comparison(Reel):
+    """A film of several runs side by side; made by :func:`compare`.
+
+    It does what an :class:`Animation` does: it is a sequence of frames, is saved
+    by suffix, and shows itself in Jupyter.
+
+    Attributes
+    ----------
+    recordings : list of Recording
+    labels : list of str
+    by : {"epoch", "step", "progress"}
+    fps : float
+        Frames a second.
+    shape : tuple of int
+        ``(height, width)`` of a frame.
+    map_shape : tuple of int
+        ``(height, width)`` of each panel's map in a frame.
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        *,
+        labels: Sequence[str] | None = None,
+        by: By = "epoch",
+        disagreement: bool = False,
+        columns: int | None = None,
+        mode: str | type[Mode] | Mode = "region",
+        interpolate: int = 1,
+        interpolation: Interpolation = "linear",
+        fps: float = 30,
+        cmap: Any = None,
+        palette: Any = None,
+        shade: bool = True,
+        hold: float = 0.0,
+        **scene: Unpack[SceneOptions],
+    ) -> None:
+        self.labels = _check_labels(recordings, labels)
+        check_comparable(recordings, self.labels)
+        if disagreement:
+            require_classes(recordings, "disagreement=True")
+        _check_panels(columns, scene)
+        films = [
+            Animation(
+                recording, mode=mode, interpolate=interpolate, interpolation=interpolation,
+                fps=fps, cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
+            )
+            for recording in recordings
+        ]  # fmt: skip
+        _require_same_limits(films)
+        self.recordings = [film.recording for film in films]
+        self.by, self.fps = by, fps
+        self._films, self._options = films, scene
+        self._places = [
+            positions(recording, by, label)
+            for recording, label in zip(self.recordings, self.labels, strict=True)
+        ]
+        self._clock = Clock(self._places, interpolate, round(hold * fps))
+        count = len(films) + bool(disagreement)
+        domain = self.recordings[0].domain
+        self._columns = min(columns or default_columns(count, domain, scene), count)
+        self._difference = self._make_difference() if disagreement else None
+
+    def __len__(self) -> int:
+        return len(self._clock)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of a frame in pixels."""
+        return self._scenes[0].shape
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """``(height, width)`` of each panel's map in a frame."""
+        return self._scenes[0].map_shape
+
+    def still(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        epoch: float = -1,
+        *,
+        dpi: float | None = None,
+    ) -> Any:
+        """Draw the picture of one moment through matplotlib.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        epoch : float, default -1
+            What the clock shows: an epoch, a step or a share of progress, at
+            which one of the runs was captured; -1 is the end.
+        dpi : float, optional
+            Instead of the scene's.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        RecordingError
+            If no run was captured then.
+        ValueError
+            If the suffix is unknown or the folder does not exist.
+        """
+        target = still_target(path)
+        check_size(None, 100 if dpi is None else dpi)
+        tick = self._tick(epoch)
+        moments, grid = self._clock.moments_at(tick), self._grid(dpi)
+        _, _, width, height = grid.layouts[0].box
+        value = float(self._clock.ticks[tick])
+        images, statuses = self._brush((height, width))(moments, value)
+        for layout, image, status in zip(grid.layouts, images, statuses, strict=True):
+            draw_map(layout, image, self.recordings[0].domain.extent)
+            layout.counter.set_text(status)
+        for layout, recording, moment in zip(grid.layouts, self.recordings, moments, strict=False):
+            if self._options.get("points", True) and recording.data is not None:
+                wrong = WrongPoints(recording)
+                draw_wrong_points(layout, wrong[moment.left], wrong.n_points)
+        if self._options.get("counter", True):
+            grid.head.counter.set_text(self._headline(value))
+        save_figure(grid.figure, target)
+        return grid.figure
+
+    def __repr__(self) -> str:
+        return (
+            f"Comparison({', '.join(map(repr, self.labels))}, by {self.by}, {len(self)} frames, "
+            f"{self.duration:.1f} s at {self.fps:g} frames/s)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is made on demand holds figures and caches, and is made again.
+        made = ("_stage", "_html")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
+    def _title(self) -> str:
+        return self._options.get("title") or ""
+
+    def _painter(self) -> Callable[[int], Image]:
+        brush = self._brush(self.map_shape)
+        return lambda index: self._compose(brush, index)
+
+    def _compose(self, brush: Brush, index: int) -> Image:
+        moments, value = self._clock.moments(index), self._clock.value(index)
+        images, statuses = brush(moments, value)
+        frame = self._ground.copy()
+        for scene, image, moment in zip(
+            self._scenes, images, [*moments, Moment(0, 0.0)], strict=False
+        ):
+            scene.put_on(frame, image, moment)
+        for writing, status in zip(self._statuses, statuses, strict=True):
+            writing.write(frame, status)
+        if self._options.get("counter", True):
+            self._head.write(frame, self._headline(value))
+        return frame
+
+    def _brush(self, shape: tuple[int, int]) -> Brush:
+        """Return what paints every panel, and says what stands beside its title."""
+        painters = [film.painter(shape) for film in self._films]
+
+        def paint(moments: Sequence[Moment], value: float) -> tuple[list[Image], list[str]]:
+            images = [paint(moment) for paint, moment in zip(painters, moments, strict=True)]
+            statuses = [self._status(run, value) for run in range(len(moments))]
+            if self._difference is not None:
+                planes = [
+                    painter.maps(moment)[0]
+                    for painter, moment in zip(painters, moments, strict=True)
+                ]
+                differing = disagreement(planes)
+                images.append(self._difference.paint(differing[None]))
+                statuses.append(_share(float(differing.mean()), len(moments)))
+            return images, statuses
+
+        return paint
+
+    def _status(self, run: int, value: float) -> str:
+        """Say that a run has not begun or is over, while the clock goes on."""
+        places, end = self._places[run], float(self._clock.ticks[-1])
+        if value < places[0]:
+            return f"from {self.by} {places[0]:.0f}"
+        if value >= places[-1] and places[-1] < end:
+            return f"ended at {self.by} {places[-1]:.0f}"
+        return ""
+
+    def _headline(self, value: float) -> str:
+        if self.by == "progress":
+            return f"{100 * value + 1e-9:.0f} % of training"
+        return f"{self.by} {int(value + 1e-9)}"
+
+    def _make_difference(self) -> Disagreement:
+        from matplotlib.colors import LinearSegmentedColormap
+
+        dark = self._options.get("dark", False)
+        # From the colour of the ground, where all agree, to one that no class has.
+        ends = [Theme.of(dark).background, "#cdbcff" if dark else "#3f007d"]
+        cmap = LinearSegmentedColormap.from_list("disagreement", ends)
+        colors = Palette.of(self.recordings[0].n_classes, cmap=cmap, dark=dark, repeat=True)
+        return Disagreement(len(self.recordings)).bound(self.recordings[0].n_classes, colors)
+
+    def _panels(self) -> list[Panel]:
+        points, ends = self._options.get("points", True), self._clock.ticks[[0, -1]]
+        panels = []
+        for run, film in enumerate(self._films):
+            status = max((self._status(run, float(end)) for end in ends), key=len)
+            panels.append(Panel(film.recording, film.mode, self.labels[run], status, points))
+        if self._difference is not None:
+            many = len(self._films) > 2
+            panels.append(
+                Panel(self.recordings[0], self._difference, "disagreement",
+                      _share(1.0, len(self._films)), points=False, bar=many)
+            )  # fmt: skip
+        return panels
+
+    def _grid(self, dpi: float | None = None) -> Grid:
+        headline = max(map(self._headline, self._clock.ticks[[0, -1]]), key=len)
+        return build_grid(
+            self._panels(), self._options, self._columns, headline, named(self.recordings), dpi
+        )
+
+    @cached_property
+    def _stage(self) -> tuple[Image, list[Scene], list[Writing], Writing]:
+        grid, panels = self._grid(), self._panels()
+        grid.head.counter.set_alpha(0)
+        grounds = draw_grounds(grid.layouts)
+        scenes = [
+            Scene(
+                panel.recording, panel.mode,
+                {**self._options, "counter": False, "points": panel.points}, layout, grounds,
+            )
+            for panel, layout in zip(panels, grid.layouts, strict=True)
+        ]  # fmt: skip
+        return grounds[0], scenes, [Writing(layout) for layout in grid.layouts], Writing(grid.head)
+
+    @property
+    def _ground(self) -> Image:
+        return self._stage[0]
+
+    @property
+    def _scenes(self) -> list[Scene]:
+        return self._stage[1]
+
+    @property
+    def _statuses(self) -> list[Writing]:
+        return self._stage[2]
+
+    @property
+    def _head(self) -> Writing:
+        return self._stage[3]
+
+    def _tick(self, value: float) -> int:
+        ticks = self._clock.ticks
+        if value == -1:
+            return len(ticks) - 1
+        found = np.flatnonzero(np.abs(ticks - value) < 1e-6)
+        if len(found):
+            return int(found[0])
+        near = [f"{part:g}" for part in (*ticks[ticks < value][-1:], *ticks[ticks > value][:1])]
+        raise RecordingError(
+            f"epoch={value}: no run was captured at this {self.by}; the nearest are "
+            f"{' and '.join(near)}"
+        )
+
+
+def compare(
+    recordings: Sequence[Recording],
+    *,
+    labels: Sequence[str] | None = None,
+    by: By = "epoch",
+    disagreement: bool = False,
+    columns: int | None = None,
+    mode: str | type[Mode] | Mode = "region",
+    interpolate: int = 1,
+    interpolation: Interpolation = "linear",
+    fps: float = 30,
+    cmap: Any = None,
+    palette: Any = None,
+    shade: bool = True,
+    hold: float = 0.0,
+    **scene: Unpack[SceneOptions],
+) -> Comparison:
+    """Show several runs side by side, on one clock.
+
+    Colours, limits and legend are those of all. The clock ticks wherever one of
+    the runs was captured; a run that is over rests on its last snapshot, and its
+    panel says so.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        At least two, on the same domain and with the same classes.
+    labels : sequence of str, optional
+        The panels' titles; default ``"run 1"``, ``"run 2"``, ...
+    by : {"epoch", "step", "progress"}, default "epoch"
+        What the runs have in common at a moment; ``"progress"`` is the share of
+        its own training that each run has behind it.
+    disagreement : bool, default False
+        Add a panel that shows where the classes differ: of two runs, where they
+        do; of more, the share of pairs of runs that do. Beside its title stands
+        the mean over the window.
+    columns : int, optional
+        Panels in a row; default: up to three, more in about a square, or as many as
+        make the maps largest in a given ``figsize``.
+    mode, interpolate, interpolation, fps, cmap, palette, shade, hold
+        As for :func:`animate`; ``interpolate`` frames lead from tick to tick.
+    **scene
+        As for :func:`animate`, without ``metrics`` and ``subtitle``.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    RecordingError
+        If a recording is empty or runs backwards, domains or classes differ, or
+        ``by="step"`` and steps are not known.
+    ValueError
+        If there are fewer than two recordings, labels are missing, or a value
+        is unknown.
+    TypeError
+        If a keyword is unknown, or something is no recording.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=20)
+    >>> runs = []
+    >>> for speed in (1, 3):
+    ...     recorder = tv.Recorder(domain)
+    ...     for epoch in (0, 5, 10):
+    ...         _ = recorder.capture(
+    ...             lambda X: 1 / (1 + np.exp(-speed * epoch * X[:, 0])), epoch=epoch)
+    ...     runs.append(recorder.recording)
+    >>> tv.compare(runs, labels=["slow", "fast"], interpolate=10)
+    Comparison('slow', 'fast', by epoch, 21 frames, 0.7 s at 30 frames/s)
+    """
+    return Comparison(
+        recordings, labels=labels, by=by, disagreement=disagreement, columns=columns, mode=mode,
+        interpolate=interpolate, interpolation=interpolation, fps=fps, cmap=cmap,
+        palette=palette, shade=shade, hold=hold, **scene,
+    )  # fmt: skip
+
+
+def _check_labels(recordings: Any, labels: Sequence[str] | None) -> list[str]:
+    if isinstance(recordings, Recording) or not isinstance(recordings, Sequence):
+        raise TypeError(
+            f"recordings={type(recordings).__name__}: expected a list of recordings, "
+            "compare([a, b])"
+        )
+    if len(recordings) < 2:
+        raise ValueError(
+            f"recordings: got {len(recordings)}, expected at least two to compare; animate() "
+            "shows a single one"
+        )
+    if labels is None:
+        return [f"run {number}" for number in range(1, len(recordings) + 1)]
+    if isinstance(labels, str) or len(labels) != len(recordings):
+        raise ValueError(f"labels={labels!r}: expected a list of {len(recordings)}, one a run")
+    return [str(label) for label in labels]
+
+
+def _require_same_limits(films: Sequence[Animation]) -> None:
+    """Refuse modes whose limits come from their own recording: one bar explains all panels."""
+    lows, highs = zip(*(film.mode.limits for film in films), strict=True)
+    if len(set(lows)) > 1 or len(set(highs)) > 1:
+        raise ValueError(
+            f"mode={films[0].mode.name!r} has other limits for each run, and one colour bar stands "
+            f"for all: give them, e.g. Values(limits=({min(lows):.4g}, {max(highs):.4g}))"
+        )
+
+
+def _check_panels(columns: Any, scene: SceneOptions) -> None:
+    for name in ("metrics", "subtitle"):
+        if scene.get(name):
+            raise TypeError(f"compare() has no {name}=: panels show maps and their labels alone")
+    check_columns(columns)
+
+
+def _share(share: float, n_runs: int) -> str:
+    """Say how much of the window runs disagree on; never 0 % or 100 % of what is only near."""
+    percent = 100 * share
+    text = f"{min(max(percent, 1), 99):.0f} %" if 0 < share < 1 else f"{percent:.0f} %"
+    near = "<" if 0 < percent < 0.5 else ">" if 99.5 < percent < 100 else ""
+    return f"{'mean ' if n_runs > 2 else ''}{near}{text}"

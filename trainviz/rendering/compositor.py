@@ -1,0 +1,395 @@
+"""Everything around the map, drawn once, and the little that changes from frame to frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common import jit
+from trainviz._common.arrays import Image
+from trainviz.modes import Mode
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment, value_at
+from trainviz.rendering.figure.layout import build_layout
+from trainviz.rendering.figure.legend import counted_by, points_shown, ring_styles, strip_positions
+from trainviz.rendering.figure.parts import Layout, SceneOptions
+from trainviz.rendering.kernels import cover
+
+__all__ = ["Counter", "Scene", "Writing", "WrongPoints", "draw_grounds"]
+
+
+class Scene:
+    """Compose frames: a static layer drawn by matplotlib once, and the painted map.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : Mode
+    options : SceneOptions
+    layout : Layout, optional
+        A place in a figure with others; default: a figure of its own.
+    grounds : tuple of ndarray, optional
+        The figure on black and on white, if it is drawn already.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(height, width)`` of a frame; both even.
+    map_shape : tuple of int
+        ``(height, width)`` of the map in a frame.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> from trainviz.modes import make_mode
+    >>> from trainviz.rendering.timeline import Timeline
+    >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    >>> _ = recorder.capture(lambda X: X[:, :1], epoch=0)
+    >>> mode = make_mode("region", 2, tv.Palette.of(2))
+    >>> scene = Scene(recorder.recording, mode, {"figsize": (4, 3)})
+    >>> blank = np.zeros((*scene.map_shape, 3), dtype=np.uint8)
+    >>> scene.compose(blank, Timeline(1)[0]).shape
+    (300, 400, 3)
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        mode: Mode,
+        options: SceneOptions,
+        layout: Layout | None = None,
+        grounds: tuple[Image, Image] | None = None,
+    ) -> None:
+        self._counter = Counter(recording)
+        self._layout = layout or build_layout(recording, mode, options, self._counter.widest)
+        self._show_counter = options.get("counter", True)
+        self._positions = strip_positions(recording)
+        self._recording = recording
+        has_points = options.get("points", True) and recording.data is not None
+        self._wrong = WrongPoints(recording) if has_points else None
+        left, top, width, height = self._layout.box
+        self.map_shape = (height, width)
+        self._box = (slice(top, top + height), slice(left, left + width))
+        self._draw_static(grounds)
+        self._rings = lru_cache(maxsize=2)(self._draw_rings)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of a frame."""
+        return self._static.shape[0], self._static.shape[1]
+
+    def compose(self, image: Image, moment: Moment) -> Image:
+        """Put a painted map into the scene.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (*map_shape, 3)
+        moment : Moment
+
+        Returns
+        -------
+        ndarray of uint8, shape (*shape, 3)
+            A new array.
+        """
+        frame = self._static.copy()
+        self.put_on(frame, image, moment)
+        return frame
+
+    def put_on(self, frame: Image, image: Image, moment: Moment) -> None:
+        """Put a painted map, and what belongs to it, on a frame, in place."""
+        picture = np.array(image, order="C")
+        self._overlay.put_on(picture)
+        if self._wrong is not None:
+            for layer in self._rings(moment.left):
+                layer.put_on(picture)
+        frame[self._box] = picture
+        if self._layout.strip is not None:
+            self._advance_strip(frame, moment)
+        if self._show_counter:
+            self._writing.write(frame, self._counter.text(moment))
+
+    def colors(self, painted: Image) -> Image:
+        """Return the colours of frames, each as often as it matters.
+
+        Parameters
+        ----------
+        painted : ndarray of uint8, shape (n, 3)
+            Those of the map, the most frequent first.
+
+        Returns
+        -------
+        ndarray of uint8, shape (m, 3)
+        """
+        around = np.ones(self.shape, dtype=bool)
+        around[self._box] = self._opaque
+        parts = [self._static[around], np.repeat(painted, _by_rank(len(painted)), axis=0)]
+        if self._layout.strip is not None:
+            parts.append(self._strip_future.reshape(-1, 3))
+        return np.concatenate(parts)
+
+    def _draw_static(self, grounds: tuple[Image, Image] | None) -> None:
+        layout = self._layout
+        # What lies over the map, seen on black and on white, tells its colour and its opacity.
+        on_black, on_white = grounds or draw_grounds([layout])
+        self._writing = Writing(layout)
+        over = on_black[self._box].astype(np.float32)
+        clear = _clearness(over, on_white[self._box])
+        self._opaque = clear == 0
+        pixels, passed = _seen(clear)
+        self._overlay = Layer(over.reshape(-1, 3)[pixels], pixels, passed)
+        self._static = on_black
+        if self._wrong is not None:
+            self._stamps = [
+                (_rgb(style["edgecolors"]), _stamp(layout, style))
+                for style in ring_styles(layout, self._wrong.n_points)
+            ]
+        if layout.strip is not None:
+            self._strip_limits = layout.strip.get_xlim()
+            self._accent = _rgb(layout.theme.accent)
+            for curve in layout.curves:
+                curve.set_alpha(0.25)
+            faint = _render(layout.figure)
+            self._strip_future = _cut(faint, layout.strip_box)
+
+    def _draw_rings(self, snapshot: int) -> list[Layer]:
+        assert self._wrong is not None
+        points = self._pixels(self._wrong[snapshot])
+        return [Layer(color, *self._stamped(stamp, points)) for color, stamp in self._stamps]
+
+    def _stamped(
+        self, stamp: npt.NDArray[np.float32], points: npt.NDArray[np.intp]
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        """Return the pixels under a stamp at every point, and how much each lets through."""
+        height, width = self.map_shape
+        side = len(stamp)
+        # With a rim as wide as half a ring, none reaches beyond the edge.
+        clear = np.ones((height + side, width + side), dtype=np.float32)
+        down, right = np.nonzero(stamp < 1)
+        corners = points @ (clear.shape[1], 1)
+        places = corners[:, None] + (down * clear.shape[1] + right)
+        # Of rings that lie over one another, each lets only its share through.
+        passed = np.broadcast_to(stamp[down, right], places.shape)
+        np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
+        half = side // 2
+        return _seen(clear[half : half + height, half : half + width])
+
+    def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+        if not len(points):
+            return np.empty((0, 2), dtype=np.intp)
+        x0, x1, y0, y1 = self._recording.domain.extent
+        height, width = self.map_shape
+        columns = (points[:, 0] - x0) / (x1 - x0) * width
+        rows = (y1 - points[:, 1]) / (y1 - y0) * height
+        places = np.stack([rows, columns], axis=1)
+        # A point on the edge, where Domain.around may put some, is in the last pixel.
+        last = np.array(self.map_shape, dtype=np.intp) - 1
+        pixels: npt.NDArray[np.intp] = np.minimum(places.astype(np.intp), last)
+        return pixels
+
+    def _advance_strip(self, frame: Image, moment: Moment) -> None:
+        left, top, width, height = self._layout.strip_box
+        low, high = self._strip_limits
+        share = (value_at(self._positions, moment) - low) / (high - low)
+        now = min(max(round(share * width), 0), width)
+        part = frame[top : top + height, left : left + width]
+        part[:, now:] = self._strip_future[:, now:]
+        part[:, max(now - 1, 0) : now + 1] = self._accent
+
+
+class Writing:
+    """The text of a layout's counter, written on frames.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of a figure that has been drawn.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        x, y = layout.counter.get_transform().transform(layout.counter.get_position())
+        self._anchor = round(x), round(layout.figure.bbox.height - y)
+        self._theme, self._ink = layout.theme, layout.counter.get_color()
+        self._layout = layout
+        self._pictures = lru_cache(maxsize=64)(self._draw)
+
+    def write(self, frame: Image, text: str) -> None:
+        """Write a text that ends where the counter's does, in place."""
+        # Each digit by itself, of which there are ten: they are as wide as one another.
+        right, baseline = self._anchor
+        for part in reversed(re.findall(r"\d|\D+", text)):
+            picture = self._pictures(part)
+            height, width = picture.shape[:2]
+            top = baseline - self._ascent
+            frame[top : top + height, right - width : right] = picture
+            right -= width
+
+    def _draw(self, text: str) -> Image:
+        from PIL import Image as Images
+        from PIL import ImageDraw
+
+        font = self._font
+        self._ascent, descent = font.getmetrics()
+        width = round(font.getlength(text))
+        picture = Images.new("RGB", (width, self._ascent + descent), self._theme.background)
+        ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=self._ink)
+        return np.asarray(picture)
+
+    @cached_property
+    def _font(self) -> Any:
+        return _font(self._layout)
+
+
+class Counter:
+    """The text that tells where in training a frame is."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._epochs = recording.epochs.astype(np.float64)
+        self._steps = recording.steps if counted_by(recording) == "step" else None
+        ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
+        self.widest = max((self.text(end) for end in ends), key=len)
+
+    def text(self, moment: Moment) -> str:
+        """Return the counter's text at a moment."""
+        epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
+        if self._steps is None:
+            return epoch
+        return f"{epoch}, step {int(value_at(self._steps, moment) + 1e-9)}"
+
+
+class WrongPoints:
+    """The plane coordinates of the points in the window that a snapshot misclassifies."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._labels = recording.data_labels
+        self._shown = points_shown(recording)
+        self.n_points = int(self._shown.sum())
+
+    def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
+        guesses = self._recording.data_predictions(snapshot)
+        assert self._recording.data is not None
+        if guesses is None:
+            return np.empty((0, 2))
+        wrong = (guesses != self._labels) & self._shown
+        points: npt.NDArray[np.float64] = self._recording.data.points[wrong]
+        return points
+
+
+def draw_grounds(layouts: Sequence[Layout]) -> tuple[Image, Image]:
+    """Draw the figure of some layouts with their maps in black, and with them in white."""
+    grounds = []
+    for color in ("white", "black"):
+        for layout in layouts:
+            # Transparent and not invisible: matplotlib would move the other titles for it.
+            layout.counter.set_alpha(0)
+            layout.ax.set_facecolor(color)
+        grounds.append(_render(layouts[0].figure))
+    return grounds[1], grounds[0]
+
+
+def _render(figure: Any) -> Image:
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())[..., :3].copy()
+
+
+def _font(layout: Layout) -> Any:
+    from matplotlib.font_manager import findfont
+    from PIL import ImageFont
+
+    path = findfont(layout.counter.get_fontproperties())
+    pixels = layout.counter.get_fontsize() * layout.figure.dpi / 72
+    return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)
+
+
+def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Draw a marker once and tell how much each pixel lets through."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    dpi = layout.figure.dpi
+    side = 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
+    seen = []
+    for ground in ("black", "white"):
+        figure: Any = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor=ground)
+        FigureCanvasAgg(figure)
+        ax = figure.add_axes((0, 0, 1, 1))
+        ax.axis("off")
+        ax.set_xlim(-1, 1)
+        ax.set_ylim(-1, 1)
+        ax.scatter([0], [0], **style)
+        figure.canvas.draw()
+        seen.append(np.array(figure.canvas.buffer_rgba())[..., :3].astype(np.float32))
+    return _clearness(*seen)
+
+
+def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
+    """Tell from a picture on two grounds how much of the ground each pixel lets through."""
+    passed = (on_white - on_black).mean(axis=2) / 255
+    clear: npt.NDArray[np.float32] = np.clip(passed, 0, 1).astype(np.float32)
+    return clear
+
+
+def _seen(
+    clear: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Return the flat indices of the pixels that are not all clear, and how clear each is."""
+    pixels = np.flatnonzero(clear < 1)
+    return pixels, clear.reshape(-1)[pixels]
+
+
+class Layer:
+    """Something partly transparent that lies over a map.
+
+    Parameters
+    ----------
+    color : ndarray, shape (3,) or (n, 3)
+        One for all of it, or each pixel's times its opacity.
+    pixels : ndarray of int, shape (n,)
+        The flat indices of what it covers.
+    clear : ndarray of float32, shape (n,)
+        The transparency of each.
+    """
+
+    def __init__(
+        self, color: Any, pixels: npt.NDArray[np.intp], clear: npt.NDArray[np.float32]
+    ) -> None:
+        shown = color * (1 - clear[:, None]) if color.ndim == 1 else color
+        self._color = shown.astype(np.float32) + np.float32(0.5)
+        self._pixels, self._clear = pixels, clear
+
+    def put_on(self, picture: Image) -> None:
+        """Cover a picture, in place."""
+        if jit.available():
+            cover(picture.reshape(-1, 3), self._pixels, self._color, self._clear)
+            return
+        flat, (where, clear) = picture.reshape(-1), self._channels
+        below = flat[where] * clear
+        below += self._color.reshape(-1)
+        flat[where] = below.astype(np.uint8)
+
+    @cached_property
+    def _channels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        """What is covered as a row of channels: numpy fetches numbers faster than triples."""
+        return (self._pixels[:, None] * 3 + np.arange(3)).ravel(), np.repeat(self._clear, 3)
+
+
+def _by_rank(count: int) -> npt.NDArray[np.intp]:
+    """Say how often colours matter, of which only the order is known."""
+    often: npt.NDArray[np.intp] = np.maximum(4096 // np.arange(1, count + 1), 64)
+    return often
+
+
+def _cut(image: Image, box: tuple[int, int, int, int]) -> Image:
+    left, top, width, height = box
+    return image[top : top + height, left : left + width].copy()
+
+
+def _rgb(color: str) -> Any:
+    from matplotlib.colors import to_rgb
+
+    return np.round(np.array(to_rgb(color)) * 255).astype(np.uint8)

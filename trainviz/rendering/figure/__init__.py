@@ -1,0 +1,1 @@
+"""What stands around a map: axes, legend, data points, metric strip, panels. Internal."""

@@ -1,0 +1,314 @@
+"""Several maps in one figure, for films and stills that compare runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainviz.domain.domain import Domain
+from trainviz.modes import Mode
+from trainviz.recordings.recording import Recording
+from trainviz.rendering.figure.layout import (
+    dress_axes,
+    even_size,
+    fit_labels,
+    fit_text,
+    require_room,
+)
+from trainviz.rendering.figure.legend import draw_points, explain_colors
+from trainviz.rendering.figure.parts import Layout, SceneOptions, Theme
+
+__all__ = ["Grid", "Panel", "build_grid", "default_columns"]
+
+_PANEL_INCHES = {1: 5.0, 2: 4.0, 3: 3.3}
+_SMALL_INCHES = 2.8
+"""With more columns."""
+
+_LEGEND_INCHES = 1.6
+_RIM = 0.12
+"""Inches that stay free around a trimmed figure."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map of a grid.
+
+    Attributes
+    ----------
+    recording : Recording
+    mode : Mode
+    title : str
+    status : str
+        The widest text that will stand beside the title; empty if none will.
+    points : bool
+        Whether the recording's data is drawn.
+    bar : bool
+        Whether its mode, which the others do not have, is explained by a colour bar.
+    """
+
+    recording: Recording
+    mode: Mode
+    title: str
+    status: str = ""
+    points: bool = True
+    bar: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A figure with a layout for each panel, and one whose counter is the clock."""
+
+    figure: Any
+    layouts: list[Layout]
+    head: Layout
+
+
+def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
+    """Return how many panels in a row suit a figure.
+
+    With a ``figsize``, those that make the maps largest; otherwise the figure
+    follows: up to three side by side, more in a square or nearly so.
+
+    Parameters
+    ----------
+    count : int
+        Of panels.
+    domain : Domain
+    options : SceneOptions
+    """
+    size = options.get("figsize")
+    if size is None:
+        square = count if count <= 3 else math.ceil(math.sqrt(count))
+        return min((square, square + 1), key=lambda columns: -count % columns)
+    x0, x1, y0, y1 = domain.extent
+    ratio = (x1 - x0) / (y1 - y0)
+    if options.get("aspect") == "auto" or not 0.5 < ratio < 2:
+        ratio = 1.4
+    width, height = size
+    across = width - (_LEGEND_INCHES if options.get("legend", True) else 0.2)
+
+    def map_height(columns: int) -> float:
+        wide, tall = across / columns - 0.35, (height - 0.5) / -(-count // columns) - 0.6
+        return round(min(wide / ratio, tall), 2)
+
+    return max(range(1, count + 1), key=map_height)
+
+
+def build_grid(
+    panels: Sequence[Panel],
+    options: SceneOptions,
+    columns: int,
+    headline: str,
+    named: Recording,
+    dpi: float | None = None,
+) -> Grid:
+    """Build the figure of several maps, without these.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+    options : SceneOptions
+    columns : int
+        Panels in a row.
+    headline : str
+        The widest text that the clock will show.
+    named : Recording
+        Of which the legend takes the names of the classes.
+    dpi : float, optional
+        Instead of the option's.
+
+    Returns
+    -------
+    Grid
+    """
+    figure, axes, theme = _figure(options, len(panels), columns, dpi)
+    wide = figure.get_size_inches()[0] / columns
+    scale, small = min(1.0, wide / 6), min(max(wide / 2.6, 0.7), 1.0)
+    layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
+    for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
+        dress_axes(layout, panel.recording, options)
+        _only_outer_labels(layout.ax, number, columns, len(panels))
+        layout.ax.tick_params(labelsize=10 * small)
+        _write_titles(layout, panel, small)
+        if panel.points and panel.recording.data is not None:
+            draw_points(layout, panel.recording, panel.mode)
+    _explain(layouts, panels, options, named)
+    # An empty heading keeps the room for the clock.
+    shown = headline if options.get("counter", True) else ""
+    figure.suptitle(
+        options.get("title") or (" " if shown else ""), x=0.01, ha="left", size=14, weight="bold",
+        color=theme.foreground,
+    )  # fmt: skip
+    clock = figure.text(0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=12)
+    head = Layout(figure, None, clock, theme)
+    _fit(layouts, head, options)
+    _settle(layouts, head)
+    return Grid(figure, layouts, head)
+
+
+def _figure(
+    options: SceneOptions, count: int, columns: int, dpi: float | None
+) -> tuple[Any, list[Any], Theme]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
+    rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
+    legend = _LEGEND_INCHES if options.get("legend", True) else 0.2
+    size = options.get("figsize") or (columns * panel + legend, rows * (panel + 0.3) + 0.5)
+    figure: Any = Figure(
+        figsize=even_size(size, resolution), dpi=resolution, facecolor=theme.background,
+        layout="compressed",
+    )  # fmt: skip
+    FigureCanvasAgg(figure)
+    pad = min(options.get("margin", 0.1), 0.1)
+    figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in grid[count:]:
+        ax.remove()
+    return figure, list(grid[:count]), theme
+
+
+def _only_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
+    if number % columns:
+        ax.set_ylabel("")
+        ax.tick_params(labelleft=False)
+    if number + columns < count:
+        ax.set_xlabel("")
+        ax.tick_params(labelbottom=False)
+
+
+def _write_titles(layout: Layout, panel: Panel, small: float) -> None:
+    ax, theme = layout.ax, layout.theme
+    ax.set_title(panel.title, loc="left", color=theme.foreground, size=11 * small)
+    layout.counter = ax.set_title(panel.status, loc="right", color=theme.muted, size=9 * small)
+
+
+def _explain(
+    layouts: Sequence[Layout], panels: Sequence[Panel], options: SceneOptions, named: Recording
+) -> None:
+    """Explain the colours of every mode once, at the right of all panels."""
+    if not options.get("legend", True):
+        return
+    beside = [layout.ax for layout in layouts]
+    with_data = any(panel.points and panel.recording.data is not None for panel in panels)
+    explain_colors(layouts[0], named, panels[0].mode, {**options, "points": with_data}, beside)
+    for layout, panel in zip(layouts, panels, strict=True):
+        if panel.bar:
+            explain_colors(layout, named, panel.mode, {**options, "points": False}, beside)
+
+
+def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None:
+    """Make every text fit its room, and take away what the panels leave free."""
+    figure, axes = head.figure, [layout.ax for layout in layouts]
+    require_room(figure, axes)
+    _fit_titles(layouts)
+    if options.get("figsize") is None:
+        _trim(figure, axes)
+    require_room(figure, axes)
+    for ax in axes:
+        fit_labels(ax)
+    renderer = figure.canvas.get_renderer()
+    fit_text(figure._suptitle, renderer, _heading_room(layouts, head))
+    require_room(figure, axes)
+
+
+def _heading_room(layouts: Sequence[Layout], head: Layout) -> float:
+    """Return how many pixels a title may take above the panels, beside the clock."""
+    places = [layout.ax.get_window_extent() for layout in layouts]
+    span = max(place.x1 for place in places) - min(place.x0 for place in places)
+    clock = head.counter.get_window_extent(head.figure.canvas.get_renderer()).width
+    return float(max(span - clock - 16, 40))
+
+
+def _trim(figure: Any, axes: Sequence[Any]) -> None:
+    """Take away the rim that panels of fixed aspect leave free around them."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = [ax.get_tightbbox(renderer) for ax in axes]
+    upper = [box.y1 for box in boxes]
+    if figure._suptitle.get_text():
+        upper = [figure._suptitle.get_window_extent(renderer).y1]
+    width, height = figure.get_size_inches()
+    left = min(box.x0 for box in boxes) / figure.dpi - _RIM
+    below = min(box.y0 for box in boxes) / figure.dpi - _RIM
+    above = height - max(upper) / figure.dpi - _RIM
+    legends = [legend.get_window_extent().height / figure.dpi for legend in figure.legends]
+    tall = max(height - max(below, 0) - max(above, 0), *legends, 0) + 0.01
+    figure.set_size_inches(even_size((width - max(left, 0), tall), figure.dpi))
+
+
+def _fit_titles(layouts: Sequence[Layout]) -> None:
+    renderer = layouts[0].figure.canvas.get_renderer()
+    room = min(layout.ax.get_window_extent().width for layout in layouts)
+    titles = [layout.ax._left_title for layout in layouts]
+    widths = [title.get_window_extent(renderer).width for title in titles]
+    statuses = [_width(layout.counter, renderer) for layout in layouts]
+    apart = any(
+        status and width + status + 12 > room
+        for width, status in zip(widths, statuses, strict=True)
+    )
+    for layout, title in zip(layouts, titles, strict=True):
+        _shrink(layout.counter, room, renderer)
+        if " " in title.get_text().strip():
+            fit_text(title, renderer, room)
+        _shrink(title, room, renderer)
+        if apart:
+            # All titles of a row stand on one line, and what they say below it.
+            title.set_text(title.get_text() + "\n")
+
+
+def _shrink(text: Any, room: float, renderer: Any) -> None:
+    wide = _width(text, renderer)
+    if wide > room:
+        text.set_fontsize(text.get_fontsize() * room / wide)
+
+
+def _width(text: Any, renderer: Any) -> float:
+    return float(text.get_window_extent(renderer).width) if text.get_text() else 0.0
+
+
+def _settle(layouts: Sequence[Layout], head: Layout) -> None:
+    """Fix the places that the layout engine found: panels of one size, in whole pixels."""
+    figure = head.figure
+    figure.set_layout_engine("none")
+    wide, tall = (round(side * figure.dpi) for side in figure.get_size_inches())
+    places = [layout.ax.get_window_extent() for layout in layouts]
+    width = int(min(place.width for place in places) + 1e-6) // 2 * 2
+    height = int(min(place.height for place in places) + 1e-6) // 2 * 2
+    for layout, place in zip(layouts, places, strict=True):
+        left, top = round(place.x0), tall - round(place.y1)
+        layout.box = (left, top, width, height)
+        layout.ax.set_aspect("auto")
+        bottom = tall - top - height
+        layout.ax.set_position((left / wide, bottom / tall, width / wide, height / tall))
+    upper = max(1 - layout.box[1] / tall for layout in layouts)
+    lower = min(1 - (layout.box[1] + height) / tall for layout in layouts)
+    for layout in layouts:
+        if layout.bar is not None:
+            place = layout.bar.get_position()
+            layout.bar.set_aspect("auto")
+            layout.bar.set_position((place.x0, lower, place.width, upper - lower))
+    _place_head(layouts, head)
+
+
+def _place_head(layouts: Sequence[Layout], head: Layout) -> None:
+    figure, clock = head.figure, head.counter
+    left = min(layout.box[0] for layout in layouts)
+    right = max(layout.box[0] + layout.box[2] for layout in layouts)
+    title, renderer = figure._suptitle, figure.canvas.get_renderer()
+    title.set_x(left / figure.bbox.width)
+    for layout in layouts:
+        # Where panels got smaller after their titles were fitted.
+        for text in (layout.ax._left_title, layout.counter):
+            _shrink(text, layout.box[2], renderer)
+    figure.canvas.draw()
+    # Wrapping a title moves the panels; what still meets the clock is made smaller.
+    share = _heading_room(layouts, head) / max(title.get_window_extent(renderer).width, 1)
+    title.set_fontsize(title.get_fontsize() * min(1.0, share))
+    top = title.get_window_extent(renderer).y1
+    clock.set_position((right / figure.bbox.width, 0))
+    drop = top - clock.get_window_extent(renderer).y1
+    clock.set_position((right / figure.bbox.width, drop / figure.bbox.height))

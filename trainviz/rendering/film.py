@@ -1,0 +1,155 @@
+"""What is shown frame by frame: a lazy sequence of pictures, saved by suffix."""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from trainviz._common.arrays import Image
+from trainviz.rendering.figure.checks import check_fps
+from trainviz.rendering.parallel import made_by_processes
+from trainviz.rendering.writers import FILM_SUFFIXES, Film, check_path, write_film
+
+__all__ = ["Reel"]
+
+
+class Reel(ABC):
+    """A sequence of frames (``len``, indexing, iteration) that shows itself in Jupyter.
+
+    Attributes
+    ----------
+    fps : float
+        Frames a second.
+    """
+
+    fps: float
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of a frame in pixels."""
+
+    @abstractmethod
+    def _painter(self) -> Callable[[int], Image]:
+        """Return what makes frame ``index``, fastest if they are asked for in order."""
+
+    def _title(self) -> str:
+        return ""
+
+    def _colors(self) -> Image | None:
+        return None
+
+    def __iter__(self) -> Iterator[Image]:
+        return self._frames(range(len(self)))
+
+    def __getitem__(self, index: int) -> Image:
+        return self._painter()(index)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self) / self.fps
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        fps: float | None = None,
+        progress: bool | None = None,
+        jobs: int = 1,
+        **options: Any,
+    ) -> Path:
+        """Write the film in the format of the path's suffix.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in ``.mp4``, ``.webm``, ``.gif``, ``.apng``, ``.webp`` or ``.html``.
+        fps : float, optional
+            Instead of the animation's.
+        progress : bool, optional
+            Show a progress bar; default: if standard error is a terminal.
+        jobs : int, default 1
+            How many processes make frames. One keeps the encoder of an MP4
+            busy; more pay where a frame takes long: for many classes, large
+            maps or large pictures, on a machine with more than two cores.
+        **options
+            Of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
+            ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
+            and WebP; ``exact`` for APNG, False for one palette of 255
+            colours; ``lossless`` and ``quality`` for WebP.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ValueError
+            If the suffix is unknown, the folder does not exist, or ``fps`` or
+            ``jobs`` is not positive.
+        WriterError
+            If the encoder or a process of ``jobs`` fails; no half file is left
+            under the final name.
+        """
+        check_path(path, FILM_SUFFIXES)
+        film = self._film(fps)
+        with made_by_processes(film.frames, film.shape, jobs) as frames:
+            return write_film(path, replace(film, frames=frames), progress=progress, **options)
+
+    def to_clip(self) -> Any:
+        """Return the film as a moviepy clip, to cut or compose it with others.
+
+        Returns
+        -------
+        moviepy.VideoClip
+        """
+        from moviepy import VideoClip
+
+        paint, last = self._painter(), len(self) - 1
+
+        def frame_at(seconds: float) -> Image:
+            # moviepy asks at multiples of 1/fps, which floats hit only nearly.
+            index = int(seconds * self.fps + 1e-6)
+            return paint(min(index, last))
+
+        # moviepy counts int(duration * fps) frames: rounded down, a quotient would lose the last.
+        seconds = math.nextafter(self.duration, math.inf)
+        return VideoClip(frame_function=frame_at, duration=seconds).with_fps(self.fps)
+
+    def to_html5_video(self) -> str:
+        """Return the film as an HTML ``<video>`` element that holds its data.
+
+        Returns
+        -------
+        str
+        """
+        from trainviz.rendering.writers.html import video_element
+
+        return video_element(self._film(None))
+
+    @cached_property
+    def _html(self) -> str:
+        return self.to_html5_video()
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
+        paint = self._painter()
+        for index in indices:
+            yield paint(index)
+
+    def _film(self, fps: float | None) -> Film:
+        fps = self.fps if fps is None else fps
+        check_fps(fps)
+        return Film(self._frames, len(self), self.shape, fps, self._title(), self._colors)

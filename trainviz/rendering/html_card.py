@@ -1,0 +1,112 @@
+"""What a recording shows of itself in Jupyter: a small table, and a few of its maps."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator
+from html import escape
+
+import numpy as np
+
+from trainviz._common.arrays import Image
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.animation import animate
+from trainviz.rendering.compositor import Counter
+
+__all__ = ["recording_card"]
+
+_MAPS = 5
+_HEIGHT = 96
+_NAMES = 8
+
+
+def recording_card(recording: Recording) -> str:
+    """Return a recording as HTML.
+
+    It reads five snapshots at most, whatever the recording's length.
+
+    Parameters
+    ----------
+    recording : Recording
+
+    Returns
+    -------
+    str
+        Tables alone, without styles or scripts.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    >>> _ = recorder.capture(lambda X: X[:, :1], epoch=3)
+    >>> "<th>epochs</th><td>3</td>" in recording_card(recorder.recording)
+    True
+    """
+    rows = "".join(
+        f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in _rows(recording)
+    )
+    # A label of many is a film of its own: none stands for all of them.
+    shown = len(recording) and recording.output != "multilabel"
+    return f"<table>{rows}</table>{_strip(recording) if shown else ''}"
+
+
+def _rows(recording: Recording) -> Iterator[tuple[str, str]]:
+    yield "snapshots", str(len(recording))
+    if len(recording):
+        first, last = recording.epochs[[0, -1]].tolist()
+        yield "epochs", str(first) if first == last else f"{first} to {last}"
+    yield _held(recording)
+    (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
+    height, width = recording.domain.shape
+    yield "grid", f"{height} x {width}, x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+    if recording.data is not None:
+        yield "data", f"{len(recording.data.points)} points"
+    known = {name: values[np.isfinite(values)] for name, values in recording.metrics.items()}
+    last_values = [f"{name} {values[-1]:.4g}" for name, values in known.items() if len(values)]
+    yield "metrics", f"{', '.join(last_values)} (the last)" if last_values else "none"
+
+
+def _held(recording: Recording) -> tuple[str, str]:
+    names = recording.class_names
+    if recording.output == "values":
+        return "value", "".join(names)
+    kind = "classes" if recording.output == "probabilities" else "labels"
+    if not names:
+        return kind, "unknown yet"
+    return kind, f"{len(names)}: {', '.join(names[:_NAMES])}{', ...' if names[_NAMES:] else ''}"
+
+
+def _strip(recording: Recording) -> str:
+    """Return a few maps, a column each, over their epochs."""
+    try:
+        pictures = list(_pictures(recording))
+    except ValueError:
+        # Of a damaged snapshot, or of more classes than colours, the table still tells something.
+        return ""
+    shown = "".join(f'<td><img src="data:image/png;base64,{data}"></td>' for data, _ in pictures)
+    told = "".join(f"<td>{title}</td>" for _, title in pictures)
+    return f"<table><tr>{shown}</tr><tr>{told}</tr></table>"
+
+
+def _pictures(recording: Recording) -> Iterator[tuple[str, str]]:
+    """Yield a PNG in base64 and its title, for each of a few snapshots."""
+    mode = "values" if recording.output == "values" else "region"
+    # Of these alone, so that the limits of values are found without reading all the others.
+    few = recording.thin(max(1, math.ceil((len(recording) - 1) / (_MAPS - 1))))
+    (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
+    width = round(min(max(_HEIGHT * (x1 - x0) / (y1 - y0), _HEIGHT / 2), 2 * _HEIGHT))
+    paint, counter = animate(few, mode=mode).painter((_HEIGHT, width)), Counter(few)
+    for index in range(len(few)):
+        moment = Moment(index, 0.0)
+        yield _png(paint(moment)), counter.text(moment)
+
+
+def _png(picture: Image) -> str:
+    from PIL import Image as Pillow
+
+    file = io.BytesIO()
+    Pillow.fromarray(picture).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

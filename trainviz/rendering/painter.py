@@ -1,0 +1,121 @@
+"""The pictures of a recording: its maps at a moment, painted by a mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from trainviz._common.arrays import Image, Map
+from trainviz.modes.base import Contour, Mode
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.figure.contour_lines import Pen
+from trainviz.rendering.timeline import Blender, Interpolation
+
+__all__ = ["Painter", "require_output"]
+
+
+class Painter:
+    """Paint the moments of a recording, reading no snapshot twice in a row.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : Mode
+        Bound to the recording.
+    interpolation : {"linear", "geometric", "smooth"}, default "linear"
+    resampler : callable, optional
+        Brings a map to the picture's pixels; default leaves it on its grid.
+    pen : Pen, optional
+        Draws the mode's contour lines into the pictures.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> from trainviz.modes import make_mode
+    >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    >>> _ = recorder.capture(lambda X: X[:, :1], epoch=0)
+    >>> Painter(recorder.recording, make_mode("region", 2, tv.Palette.of(2)))(Moment(0, 0)).shape
+    (5, 5, 3)
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        mode: Mode,
+        interpolation: Interpolation = "linear",
+        resampler: Callable[[Map], Map] | None = None,
+        pen: Pen | None = None,
+    ) -> None:
+        self._mode = mode
+        self._interpolation = interpolation
+        self._resampler = resampler
+        self._pen = pen
+        read = self._reader(recording)
+        beside = mode.beside(Moment(0, 0.0))
+        self._blend_beside: Blender | None = None
+        if beside is not None and beside.recording is recording:
+            # The two blenders go through one recording, a snapshot apart.
+            read = lru_cache(maxsize=4)(read)
+            self._blend_beside = self._blender(recording, read)
+        elif beside is not None:
+            self._blend_beside = self._blender(beside.recording, self._reader(beside.recording))
+        self._blend = self._blender(recording, read)
+        self._paint_between = None if beside is not None else mode.between()
+
+    def maps(self, moment: Moment) -> tuple[Map, ...]:
+        """Return the map of a moment, and that which the mode compares it with, if any."""
+        maps = self._blend(moment)
+        beside = self._mode.beside(moment)
+        if beside is None or self._blend_beside is None:
+            return (maps,)
+        return maps, self._blend_beside(beside.moment)
+
+    def contours(self, moment: Moment) -> Iterable[Contour]:
+        """Return the quantities whose contour lines belong to a moment."""
+        return self._mode.contours(*self.maps(moment))
+
+    def __call__(self, moment: Moment) -> Image:
+        """Paint a moment."""
+        if self._paint_between is not None:
+            return self._paint_between(*self._blend.pair(moment))
+        maps = self.maps(moment)
+        picture = self._mode.paint(*maps)
+        if self._pen is not None:
+            self._pen.draw(picture, self._mode.contours(*maps))
+        return picture
+
+    def _blender(self, recording: Recording, read: Callable[[int], Map]) -> Blender:
+        sums = recording.output == "probabilities"
+        return Blender(read, len(recording), self._interpolation, normalise=sums)
+
+    def _reader(self, recording: Recording) -> Callable[[int], Map]:
+        def read(index: int) -> Map:
+            found = recording[index].probabilities
+            return found if self._resampler is None else self._resampler(found)
+
+        return read
+
+
+def require_output(mode: Mode, recording: Recording) -> None:
+    """Refuse a mode that does not show what a recording holds.
+
+    Raises
+    ------
+    ValueError
+        Names the mode to use instead.
+    """
+    if recording.output in mode.outputs:
+        return
+    raise ValueError(
+        f"mode={mode.name!r} shows {' or '.join(mode.outputs)}, but the recording holds "
+        f"{recording.output}: use {_INSTEAD[recording.output]}"
+    )
+
+
+_INSTEAD = {
+    "probabilities": "mode='region', or another mode of class probabilities",
+    "values": "mode='values'",
+    "multilabel": "mode=trainviz.modes.Probability('name of a label'), and .panels() of that for "
+    "all labels side by side",
+}

@@ -1,0 +1,143 @@
+"""Frames of a film made by several processes."""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trainviz._common.arrays import Image
+from trainviz.errors import WriterError
+
+__all__ = ["made_by_processes"]
+
+MakeFrames = Callable[[Sequence[int]], Iterator[Image]]
+
+_CHUNK_BYTES = 16_000_000
+"""Of the frames that a process makes at a time: in a row, so that few snapshots are read twice."""
+
+_WAITING = 2
+"""Chunks for each process: one that it makes, and one that is written."""
+
+
+@contextmanager
+def made_by_processes(
+    make_frames: MakeFrames, shape: tuple[int, int], jobs: int
+) -> Iterator[MakeFrames]:
+    """Let processes make the frames that a function makes.
+
+    Where the system can fork, as Linux can, the processes share this one's
+    memory, a recording in it included. Elsewhere the function is pickled.
+
+    Parameters
+    ----------
+    make_frames : callable
+        ``indices -> iterator`` of ``(height, width, 3)`` frames.
+    shape : tuple of int
+        ``(height, width)``.
+    jobs : int
+        How many processes; with 1, ``make_frames`` itself is given back.
+
+    Yields
+    ------
+    callable
+        Gives the same frames in the same order.
+
+    Raises
+    ------
+    ValueError
+        If ``jobs`` is no whole number of at least 1.
+    WriterError
+        From the iterator, if a process ends before its time. What is raised
+        in one is raised from the iterator as it is.
+    """
+    if isinstance(jobs, bool) or not hasattr(jobs, "__index__") or jobs < 1:
+        raise ValueError(f"jobs={jobs!r}: expected how many processes, at least 1")
+    if jobs == 1:
+        yield make_frames
+        return
+    forks = sys.platform == "linux"
+    chunk = max(1, _CHUNK_BYTES // (3 * shape[0] * shape[1]))
+    slots = _shared((_WAITING * jobs, chunk, *shape, 3)) if forks else None
+    context = multiprocessing.get_context("fork" if forks else "spawn")
+    pool = ProcessPoolExecutor(jobs, context, _start, (make_frames, slots))
+    try:
+        # Forks come off now, while no thread of the film's holds a lock that they would inherit.
+        pool.submit(int).result()
+        yield lambda indices: _gathered(pool, indices, slots, chunk, _WAITING * jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Task(NamedTuple):
+    slot: int
+    indices: Sequence[int]
+
+
+def _shared(shape: tuple[int, ...]) -> Image:
+    """Return memory that this process and those that it forks all see."""
+    return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), dtype=np.uint8).reshape(shape)
+
+
+def _gathered(
+    pool: ProcessPoolExecutor, indices: Sequence[int], slots: Image | None, chunk: int, ahead: int
+) -> Iterator[Image]:
+    parts = [indices[start : start + chunk] for start in range(0, len(indices), chunk)]
+    tasks = (_Task(number % ahead, part) for number, part in enumerate(parts))
+    under_way: deque[tuple[_Task, Future[Any]]] = deque()
+    try:
+        for _ in range(ahead):
+            _submit_next(pool, tasks, under_way)
+        while under_way:
+            task, future = under_way.popleft()
+            made = future.result()
+            frames = made if slots is None else slots[task.slot, : len(task.indices)]
+            for frame in frames:
+                yield frame.copy()
+            _submit_next(pool, tasks, under_way)
+    except BrokenProcessPool as error:
+        raise WriterError(
+            "a process that made frames ended before its time, perhaps for want of memory; "
+            "jobs=1 needs the least"
+        ) from error
+    finally:
+        for _, future in under_way:
+            future.cancel()
+
+
+def _submit_next(
+    pool: ProcessPoolExecutor,
+    tasks: Iterator[_Task],
+    under_way: deque[tuple[_Task, Future[Any]]],
+) -> None:
+    task = next(tasks, None)
+    if task is not None:
+        under_way.append((task, pool.submit(_make, task)))
+
+
+_in_process: dict[str, Any] = {}
+"""What a process was started with."""
+
+
+def _start(make_frames: MakeFrames, slots: Image | None) -> None:
+    # An interrupt from the keyboard reaches all processes: the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _in_process.update(make_frames=make_frames, slots=slots)
+
+
+def _make(task: _Task) -> Image | None:
+    frames, slots = _in_process["make_frames"](task.indices), _in_process["slots"]
+    if slots is None:
+        return np.stack(list(frames))
+    for place, frame in zip(slots[task.slot], frames, strict=False):
+        place[:] = frame
+    return None

@@ -1,0 +1,200 @@
+"""Pictures of single moments, drawn whole by matplotlib: stills and filmstrips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from trainviz._common.arrays import Image
+from trainviz.modes import Contour, Mode
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment, value_at
+from trainviz.rendering.compositor import Counter, WrongPoints
+from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
+from trainviz.rendering.figure.contour_lines import draw_contours
+from trainviz.rendering.figure.layout import (
+    build_layout,
+    draw_map,
+    dress_axes,
+    fit_labels,
+    fit_text,
+    heading_room,
+    require_room,
+    trim_panels,
+)
+from trainviz.rendering.figure.legend import (
+    draw_points,
+    draw_wrong_points,
+    explain_colors,
+    strip_positions,
+)
+from trainviz.rendering.figure.parts import Layout, SceneOptions, Theme
+
+__all__ = ["Panel", "panels_figure", "still_figure"]
+
+_PANEL_INCHES = 2.6
+_VECTOR_DPI = 200
+
+
+def still_figure(
+    recording: Recording,
+    mode: Mode,
+    options: SceneOptions,
+    image_of: Callable[[tuple[int, int]], Image],
+    contours_of: Callable[[int], Iterable[Contour]],
+    moment: Moment,
+    dpi: float | None = None,
+) -> Any:
+    """Build the whole scene of one moment as a matplotlib figure.
+
+    Parameters
+    ----------
+    recording : Recording
+    mode : Mode
+    options : SceneOptions
+    image_of : callable
+        ``(height, width) -> (height, width, 3) uint8``, the painted map.
+    contours_of : callable
+        ``snapshot -> iterable of Contour``, on the domain's grid.
+    moment : Moment
+    dpi : float, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    counter = Counter(recording)
+    layout = build_layout(recording, mode, options, counter.widest, dpi)
+    _, _, width, height = layout.box
+    draw_map(layout, image_of((height, width)), recording.domain.extent)
+    draw_contours(layout, contours_of(moment.left), recording.domain)
+    if options.get("counter", True):
+        layout.counter.set_text(counter.text(moment))
+    _cross_out(layout, recording, options, moment.left)
+    if layout.strip is not None:
+        now = value_at(strip_positions(recording), moment)
+        layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
+    return layout.figure
+
+
+class Panel(NamedTuple):
+    """One map among several.
+
+    Attributes
+    ----------
+    title : str
+    snapshot : int
+    mode : Mode
+    image_of : callable
+        ``(height, width) -> (height, width, 3) uint8``, the painted map.
+    contours_of : callable
+        ``snapshot -> iterable of Contour``, on the domain's grid.
+    """
+
+    title: str
+    snapshot: int
+    mode: Mode
+    image_of: Callable[[tuple[int, int]], Image]
+    contours_of: Callable[[int], Iterable[Contour]]
+
+
+def panels_figure(
+    recording: Recording,
+    panels: Sequence[Panel],
+    explained: Mode,
+    options: SceneOptions,
+    columns: int,
+    dpi: float | None = None,
+) -> Any:
+    """Build several maps side by side as a matplotlib figure.
+
+    Parameters
+    ----------
+    recording : Recording
+    panels : sequence of Panel
+        In their order.
+    explained : Mode
+        Whose colours the legend or the colour bar explains, for all panels.
+    options : SceneOptions
+    columns : int
+        Panels in a row.
+    dpi : float, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes, theme = _panels(options, len(panels), columns, dpi)
+    layouts = [Layout(figure, ax, None, theme, marker_scale=0.4) for ax in axes]
+    for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
+        dress_axes(layout, recording, options)
+        layout.ax.set_title(panel.title, color=theme.foreground, size=11)
+        if number % columns:
+            layout.ax.set_ylabel("")
+            layout.ax.tick_params(labelleft=False)
+        if number + columns < len(panels):
+            layout.ax.set_xlabel("")
+            layout.ax.tick_params(labelbottom=False)
+        draw_doubt(layout, recording.domain)
+        if options.get("points", True) and recording.data is not None:
+            draw_points(layout, recording, panel.mode)
+        _cross_out(layout, recording, options, panel.snapshot)
+    if options.get("title"):
+        figure.suptitle(
+            options["title"], x=0.01, ha="left", color=theme.foreground, size=14, weight="bold"
+        )
+    if options.get("legend", True):
+        explain_colors(layouts[0], recording, explained, options, beside=axes)
+    _settle_panels(figure, axes, options, columns)
+    for layout, panel in zip(layouts, panels, strict=True):
+        box = layout.ax.get_window_extent()
+        scale = max(1.0, _VECTOR_DPI / figure.dpi)
+        shape = (round(box.height * scale), round(box.width * scale))
+        aspect = layout.ax.get_aspect()
+        draw_map(layout, panel.image_of(shape), recording.domain.extent)
+        draw_contours(layout, panel.contours_of(panel.snapshot), recording.domain)
+        layout.ax.set_aspect(aspect)
+        if options.get("anchors", True):
+            draw_anchors(layout, recording.domain)
+    return figure
+
+
+def _settle_panels(figure: Any, axes: list[Any], options: SceneOptions, columns: int) -> None:
+    if options.get("figsize") is None:
+        trim_panels(figure, axes, -(-len(axes) // columns))
+    require_room(figure, axes)
+    for ax in axes:
+        fit_labels(ax)
+        fit_text(ax.title, figure.canvas.get_renderer(), ax.get_window_extent().width)
+    if figure._suptitle is not None:
+        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 8))
+    require_room(figure, axes)
+
+
+def _panels(
+    options: SceneOptions, count: int, columns: int, dpi: float | None
+) -> tuple[Any, list[Any], Theme]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    theme = Theme.of(options.get("dark", False))
+    rows = -(-count // columns)
+    legend = 1.6 if options.get("legend", True) else 0.2
+    heading = 0.6 if options.get("title") else 0.2
+    size = (columns * _PANEL_INCHES + legend, rows * (_PANEL_INCHES + 0.3) + heading)
+    figure = Figure(
+        figsize=options.get("figsize") or size, dpi=float(dpi or options.get("dpi", 100)),
+        facecolor=theme.background, layout="constrained",
+    )  # fmt: skip
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in grid[count:]:
+        ax.set_visible(False)
+    return figure, list(grid[:count]), theme
+
+
+def _cross_out(layout: Layout, recording: Recording, options: SceneOptions, index: int) -> None:
+    if not options.get("points", True) or recording.data is None:
+        return
+    wrong = WrongPoints(recording)
+    draw_wrong_points(layout, wrong[index], wrong.n_points)

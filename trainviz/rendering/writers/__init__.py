@@ -1,0 +1,185 @@
+"""Frames become a file: the format is chosen by the suffix.
+
+Every writer writes to a neighbouring temporary file, which takes the final
+name only when it is whole: an interrupted ``save`` leaves no half film.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trainviz._common.arrays import Image
+from trainviz._common.providers import provided
+
+__all__ = [
+    "FILM_SUFFIXES",
+    "STILL_SUFFIXES",
+    "Film",
+    "check_path",
+    "finished_file",
+    "save_figure",
+    "still_target",
+    "write_film",
+]
+
+FILM_SUFFIXES = (".mp4", ".webm", ".gif", ".apng", ".webp", ".html")
+STILL_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a writer needs to know of an animation.
+
+    Attributes
+    ----------
+    frames : callable
+        ``indices -> iterator`` of these ``(height, width, 3)`` uint8 frames; the
+        indices rise.
+    n_frames : int
+    shape : tuple of int
+        ``(height, width)``.
+    fps : float
+        Frames a second.
+    title : str
+    colors : callable
+        Returns the colours that frames are made of, the same one again as often
+        as it matters: ndarray of uint8, shape (n, 3); or None if nobody knows.
+    told : callable
+        ``(index, n_frames)``, called for each frame as it is written or left out.
+    """
+
+    frames: Callable[[Sequence[int]], Iterator[Image]]
+    n_frames: int
+    shape: tuple[int, int]
+    fps: float
+    title: str = ""
+    colors: Callable[[], Image | None] = lambda: None
+    told: Callable[[int, int], Any] = lambda index, n_frames: None
+
+
+def write_film(
+    path: str | os.PathLike[str], film: Film, *, progress: bool | None = None, **options: Any
+) -> Path:
+    """Write a film in the format of its suffix.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in one of ``FILM_SUFFIXES``.
+    film : Film
+    progress : bool, optional
+        Show a progress bar; default: if standard error is a terminal.
+    **options
+        Of the format's writer.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If the suffix is unknown or the folder does not exist.
+    WriterError
+        If the encoder fails. No file is left under ``path``, and one that was
+        there before is untouched.
+    """
+    target = check_path(path, FILM_SUFFIXES)
+    write = provided(f"film{target.suffix.lower()}")
+    with finished_file(target) as unfinished, _watched(film, target, progress) as watched:
+        write(unfinished, watched, **options)
+    return target
+
+
+def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
+    """Return ``path`` if a file of one of these formats can be put there.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is none of ``suffixes``, the folder is missing, or the path is one.
+
+    Examples
+    --------
+    >>> check_path("film.avi", (".mp4", ".gif"))
+    Traceback (most recent call last):
+        ...
+    ValueError: the path 'film.avi' ends in '.avi'; expected one of .mp4 .gif
+    """
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in suffixes:
+        ending = f"ends in {target.suffix!r}" if target.suffix else "has no suffix"
+        raise ValueError(f"the path {str(path)!r} {ending}; expected one of {' '.join(suffixes)}")
+    if not target.parent.is_dir():
+        raise ValueError(
+            f"the path {str(path)!r}: the folder {str(target.parent)!r} does not exist; "
+            "make it first"
+        )
+    if target.is_dir():
+        raise ValueError(f"the path {str(path)!r} is a folder; expected a file in it")
+    return target
+
+
+@contextmanager
+def finished_file(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``target``, which takes its name on success.
+
+    Yields
+    ------
+    Path
+        With the same suffix; removed if the block raises.
+    """
+    unfinished = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def still_target(path: str | os.PathLike[str] | None) -> Path | None:
+    """Return where a picture goes; None where it is only shown.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_path`.
+    """
+    return None if path is None else check_path(path, STILL_SUFFIXES)
+
+
+def save_figure(figure: Any, target: Path | None) -> None:
+    """Write a still, unless there is no path for it."""
+    if target is None:
+        return
+    from matplotlib import rc_context
+
+    # Text stays text, to be searched and edited.
+    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
+    with finished_file(target) as unfinished, rc_context(fonts):
+        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())
+
+
+@contextmanager
+def _watched(film: Film, target: Path, progress: bool | None) -> Iterator[Film]:
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if not progress:
+        yield film
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=film.n_frames, desc=target.name, unit="frame") as bar:
+
+        def told(index: int, n_frames: int) -> None:
+            film.told(index, n_frames)
+            bar.update()
+
+        yield replace(film, told=told)

@@ -1,0 +1,94 @@
+"""Painting goes on in a thread beside the encoder, a few frames ahead of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from queue import Full, Queue
+from threading import Event, Thread
+
+from trainviz._common.arrays import Image
+from trainviz.rendering.writers import Film
+
+__all__ = ["painted"]
+
+_AHEAD = 8
+"""Frames: enough to even out that some take longer, and few in memory."""
+
+_PATIENCE = 0.05
+"""Seconds after which one that waits looks whether the other has given up."""
+
+
+@contextmanager
+def painted(film: Film, indices: Sequence[int] | None = None) -> Iterator[Iterator[Image]]:
+    """Paint a film's frames beside what the block does with them.
+
+    Parameters
+    ----------
+    film : Film
+    indices : sequence of int, optional
+        Which frames, in rising order; default all.
+
+    Yields
+    ------
+    iterator of ndarray
+        The frames. What goes wrong in painting is raised from it as it is.
+        When the block ends, however it ends, painting has ended too.
+    """
+    wanted = range(film.n_frames) if indices is None else indices
+    queue: Queue[Image | BaseException] = Queue(_AHEAD)
+    given_up = Event()
+    painter = Thread(target=_paint, args=(film, wanted, queue, given_up), name="trainviz-painter")
+    painter.start()
+    try:
+        yield _arriving(film, wanted, queue)
+    finally:
+        given_up.set()
+        painter.join()
+
+
+def _arriving(
+    film: Film, wanted: Sequence[int], queue: Queue[Image | BaseException]
+) -> Iterator[Image]:
+    told = 0
+    for index in wanted:
+        frame = queue.get()
+        if isinstance(frame, BaseException):
+            raise frame
+        # Here and not in the thread: what is told may draw on a terminal or in a window.
+        told = _tell(film, told, index + 1)
+        yield frame
+    _tell(film, told, film.n_frames)
+
+
+def _tell(film: Film, start: int, stop: int) -> int:
+    """Tell of frames, those that are left out included."""
+    for index in range(start, stop):
+        film.told(index, film.n_frames)
+    return stop
+
+
+def _paint(
+    film: Film,
+    wanted: Sequence[int],
+    queue: Queue[Image | BaseException],
+    given_up: Event,
+) -> None:
+    try:
+        for frame in film.frames(wanted):
+            if not _handed_over(frame, queue, given_up):
+                return
+    except BaseException as error:
+        _handed_over(error, queue, given_up)
+
+
+def _handed_over(
+    thing: Image | BaseException, queue: Queue[Image | BaseException], given_up: Event
+) -> bool:
+    while not given_up.is_set():
+        try:
+            queue.put(thing, timeout=_PATIENCE)
+        except Full:
+            continue
+        return True
+    return False

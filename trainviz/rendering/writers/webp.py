@@ -1,0 +1,61 @@
+"""Animated WebP, through Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Images
+
+from trainviz._common.arrays import Image
+from trainviz.rendering.writers import Film
+from trainviz.rendering.writers.apng import start_times
+from trainviz.rendering.writers.prefetch import painted
+
+__all__ = ["write_webp"]
+
+
+def write_webp(
+    path: Path, film: Film, *, loop: int = 0, lossless: bool = False, quality: int = 85
+) -> None:
+    """Write an animated WebP.
+
+    Parameters
+    ----------
+    path : Path
+    film : Film
+    loop : int, default 0
+        How often the film is repeated; 0 is for ever.
+    lossless : bool, default False
+    quality : int, default 85
+        0 to 100.
+    """
+    with painted(film) as frames:
+        _Reel(frames, film.n_frames).save(
+            path, format="WEBP", save_all=True, loop=loop,
+            duration=np.diff(start_times(film)).tolist(), lossless=lossless, quality=quality,
+            method=3,
+        )  # fmt: skip
+
+
+class _Reel(Images.Image):
+    """A picture of many frames, of which one is in memory: a list, Pillow would keep whole."""
+
+    def __init__(self, frames: Iterator[Image], n_frames: int) -> None:
+        super().__init__()
+        self.n_frames = n_frames
+        self._frames, self._place = frames, -1
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        """Go on to the next frame; at the end Pillow asks for the first, and needs none."""
+        if frame != self._place + 1:
+            return
+        picture = Images.fromarray(next(self._frames))
+        self.im, self._mode, self._size = picture.im, picture.mode, picture.size
+        self._place = frame
+
+    def tell(self) -> int:
+        """Return which frame this is."""
+        return self._place
