@@ -42,7 +42,7 @@ _HOMES = {
     "ReplayWarning": "errors",
     "Schedule": "capture.schedule",
     "SklearnRecorder": "adapters.sklearn",
-    "Snapshot": "recordings.stores",
+    "Snapshot": "recordings.snapshot",
     "TorchRecorder": "adapters.torch.recorder",
     "TrainvizError": "errors",
     "WriterError": "errors",
@@ -127,7 +127,7 @@ if TYPE_CHECKING:
     from trainviz.modes.palettes import Palette
     from trainviz.recordings.opening import open_recording
     from trainviz.recordings.recording import Recording
-    from trainviz.recordings.stores import Snapshot
+    from trainviz.recordings.snapshot import Snapshot
     from trainviz.rendering.animation import Animation, animate
     from trainviz.rendering.comparison import Comparison, compare
     from trainviz.v1 import make_map, plot_maps

@@ -26,7 +26,7 @@ from trainviz.evaluation.outputs import TINY, Output
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.modes.pixels import packed, unpacked
 from trainviz.rendering.figure.checks import check_fps, check_size
-from trainviz.rendering.writers import FILM_SUFFIXES, Film, check_path, write_film
+from trainviz.rendering.writers import FILM_SUFFIXES, FrameSource, check_path, write_film
 
 __all__ = ["MapsAnimation", "make_map", "plot_maps"]
 
@@ -216,10 +216,10 @@ class MapsAnimation:
             frame[rows[:, None], columns[None]] = self._colors(position)[self._from_grid()]
             yield frame
 
-    def film(self, callback: Callable[[int, int], Any] | None = None) -> Film:
+    def film(self, callback: Callable[[int, int], Any] | None = None) -> FrameSource:
         """Return what a writer needs; ``callback(frame, frames)`` is called once a frame."""
         height, width = self._frame.shape[:2]
-        film = Film(self._frames, len(self), (height, width), self._fps)
+        film = FrameSource(self._frames, len(self), (height, width), self._fps)
         return film if callback is None else replace(film, told=callback)
 
     def to_html5_video(self, embed_limit: float | None = None) -> str:
@@ -256,10 +256,10 @@ class MapsAnimation:
         return self._paint(self._maps[left], self._maps[left + 1], weight, self._geometric)
 
 
-Painter = Callable[[MapArray, "MapArray | None", float, bool], Image]
+PaintMap = Callable[[MapArray, "MapArray | None", float, bool], Image]
 
 
-def _painter(maps: list[MapArray], colormap: Any) -> Painter:
+def _painter(maps: list[MapArray], colormap: Any) -> PaintMap:
     """Choose how values become colours: mix values and look up, or look up classes and mix."""
     low = min(float(array.min()) for array in maps)
     high = max(float(array.max()) for array in maps)

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 import trainviz as tv
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.snapshot import Snapshot
 
 DOMAIN = tv.Domain((0, 3), (0, 2), shape=(3, 4))
 LABELS = arrays.arrays(np.int64, st.tuples(st.integers(1, 7), st.just(3), st.just(4)),

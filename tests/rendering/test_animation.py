@@ -23,7 +23,8 @@ from scipy.interpolate import PchipInterpolator
 
 import trainviz as tv
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import MemoryStore, Snapshot
+from trainviz.recordings.snapshot import Snapshot
+from trainviz.recordings.stores import MemoryStore
 
 SMALL = {"figsize": (3, 2.4), "dpi": 50}
 BARE = {**SMALL, "axes": False, "legend": False, "metrics": False, "points": False}

@@ -10,9 +10,10 @@ from trainviz._common import jit
 from trainviz.evaluation.compact_map import CompactMap
 from trainviz.evaluation.lattice import Lattice
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import MemoryStore, Snapshot
+from trainviz.recordings.snapshot import Snapshot
+from trainviz.recordings.stores import MemoryStore
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.writers import Film, write_film
+from trainviz.rendering.writers import FrameSource, write_film
 
 pytest.importorskip("numba")
 
@@ -114,7 +115,7 @@ def test_a_map_that_may_not_be_written_is_painted(mode):
 
 def test_a_gif_is_the_same_file(tmp_path):
     frames = list(noise_film(np.random.default_rng(0), (6, 7), 5, interpolate=5, figsize=(2, 1.5)))
-    film = Film(
+    film = FrameSource(
         lambda indices: (frames[index] for index in indices), len(frames), frames[0].shape[:2], 30
     )
     slow, fast = by_numpy_and_compiled(

@@ -17,7 +17,8 @@ from trainviz._common import jit
 from trainviz.errors import WriterError
 from trainviz.modes import MODES
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import MemoryStore, Snapshot
+from trainviz.recordings.snapshot import Snapshot
+from trainviz.recordings.stores import MemoryStore
 
 BARE = {
     "figsize": (1.4, 1.2), "dpi": 50, "axes": False, "legend": False, "metrics": False,

@@ -18,7 +18,8 @@ from trainviz.errors import RecordingError
 from trainviz.modes.pixels import class_map
 from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
-from trainviz.rendering.figure.legend import counted_by, strip_positions
+from trainviz.recordings.time_axis import positions
+from trainviz.rendering.figure.legend import counted_by
 from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Dynamics", "dynamics"]
@@ -334,7 +335,7 @@ def dynamics(recording: Recording) -> Dynamics:
     require_classes([recording], "dynamics()")
     # A view of what there is now: the recording may go on growing.
     recording = recording[:]
-    times = strip_positions(recording).astype(np.int64)
+    times = positions(recording).astype(np.int64)
     if (np.diff(times) < 0).any():
         raise RecordingError(
             "recording: its epochs run backwards, so nothing is learnt in it; give the snapshots "

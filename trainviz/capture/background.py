@@ -27,7 +27,7 @@ from typing import Any
 
 from trainviz._common.random_state import host_rng_preserved
 from trainviz.evaluation.outputs import PredictProba
-from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.snapshot import Snapshot
 
 __all__ = ["BackgroundCaptures", "check_freezable"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from trainviz._common.random_state import host_rng_preserved
 from trainviz.capture.background import BackgroundCaptures, check_freezable
-from trainviz.capture.recording_writer import Ledger
+from trainviz.capture.recording_writer import RecordingWriter
 from trainviz.capture.schedule import Schedule, make_schedule
 from trainviz.capture.validation import check_names, plain_metrics
 from trainviz.domain.domain import Domain
@@ -26,7 +26,7 @@ from trainviz.evaluation.outputs import (
     recorded_as,
 )
 from trainviz.recordings.opening import start_recording
-from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.zarr_store.store import Precision, Resume
 
 __all__ = ["Recorder", "RecorderOptions"]
@@ -55,7 +55,7 @@ class RecorderOptions(TypedDict, total=False):
     precision: Precision
 
 
-class Recorder(Ledger):
+class Recorder(RecordingWriter):
     """Capture class probability maps of any classifier while it learns.
 
     The recorder knows a predict callable and nothing of any framework; the
@@ -270,12 +270,12 @@ class Recorder(Ledger):
         """
         self._settle()
         self._supersede(epoch, step)
-        self._admission.check_order(epoch, step, self._last())
+        self._validator.check_order(epoch, step, self._last())
         if not force and not self._due(epoch, step):
             return False
         if step is not None and self._last() == (epoch, step):
             return False
-        is_first = not self._admission.met
+        is_first = not self._validator.model_checked
         try:
             self._store.open()
             if self._submit(predict_proba, epoch, step, metrics or {}):
@@ -322,10 +322,10 @@ class Recorder(Ledger):
             values are no probabilities, or the epoch goes backwards.
         """
         self._supersede(epoch, step)
-        self._admission.check_order(epoch, step, self._last())
+        self._validator.check_order(epoch, step, self._last())
         self._background.forget_last()
-        values = self._admission.map(probabilities)
-        guesses = self._admission.predictions(data_predictions)
+        values = self._validator.map(probabilities)
+        guesses = self._validator.predictions(data_predictions)
         snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
         self._store.append(snapshot)
         return snapshot
@@ -341,7 +341,7 @@ class Recorder(Ledger):
             As the first :meth:`capture`.
         """
         self._settle()
-        if self._admission.met:
+        if self._validator.model_checked:
             return
         self._store.open()
         if self._background.enabled:
@@ -350,7 +350,7 @@ class Recorder(Ledger):
         corners = [0, width - 1, (height - 1) * width, height * width - 1]
         points = self.domain.points_at(np.array(corners))
         with host_rng_preserved():
-            self._admission.check_classes(
+            self._validator.check_classes(
                 probabilities_at(predict_proba, points, self._output).shape[1]
             )
 
@@ -362,8 +362,8 @@ class Recorder(Ledger):
         classes : sequence, optional
             Some models know them only once they are fitted.
         """
-        if self._admission.classes is None and classes is not None:
-            self._admission.classes = list(classes)
+        if self._validator.classes is None and classes is not None:
+            self._validator.classes = list(classes)
             self.recording.learn_classes(classes)
             self._store.learn_classes(classes)
 
@@ -374,7 +374,7 @@ class Recorder(Ledger):
         if not self._background.enabled:
             return False
         check_freezable(predict_proba)
-        if not self._admission.met or not len(self._store):
+        if not self._validator.model_checked or not len(self._store):
             # Made at once, so that a mistake shows before training time is spent.
             return False
         try:
@@ -402,7 +402,7 @@ class Recorder(Ledger):
     ) -> Snapshot:
         with session(predict_proba):
             found = self._evaluator(predict_proba)
-        self._admission.check_classes(found.map.shape[0])
+        self._validator.check_classes(found.map.shape[0])
         return Snapshot(
             found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
             found.data_predictions,

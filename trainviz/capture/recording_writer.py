@@ -8,24 +8,24 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from trainviz.capture.background import BackgroundCaptures
-from trainviz.capture.validation import Admission, plain_metrics
+from trainviz.capture.validation import SnapshotValidator, plain_metrics
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation.evaluator import Evaluator
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import MemoryStore, Provisional
-from trainviz.recordings.zarr_store.store import DiskStore
+from trainviz.recordings.snapshot import Provisional
+from trainviz.recordings.stores import WritableStore
 
-__all__ = ["Ledger"]
+__all__ = ["RecordingWriter"]
 
 
-class Ledger:
+class RecordingWriter:
     """The writing side of a recording, with the error policy of :class:`~trainviz.Recorder`.
 
     Parameters
     ----------
     recording : Recording
         Grows with ``store``.
-    store : MemoryStore or DiskStore
+    store : WritableStore
     background : BackgroundCaptures
         Keeps what it makes in ``store``.
     path : str or PathLike, optional
@@ -46,7 +46,7 @@ class Ledger:
     def __init__(
         self,
         recording: Recording,
-        store: MemoryStore | DiskStore,
+        store: WritableStore,
         background: BackgroundCaptures,
         *,
         path: str | os.PathLike[str] | None = None,
@@ -58,7 +58,7 @@ class Ledger:
         self._store = store
         self._background = background
         self._on_error = on_error
-        self._admission = Admission.of(recording)
+        self._validator = SnapshotValidator.of(recording)
         self._warned = False
         self._asked = (-1, 0)
         self._supersedes = len(store) > 0
@@ -118,8 +118,7 @@ class Ledger:
 
     def continue_stored(self) -> None:
         """Let ``resume="checkpoint"`` continue what is at ``path``."""
-        if isinstance(self._store, DiskStore):
-            self._store.allow()
+        self._store.allow()
 
     def amend(self, metrics: Mapping[str, Any]) -> None:
         """Add metrics to the last snapshot (some frameworks know them only later)."""
@@ -180,7 +179,7 @@ class Ledger:
         """Where a stored recording is continued, forget what is about to be captured again."""
         if not self._supersedes:
             return
-        self._admission.check_order(epoch, step, None)
+        self._validator.check_order(epoch, step, None)
         self._supersedes = False
         epochs, steps = self.recording.epochs, self.recording.steps
         again = epochs >= epoch

@@ -11,7 +11,7 @@ import numpy as np
 from trainviz.capture.recorder import Recorder
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation.outputs import PredictProba
-from trainviz.recordings.stores import Provisional
+from trainviz.recordings.snapshot import Provisional
 
 __all__ = ["TrainingEvents"]
 

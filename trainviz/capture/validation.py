@@ -12,10 +12,10 @@ from trainviz.domain.labelled_data import LabelledData, to_numpy
 from trainviz.errors import PredictionError
 from trainviz.recordings.recording import Recording
 
-__all__ = ["Admission", "check_names", "plain_metrics"]
+__all__ = ["SnapshotValidator", "check_names", "plain_metrics"]
 
 
-class Admission:
+class SnapshotValidator:
     """Refuse what does not belong into a recording, with a message that says why.
 
     Parameters
@@ -33,14 +33,14 @@ class Admission:
     ----------
     n_classes : int or None
         None as long as no map was seen.
-    met : bool
+    model_checked : bool
         Whether the model has answered rightly once; a recording that is
         continued has classes before that.
 
     Examples
     --------
-    >>> admission = Admission((2, 2), class_names=["no", "yes"])
-    >>> admission.check_classes(3)
+    >>> validator = SnapshotValidator((2, 2), class_names=["no", "yes"])
+    >>> validator.check_classes(3)
     Traceback (most recent call last):
         ...
     trainviz.errors.PredictionError: class_names has 2 names, but the model returns 3 classes...
@@ -56,14 +56,14 @@ class Admission:
     ) -> None:
         self._output = output
         self.n_classes: int | None = None
-        self.met = False
+        self.model_checked = False
         self.classes = list(classes) if classes is not None else None
         self._grid = grid
         self._data = data
         self._class_names = class_names
 
     @classmethod
-    def of(cls, recording: Recording) -> Admission:
+    def of(cls, recording: Recording) -> SnapshotValidator:
         """Admit what fits a recording, which may hold snapshots already."""
         own = cls(
             recording.domain.shape, recording.data, recording.given_names,
@@ -90,7 +90,7 @@ class Admission:
                 f"predict_proba returned {n_classes} classes, after {self.n_classes} before; "
                 "all snapshots of a recording have the same classes"
             )
-        self.met = True
+        self.model_checked = True
 
     def map(self, probabilities: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Check a map that was computed elsewhere.

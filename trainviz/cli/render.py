@@ -20,7 +20,7 @@ from trainviz.cli.options import (
 from trainviz.cli.parsing import film_path, new_parser
 
 if TYPE_CHECKING:
-    from trainviz.rendering.film import Reel
+    from trainviz.rendering.film import Film
 
 __all__ = ["add_render", "save_film"]
 
@@ -44,7 +44,7 @@ def add_render(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
-def save_film(film: Reel, path: Path, options: argparse.Namespace) -> None:
+def save_film(film: Film, path: Path, options: argparse.Namespace) -> None:
     """Write a film, and say so."""
     film.save(path, jobs=options.jobs)
     print(f"{path}: {len(film)} frames, {film.duration:.1f} s")

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from typing_extensions import Self
 
 from trainviz.domain.checks import MAX_POINTS, check_limits, grid_shape
+from trainviz.domain.constructors import DomainConstructors
 from trainviz.domain.embeddings import Embedding, FloatArray, Opaque, Plane, Slice, name_of
 from trainviz.domain.inputs import InputForm, Inputs, Shape
 from trainviz.domain.planes import GridRows
-from trainviz.domain.reducing import Reducing
 
 __all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice"]
 
@@ -25,7 +25,7 @@ _DOUBT_GRID = 200
 """Points along an axis at which it is looked where a map is a guess."""
 
 
-class Domain(Reducing):
+class Domain(DomainConstructors):
     """A two-dimensional window onto a model's input space, with a grid on it.
 
     The grid includes both ends of both axes; row 0 is ``ylim[0]`` (origin

@@ -37,7 +37,7 @@ def descend(centres, edged, state, fetched, known, places, limits):
     Parameters
     ----------
     centres, edged, state
-        As :class:`trainviz.evaluation.quadtree.Tree` has them.
+        As :class:`trainviz.evaluation.quadtree.Quadtree` has them.
     fetched, known
         Of :class:`trainviz.evaluation.answers.Answers`; ``known`` are slots, values and odds.
     places

@@ -11,7 +11,7 @@ from trainviz.evaluation.error_estimate import excess
 from trainviz.evaluation.kernels import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, descend
 from trainviz.evaluation.lattice import Lattice
 
-__all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Tree"]
+__all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"]
 
 Values = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
@@ -32,7 +32,7 @@ _MIDDLES = np.array([1, 3, 5, 7])
 _AROUND = np.array([[[-1], [-1], [1], [1]], [[-1], [1], [-1], [1]]])
 
 
-class Tree:
+class Quadtree:
     """Square cells of any level, each known by the place of its centre.
 
     No two cells have the same centre, and a centre's place tells how large the

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from trainviz.evaluation.answers import Answers, Ask
 from trainviz.evaluation.error_estimate import CORNERS, excess_at
 from trainviz.evaluation.lattice import Lattice
-from trainviz.evaluation.quadtree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, Tree
+from trainviz.evaluation.quadtree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, Quadtree
 
 __all__ = ["Refinement", "Seeds"]
 
@@ -75,7 +75,7 @@ class Refinement:
         self._lattice = lattice
         n_points = lattice.shape[0] * lattice.shape[1]
         self._answers = Answers(n_points, int(max_share * n_points))
-        self._tree = Tree(lattice, tolerance)
+        self._tree = Quadtree(lattice, tolerance)
         self._tolerance = tolerance
         half = lattice.stride // 2
         y, x = lattice.cells
@@ -203,7 +203,7 @@ class _SeedPlaces:
     cells: Index
 
     @classmethod
-    def of(cls, seeds: Seeds, lattice: Lattice, tree: Tree) -> _SeedPlaces:
+    def of(cls, seeds: Seeds, lattice: Lattice, tree: Quadtree) -> _SeedPlaces:
         y, x = _places(lattice.rows, seeds.rows), _places(lattice.columns, seeds.columns)
         sizes = [lattice.stride >> depth for depth in range(1, lattice.levels + 1)]
         points = lattice.rows[y] * lattice.shape[1] + lattice.columns[x]

@@ -7,7 +7,7 @@ import os
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import MemoryStore
+from trainviz.recordings.stores import MemoryStore, WritableStore
 from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.places import place_of
 from trainviz.recordings.zarr_store.reader import DiskReader
@@ -69,7 +69,7 @@ def start_recording(
     overwrite: bool = False,
     resume: Resume = False,
     precision: Precision = "float16",
-) -> tuple[Recording, MemoryStore | DiskStore]:
+) -> tuple[Recording, WritableStore]:
     """Return the recording and the store that a recorder writes to.
 
     Parameters

@@ -14,7 +14,8 @@ from trainviz._common.providers import provided
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData, counts_from_zero
 from trainviz.errors import RecordingError
-from trainviz.recordings.stores import JoinedStore, Snapshot, Store, ViewStore
+from trainviz.recordings.snapshot import Snapshot
+from trainviz.recordings.stores import JoinedStore, Store, ViewStore
 
 if TYPE_CHECKING:
     import xarray

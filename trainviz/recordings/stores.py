@@ -1,105 +1,24 @@
-"""Where snapshots are kept, behind one small protocol."""
+"""What keeps snapshots: the protocol, and the stores in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz.errors import RecordingError
-from trainviz.evaluation.compact_map import CompactMap
+from trainviz.recordings.snapshot import Provisional, Snapshot
 
 __all__ = [
     "JoinedStore",
     "MemoryStore",
-    "MutableStore",
-    "Provisional",
-    "Snapshot",
     "Store",
     "ViewStore",
+    "WritableStore",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """The class probability map of one moment of training.
-
-    Parameters
-    ----------
-    map : ndarray of float32, shape (C, H, W), or CompactMap
-        The map itself, or what adaptive evaluation learnt of it.
-
-    Attributes
-    ----------
-    probabilities : ndarray of float32, shape (C, H, W)
-        Row 0 is the lower end of the domain's y axis. Made anew of a compact
-        map each time it is asked for.
-    shape : tuple of int
-        ``(C, H, W)``.
-    epoch : int
-        Completed epochs; 0 is the state before training.
-    step : int or None
-        Completed optimisation steps, where the loop knows them.
-    metrics : mapping of str to float
-        Loss, accuracy and the like at that moment.
-    evaluations : int
-        The points of the grid that the model was asked for.
-    data_predictions : ndarray of int, shape (n,), or None
-        The class that the model predicts for each point of the recording's data.
-
-    Examples
-    --------
-    >>> snapshot = Snapshot(np.full((2, 3, 3), 0.5, dtype=np.float32), epoch=4)
-    >>> snapshot
-    Snapshot(epoch=4, step=None, classes=2, grid=3x3, metrics={})
-    """
-
-    map: npt.NDArray[np.float32] | CompactMap
-    epoch: int
-    step: int | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    evaluations: int = 0
-    data_predictions: npt.NDArray[np.intp] | None = None
-
-    @property
-    def probabilities(self) -> npt.NDArray[np.float32]:
-        """The class probabilities on the grid, shape (C, H, W)."""
-        return self.map.dense() if isinstance(self.map, CompactMap) else self.map
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(C, H, W)``, without making the map."""
-        n_classes, height, width = self.map.shape
-        return n_classes, height, width
-
-    def __repr__(self) -> str:
-        classes, height, width = self.shape
-        return (
-            f"Snapshot(epoch={self.epoch}, step={self.step}, classes={classes}, "
-            f"grid={height}x{width}, metrics={dict(self.metrics)})"
-        )
-
-
-@dataclass(frozen=True)
-class Provisional:
-    """What the last snapshot of a recording is once its run goes on.
-
-    A run that ends captures its last state, whether the schedule asks for it
-    or not; one that is continued from there leaves no trace of that end.
-
-    Attributes
-    ----------
-    epoch : int or None
-        The epoch that it stood for before the end; None if it was made for the end alone.
-    metrics : mapping of str to float
-        Those that it had before the end.
-    """
-
-    epoch: int | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -139,7 +58,7 @@ class Store(Protocol):
         ...
 
 
-class MutableStore(Store, Protocol):
+class WritableStore(Store, Protocol):
     """A store that a recorder can write to.
 
     ``provisional`` says what the last snapshot is to be if the run goes on;
@@ -161,6 +80,10 @@ class MutableStore(Store, Protocol):
 
     def close(self) -> None:
         """Let others write to it; writing again opens it again."""
+        ...
+
+    def allow(self) -> None:
+        """Let ``resume="checkpoint"`` continue what is stored."""
         ...
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
@@ -209,6 +132,9 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing."""
+
+    def allow(self) -> None:
+        """Do nothing: memory holds nothing that could be continued."""
 
     def mark(self, provisional: Provisional | None) -> None:
         """Say what the last snapshot is to be if the run goes on."""

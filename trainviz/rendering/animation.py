@@ -17,22 +17,22 @@ from trainviz.modes import Contour, Mode, Probability, find_mode
 from trainviz.modes.palettes import Palette, sequential_table
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.compositor import Counter, Scene
+from trainviz.rendering.compositor import Compositor, Counter
 from trainviz.rendering.figure.checks import check_columns, check_fps, check_scene, check_size
-from trainviz.rendering.figure.contour_lines import Pen
+from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.figure.legend import metric_names
 from trainviz.rendering.figure.parts import SceneOptions, Theme
-from trainviz.rendering.film import Reel
+from trainviz.rendering.film import Film
 from trainviz.rendering.painter import Painter, require_output
 from trainviz.rendering.resample import Resampler
-from trainviz.rendering.stills import Panel, panels_figure, still_figure
+from trainviz.rendering.stills import StillPanel, panels_figure, still_figure
 from trainviz.rendering.timeline import Interpolation, Timeline
 from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Animation", "animate"]
 
 
-class Animation(Reel):
+class Animation(Film):
     """A film of a recording: made lazily, frame by frame, and saved by suffix.
 
     Made by :func:`animate`. It is a sequence of frames (``len``, indexing,
@@ -120,7 +120,7 @@ class Animation(Reel):
         """Return what paints the map of each moment, ``(*shape, 3)``, without its scene."""
         theme = Theme.of(self._options.get("dark", False))
         resample = Resampler(self.recording.domain.shape, shape)
-        pen = Pen(shape, theme, self._options.get("dpi", 100))
+        pen = ContourLines(shape, theme, self._options.get("dpi", 100))
         return Painter(self.recording, self._mode, self._interpolation, resample, pen)
 
     def still(
@@ -297,10 +297,10 @@ class Animation(Reel):
         return None if colors is None else self._scene.colors(colors)
 
     @cached_property
-    def _scene(self) -> Scene:
-        return Scene(self.recording, self._mode, self._options)
+    def _scene(self) -> Compositor:
+        return Compositor(self.recording, self._mode, self._options)
 
-    def _panel(self, title: str, index: int, mode: Mode) -> Panel:
+    def _panel(self, title: str, index: int, mode: Mode) -> StillPanel:
         recording = self.recording
 
         def image_of(shape: tuple[int, int]) -> Image:
@@ -310,7 +310,7 @@ class Animation(Reel):
         def contours_of(index: int) -> Iterable[Contour]:
             return Painter(recording, mode).contours(Moment(index, 0.0))
 
-        return Panel(title, index, mode, image_of, contours_of)
+        return StillPanel(title, index, mode, image_of, contours_of)
 
 
 def animate(

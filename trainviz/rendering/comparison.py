@@ -19,14 +19,14 @@ from trainviz.recordings.compatibility import check_comparable, named, require_c
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.animation import Animation
-from trainviz.rendering.compositor import Scene, Writing, WrongPoints, draw_grounds
+from trainviz.rendering.compositor import Caption, Compositor, WrongPoints, draw_grounds
 from trainviz.rendering.figure.checks import check_columns, check_size
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.legend import draw_wrong_points
-from trainviz.rendering.figure.panel_grid import Grid, Panel, build_grid, default_columns
+from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import SceneOptions, Theme
-from trainviz.rendering.film import Reel
-from trainviz.rendering.shared_timeline import By, Clock, positions
+from trainviz.rendering.film import Film
+from trainviz.rendering.shared_timeline import By, SharedTimeline, clock_positions
 from trainviz.rendering.timeline import Interpolation
 from trainviz.rendering.writers import save_figure, still_target
 
@@ -36,7 +36,7 @@ Brush = Callable[[Sequence[Moment], float], tuple[list[Image], list[str]]]
 """``(moment of each run, the clock's value) -> (pictures, texts)``, one a panel."""
 
 
-class Comparison(Reel):
+class Comparison(Film):
     """A film of several runs side by side; made by :func:`compare`.
 
     It does what an :class:`Animation` does: it is a sequence of frames, is saved
@@ -90,10 +90,10 @@ class Comparison(Reel):
         self.by, self.fps = by, fps
         self._films, self._options = films, scene
         self._places = [
-            positions(recording, by, label)
+            clock_positions(recording, by, label)
             for recording, label in zip(self.recordings, self.labels, strict=True)
         ]
-        self._clock = Clock(self._places, interpolate, round(hold * fps))
+        self._clock = SharedTimeline(self._places, interpolate, round(hold * fps))
         count = len(films) + bool(disagreement)
         domain = self.recordings[0].domain
         self._columns = min(columns or default_columns(count, domain, scene), count)
@@ -250,40 +250,40 @@ class Comparison(Reel):
             )  # fmt: skip
         return panels
 
-    def _grid(self, dpi: float | None = None) -> Grid:
+    def _grid(self, dpi: float | None = None) -> PanelGrid:
         headline = max(map(self._headline, self._clock.ticks[[0, -1]]), key=len)
         return build_grid(
             self._panels(), self._options, self._columns, headline, named(self.recordings), dpi
         )
 
     @cached_property
-    def _stage(self) -> tuple[Image, list[Scene], list[Writing], Writing]:
+    def _stage(self) -> tuple[Image, list[Compositor], list[Caption], Caption]:
         grid, panels = self._grid(), self._panels()
         grid.head.counter.set_alpha(0)
         grounds = draw_grounds(grid.layouts)
         scenes = [
-            Scene(
+            Compositor(
                 panel.recording, panel.mode,
                 {**self._options, "counter": False, "points": panel.points}, layout, grounds,
             )
             for panel, layout in zip(panels, grid.layouts, strict=True)
         ]  # fmt: skip
-        return grounds[0], scenes, [Writing(layout) for layout in grid.layouts], Writing(grid.head)
+        return grounds[0], scenes, [Caption(layout) for layout in grid.layouts], Caption(grid.head)
 
     @property
     def _ground(self) -> Image:
         return self._stage[0]
 
     @property
-    def _scenes(self) -> list[Scene]:
+    def _scenes(self) -> list[Compositor]:
         return self._stage[1]
 
     @property
-    def _statuses(self) -> list[Writing]:
+    def _statuses(self) -> list[Caption]:
         return self._stage[2]
 
     @property
-    def _head(self) -> Writing:
+    def _head(self) -> Caption:
         return self._stage[3]
 
     def _tick(self, value: float) -> int:

@@ -14,16 +14,16 @@ from trainviz._common import jit
 from trainviz._common.arrays import Image
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import Moment, value_at
+from trainviz.recordings.time_axis import Moment, positions, value_at
 from trainviz.rendering.figure.layout import build_layout
-from trainviz.rendering.figure.legend import counted_by, points_shown, ring_styles, strip_positions
+from trainviz.rendering.figure.legend import counted_by, points_shown, ring_styles
 from trainviz.rendering.figure.parts import Layout, SceneOptions
 from trainviz.rendering.kernels import cover
 
-__all__ = ["Counter", "Scene", "Writing", "WrongPoints", "draw_grounds"]
+__all__ = ["Caption", "Compositor", "Counter", "WrongPoints", "draw_grounds"]
 
 
-class Scene:
+class Compositor:
     """Compose frames: a static layer drawn by matplotlib once, and the painted map.
 
     Parameters
@@ -51,7 +51,7 @@ class Scene:
     >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
     >>> _ = recorder.capture(lambda X: X[:, :1], epoch=0)
     >>> mode = make_mode("region", 2, tv.Palette.of(2))
-    >>> scene = Scene(recorder.recording, mode, {"figsize": (4, 3)})
+    >>> scene = Compositor(recorder.recording, mode, {"figsize": (4, 3)})
     >>> blank = np.zeros((*scene.map_shape, 3), dtype=np.uint8)
     >>> scene.compose(blank, Timeline(1)[0]).shape
     (300, 400, 3)
@@ -68,7 +68,7 @@ class Scene:
         self._counter = Counter(recording)
         self._layout = layout or build_layout(recording, mode, options, self._counter.widest)
         self._show_counter = options.get("counter", True)
-        self._positions = strip_positions(recording)
+        self._positions = positions(recording)
         self._recording = recording
         has_points = options.get("points", True) and recording.data is not None
         self._wrong = WrongPoints(recording) if has_points else None
@@ -136,7 +136,7 @@ class Scene:
         layout = self._layout
         # What lies over the map, seen on black and on white, tells its colour and its opacity.
         on_black, on_white = grounds or draw_grounds([layout])
-        self._writing = Writing(layout)
+        self._writing = Caption(layout)
         over = on_black[self._box].astype(np.float32)
         clear = _clearness(over, on_white[self._box])
         self._opaque = clear == 0
@@ -201,7 +201,7 @@ class Scene:
         part[:, max(now - 1, 0) : now + 1] = self._accent
 
 
-class Writing:
+class Caption:
     """The text of a layout's counter, written on frames.
 
     Parameters

@@ -14,12 +14,12 @@ from typing import Any
 from trainviz._common.arrays import Image
 from trainviz.rendering.figure.checks import check_fps
 from trainviz.rendering.parallel import made_by_processes
-from trainviz.rendering.writers import FILM_SUFFIXES, Film, check_path, write_film
+from trainviz.rendering.writers import FILM_SUFFIXES, FrameSource, check_path, write_film
 
-__all__ = ["Reel"]
+__all__ = ["Film"]
 
 
-class Reel(ABC):
+class Film(ABC):
     """A sequence of frames (``len``, indexing, iteration) that shows itself in Jupyter.
 
     Attributes
@@ -149,7 +149,7 @@ class Reel(ABC):
         for index in indices:
             yield paint(index)
 
-    def _film(self, fps: float | None) -> Film:
+    def _film(self, fps: float | None) -> FrameSource:
         fps = self.fps if fps is None else fps
         check_fps(fps)
-        return Film(self._frames, len(self), self.shape, fps, self._title(), self._colors)
+        return FrameSource(self._frames, len(self), self.shape, fps, self._title(), self._colors)

@@ -9,7 +9,7 @@ from trainviz._common.arrays import Image, Map
 from trainviz.modes.base import Contour, Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.figure.contour_lines import Pen
+from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.timeline import Blender, Interpolation
 
 __all__ = ["Painter", "require_output"]
@@ -26,7 +26,7 @@ class Painter:
     interpolation : {"linear", "geometric", "smooth"}, default "linear"
     resampler : callable, optional
         Brings a map to the picture's pixels; default leaves it on its grid.
-    pen : Pen, optional
+    pen : ContourLines, optional
         Draws the mode's contour lines into the pictures.
 
     Examples
@@ -45,7 +45,7 @@ class Painter:
         mode: Mode,
         interpolation: Interpolation = "linear",
         resampler: Callable[[Map], Map] | None = None,
-        pen: Pen | None = None,
+        pen: ContourLines | None = None,
     ) -> None:
         self._mode = mode
         self._interpolation = interpolation

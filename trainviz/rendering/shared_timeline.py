@@ -10,17 +10,16 @@ import numpy.typing as npt
 
 from trainviz.errors import RecordingError
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.figure.legend import strip_positions
+from trainviz.recordings.time_axis import Moment, positions
 from trainviz.rendering.timeline import Timeline
 
-__all__ = ["By", "Clock", "positions"]
+__all__ = ["By", "SharedTimeline", "clock_positions"]
 
 By = Literal["epoch", "step", "progress"]
 Floats = npt.NDArray[np.float64]
 
 
-class Clock:
+class SharedTimeline:
     """The moments of several runs, frame by frame.
 
     The clock ticks at each value at which one of the runs was captured, so that
@@ -43,7 +42,7 @@ class Clock:
 
     Examples
     --------
-    >>> clock = Clock([np.array([0.0, 10.0, 20.0]), np.array([0.0, 5.0])], factor=2)
+    >>> clock = SharedTimeline([np.array([0.0, 10.0, 20.0]), np.array([0.0, 5.0])], factor=2)
     >>> clock.ticks
     array([ 0.,  5., 10., 20.])
     >>> [[moment.position for moment in clock.moments(frame)] for frame in range(len(clock))]
@@ -78,7 +77,7 @@ class Clock:
         return [_between(lefts, shares, moment) for lefts, shares in self._runs]
 
 
-def positions(recording: Recording, by: By, name: str) -> Floats:
+def clock_positions(recording: Recording, by: By, name: str) -> Floats:
     """Return where on the clock a run's snapshots are.
 
     Parameters
@@ -103,7 +102,7 @@ def positions(recording: Recording, by: By, name: str) -> Floats:
         raise ValueError(f"by={by!r}: expected one of {', '.join(map(repr, get_args(By)))}")
     values = recording.epochs.astype(np.float64) if by == "epoch" else recording.steps
     if by == "progress":
-        values = strip_positions(recording)
+        values = positions(recording)
     if not np.isfinite(values).all():
         raise RecordingError(
             f"by='step': {name} has snapshots whose step is not known; compare by='epoch' or "

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from trainviz._common.arrays import Image
 from trainviz.modes import Contour, Mode
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import Moment, value_at
+from trainviz.recordings.time_axis import Moment, positions, value_at
 from trainviz.rendering.compositor import Counter, WrongPoints
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
@@ -22,15 +22,10 @@ from trainviz.rendering.figure.layout import (
     require_room,
     trim_panels,
 )
-from trainviz.rendering.figure.legend import (
-    draw_points,
-    draw_wrong_points,
-    explain_colors,
-    strip_positions,
-)
+from trainviz.rendering.figure.legend import draw_points, draw_wrong_points, explain_colors
 from trainviz.rendering.figure.parts import Layout, SceneOptions, Theme
 
-__all__ = ["Panel", "panels_figure", "still_figure"]
+__all__ = ["StillPanel", "panels_figure", "still_figure"]
 
 _PANEL_INCHES = 2.6
 _VECTOR_DPI = 200
@@ -72,12 +67,12 @@ def still_figure(
         layout.counter.set_text(counter.text(moment))
     _cross_out(layout, recording, options, moment.left)
     if layout.strip is not None:
-        now = value_at(strip_positions(recording), moment)
+        now = value_at(positions(recording), moment)
         layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
     return layout.figure
 
 
-class Panel(NamedTuple):
+class StillPanel(NamedTuple):
     """One map among several.
 
     Attributes
@@ -100,7 +95,7 @@ class Panel(NamedTuple):
 
 def panels_figure(
     recording: Recording,
-    panels: Sequence[Panel],
+    panels: Sequence[StillPanel],
     explained: Mode,
     options: SceneOptions,
     columns: int,
@@ -111,7 +106,7 @@ def panels_figure(
     Parameters
     ----------
     recording : Recording
-    panels : sequence of Panel
+    panels : sequence of StillPanel
         In their order.
     explained : Mode
         Whose colours the legend or the colour bar explains, for all panels.

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 import trainviz as tv
 from trainviz.modes import Contour, Entropy, Probability, Region
-from trainviz.rendering.figure.contour_lines import Pen, contour_paths
+from trainviz.rendering.figure.contour_lines import ContourLines, contour_paths
 from trainviz.rendering.figure.parts import Theme
 
 DOMAIN = tv.Domain((-2, 3), (-1, 2), points_per_axis=60)
@@ -151,7 +151,9 @@ def test_a_film_shows_the_line_where_the_still_has_it(dark):
 def test_lines_are_anti_aliased():
     picture = np.full((40, 60, 3), 255, dtype=np.uint8)
     rows, columns = np.mgrid[:40, :60]
-    Pen((40, 60), Theme.of(False), 100).draw(picture, [Contour(columns - 0.37 * rows, (20.0,))])
+    ContourLines((40, 60), Theme.of(False), 100).draw(
+        picture, [Contour(columns - 0.37 * rows, (20.0,))]
+    )
     assert len(np.unique(picture[..., 0])) > 20
     assert picture.min() < 90
 
@@ -160,7 +162,7 @@ def test_lines_are_anti_aliased():
 def test_a_line_is_darkest_where_the_level_lies(place):
     picture = np.full((9, 20, 3), 255, dtype=np.uint8)
     ramp = np.tile(np.arange(20.0), (9, 1))
-    Pen((9, 20), Theme.of(False), 100).draw(picture, [Contour(ramp, (place,))])
+    ContourLines((9, 20), Theme.of(False), 100).draw(picture, [Contour(ramp, (place,))])
     ink = 255 - picture[4, :, 0].astype(float)
     assert (ink * np.arange(20)).sum() / ink.sum() == pytest.approx(place, abs=0.1)
     assert ink.sum() > 100
@@ -169,7 +171,7 @@ def test_a_line_is_darkest_where_the_level_lies(place):
 def test_row_0_is_the_top():
     picture = np.full((20, 9, 3), 255, dtype=np.uint8)
     ramp = np.tile(np.arange(20.0)[:, None], (1, 9))
-    Pen((20, 9), Theme.of(False), 100).draw(picture, [Contour(ramp, (3.0,))])
+    ContourLines((20, 9), Theme.of(False), 100).draw(picture, [Contour(ramp, (3.0,))])
     assert picture[:, 4, 0].argmin() == 3
 
 

@@ -270,7 +270,7 @@ def _shapes(model: Any) -> list[Any]:
 
 
 @dataclass
-class _Streams:
+class _KerasRandomStreams:
     drawn: bool = False
 
 
@@ -298,12 +298,12 @@ def _undisturbed(model: Any, *, shared: bool = True) -> Iterator[Any]:
 @contextmanager
 def _without_gradients(model: Any, shared: bool) -> Iterator[Any]:
     if keras.backend.backend() != "torch":
-        yield _Streams()
+        yield _KerasRandomStreams()
         return
-    from trainviz.adapters.torch.isolation import Streams, evaluating, undisturbed
+    from trainviz.adapters.torch.isolation import TorchRandomStreams, evaluating, undisturbed
 
     with undisturbed(model) if shared else evaluating(model) as streams:
-        yield streams or Streams()
+        yield streams or TorchRandomStreams()
 
 
 def _pick(answer: Any) -> Any:

@@ -11,18 +11,18 @@ from typing import Any
 
 import torch
 
-__all__ = ["Streams", "ThreadState", "evaluating", "undisturbed"]
+__all__ = ["ThreadState", "TorchRandomStreams", "evaluating", "undisturbed"]
 
 
 @dataclass
-class Streams:
+class TorchRandomStreams:
     """Whether a forward drew from torch's random streams."""
 
     drawn: bool = False
 
 
 @contextmanager
-def undisturbed(module: Any) -> Iterator[Streams]:
+def undisturbed(module: Any) -> Iterator[TorchRandomStreams]:
     """Evaluate a module so that its training cannot notice.
 
     Inside: eval mode, no gradients, eager. Afterwards the train/eval mode of
@@ -35,14 +35,14 @@ def undisturbed(module: Any) -> Iterator[Streams]:
 
     Yields
     ------
-    Streams
+    TorchRandomStreams
         What is known once the block is left.
     """
     accelerators = {
         tensor.device for tensor in (*module.parameters(), *module.buffers())
         if tensor.device.type in ("cuda", "xpu")
     }  # fmt: skip
-    streams = Streams()
+    streams = TorchRandomStreams()
     with ExitStack() as stack:
         kind = next(iter(accelerators)).type if accelerators else "cuda"
         stack.enter_context(

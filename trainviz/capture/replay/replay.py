@@ -19,7 +19,7 @@ from trainviz.capture.replay.checkpoints import (
     in_order,
 )
 from trainviz.capture.replay.work import Loader, Outcome, Work, one_after_another
-from trainviz.capture.validation import Admission, check_names
+from trainviz.capture.validation import SnapshotValidator, check_names
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import CheckpointError, ReplayWarning
@@ -27,7 +27,7 @@ from trainviz.evaluation.evaluator import Method, check_method
 from trainviz.evaluation.outputs import Output, PredictProba, check_output, chunk_size
 from trainviz.recordings.opening import start_recording
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import MemoryStore
+from trainviz.recordings.stores import WritableStore
 from trainviz.recordings.zarr_store.staging import StagedSnapshot
 from trainviz.recordings.zarr_store.store import DiskStore, Precision
 
@@ -203,10 +203,10 @@ class _Policy:
 def _record(
     outcomes: Iterator[Outcome],
     recording: Recording,
-    store: MemoryStore | DiskStore,
+    store: WritableStore,
     policy: _Policy,
 ) -> None:
-    admission = Admission.of(recording)
+    admission = SnapshotValidator.of(recording)
     for checkpoint, outcome in outcomes:
         if isinstance(outcome, Exception):
             policy.fail(checkpoint, outcome)
@@ -225,7 +225,7 @@ def _record(
 
 @contextmanager
 def _outcomes(
-    work: Work, ordered: Sequence[Checkpoint], store: MemoryStore | DiskStore, scheduler: Any
+    work: Work, ordered: Sequence[Checkpoint], store: WritableStore, scheduler: Any
 ) -> Iterator[Iterator[Outcome]]:
     if scheduler is None:
         made = one_after_another(work, ordered)

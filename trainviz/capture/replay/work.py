@@ -13,7 +13,7 @@ from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import CheckpointError
 from trainviz.evaluation.evaluator import Evaluator, Method, session
 from trainviz.evaluation.outputs import Output, PredictProba
-from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.zarr_store.staging import StagedSnapshot
 
 __all__ = ["Loader", "Outcome", "Work", "one_after_another"]

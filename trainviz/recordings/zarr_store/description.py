@@ -16,7 +16,7 @@ from trainviz.domain.embeddings import Embedding, Opaque, name_of, rebuild
 from trainviz.domain.inputs import Shape
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
-from trainviz.recordings.stores import Provisional
+from trainviz.recordings.snapshot import Provisional
 from trainviz.recordings.zarr_store.arrays import ArrayLayout, is_storable
 
 __all__ = ["Description"]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.errors import RecordingError
-from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.zarr_store.contents import Contents, root_document
 from trainviz.recordings.zarr_store.places import Place
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.recordings.stores import Snapshot
+from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.zarr_store.contents import maps_layout
 from trainviz.recordings.zarr_store.places import Place
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.errors import RecordingError
-from trainviz.recordings.stores import Provisional, Snapshot
+from trainviz.recordings.snapshot import Provisional, Snapshot
 from trainviz.recordings.zarr_store.arrays import ArrayLayout, check_installed, write_rows
 from trainviz.recordings.zarr_store.contents import (
     EMPTY_GROUP,

@@ -13,7 +13,7 @@ from trainviz.domain.domain import Domain
 from trainviz.modes.base import Contour
 from trainviz.rendering.figure.parts import Layout, Theme
 
-__all__ = ["Pen", "contour_paths", "draw_contours"]
+__all__ = ["ContourLines", "contour_paths", "draw_contours"]
 
 _LINE, _HALO = 1.1, 2.6
 """Points: a dark line on a light rim, or the reverse, is seen on any colour."""
@@ -73,7 +73,7 @@ def draw_contours(layout: Layout, contours: Iterable[Contour], domain: Domain) -
             )  # fmt: skip
 
 
-class Pen:
+class ContourLines:
     """Draw contour lines into the pictures of a film.
 
     Parameters
@@ -85,7 +85,7 @@ class Pen:
 
     Examples
     --------
-    >>> pen = Pen((20, 30), Theme.of(False), 100)
+    >>> pen = ContourLines((20, 30), Theme.of(False), 100)
     >>> picture = np.full((20, 30, 3), 200, dtype=np.uint8)
     >>> pen.draw(picture, [Contour(np.tile(np.arange(30), (20, 1)), (9.5,))])
     >>> int(picture[10].min()) < 100, picture[10, 20]

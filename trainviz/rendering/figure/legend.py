@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import counted_by
-from trainviz.recordings.time_axis import positions as strip_positions
+from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.figure.anchors import guess_handle
 from trainviz.rendering.figure.parts import Layout, SceneOptions
 
@@ -26,7 +25,6 @@ __all__ = [
     "metric_names",
     "points_shown",
     "ring_styles",
-    "strip_positions",
 ]
 
 _LEGEND_ROWS = 24
@@ -252,7 +250,7 @@ def draw_strip(layout: Layout, recording: Recording, names: list[str]) -> None:
         known = np.isfinite(values[name])
         style = "--" if name.startswith(("val", "test")) else "-"
         layout.curves += axes[kind].plot(
-            strip_positions(recording)[known], values[name][known], style, color=color,
+            positions(recording)[known], values[name][known], style, color=color,
             linewidth=1.6, label=name, solid_capstyle="round",
         )  # fmt: skip
     for kind, ax in axes.items():
@@ -262,8 +260,8 @@ def draw_strip(layout: Layout, recording: Recording, names: list[str]) -> None:
         ax.spines[:].set_color(theme.muted)
         ax.set_facecolor("none")
         ax.locator_params(axis="y", nbins=3 if layout.figure.get_size_inches()[1] >= 4 else 1)
-    positions = strip_positions(recording)
-    layout.strip.set_xlim(positions.min(), max(positions.max(), positions.min() + 1))
+    at = positions(recording)
+    layout.strip.set_xlim(at.min(), max(at.max(), at.min() + 1))
     layout.strip.set_xlabel(counted_by(recording), color=theme.foreground)
     if len(names) > len(axes):
         columns = _legend_columns(layout, names)

@@ -20,7 +20,7 @@ from trainviz.rendering.figure.layout import (
 from trainviz.rendering.figure.legend import draw_points, explain_colors
 from trainviz.rendering.figure.parts import Layout, SceneOptions, Theme
 
-__all__ = ["Grid", "Panel", "build_grid", "default_columns"]
+__all__ = ["Panel", "PanelGrid", "build_grid", "default_columns"]
 
 _PANEL_INCHES = {1: 5.0, 2: 4.0, 3: 3.3}
 _SMALL_INCHES = 2.8
@@ -57,7 +57,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Grid:
+class PanelGrid:
     """A figure with a layout for each panel, and one whose counter is the clock."""
 
     figure: Any
@@ -103,7 +103,7 @@ def build_grid(
     headline: str,
     named: Recording,
     dpi: float | None = None,
-) -> Grid:
+) -> PanelGrid:
     """Build the figure of several maps, without these.
 
     Parameters
@@ -121,7 +121,7 @@ def build_grid(
 
     Returns
     -------
-    Grid
+    PanelGrid
     """
     figure, axes, theme = _figure(options, len(panels), columns, dpi)
     wide = figure.get_size_inches()[0] / columns
@@ -145,7 +145,7 @@ def build_grid(
     head = Layout(figure, None, clock, theme)
     _fit(layouts, head, options)
     _settle(layouts, head)
-    return Grid(figure, layouts, head)
+    return PanelGrid(figure, layouts, head)
 
 
 def _figure(

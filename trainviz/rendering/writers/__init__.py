@@ -34,7 +34,7 @@ STILL_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
-class Film:
+class FrameSource:
     """What a writer needs to know of an animation.
 
     Attributes
@@ -65,7 +65,7 @@ class Film:
 
 
 def write_film(
-    path: str | os.PathLike[str], film: Film, *, progress: bool | None = None, **options: Any
+    path: str | os.PathLike[str], film: FrameSource, *, progress: bool | None = None, **options: Any
 ) -> Path:
     """Write a film in the format of its suffix.
 
@@ -73,7 +73,7 @@ def write_film(
     ----------
     path : path-like
         Ends in one of ``FILM_SUFFIXES``.
-    film : Film
+    film : FrameSource
     progress : bool, optional
         Show a progress bar; default: if standard error is a terminal.
     **options
@@ -168,7 +168,7 @@ def save_figure(figure: Any, target: Path | None) -> None:
 
 
 @contextmanager
-def _watched(film: Film, target: Path, progress: bool | None) -> Iterator[Film]:
+def _watched(film: FrameSource, target: Path, progress: bool | None) -> Iterator[FrameSource]:
     if progress is None:
         progress = sys.stderr is not None and sys.stderr.isatty()
     if not progress:

@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from trainviz._common.arrays import Image
-from trainviz.rendering.writers import Film
+from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.frame_diff import Box, changed_box
 from trainviz.rendering.writers.gif_palette import SharedPalette
 from trainviz.rendering.writers.prefetch import painted
@@ -24,13 +24,13 @@ _LONGEST = 0xFFFF
 """Milliseconds that a frame can last."""
 
 
-def write_apng(path: Path, film: Film, *, loop: int = 0, exact: bool = True) -> None:
+def write_apng(path: Path, film: FrameSource, *, loop: int = 0, exact: bool = True) -> None:
     """Write an animated PNG.
 
     Parameters
     ----------
     path : Path
-    film : Film
+    film : FrameSource
     loop : int, default 0
         How often the film is repeated; 0 is for ever.
     exact : bool, default True
@@ -46,7 +46,7 @@ def write_apng(path: Path, film: Film, *, loop: int = 0, exact: bool = True) -> 
         stream.close()
 
 
-def start_times(film: Film) -> Any:
+def start_times(film: FrameSource) -> Any:
     """Return when each frame starts, and the film ends, in milliseconds.
 
     What is rounded are these and not how long frames last, so that errors do not add up.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Image
-from trainviz.rendering.writers import Film
+from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.frame_diff import Box, changed_box
 from trainviz.rendering.writers.gif_palette import TRANSPARENT, SharedPalette
 from trainviz.rendering.writers.prefetch import painted
@@ -21,7 +21,7 @@ _LONGEST = 0xFFFF
 """Hundredths of a second that a frame can last."""
 
 
-def write_gif(path: Path, film: Film, *, loop: int = 0) -> None:
+def write_gif(path: Path, film: FrameSource, *, loop: int = 0) -> None:
     """Write a GIF with one palette for the whole film, so that colours do not flicker.
 
     GIF counts time in hundredths of a second, so frames last unequally long
@@ -31,7 +31,7 @@ def write_gif(path: Path, film: Film, *, loop: int = 0) -> None:
     Parameters
     ----------
     path : Path
-    film : Film
+    film : FrameSource
     loop : int, default 0
         How often the film is repeated; 0 is for ever.
     """

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from trainviz._common import jit
 from trainviz._common.arrays import Image
 from trainviz.rendering.kernels import look_up
-from trainviz.rendering.writers import Film
+from trainviz.rendering.writers import FrameSource
 
 __all__ = ["TRANSPARENT", "SharedPalette"]
 
@@ -30,7 +30,7 @@ class SharedPalette:
 
     Parameters
     ----------
-    film : Film
+    film : FrameSource
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class SharedPalette:
         The colours; the last is none.
     """
 
-    def __init__(self, film: Film) -> None:
+    def __init__(self, film: FrameSource) -> None:
         from PIL import Image as Images
 
         colors = film.colors()
@@ -64,7 +64,7 @@ class SharedPalette:
         return entries
 
 
-def _sampled_colors(film: Film) -> Image:
+def _sampled_colors(film: FrameSource) -> Image:
     places = np.unique(np.linspace(0, film.n_frames - 1, _SAMPLED_FRAMES).astype(int))
     return np.concatenate([frame.reshape(-1, 3) for frame in film.frames(places.tolist())])
 

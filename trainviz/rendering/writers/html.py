@@ -7,7 +7,7 @@ import html
 import tempfile
 from pathlib import Path
 
-from trainviz.rendering.writers import Film
+from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.video import write_mp4
 
 __all__ = ["video_element", "write_html"]
@@ -26,13 +26,13 @@ _PAGE = """<!doctype html>
 """
 
 
-def write_html(path: Path, film: Film, *, loop: bool = True, autoplay: bool = True) -> None:
+def write_html(path: Path, film: FrameSource, *, loop: bool = True, autoplay: bool = True) -> None:
     """Write a page that holds the film itself and needs nothing else.
 
     Parameters
     ----------
     path : Path
-    film : Film
+    film : FrameSource
     loop, autoplay : bool, default True
     """
     title = html.escape(film.title or "trainviz")
@@ -40,12 +40,12 @@ def write_html(path: Path, film: Film, *, loop: bool = True, autoplay: bool = Tr
     path.write_text(page, encoding="utf-8")
 
 
-def video_element(film: Film, *, loop: bool = True, autoplay: bool = False) -> str:
+def video_element(film: FrameSource, *, loop: bool = True, autoplay: bool = False) -> str:
     """Return the film as an HTML ``<video>`` element that holds its data.
 
     Parameters
     ----------
-    film : Film
+    film : FrameSource
     loop : bool, default True
     autoplay : bool, default False
 

@@ -8,7 +8,7 @@ from queue import Full, Queue
 from threading import Event, Thread
 
 from trainviz._common.arrays import Image
-from trainviz.rendering.writers import Film
+from trainviz.rendering.writers import FrameSource
 
 __all__ = ["painted"]
 
@@ -20,12 +20,12 @@ _PATIENCE = 0.05
 
 
 @contextmanager
-def painted(film: Film, indices: Sequence[int] | None = None) -> Iterator[Iterator[Image]]:
+def painted(film: FrameSource, indices: Sequence[int] | None = None) -> Iterator[Iterator[Image]]:
     """Paint a film's frames beside what the block does with them.
 
     Parameters
     ----------
-    film : Film
+    film : FrameSource
     indices : sequence of int, optional
         Which frames, in rising order; default all.
 
@@ -48,7 +48,7 @@ def painted(film: Film, indices: Sequence[int] | None = None) -> Iterator[Iterat
 
 
 def _arriving(
-    film: Film, wanted: Sequence[int], queue: Queue[Image | BaseException]
+    film: FrameSource, wanted: Sequence[int], queue: Queue[Image | BaseException]
 ) -> Iterator[Image]:
     told = 0
     for index in wanted:
@@ -61,7 +61,7 @@ def _arriving(
     _tell(film, told, film.n_frames)
 
 
-def _tell(film: Film, start: int, stop: int) -> int:
+def _tell(film: FrameSource, start: int, stop: int) -> int:
     """Tell of frames, those that are left out included."""
     for index in range(start, stop):
         film.told(index, film.n_frames)
@@ -69,7 +69,7 @@ def _tell(film: Film, start: int, stop: int) -> int:
 
 
 def _paint(
-    film: Film,
+    film: FrameSource,
     wanted: Sequence[int],
     queue: Queue[Image | BaseException],
     given_up: Event,

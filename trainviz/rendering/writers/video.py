@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trainviz.errors import WriterError
-from trainviz.rendering.writers import Film
+from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.prefetch import painted
 
 __all__ = ["write_mp4", "write_webm"]
@@ -30,7 +30,7 @@ _PIPE_BYTES = 1 << 20
 
 def write_mp4(
     path: Path,
-    film: Film,
+    film: FrameSource,
     *,
     codec: str = "libx264",
     preset: str = "veryfast",
@@ -44,7 +44,7 @@ def write_mp4(
     Parameters
     ----------
     path : Path
-    film : Film
+    film : FrameSource
     codec : str, default "libx264"
         An encoder of the installed ffmpeg.
     preset : str, default "veryfast"
@@ -66,7 +66,7 @@ def write_mp4(
 
 def write_webm(
     path: Path,
-    film: Film,
+    film: FrameSource,
     *,
     codec: str = "libvpx-vp9",
     crf: int | None = 28,
@@ -89,7 +89,7 @@ def write_webm(
 
 def _encode(
     path: Path,
-    film: Film,
+    film: FrameSource,
     codec: str,
     preset: str,
     bitrate: str | None,

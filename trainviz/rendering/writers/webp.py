@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as Images
 
 from trainviz._common.arrays import Image
-from trainviz.rendering.writers import Film
+from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.apng import start_times
 from trainviz.rendering.writers.prefetch import painted
 
@@ -17,14 +17,14 @@ __all__ = ["write_webp"]
 
 
 def write_webp(
-    path: Path, film: Film, *, loop: int = 0, lossless: bool = False, quality: int = 85
+    path: Path, film: FrameSource, *, loop: int = 0, lossless: bool = False, quality: int = 85
 ) -> None:
     """Write an animated WebP.
 
     Parameters
     ----------
     path : Path
-    film : Film
+    film : FrameSource
     loop : int, default 0
         How often the film is repeated; 0 is for ever.
     lossless : bool, default False
@@ -32,14 +32,14 @@ def write_webp(
         0 to 100.
     """
     with painted(film) as frames:
-        _Reel(frames, film.n_frames).save(
+        _WebpStream(frames, film.n_frames).save(
             path, format="WEBP", save_all=True, loop=loop,
             duration=np.diff(start_times(film)).tolist(), lossless=lossless, quality=quality,
             method=3,
         )  # fmt: skip
 
 
-class _Reel(Images.Image):
+class _WebpStream(Images.Image):
     """A picture of many frames, of which one is in memory: a list, Pillow would keep whole."""
 
     def __init__(self, frames: Iterator[Image], n_frames: int) -> None:

@@ -1,0 +1,92 @@
+"""A snapshot: the map of one moment of training, with its epoch, step and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.evaluation.compact_map import CompactMap
+
+__all__ = ["Provisional", "Snapshot"]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The class probability map of one moment of training.
+
+    Parameters
+    ----------
+    map : ndarray of float32, shape (C, H, W), or CompactMap
+        The map itself, or what adaptive evaluation learnt of it.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, shape (C, H, W)
+        Row 0 is the lower end of the domain's y axis. Made anew of a compact
+        map each time it is asked for.
+    shape : tuple of int
+        ``(C, H, W)``.
+    epoch : int
+        Completed epochs; 0 is the state before training.
+    step : int or None
+        Completed optimisation steps, where the loop knows them.
+    metrics : mapping of str to float
+        Loss, accuracy and the like at that moment.
+    evaluations : int
+        The points of the grid that the model was asked for.
+    data_predictions : ndarray of int, shape (n,), or None
+        The class that the model predicts for each point of the recording's data.
+
+    Examples
+    --------
+    >>> snapshot = Snapshot(np.full((2, 3, 3), 0.5, dtype=np.float32), epoch=4)
+    >>> snapshot
+    Snapshot(epoch=4, step=None, classes=2, grid=3x3, metrics={})
+    """
+
+    map: npt.NDArray[np.float32] | CompactMap
+    epoch: int
+    step: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+    data_predictions: npt.NDArray[np.intp] | None = None
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """The class probabilities on the grid, shape (C, H, W)."""
+        return self.map.dense() if isinstance(self.map, CompactMap) else self.map
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)``, without making the map."""
+        n_classes, height, width = self.map.shape
+        return n_classes, height, width
+
+    def __repr__(self) -> str:
+        classes, height, width = self.shape
+        return (
+            f"Snapshot(epoch={self.epoch}, step={self.step}, classes={classes}, "
+            f"grid={height}x{width}, metrics={dict(self.metrics)})"
+        )
+
+
+@dataclass(frozen=True)
+class Provisional:
+    """What the last snapshot of a recording is once its run goes on.
+
+    A run that ends captures its last state, whether the schedule asks for it
+    or not; one that is continued from there leaves no trace of that end.
+
+    Attributes
+    ----------
+    epoch : int or None
+        The epoch that it stood for before the end; None if it was made for the end alone.
+    metrics : mapping of str to float
+        Those that it had before the end.
+    """
+
+    epoch: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
