@@ -447,7 +447,7 @@ def test_only_the_rectangle_that_changes_is_stored(make_recording, tmp_path, opt
     assert max(sizes[1:]) <= changing < 0.7 * sizes[0]
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".apng"])
+@pytest.mark.parametrize("suffix", [".gif", pytest.param(".apng", marks=pytest.mark.slow)])
 def test_resting_takes_hardly_any_room(recording, tmp_path, suffix):
     moving = tv.animate(recording, **SMALL).save(tmp_path / f"moving{suffix}").stat().st_size
     resting = tv.animate(recording, hold=1000, **SMALL).save(tmp_path / f"resting{suffix}")
