@@ -1,3 +1,14 @@
+import os
+
+# Before numpy and the frameworks are imported. A worker of pytest-xdist gets its share of the
+# cores: more threads than cores wait for one another.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(variable, str(share))
+# Keras picks its backend when it is first imported, wherever that is.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
 import numpy as np
 import pytest
 from hypothesis import settings

@@ -174,6 +174,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, out, why):
     assert result.stdout == ""
 
 
+@pytest.mark.slow
 def test_an_encoder_that_fails_is_one_line(tmp_path):
     encoder = tmp_path / "ffmpeg"
     # moviepy first asks whether it runs at all.

@@ -68,6 +68,7 @@ def test_a_function_of_no_file_is_compiled_all_the_same() -> None:
     assert jit.compiled(space["twice"])(21) == 42
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 def test_a_full_disk_is_no_hindrance(tmp_path: Path) -> None:
     code = (

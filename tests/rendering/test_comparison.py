@@ -196,7 +196,7 @@ def test_only_the_outer_panels_have_numbers(make_recording):
     assert left == [True, False, False] * 2
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("figsize", [None, (6.4, 4.8), (19.2, 10.8)])
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_nothing_is_cut_off_or_overlaps(make_recording, count, figsize, dark):

@@ -246,7 +246,7 @@ def test_without_axes_there_are_neither_ticks_nor_labels_and_more_map(recording)
     assert map_box(without)[0].stop > map_box(with_axes)[0].stop
 
 
-@pytest.mark.parametrize("figsize", [(6, 5), None])
+@pytest.mark.parametrize("figsize", [(6, 5), pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "options",
     [{}, {"title": "A title " * 20}, {"mode": "boundary"}, {"legend": False, "axes": False}],

@@ -1,4 +1,4 @@
-"""How a map becomes a picture: the modes, and how to add one.
+"""Turn a map into colours: the modes, and how to add one. Public.
 
 ``trainviz.animate(recording, mode="entropy")`` takes a mode by its name, and
 ``mode=trainviz.modes.Entropy(levels=0.5)`` one with options. A mode of your

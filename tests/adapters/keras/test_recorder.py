@@ -1,6 +1,6 @@
 """Keras 3: a callback in a real ``fit``, and nothing about the training changes.
 
-Runs on the backend that ``KERAS_BACKEND`` names; ``test_keras_backends.py`` runs it on the others.
+Runs on the backend that ``KERAS_BACKEND`` names; ``test_backends.py`` runs it on the others.
 """
 
 from __future__ import annotations

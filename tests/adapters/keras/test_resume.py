@@ -1,6 +1,6 @@
 """Continuing a Keras run, from ``BackupAndRestore`` or ``initial_epoch``.
 
-Runs on the backend that ``KERAS_BACKEND`` names; ``test_keras_backends.py`` runs it on the others.
+Runs on the backend that ``KERAS_BACKEND`` names; ``test_backends.py`` runs it on the others.
 """
 
 from __future__ import annotations
@@ -105,38 +105,52 @@ def assert_same(path, expected, *, metrics=True):
         np.testing.assert_allclose(found.metrics["loss"], wanted.metrics["loss"], rtol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """Return the path of a run that nobody interrupted."""
+    made = {}
+
+    def record(options=None):
+        key = repr(options)
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("whole") / "whole.zarr"
+            fit(made[key], options=options)
+        return made[key]
+
+    return record
+
+
 @pytest.mark.parametrize("order", ["recorder first", "backup first"])
 @pytest.mark.parametrize("options", [{"every": 1}, {"every": 4}, {"every": 3, "every_n_steps": 5}])
-def test_a_backup_is_continued_like_a_run_never_interrupted(tmp_path, options, order):
-    whole, path, backup = tmp_path / "whole.zarr", tmp_path / "a.zarr", str(tmp_path / "backup")
-    fit(whole, options=options)
+def test_a_backup_is_continued_like_a_run_never_interrupted(whole_run, tmp_path, options, order):
+    path, backup = tmp_path / "a.zarr", str(tmp_path / "backup")
     for moment in ((2, 1), (4, 3)):
         with pytest.raises(RuntimeError, match="the run failed"):
             fit(path, backup=backup, order=order, options=options, crash_at=moment)
     fit(path, backup=backup, order=order, options=options)
-    assert_same(path, whole, metrics="every_n_steps" not in options)
+    assert_same(path, whole_run(options), metrics="every_n_steps" not in options)
 
 
 @pytest.mark.parametrize("order", ["recorder first", "backup first"])
-def test_a_run_that_ends_between_the_capture_and_the_backup_has_each_epoch_once(tmp_path, order):
-    whole, path, backup = tmp_path / "whole.zarr", tmp_path / "a.zarr", str(tmp_path / "backup")
-    fit(whole)
+def test_a_run_that_ends_between_the_capture_and_the_backup_has_each_epoch_once(
+    whole_run, tmp_path, order
+):
+    path, backup = tmp_path / "a.zarr", str(tmp_path / "backup")
     with pytest.raises(RuntimeError, match="the run failed"):
         fit(path, backup=backup, order=order, crash_at=(3, "end"))
     fit(path, backup=backup, order=order)
     # The logs of an epoch that was saved but not captured are gone.
-    assert_same(path, whole, metrics=order == "recorder first")
+    assert_same(path, whole_run(), metrics=order == "recorder first")
 
 
-def test_the_same_recorder_goes_back_to_the_backup_too(tmp_path):
-    whole, path, backup = tmp_path / "whole.zarr", tmp_path / "a.zarr", str(tmp_path / "backup")
-    fit(whole)
+def test_the_same_recorder_goes_back_to_the_backup_too(whole_run, tmp_path):
+    path, backup = tmp_path / "a.zarr", str(tmp_path / "backup")
     recorder = tv.KerasRecorder(DOMAIN, path=path)
     with pytest.raises(RuntimeError, match="the run failed"):
         fit(None, recorder=recorder, backup=backup, crash_at=(3, "end"))
     assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4]
     fit(None, recorder=recorder, backup=backup)
-    assert_same(path, whole)
+    assert_same(path, whole_run())
 
 
 def test_a_backup_within_an_epoch_keeps_the_steps_before_it(tmp_path):
@@ -154,22 +168,20 @@ def test_a_backup_within_an_epoch_keeps_the_steps_before_it(tmp_path):
     assert recording.epochs[-1] == 6
 
 
-def test_a_run_killed_before_its_first_backup_begins_anew(tmp_path):
-    whole, path, backup = tmp_path / "whole.zarr", tmp_path / "a.zarr", str(tmp_path / "backup")
-    fit(whole)
+def test_a_run_killed_before_its_first_backup_begins_anew(whole_run, tmp_path):
+    path, backup = tmp_path / "a.zarr", str(tmp_path / "backup")
     with pytest.raises(RuntimeError, match="the run failed"):
         fit(path, backup=backup, crash_at=(0, 2))
     fit(path, backup=backup)
-    assert_same(path, whole)
+    assert_same(path, whole_run())
 
 
-def test_initial_epoch_continues_too_and_leaves_no_trace_of_the_end(tmp_path):
-    whole, path = tmp_path / "whole.zarr", tmp_path / "a.zarr"
-    fit(whole, options={"every": 3})
+def test_initial_epoch_continues_too_and_leaves_no_trace_of_the_end(whole_run, tmp_path):
+    path = tmp_path / "a.zarr"
     model = fit(path, options={"every": 3}, epochs=4)
     assert tv.open_recording(path).epochs.tolist() == [0, 3, 4]
     fit(path, options={"every": 3}, model=model, initial_epoch=4)
-    assert_same(path, whole)
+    assert_same(path, whole_run({"every": 3}))
 
 
 def test_a_fit_with_nothing_left_to_train_changes_nothing(tmp_path):
@@ -186,13 +198,12 @@ def test_a_taken_path_is_refused_before_fit(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_process_is_continued_by_another(tmp_path):
-    whole, path, backup = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "backup"
-    fit(whole)
+def test_a_killed_process_is_continued_by_another(whole_run, tmp_path):
+    path, backup = tmp_path / "a.zarr", tmp_path / "backup"
     common = {"path": str(path), "backup": str(backup), "order": "backup first"}
     status, told = fit_in_new_process(crash_at=(3, 2), hard=True, **common)
     assert status == -signal.SIGKILL, told
     assert tv.open_recording(path).epochs.tolist() == [0, 1, 2, 3]
     status, told = fit_in_new_process(**common)
     assert status == 0, told
-    assert_same(path, whole)
+    assert_same(path, whole_run())

@@ -746,10 +746,6 @@ def test_a_rank_that_dies_makes_nobody_wait(tmp_path, dead, left):
 
 # One place on disk.
 
-ON_DISK = pytest.mark.skipif(
-    "path" not in tv.Recorder.__init__.__kwdefaults__, reason="recordings are not on disk yet"
-)
-
 
 def on_disk(rank, path, distributed, **options):
     model = replica(rank)
@@ -763,7 +759,6 @@ def on_disk(rank, path, distributed, **options):
     return len(rec.recording)
 
 
-@ON_DISK
 @pytest.mark.parametrize("distributed", ["rank_zero", "shard"])
 def test_only_rank_zero_opens_a_path(ranks, tmp_path, distributed):
     path = str(tmp_path / "run.zarr")
@@ -773,7 +768,6 @@ def test_only_rank_zero_opens_a_path(ranks, tmp_path, distributed):
     assert again == [2, 0]
 
 
-@ON_DISK
 def test_a_trainers_recorder_leaves_the_path_to_rank_zero_before_there_is_a_group(
     tmp_path, monkeypatch
 ):

@@ -1,4 +1,4 @@
-"""Plain PyTorch: its recorder, and what leaves a torch training undisturbed.
+"""Plain PyTorch: its recorder, and what leaves a training undisturbed. Internal.
 
 Enter through :class:`trainviz.TorchRecorder`.
 """

@@ -1,4 +1,4 @@
-"""Recordings on disk: a Zarr v3 group, one chunk a snapshot.
+"""Recordings on disk: a Zarr v3 group, one chunk a snapshot. Internal.
 
 The group is plain Zarr, so ``zarr`` and ``xarray`` open it without us. We
 write and read its few kinds of file ourselves, for three promises that the

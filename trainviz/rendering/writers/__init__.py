@@ -1,4 +1,4 @@
-"""Frames become a file: the format is chosen by the suffix.
+"""Write frames to a file: the format is chosen by the suffix. Internal.
 
 Every writer writes to a neighbouring temporary file, which takes the final
 name only when it is whole: an interrupted ``save`` leaves no half film.
