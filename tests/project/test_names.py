@@ -5,8 +5,6 @@ from collections import defaultdict
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "trainviz"
-# Names that two modules still share. None may be added.
-SHARED = {"Panel"}
 
 
 def test_no_two_modules_define_public_classes_of_the_same_name():
@@ -17,4 +15,4 @@ def test_no_two_modules_define_public_classes_of_the_same_name():
                 homes[node.name].append(str(path.relative_to(PACKAGE)))
     assert "Recorder" in homes
     shared = {name: where for name, where in homes.items() if len(where) > 1}
-    assert not shared.keys() - SHARED, shared
+    assert not shared
