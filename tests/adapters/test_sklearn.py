@@ -1,4 +1,5 @@
 import random
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -337,3 +338,18 @@ def test_independent_labels_are_the_models_own(kind):
 def test_a_model_of_the_other_kind_is_told_what_to_say(model, output, message):
     with pytest.raises(TypeError, match=message):
         SklearnRecorder(model, DOMAIN, output=output)
+
+
+def test_stages_need_the_memory_of_one_map_at_a_time(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    model = GradientBoostingClassifier(n_estimators=40, max_depth=2).fit(X, X[:, 0] > 0)
+    domain = Domain.around(X, resolution=100)
+    record_stages(model, domain, every=40, path=tmp_path / "warm.zarr")
+    peaks = []
+    for every in (20, 1):
+        tracemalloc.start()
+        record_stages(model, domain, every=every, path=tmp_path / f"{every}.zarr")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    one_map = 2 * domain.n_points * 4
+    assert peaks[1] < peaks[0] + 5 * one_map

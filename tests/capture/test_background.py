@@ -330,3 +330,12 @@ def test_nothing_is_warned_of_where_nothing_fails():
         recorder = Recorder(DOMAIN, background=True)
         train(Threshold(), recorder, range(5))
         recorder.drain()
+
+
+def test_subscribers_are_told_on_the_thread_that_trains_and_in_order():
+    recorder, told = Recorder(DOMAIN, background=True), []
+    recorder.subscribe(lambda snapshot: told.append((snapshot.epoch, threading.current_thread())))
+    for epoch in range(5):
+        recorder.capture(Threshold(epoch / 5), epoch=epoch)
+    recorder.drain()
+    assert told == [(epoch, threading.main_thread()) for epoch in range(5)]

@@ -1,3 +1,4 @@
+import pickle
 import random
 import warnings
 
@@ -317,3 +318,64 @@ def test_learned_classes_are_used_unless_some_were_given():
     recorder.capture(right, epoch=0)
     assert recorder.recording.data_labels.tolist() == [0, 1]
     assert recorder.recording.class_names == ["b", "a"]
+
+
+def test_subscribers_are_told_of_each_snapshot_once_it_is_kept():
+    recorder, told = Recorder(DOMAIN, every=2), []
+    recorder.subscribe(lambda snapshot: told.append((snapshot, len(recorder.recording))))
+    taken = [recorder.capture(right, epoch=epoch) for epoch in range(4)]
+    taken.append(recorder.append(recorder.recording[0].probabilities, epoch=5))
+    kept = [snapshot for snapshot in taken if snapshot is not None]
+    assert [snapshot for snapshot, _ in told] == kept
+    assert [length for _, length in told] == [1, 2, 3]
+
+
+def test_who_unsubscribes_is_told_no_more():
+    recorder, told = Recorder(DOMAIN), []
+    ends = [recorder.subscribe(told.append) for _ in range(2)]
+    recorder.capture(right, epoch=0)
+    ends[0]()
+    ends[0]()
+    recorder.capture(right, epoch=1)
+    assert [snapshot.epoch for snapshot in told] == [0, 0, 1]
+
+
+def test_a_subscriber_that_fails_ends_no_training():
+    recorder, told = Recorder(DOMAIN), []
+    recorder.subscribe(broken)
+    recorder.subscribe(told.append)
+    with pytest.warns(CaptureWarning, match="telling a subscriber of epoch 0 failed"):
+        assert recorder.capture(right, epoch=0) is not None
+    for epoch in (1, 2):
+        # A second warning would be an error.
+        assert recorder.capture(right, epoch=epoch) is not None
+    assert [epoch for epoch, _ in recorder.failures] == [0, 1, 2]
+    assert len(recorder.recording) == len(told) == 3
+
+
+def test_a_subscriber_that_fails_raises_where_errors_are_to_be_raised():
+    recorder = Recorder(DOMAIN, on_error="raise")
+    recorder.subscribe(broken)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        recorder.capture(right, epoch=0)
+    assert len(recorder.recording) == 1
+
+
+def test_a_subscriber_leaves_the_random_streams_alone():
+    recorder = Recorder(DOMAIN)
+    recorder.subscribe(lambda snapshot: (random.random(), np.random.random()))  # noqa: NPY002
+    before = random.getstate()
+    recorder.capture(right, epoch=0)
+    assert random.getstate() == before
+
+
+def test_what_cannot_be_called_cannot_subscribe():
+    with pytest.raises(TypeError, match="callback=3: expected a function"):
+        Recorder(DOMAIN).subscribe(3)
+
+
+def test_a_copy_of_a_recorder_has_no_subscribers():
+    recorder, told = Recorder(DOMAIN), []
+    recorder.subscribe(told.append)
+    pickle.loads(pickle.dumps(recorder)).capture(right, epoch=0)
+    assert told == []

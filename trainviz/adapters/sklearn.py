@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -259,35 +259,31 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
     # Early stopping decides the number of stages, and each model keeps it under another name.
     last = sum(1 for _ in model.staged_predict_proba(_as_fitted(model, first)))
     schedule = recorder.schedule
-    wanted = [n for n in range(1, last + 1) if schedule.due_epoch(n)]
-    if schedule.final and last not in wanted:
-        wanted.append(last)
-    n_classes = len(model.classes_)
-    maps = [np.empty((n_classes, domain.n_points), dtype=np.float32) for _ in wanted]
-    guesses: list[Any] = [None] * len(wanted)
-    for start in range(0, domain.n_points, size):
-        points = domain.points(start, start + size)
-        for index, columns in _stages(model, points, wanted):
-            maps[index][:, start : start + len(columns)] = columns.T
+    wanted = {number for number in range(1, last + 1) if schedule.due_epoch(number)}
+    if schedule.final:
+        wanted.add(last)
+    grid = range(0, domain.n_points, size)
+    blocks = [domain.points(start, start + size) for start in grid]
     if data is not None:
-        guesses = [np.empty(len(data.X), dtype=np.intp) for _ in wanted]
-        for start in range(0, len(data.X), size):
-            points = domain.prepare(data.X[start : start + size])
-            for index, columns in _stages(model, points, wanted):
-                guesses[index][start : start + len(columns)] = columns.argmax(axis=1)
-    maps.reverse()
-    for number, guess in zip(wanted, guesses, strict=True):
-        # Popped, so that no more than one map exists twice.
-        probabilities = maps.pop().reshape(n_classes, *domain.shape)
-        recorder.append(probabilities, epoch=number, data_predictions=guess)
-
-
-def _stages(model: Any, points: Inputs, wanted: list[int]) -> Iterator[tuple[int, Array]]:
-    index = 0
-    for number, answer in enumerate(model.staged_predict_proba(_as_fitted(model, points)), 1):
-        if index < len(wanted) and number == wanted[index]:
-            yield index, to_probabilities(answer, count(points), "probabilities")
-            index += 1
+        rows = range(0, len(data.X), size)
+        blocks += [domain.prepare(data.X[start : start + size]) for start in rows]
+    # All blocks go from stage to stage together, so that one map at a time is in memory.
+    stages = [model.staged_predict_proba(_as_fitted(model, block)) for block in blocks]
+    for number, answers in enumerate(zip(*stages, strict=True), 1):
+        if number not in wanted:
+            continue
+        found = [
+            to_probabilities(answer, count(block), "probabilities")
+            for answer, block in zip(answers, blocks, strict=True)
+        ]
+        columns = np.concatenate(found[: len(grid)]).T
+        probabilities = np.ascontiguousarray(columns, dtype=np.float32)
+        guesses = [rows.argmax(axis=1) for rows in found[len(grid) :]]
+        recorder.append(
+            probabilities.reshape(-1, *domain.shape),
+            epoch=number,
+            data_predictions=np.concatenate(guesses) if guesses else None,
+        )
 
 
 def _check_classifier(model: Any) -> None:

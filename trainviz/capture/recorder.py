@@ -204,7 +204,7 @@ class Recorder(RecordingWriter):
             domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
             data=recording.data,
         )  # fmt: skip
-        captures = BackgroundCaptures(self._evaluate, store.append, background)
+        captures = BackgroundCaptures(self._evaluate, self._keep, background)
         super().__init__(recording, store, captures, path=path, on_error=on_error)
 
     def capture(
@@ -282,13 +282,14 @@ class Recorder(RecordingWriter):
                 return True
             with host_rng_preserved() as streams:
                 snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
-            self._store.append(snapshot)
+            self._keep(snapshot)
         except Exception as error:
             self._handle(error, epoch, is_first=is_first)
             return False
         self._evaluator.tell(stacklevel=3)
         if streams.drawn:
             self._stop_background("it draws from the random streams of Python or numpy when asked")
+        self._tell_subscribers()
         return snapshot
 
     def append(
@@ -327,7 +328,8 @@ class Recorder(RecordingWriter):
         values = self._validator.map(probabilities)
         guesses = self._validator.predictions(data_predictions)
         snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
-        self._store.append(snapshot)
+        self._keep(snapshot)
+        self._tell_subscribers()
         return snapshot
 
     def check(self, predict_proba: PredictProba, epoch: int = 0) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from trainviz._common.random_state import host_rng_preserved
 from trainviz.capture.background import BackgroundCaptures
 from trainviz.capture.validation import SnapshotValidator, plain_metrics
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation.evaluator import Evaluator
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.snapshot import Provisional
+from trainviz.recordings.snapshot import Provisional, Snapshot
 from trainviz.recordings.stores import WritableStore
 
 __all__ = ["RecordingWriter"]
@@ -60,6 +62,8 @@ class RecordingWriter:
         self._on_error = on_error
         self._validator = SnapshotValidator.of(recording)
         self._warned = False
+        self._subscribers: list[Callable[[Snapshot], object]] = []
+        self._untold: deque[Snapshot] = deque()
         self._asked = (-1, 0)
         self._supersedes = len(store) > 0
 
@@ -95,6 +99,56 @@ class RecordingWriter:
         """
         self._background.drain()
         self._settle()
+
+    def subscribe(self, callback: Callable[[Snapshot], object]) -> Callable[[], None]:
+        """Call a function with each snapshot after it was kept.
+
+        It is called in order, on the thread that trains. With ``background=True``
+        a snapshot is told at the next call of the recorder, or when it is drained.
+        An exception of the callback is handled as ``on_error`` says: it is listed
+        in ``failures``, with one warning, and training goes on, or it is raised.
+        What ``amend`` and ``relabel`` change afterwards is not told again. A copy
+        of the recorder for another process has no subscribers.
+
+        Parameters
+        ----------
+        callback : callable
+            ``(snapshot) -> None``. Training waits for it; it must not change the
+            snapshot or draw from the random streams of a framework.
+
+        Returns
+        -------
+        callable
+            Call it without arguments to end the subscription.
+
+        Raises
+        ------
+        TypeError
+            If ``callback`` is not callable.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2))
+        >>> unsubscribe = recorder.subscribe(lambda snapshot: print(snapshot.epoch))
+        >>> _ = recorder.capture(lambda X: X[:, 0], epoch=0)
+        0
+        >>> unsubscribe()
+        >>> _ = recorder.capture(lambda X: X[:, 0], epoch=1)
+        """
+        if not callable(callback):
+            raise TypeError(
+                f"callback={callback!r}: expected a function of one argument, the snapshot"
+            )
+        # A bound method is another object each time, and one function may subscribe twice.
+        subscriber = _Subscriber(callback)
+        self._subscribers.append(subscriber)
+
+        def unsubscribe() -> None:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+        return unsubscribe
 
     def close(self) -> None:
         """Wait for what goes on in the background, and let others write to ``path``.
@@ -194,7 +248,7 @@ class RecordingWriter:
     def __getstate__(self) -> dict[str, Any]:
         # A copy for another process must not miss what is under way.
         self._background.drain()
-        return self.__dict__
+        return {**self.__dict__, "_subscribers": [], "_untold": deque()}
 
     def _stop_background(self, reason: str) -> None:
         if not self._background.enabled:
@@ -220,6 +274,23 @@ class RecordingWriter:
             raise errors[0][1]
         for epoch, error in errors:
             self._handle(error, epoch)
+        self._tell_subscribers()
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Store a snapshot; the thread that trains tells the subscribers of it later."""
+        self._store.append(snapshot)
+        if self._subscribers:
+            self._untold.append(snapshot)
+
+    def _tell_subscribers(self) -> None:
+        while self._untold:
+            snapshot = self._untold.popleft()
+            for subscriber in tuple(self._subscribers):
+                try:
+                    with host_rng_preserved():
+                        subscriber(snapshot)
+                except Exception as error:
+                    self._handle(error, snapshot.epoch, "telling a subscriber")
 
     def _last(self) -> tuple[int, int | None] | None:
         pending = self._background.pending
@@ -250,6 +321,16 @@ class RecordingWriter:
                 CaptureWarning,
                 stacklevel=3,
             )
+
+
+class _Subscriber:
+    """A subscription, which only its own end removes."""
+
+    def __init__(self, callback: Callable[[Snapshot], object]) -> None:
+        self._callback = callback
+
+    def __call__(self, snapshot: Snapshot) -> object:
+        return self._callback(snapshot)
 
 
 def _location(path: str | os.PathLike[str] | None) -> str | None:
