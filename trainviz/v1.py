@@ -16,16 +16,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Image
+from trainviz._common.arrays import TINY, Image
 from trainviz._common.checks import is_positive
 from trainviz._common.random_state import host_rng_preserved
 from trainviz.domain.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation.evaluator import evaluate
-from trainviz.evaluation.outputs import TINY, Output
+from trainviz.evaluation.outputs import Output
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.modes.pixels import packed, unpacked
-from trainviz.rendering.figure.checks import check_fps, check_size
+from trainviz.rendering.figure.options import check_fps, check_size
 from trainviz.rendering.writers import FILM_SUFFIXES, FrameSource, check_path, write_film
 
 __all__ = ["MapsAnimation", "make_map", "plot_maps"]

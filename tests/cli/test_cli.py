@@ -17,8 +17,8 @@ from trainviz.cli.compare import CLOCKS
 from trainviz.cli.main import main
 from trainviz.cli.options import INTERPOLATIONS, MODE_NAMES
 from trainviz.demo import record_demo, seven_clusters
+from trainviz.rendering.interpolation import Interpolation
 from trainviz.rendering.shared_timeline import By
-from trainviz.rendering.timeline import Interpolation
 
 BACKENDS = ("torch", "sklearn")
 WRITTEN = ("boundary.mp4", "region.mp4", "region.png", "filmstrip.png")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainviz import Domain
-from trainviz.domain.labelled_data import LabelledData, to_numpy
+from trainviz._common.arrays import to_numpy
+from trainviz.domain.labelled_data import LabelledData
 
 DOMAIN = Domain((0, 1), (0, 1), points_per_axis=2)
 

@@ -6,7 +6,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.interpolate import PchipInterpolator
 
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.timeline import Blender, Timeline, blend
+from trainviz.rendering.interpolation import Blender, blend
+from trainviz.rendering.timeline import Timeline
 
 COUNTS = st.integers(1, 30)
 WEIGHTS = st.floats(0, 1, exclude_max=True)

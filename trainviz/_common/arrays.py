@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Image", "Map"]
+__all__ = ["TINY", "Image", "Map", "to_numpy"]
 
 Map = npt.NDArray[np.float32]
 """A map, shape (C, H, W), class first; row 0 is the lower end of the y axis."""
 
 Image = npt.NDArray[np.uint8]
 """A picture, shape (h, w, 3), row 0 on top."""
+
+TINY = 1e-12
+"""A probability of 0 counts as this in log space, where it has no logarithm."""
+
+
+def to_numpy(values: Any) -> npt.NDArray[Any]:
+    """Turn array-likes of any framework into numpy arrays.
+
+    Parameters
+    ----------
+    values : array-like
+        A list, numpy array, DataFrame, or a tensor on any device, with or
+        without a gradient graph.
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> to_numpy([[1, 2]]).shape
+    (1, 2)
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if "bfloat16" in str(values.dtype):
+            values = values.float()
+    array: npt.NDArray[Any] = np.asarray(values)
+    # JAX and TensorFlow hand out bfloat16 as a type that numpy cannot compute with.
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

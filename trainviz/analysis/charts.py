@@ -12,7 +12,6 @@ from trainviz.analysis.boundary import Line
 from trainviz.domain.domain import Domain
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.rendering.figure.anchors import draw_anchors
-from trainviz.rendering.figure.checks import check_size
 from trainviz.rendering.figure.layout import (
     dress_domain,
     fit_labels,
@@ -21,6 +20,7 @@ from trainviz.rendering.figure.layout import (
     require_room,
     trim_panels,
 )
+from trainviz.rendering.figure.options import check_size
 from trainviz.rendering.figure.parts import Layout, Theme
 
 __all__ = [

@@ -18,8 +18,7 @@ from trainviz.errors import RecordingError
 from trainviz.modes.pixels import class_map
 from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import positions
-from trainviz.rendering.figure.legend import counted_by
+from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Dynamics", "dynamics"]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.domain.labelled_data import LabelledData, to_numpy
+from trainviz._common.arrays import to_numpy
+from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import PredictionError
 from trainviz.recordings.recording import Recording
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import to_numpy
 from trainviz.domain.embeddings import Fixed, FloatArray
-from trainviz.domain.inputs import Shape, convert_each, rows_and_shape, to_numpy
+from trainviz.domain.inputs import Shape, convert_each, rows_and_shape
 
 __all__ = [
     "MAX_POINTS",

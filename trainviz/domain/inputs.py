@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import to_numpy
+
 __all__ = [
     "InputForm",
     "Inputs",
@@ -18,7 +20,6 @@ __all__ = [
     "describe",
     "named_columns",
     "rows_and_shape",
-    "to_numpy",
 ]
 
 Inputs = Any
@@ -27,33 +28,6 @@ Inputs = Any
 Shape = tuple[int, ...] | Mapping[str, tuple[int, ...]] | tuple[tuple[int, ...], ...]
 
 Rows = npt.NDArray[np.float64]
-
-
-def to_numpy(values: Any) -> npt.NDArray[Any]:
-    """Turn array-likes of any framework into numpy arrays.
-
-    Parameters
-    ----------
-    values : array-like
-        A list, numpy array, DataFrame, or a tensor on any device, with or
-        without a gradient graph.
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> to_numpy([[1, 2]]).shape
-    (1, 2)
-    """
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        if "bfloat16" in str(values.dtype):
-            values = values.float()
-    array: npt.NDArray[Any] = np.asarray(values)
-    # JAX and TensorFlow hand out bfloat16 as a type that numpy cannot compute with.
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def convert_each(inputs: Inputs, convert: Callable[[Any], Any]) -> Inputs:

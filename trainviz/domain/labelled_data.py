@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import to_numpy
 from trainviz.domain.domain import Domain
-from trainviz.domain.inputs import to_numpy
 
-__all__ = ["LabelledData", "to_numpy"]
+__all__ = ["LabelledData"]
 
 
 @dataclass(frozen=True)

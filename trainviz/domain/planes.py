@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
+from trainviz._common.arrays import to_numpy
 from trainviz.domain.embeddings import Arrays, Embedding, FloatArray, stored, stored_pair
-from trainviz.domain.inputs import named_columns, to_numpy
+from trainviz.domain.inputs import named_columns
 
 __all__ = ["GridRows", "Linear", "Nearest", "Reduced", "Through", "principal_axes"]
 

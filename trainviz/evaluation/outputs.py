@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import TINY, to_numpy
 from trainviz.domain.domain import Domain
-from trainviz.domain.inputs import Inputs, count, describe, to_numpy
+from trainviz.domain.inputs import Inputs, count, describe
 from trainviz.errors import EvaluationError, PredictionError
 
 __all__ = [
-    "TINY",
     "Output",
     "PredictProba",
     "check_output",
@@ -34,8 +34,6 @@ PredictProba = Callable[[Inputs], Any]
 _ROW_SUM_TOLERANCE = 0.02
 """bfloat16 keeps 8 bits of a probability, so honest rows miss 1 by up to about a hundredth."""
 
-TINY = 1e-12
-"""A probability of 0 counts as this in log space, where it has no logarithm."""
 
 _LOWEST_LOG = -1e4
 """Half precision, in which maps are kept, counts further down, but not much."""

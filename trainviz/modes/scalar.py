@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common import jit
-from trainviz._common.arrays import Image, Map
-from trainviz.evaluation.outputs import TINY
+from trainviz._common.arrays import TINY, Image, Map
 from trainviz.modes.base import Mode, Values, register_mode
 from trainviz.modes.kernels import paint_highest, painter
 from trainviz.recordings.recording import Recording

@@ -17,16 +17,24 @@ from trainviz.modes import Contour, Mode, Probability, find_mode
 from trainviz.modes.palettes import Palette, sequential_table
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.compositor import Compositor, Counter
-from trainviz.rendering.figure.checks import check_columns, check_fps, check_scene, check_size
+from trainviz.rendering.captions import Counter
+from trainviz.rendering.compositor import Compositor
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.figure.legend import metric_names
-from trainviz.rendering.figure.parts import SceneOptions, Theme
+from trainviz.rendering.figure.options import (
+    SceneOptions,
+    check_columns,
+    check_fps,
+    check_scene,
+    check_size,
+)
+from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
+from trainviz.rendering.interpolation import Interpolation
 from trainviz.rendering.painter import Painter, require_output
 from trainviz.rendering.resample import Resampler
 from trainviz.rendering.stills import StillPanel, panels_figure, still_figure
-from trainviz.rendering.timeline import Interpolation, Timeline
+from trainviz.rendering.timeline import Timeline
 from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Animation", "animate"]

@@ -19,15 +19,16 @@ from trainviz.recordings.compatibility import check_comparable, named, require_c
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.animation import Animation
-from trainviz.rendering.compositor import Caption, Compositor, WrongPoints, draw_grounds
-from trainviz.rendering.figure.checks import check_columns, check_size
+from trainviz.rendering.captions import Caption
+from trainviz.rendering.compositor import Compositor, WrongPoints, draw_grounds
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.legend import draw_wrong_points
+from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
-from trainviz.rendering.figure.parts import SceneOptions, Theme
+from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
+from trainviz.rendering.interpolation import Interpolation
 from trainviz.rendering.shared_timeline import By, SharedTimeline, clock_positions
-from trainviz.rendering.timeline import Interpolation
 from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Comparison", "compare"]

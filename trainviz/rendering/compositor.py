@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -15,12 +14,14 @@ from trainviz._common.arrays import Image
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions, value_at
+from trainviz.rendering.captions import Caption, Counter
 from trainviz.rendering.figure.layout import build_layout
-from trainviz.rendering.figure.legend import counted_by, points_shown, ring_styles
-from trainviz.rendering.figure.parts import Layout, SceneOptions
+from trainviz.rendering.figure.legend import points_shown, ring_styles
+from trainviz.rendering.figure.options import SceneOptions
+from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.kernels import cover
 
-__all__ = ["Caption", "Compositor", "Counter", "WrongPoints", "draw_grounds"]
+__all__ = ["Compositor", "WrongPoints", "draw_grounds"]
 
 
 class Compositor:
@@ -201,66 +202,6 @@ class Compositor:
         part[:, max(now - 1, 0) : now + 1] = self._accent
 
 
-class Caption:
-    """The text of a layout's counter, written on frames.
-
-    Parameters
-    ----------
-    layout : Layout
-        Of a figure that has been drawn.
-    """
-
-    def __init__(self, layout: Layout) -> None:
-        x, y = layout.counter.get_transform().transform(layout.counter.get_position())
-        self._anchor = round(x), round(layout.figure.bbox.height - y)
-        self._theme, self._ink = layout.theme, layout.counter.get_color()
-        self._layout = layout
-        self._pictures = lru_cache(maxsize=64)(self._draw)
-
-    def write(self, frame: Image, text: str) -> None:
-        """Write a text that ends where the counter's does, in place."""
-        # Each digit by itself, of which there are ten: they are as wide as one another.
-        right, baseline = self._anchor
-        for part in reversed(re.findall(r"\d|\D+", text)):
-            picture = self._pictures(part)
-            height, width = picture.shape[:2]
-            top = baseline - self._ascent
-            frame[top : top + height, right - width : right] = picture
-            right -= width
-
-    def _draw(self, text: str) -> Image:
-        from PIL import Image as Images
-        from PIL import ImageDraw
-
-        font = self._font
-        self._ascent, descent = font.getmetrics()
-        width = round(font.getlength(text))
-        picture = Images.new("RGB", (width, self._ascent + descent), self._theme.background)
-        ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=self._ink)
-        return np.asarray(picture)
-
-    @cached_property
-    def _font(self) -> Any:
-        return _font(self._layout)
-
-
-class Counter:
-    """The text that tells where in training a frame is."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._epochs = recording.epochs.astype(np.float64)
-        self._steps = recording.steps if counted_by(recording) == "step" else None
-        ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
-        self.widest = max((self.text(end) for end in ends), key=len)
-
-    def text(self, moment: Moment) -> str:
-        """Return the counter's text at a moment."""
-        epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
-        if self._steps is None:
-            return epoch
-        return f"{epoch}, step {int(value_at(self._steps, moment) + 1e-9)}"
-
-
 class WrongPoints:
     """The plane coordinates of the points in the window that a snapshot misclassifies."""
 
@@ -295,15 +236,6 @@ def draw_grounds(layouts: Sequence[Layout]) -> tuple[Image, Image]:
 def _render(figure: Any) -> Image:
     figure.canvas.draw()
     return np.array(figure.canvas.buffer_rgba())[..., :3].copy()
-
-
-def _font(layout: Layout) -> Any:
-    from matplotlib.font_manager import findfont
-    from PIL import ImageFont
-
-    path = findfont(layout.counter.get_fontproperties())
-    pixels = layout.counter.get_fontsize() * layout.figure.dpi / 72
-    return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)
 
 
 def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:

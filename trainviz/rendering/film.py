@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainviz._common.arrays import Image
-from trainviz.rendering.figure.checks import check_fps
+from trainviz.rendering.figure.options import check_fps
 from trainviz.rendering.parallel import made_by_processes
 from trainviz.rendering.writers import FILM_SUFFIXES, FrameSource, check_path, write_film
 

@@ -14,7 +14,7 @@ from trainviz._common.arrays import Image
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.animation import animate
-from trainviz.rendering.compositor import Counter
+from trainviz.rendering.captions import Counter
 
 __all__ = ["recording_card"]
 

@@ -46,7 +46,7 @@ def cover(picture, pixels, color, clear):
 
 @compiled
 def spline(before, a, b, after, has_before, has_after, slope, square, cube):
-    """Do as ``_smooth`` of :mod:`trainviz.rendering.timeline`, over flat arrays."""
+    """Do as ``_smooth`` of :mod:`trainviz.rendering.interpolation`, over flat arrays."""
     two, three = np.float32(2), np.float32(3)
     for i in range(len(a)):
         step, first, last = b[i] - a[i], a[i] - before[i], after[i] - b[i]

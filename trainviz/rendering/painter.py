@@ -10,7 +10,7 @@ from trainviz.modes.base import Contour, Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.figure.contour_lines import ContourLines
-from trainviz.rendering.timeline import Blender, Interpolation
+from trainviz.rendering.interpolation import Blender, Interpolation
 
 __all__ = ["Painter", "require_output"]
 

@@ -9,7 +9,8 @@ from trainviz._common.arrays import Image
 from trainviz.modes import Contour, Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions, value_at
-from trainviz.rendering.compositor import Counter, WrongPoints
+from trainviz.rendering.captions import Counter
+from trainviz.rendering.compositor import WrongPoints
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
 from trainviz.rendering.figure.layout import (
@@ -23,7 +24,8 @@ from trainviz.rendering.figure.layout import (
     trim_panels,
 )
 from trainviz.rendering.figure.legend import draw_points, draw_wrong_points, explain_colors
-from trainviz.rendering.figure.parts import Layout, SceneOptions, Theme
+from trainviz.rendering.figure.options import SceneOptions
+from trainviz.rendering.figure.parts import Layout, Theme
 
 __all__ = ["StillPanel", "panels_figure", "still_figure"]
 

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
+from trainviz._common.arrays import to_numpy
 from trainviz._common.providers import install_hint
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
-from trainviz.domain.inputs import Inputs, convert_each, to_numpy
+from trainviz.domain.inputs import Inputs, convert_each
 from trainviz.evaluation.outputs import Output
 
 try:

@@ -12,7 +12,8 @@ from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.legend import draw_points, draw_strip, explain_colors, metric_names
-from trainviz.rendering.figure.parts import Layout, SceneOptions, Theme
+from trainviz.rendering.figure.options import SceneOptions
+from trainviz.rendering.figure.parts import Layout, Theme
 
 __all__ = [
     "build_layout",

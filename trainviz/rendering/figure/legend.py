@@ -14,10 +14,10 @@ from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.figure.anchors import guess_handle
-from trainviz.rendering.figure.parts import Layout, SceneOptions
+from trainviz.rendering.figure.options import SceneOptions
+from trainviz.rendering.figure.parts import Layout
 
 __all__ = [
-    "counted_by",
     "draw_points",
     "draw_strip",
     "draw_wrong_points",

@@ -18,7 +18,8 @@ from trainviz.rendering.figure.layout import (
     require_room,
 )
 from trainviz.rendering.figure.legend import draw_points, explain_colors
-from trainviz.rendering.figure.parts import Layout, SceneOptions, Theme
+from trainviz.rendering.figure.options import SceneOptions
+from trainviz.rendering.figure.parts import Layout, Theme
 
 __all__ = ["Panel", "PanelGrid", "build_grid", "default_columns"]
 

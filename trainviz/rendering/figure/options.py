@@ -1,13 +1,59 @@
-"""Arguments that are refused before anything is made of them."""
+"""The options of a figure, and the checks that refuse them before anything is drawn."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypedDict
 
 from trainviz._common.checks import is_positive
-from trainviz.rendering.figure.parts import SceneOptions
 
-__all__ = ["check_columns", "check_fps", "check_scene", "check_size"]
+__all__ = ["SceneOptions", "check_columns", "check_fps", "check_scene", "check_size"]
+
+
+class SceneOptions(TypedDict, total=False):
+    """The keyword arguments of :func:`trainviz.animate` that concern the scene.
+
+    Attributes
+    ----------
+    title, subtitle : str
+    dark : bool
+    figsize : tuple of float
+        Inches, ``(width, height)``.
+    dpi : float
+    axes : bool
+        Ticks and axis labels.
+    xlabel, ylabel : str
+    aspect : {"equal", "auto"} or None
+        None: equal where the window is less than twice as long as wide.
+    counter : bool
+        The epoch, top right.
+    legend : bool
+        The classes, or the colour bar.
+    points : bool
+        The recording's data over the map, fainter the farther from its plane.
+    anchors : bool
+        The samples that :meth:`Domain.through` was given, images as thumbnails.
+    metrics : bool or sequence of str
+        The strip of metric curves: all (at most two kinds), none, or these.
+    margin : float
+        Inches around everything.
+    """
+
+    title: str | None
+    subtitle: str | None
+    dark: bool
+    figsize: tuple[float, float] | None
+    dpi: float
+    axes: bool
+    xlabel: str | None
+    ylabel: str | None
+    aspect: Literal["equal", "auto"] | None
+    counter: bool
+    legend: bool
+    points: bool
+    anchors: bool
+    metrics: bool | Sequence[str]
+    margin: float
 
 
 def check_fps(fps: Any) -> None:

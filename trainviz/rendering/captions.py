@@ -1,0 +1,85 @@
+"""The text that changes from frame to frame: the epoch, or the step."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from trainviz._common.arrays import Image
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import Moment, counted_by, value_at
+from trainviz.rendering.figure.parts import Layout
+
+__all__ = ["Caption", "Counter"]
+
+
+class Caption:
+    """The text of a layout's counter, written on frames.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of a figure that has been drawn.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        x, y = layout.counter.get_transform().transform(layout.counter.get_position())
+        self._anchor = round(x), round(layout.figure.bbox.height - y)
+        self._theme, self._ink = layout.theme, layout.counter.get_color()
+        self._layout = layout
+        self._pictures = lru_cache(maxsize=64)(self._draw)
+
+    def write(self, frame: Image, text: str) -> None:
+        """Write a text that ends where the counter's does, in place."""
+        # Each digit by itself, of which there are ten: they are as wide as one another.
+        right, baseline = self._anchor
+        for part in reversed(re.findall(r"\d|\D+", text)):
+            picture = self._pictures(part)
+            height, width = picture.shape[:2]
+            top = baseline - self._ascent
+            frame[top : top + height, right - width : right] = picture
+            right -= width
+
+    def _draw(self, text: str) -> Image:
+        from PIL import Image as Images
+        from PIL import ImageDraw
+
+        font = self._font
+        self._ascent, descent = font.getmetrics()
+        width = round(font.getlength(text))
+        picture = Images.new("RGB", (width, self._ascent + descent), self._theme.background)
+        ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=self._ink)
+        return np.asarray(picture)
+
+    @cached_property
+    def _font(self) -> Any:
+        return _font(self._layout)
+
+
+class Counter:
+    """The text that tells where in training a frame is."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._epochs = recording.epochs.astype(np.float64)
+        self._steps = recording.steps if counted_by(recording) == "step" else None
+        ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
+        self.widest = max((self.text(end) for end in ends), key=len)
+
+    def text(self, moment: Moment) -> str:
+        """Return the counter's text at a moment."""
+        epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
+        if self._steps is None:
+            return epoch
+        return f"{epoch}, step {int(value_at(self._steps, moment) + 1e-9)}"
+
+
+def _font(layout: Layout) -> Any:
+    from matplotlib.font_manager import findfont
+    from PIL import ImageFont
+
+    path = findfont(layout.counter.get_fontproperties())
+    pixels = layout.counter.get_fontsize() * layout.figure.dpi / 72
+    return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)

@@ -1,0 +1,216 @@
+"""How neighbouring snapshots are mixed: linearly, geometrically or along a smooth curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+
+from trainviz._common import jit
+from trainviz._common.arrays import TINY, Map
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.kernels import mix_cubic, spline
+
+__all__ = ["Blender", "Interpolation", "blend"]
+
+Interpolation = Literal["linear", "geometric", "smooth"]
+Mixture = Callable[[np.float32, Map | None], Map]
+"""``(weight, where to write, or None) -> map`` between two snapshots."""
+
+
+class Blender:
+    """Mix neighbouring snapshots, keeping only the few that a moment needs.
+
+    Parameters
+    ----------
+    read : callable
+        ``index -> (C, h, w) float32`` map.
+    n_snapshots : int
+    interpolation : {"linear", "geometric", "smooth"}, default "linear"
+        ``linear`` mixes probabilities; ``geometric`` mixes their logarithms
+        and normalises; ``smooth`` runs a monotone cubic through the snapshots
+        (Fritsch and Butland, 1984, as scipy's ``PchipInterpolator``), so that
+        motion does not change speed abruptly and no probability overshoots.
+    normalise : bool, default True
+        Whether the maps hold class probabilities, which sum to 1; False for
+        other values, which have no logarithms to mix.
+
+    Raises
+    ------
+    ValueError
+        If ``interpolation`` is unknown, or does not fit the maps.
+
+    Examples
+    --------
+    >>> maps = np.array([[[[1.0]], [[0.0]]], [[[0.0]], [[1.0]]]], dtype=np.float32)
+    >>> Blender(maps.__getitem__, 2)(Moment(0, 0.25)).ravel()
+    array([0.75, 0.25], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], Map],
+        n_snapshots: int,
+        interpolation: Interpolation = "linear",
+        *,
+        normalise: bool = True,
+    ) -> None:
+        if interpolation not in get_args(Interpolation):
+            raise ValueError(
+                f"interpolation={interpolation!r}: expected one of "
+                f"{', '.join(get_args(Interpolation))}"
+            )
+        if interpolation == "geometric" and not normalise:
+            raise ValueError(
+                "interpolation='geometric' mixes the logarithms of class probabilities, which the "
+                "recording does not hold; use 'linear' or 'smooth'"
+            )
+        self._normalise = normalise
+        self._n = n_snapshots
+        self._interpolation = interpolation
+        self._read = lru_cache(maxsize=4 if interpolation == "smooth" else 2)(read)
+        self._left = -1
+        self._mixture: Mixture | None = None
+        self._mixed: Map | None = None
+
+    def __call__(self, moment: Moment) -> Map:
+        """Return the map of a moment, shape (C, h, w), which the next call may write over."""
+        if moment.weight == 0:
+            return self._read(moment.left)
+        if moment.left != self._left:
+            # The former pair goes before the next one comes: there are fewer maps at a time.
+            self._left, self._mixture = -1, None
+            self._mixture = self._between(moment.left)
+            self._left = moment.left
+        assert self._mixture is not None
+        self._mixed = self._mixture(np.float32(moment.weight), self._mixed)
+        return self._mixed
+
+    def pair(self, moment: Moment) -> tuple[Map, Map, np.float32]:
+        """Return two maps, and how far from the first to the second a moment's map lies."""
+        if moment.weight == 0 or self._interpolation != "linear":
+            found = self(moment)
+            return found, found, np.float32(0)
+        return self._read(moment.left), self._read(moment.left + 1), np.float32(moment.weight)
+
+    def _between(self, left: int) -> Mixture:
+        a, b = self._read(left), self._read(left + 1)
+        if self._interpolation == "linear":
+            return _linear(a, b)
+        if self._interpolation == "geometric":
+            return _geometric(a, b)
+        before = self._read(left - 1) if left > 0 else None
+        after = self._read(left + 2) if left + 2 < self._n else None
+        return _smooth(before, a, b, after, self._normalise)
+
+
+def blend(a: Map, b: Map, weight: float, interpolation: Literal["linear", "geometric"]) -> Map:
+    """Mix two maps.
+
+    Parameters
+    ----------
+    a, b : ndarray of float32, shape (C, h, w)
+    weight : float
+        0 gives ``a``, 1 gives ``b``.
+    interpolation : {"linear", "geometric"}
+
+    Returns
+    -------
+    ndarray of float32, shape (C, h, w)
+        Class probabilities again: not negative, sum 1.
+    """
+    mixture = _linear(a, b) if interpolation == "linear" else _geometric(a, b)
+    return mixture(np.float32(weight), None)
+
+
+def _linear(a: Map, b: Map) -> Mixture:
+    step = b - a
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        mixed: Map = np.multiply(step, weight, out=out)
+        mixed += a
+        return mixed
+
+    return mix
+
+
+def _geometric(a: Map, b: Map) -> Mixture:
+    start = np.log(np.maximum(a, TINY))
+    step = np.log(np.maximum(b, TINY)) - start
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        logs: Map = np.multiply(step, weight, out=out)
+        logs += start
+        logs -= logs.max(axis=0)
+        return _normalised(np.exp(logs, out=logs))
+
+    return mix
+
+
+def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool) -> Mixture:
+    if jit.available():
+        return _smooth_compiled(before, a, b, after, normalise)
+    step = b - a
+    first = None if before is None else a - before
+    last = None if after is None else after - b
+    slope_a = _end_slope(step, last) if first is None else _inner_slope(first, step)
+    slope_b = _end_slope(step, first) if last is None else _inner_slope(step, last)
+    # The cubic Hermite spline on the unit interval, by powers of the weight.
+    square = 3 * step - 2 * slope_a - slope_b
+    cube = slope_a + slope_b - 2 * step
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        mixed: Map = np.multiply(cube, weight, out=out)
+        for term in (square, slope_a):
+            mixed += term
+            mixed *= weight
+        mixed += a
+        return _normalised(np.maximum(mixed, 0, out=mixed)) if normalise else mixed
+
+    return mix
+
+
+def _smooth_compiled(
+    before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool
+) -> Mixture:
+    a = jit.ready(a)
+    parts = [a if part is None else part for part in (before, a, b, after)]
+    slope, square, cube = (np.empty_like(a) for _ in range(3))
+    spline(
+        *(jit.ready(part).reshape(-1) for part in parts),
+        before is not None, after is not None, slope.reshape(-1), square.reshape(-1),
+        cube.reshape(-1),
+    )  # fmt: skip
+
+    def mix(weight: np.float32, out: Map | None) -> Map:
+        out = np.empty_like(a) if out is None else out
+        mix_cubic(a, slope, square, cube, weight, normalise, out)
+        return out
+
+    return mix
+
+
+def _inner_slope(left: Map, right: Map) -> Map:
+    """Harmonic mean of the two secants where they agree in sign, else 0."""
+    product = left * right
+    total = left + right
+    slope = np.zeros_like(product)
+    np.divide(2 * product, total, out=slope, where=product > 0)
+    return slope
+
+
+def _end_slope(near: Map, far: Map | None) -> Map:
+    """Three-point estimate at an end of the film, kept monotone."""
+    if far is None:
+        return near
+    slope = (3 * near - far) / 2
+    slope = np.where(np.sign(slope) != np.sign(near), np.float32(0), slope)
+    steep = (np.sign(near) != np.sign(far)) & (np.abs(slope) > 3 * np.abs(near))
+    return np.where(steep, 3 * near, slope)
+
+
+def _normalised(values: Map) -> Map:
+    values /= values.sum(axis=0)
+    return values
