@@ -110,8 +110,8 @@ class Recorder(RecordingWriter):
         in order, and :meth:`drain` waits for them (so does the end of a fit,
         of a ``with`` block and of the interpreter). Failures show at the next
         call of the recorder. A model that cannot be copied, or that draws
-        random numbers when it is asked, is captured at once, with one warning
-        (``help(trainviz.capture.background)`` says what a copy does not follow).
+        random numbers when it is asked, is captured at once, with one warning; the notes
+        below say what a copy does not follow.
     path : str or PathLike, optional
         Record into a Zarr group here (a folder, or an address that fsspec
         knows), one snapshot after another, instead of into memory. A process
@@ -143,6 +143,14 @@ class Recorder(RecordingWriter):
         If an argument is not as described; the message says which.
     RecordingError
         If ``path`` is not free, or does not fit what is to be recorded.
+
+    Notes
+    -----
+    The copy that ``background=True`` makes follows weights, buffers and plain
+    attributes. It does not follow what ``predict=`` reaches by other ways than
+    the model that it is given; an object of a class of its own that an attribute
+    holds, changed in place; and, in Keras, attributes that are no variables and
+    not in ``get_config``.
 
     Examples
     --------

@@ -249,5 +249,5 @@ def _steps(lines: Index, levels: int) -> tuple[Places, Index, Places, Values, In
     shares = ((line - before) / np.maximum(after - before, 1)).astype(np.float32)
     ends = np.cumsum([0, *map(len, steps)])
     there_ends = np.cumsum([0, *map(len, there)])
-    # What cannot be negative spares a compiled loop the look at each.
+    # Unsigned, so that Numba skips the check for negative indices.
     return np.concatenate(there).astype(np.uintp), there_ends, every.astype(np.uintp), shares, ends

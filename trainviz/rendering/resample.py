@@ -36,7 +36,7 @@ class Resampler:
         self._rows, row_weights = _places(grid[0], pixels[0], reverse=True)
         self._columns, self._column_weights = _places(grid[1], pixels[1], reverse=False)
         self._row_weights = row_weights[:, None]
-        # What cannot be negative spares a compiled loop the look at each.
+        # Unsigned, so that Numba skips the check for negative indices.
         self._unsigned = self._rows.astype(np.uintp), self._columns.astype(np.uintp)
 
     def __call__(self, probabilities: Map) -> Map:
