@@ -53,7 +53,7 @@ def provided(name: str) -> Any:
     KeyError
         If the table has no such name.
     ImportError
-        If what it needs is not installed; the message says how to install it.
+        If what it needs is not installed; the module says how to install it.
 
     Examples
     --------

@@ -357,7 +357,8 @@ def animate(
         The colormap of the modes that show one quantity; default: the mode's
         own. In those that show classes, as region does, the same as ``palette``.
     palette : str, Colormap or list of colours, optional
-        One colour a class; see :func:`trainviz.modes.palettes.class_colors`.
+        One colour a class: a list of matplotlib colours, or a colormap or its name, from which
+        they are taken.
     shade : bool, default True
         Paler regions where the model is unsure; False gives plain ones.
     hold : float, default 0

@@ -21,7 +21,7 @@ from trainviz._common.providers import provided
 __all__ = [
     "FILM_SUFFIXES",
     "STILL_SUFFIXES",
-    "Film",
+    "FrameSource",
     "check_path",
     "finished_file",
     "save_figure",
