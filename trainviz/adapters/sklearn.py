@@ -15,7 +15,7 @@ from trainviz._common.random_state import host_rng_preserved
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
-from trainviz.domain.inputs import Inputs, count, describe, named_columns
+from trainviz.domain.inputs import Inputs, describe, named_columns
 from trainviz.evaluation.outputs import Output, check_output, chunk_size, to_probabilities
 from trainviz.recordings.recording import Recording
 
@@ -262,27 +262,23 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
     wanted = {number for number in range(1, last + 1) if schedule.due_epoch(number)}
     if schedule.final:
         wanted.add(last)
-    grid = range(0, domain.n_points, size)
-    blocks = [domain.points(start, start + size) for start in grid]
+    n_grid, n_data = domain.n_points, 0 if data is None else len(data.X)
+    blocks = [domain.points(start, start + size) for start in range(0, n_grid, size)]
     if data is not None:
-        rows = range(0, len(data.X), size)
-        blocks += [domain.prepare(data.X[start : start + size]) for start in rows]
+        starts = range(0, n_data, size)
+        blocks += [domain.prepare(data.X[start : start + size]) for start in starts]
     # All blocks go from stage to stage together, so that one map at a time is in memory.
     stages = [model.staged_predict_proba(_as_fitted(model, block)) for block in blocks]
+    del blocks  # The model has its own copy of most.
     for number, answers in enumerate(zip(*stages, strict=True), 1):
         if number not in wanted:
             continue
-        found = [
-            to_probabilities(answer, count(block), "probabilities")
-            for answer, block in zip(answers, blocks, strict=True)
-        ]
-        columns = np.concatenate(found[: len(grid)]).T
-        probabilities = np.ascontiguousarray(columns, dtype=np.float32)
-        guesses = [rows.argmax(axis=1) for rows in found[len(grid) :]]
+        found = to_probabilities(np.concatenate(answers), n_grid + n_data, "probabilities")
+        probabilities = np.ascontiguousarray(found[:n_grid].T, dtype=np.float32)
         recorder.append(
             probabilities.reshape(-1, *domain.shape),
             epoch=number,
-            data_predictions=np.concatenate(guesses) if guesses else None,
+            data_predictions=None if data is None else found[n_grid:].argmax(axis=1),
         )
 
 

@@ -2,18 +2,8 @@
 
 A capture copies the model and training goes on; one thread evaluates the
 copies, in order. It changes nothing that a process has only once: no random
-stream, no default dtype, no compiler stance. The copy follows weights,
-buffers and plain attributes. It does not follow
-
-- what ``predict=`` reaches by other ways than the model that it is given;
-- an object of a class of its own that an attribute holds, changed in place;
-- in Keras, attributes that are no variables and not in ``get_config``.
-
-A model that begins to draw from a shared random stream only after the first
-capture disturbs its training, and a function under ``torch.compile`` that a
-forward calls is compiled for the copy as well. Where evaluating takes longer
-than the training between two captures, or no processor is free, training
-waits for the queue; what is gained then is small.
+stream, no default dtype, no compiler stance.
+What the copy follows, and what it does not: see the notes of :class:`trainviz.Recorder`.
 """
 
 from __future__ import annotations

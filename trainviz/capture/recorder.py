@@ -110,8 +110,8 @@ class Recorder(RecordingWriter):
         in order, and :meth:`drain` waits for them (so does the end of a fit,
         of a ``with`` block and of the interpreter). Failures show at the next
         call of the recorder. A model that cannot be copied, or that draws
-        random numbers when it is asked, is captured at once, with one warning; the notes
-        below say what a copy does not follow.
+        random numbers when it is asked, is captured at once, with one warning;
+        the notes below say what a copy does not follow.
     path : str or PathLike, optional
         Record into a Zarr group here (a folder, or an address that fsspec
         knows), one snapshot after another, instead of into memory. A process
@@ -150,7 +150,11 @@ class Recorder(RecordingWriter):
     attributes. It does not follow what ``predict=`` reaches by other ways than
     the model that it is given; an object of a class of its own that an attribute
     holds, changed in place; and, in Keras, attributes that are no variables and
-    not in ``get_config``.
+    not in ``get_config``. A model that begins to draw from a shared random stream
+    only after the first capture disturbs its training, and a function under
+    ``torch.compile`` that a forward calls is compiled for the copy as well. Where
+    evaluating takes longer than the training between two captures, or no
+    processor is free, training waits for the queue; what is gained then is small.
 
     Examples
     --------

@@ -62,7 +62,7 @@ class RecordingWriter:
         self._on_error = on_error
         self._validator = SnapshotValidator.of(recording)
         self._warned = False
-        self._subscribers: list[Callable[[Snapshot], object]] = []
+        self._subscribers: dict[object, Callable[[Snapshot], object]] = {}
         self._untold: deque[Snapshot] = deque()
         self._asked = (-1, 0)
         self._supersedes = len(store) > 0
@@ -140,13 +140,12 @@ class RecordingWriter:
             raise TypeError(
                 f"callback={callback!r}: expected a function of one argument, the snapshot"
             )
-        # A bound method is another object each time, and one function may subscribe twice.
-        subscriber = _Subscriber(callback)
-        self._subscribers.append(subscriber)
+        # Not by the function itself, which may subscribe twice.
+        key = object()
+        self._subscribers[key] = callback
 
         def unsubscribe() -> None:
-            if subscriber in self._subscribers:
-                self._subscribers.remove(subscriber)
+            self._subscribers.pop(key, None)
 
         return unsubscribe
 
@@ -248,7 +247,7 @@ class RecordingWriter:
     def __getstate__(self) -> dict[str, Any]:
         # A copy for another process must not miss what is under way.
         self._background.drain()
-        return {**self.__dict__, "_subscribers": [], "_untold": deque()}
+        return {**self.__dict__, "_subscribers": {}, "_untold": deque()}
 
     def _stop_background(self, reason: str) -> None:
         if not self._background.enabled:
@@ -285,10 +284,10 @@ class RecordingWriter:
     def _tell_subscribers(self) -> None:
         while self._untold:
             snapshot = self._untold.popleft()
-            for subscriber in tuple(self._subscribers):
+            for callback in tuple(self._subscribers.values()):
                 try:
                     with host_rng_preserved():
-                        subscriber(snapshot)
+                        callback(snapshot)
                 except Exception as error:
                     self._handle(error, snapshot.epoch, "telling a subscriber")
 
@@ -321,16 +320,6 @@ class RecordingWriter:
                 CaptureWarning,
                 stacklevel=3,
             )
-
-
-class _Subscriber:
-    """A subscription, which only its own end removes."""
-
-    def __init__(self, callback: Callable[[Snapshot], object]) -> None:
-        self._callback = callback
-
-    def __call__(self, snapshot: Snapshot) -> object:
-        return self._callback(snapshot)
 
 
 def _location(path: str | os.PathLike[str] | None) -> str | None:

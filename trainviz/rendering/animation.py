@@ -128,8 +128,8 @@ class Animation(Film):
         """Return what paints the map of each moment, ``(*shape, 3)``, without its scene."""
         theme = Theme.of(self._options.get("dark", False))
         resample = Resampler(self.recording.domain.shape, shape)
-        pen = ContourLines(shape, theme, self._options.get("dpi", 100))
-        return Painter(self.recording, self._mode, self._interpolation, resample, pen)
+        contour_lines = ContourLines(shape, theme, self._options.get("dpi", 100))
+        return Painter(self.recording, self._mode, self._interpolation, resample, contour_lines)
 
     def still(
         self,

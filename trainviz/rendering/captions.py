@@ -56,7 +56,13 @@ class Caption:
 
     @cached_property
     def _font(self) -> Any:
-        return _font(self._layout)
+        from matplotlib.font_manager import findfont
+        from PIL import ImageFont
+
+        counter = self._layout.counter
+        pixels = counter.get_fontsize() * self._layout.figure.dpi / 72
+        path = findfont(counter.get_fontproperties())
+        return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)
 
 
 class Counter:
@@ -74,12 +80,3 @@ class Counter:
         if self._steps is None:
             return epoch
         return f"{epoch}, step {int(value_at(self._steps, moment) + 1e-9)}"
-
-
-def _font(layout: Layout) -> Any:
-    from matplotlib.font_manager import findfont
-    from PIL import ImageFont
-
-    path = findfont(layout.counter.get_fontproperties())
-    pixels = layout.counter.get_fontsize() * layout.figure.dpi / 72
-    return ImageFont.truetype(path, round(pixels), layout_engine=ImageFont.Layout.BASIC)

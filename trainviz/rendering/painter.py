@@ -26,7 +26,7 @@ class Painter:
     interpolation : {"linear", "geometric", "smooth"}, default "linear"
     resampler : callable, optional
         Brings a map to the picture's pixels; default leaves it on its grid.
-    pen : ContourLines, optional
+    contour_lines : ContourLines, optional
         Draws the mode's contour lines into the pictures.
 
     Examples
@@ -45,12 +45,12 @@ class Painter:
         mode: Mode,
         interpolation: Interpolation = "linear",
         resampler: Callable[[Map], Map] | None = None,
-        pen: ContourLines | None = None,
+        contour_lines: ContourLines | None = None,
     ) -> None:
         self._mode = mode
         self._interpolation = interpolation
         self._resampler = resampler
-        self._pen = pen
+        self._contour_lines = contour_lines
         read = self._reader(recording)
         beside = mode.beside(Moment(0, 0.0))
         self._blend_beside: Blender | None = None
@@ -81,8 +81,8 @@ class Painter:
             return self._paint_between(*self._blend.pair(moment))
         maps = self.maps(moment)
         picture = self._mode.paint(*maps)
-        if self._pen is not None:
-            self._pen.draw(picture, self._mode.contours(*maps))
+        if self._contour_lines is not None:
+            self._contour_lines.draw(picture, self._mode.contours(*maps))
         return picture
 
     def _blender(self, recording: Recording, read: Callable[[int], Map]) -> Blender:

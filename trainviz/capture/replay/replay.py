@@ -206,13 +206,13 @@ def _record(
     store: WritableStore,
     policy: _Policy,
 ) -> None:
-    admission = SnapshotValidator.of(recording)
+    validator = SnapshotValidator.of(recording)
     for checkpoint, outcome in outcomes:
         if isinstance(outcome, Exception):
             policy.fail(checkpoint, outcome)
             continue
         try:
-            admission.check_classes(outcome.shape[0])
+            validator.check_classes(outcome.shape[0])
         except ValueError as error:
             policy.fail(checkpoint, CheckpointError(f"{checkpoint} cannot be replayed: {error}"))
             continue

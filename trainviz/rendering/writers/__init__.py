@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trainviz._common.arrays import Image
-from trainviz._common.providers import provided
+from trainviz._common.providers import PROVIDERS, provided
 
 __all__ = [
     "FILM_SUFFIXES",
@@ -29,7 +29,7 @@ __all__ = [
     "write_film",
 ]
 
-FILM_SUFFIXES = (".mp4", ".webm", ".gif", ".apng", ".webp", ".html")
+FILM_SUFFIXES = tuple(name[len("film") :] for name in PROVIDERS if name.startswith("film."))
 STILL_SUFFIXES = (".png", ".svg", ".pdf")
 
 
