@@ -1,4 +1,4 @@
-"""What Numba compiles, and what happens where it cannot."""
+"""Kernels: compiled loops that nobody waits for."""
 
 from __future__ import annotations
 
@@ -13,41 +13,115 @@ import numpy as np
 import pytest
 
 from trainviz._common import jit
+from trainviz._common.providers import PROVIDERS, provided
 
 numba = pytest.importorskip("numba")
 
+KERNELS = [
+    each for name in PROVIDERS if name.startswith("kernels.") for each in provided(name)
+]  # fmt: skip
 
+
+@jit.inlined
+def twice(value: float) -> float:
+    return 2 * value
+
+
+def _total_by_numpy(values: np.ndarray) -> str:
+    return "numpy"
+
+
+@jit.kernel("(float64[::1],)", _total_by_numpy)
 def total(values: np.ndarray) -> float:
     result = 0.0
     for value in values:
-        result += value
+        result += twice(value)
     return result
 
 
-def test_a_compiled_function_returns_what_the_function_returns() -> None:
-    values = np.random.default_rng(0).normal(size=100)
-    assert jit.compiled(total)(values) == total(values)
+def run(code: str, **environment: str) -> str:
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, **environment},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return found.stdout.strip()
+
+
+def test_a_kernel_returns_what_the_function_returns() -> None:
+    assert total(np.arange(4.0)) == 12.0
+
+
+def test_its_reference_serves_by_that_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "POLICY", "numpy")
+    assert total(np.arange(4.0)) == "numpy"
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.__name__)
+def test_every_kernel_compiles_for_its_signature(kernel: jit.Kernel) -> None:
+    kernel.compile()
+    assert kernel.choice() is not kernel.reference
 
 
 def test_nothing_is_compiled_before_the_first_call() -> None:
+    code = "import sys, trainviz.rendering.kernels\nassert 'numba' not in sys.modules"
+    run(code)
+
+
+FIRST_USE = """
+import sys, time, numpy as np
+from trainviz.evaluation.kernels import normalise_odds as kernel
+start = time.monotonic()
+first = kernel.choice() is kernel.reference
+logs = np.zeros((2, 3, 4), np.float32)
+kernel(logs)
+assert (logs == 0.5).all()
+while kernel.choice() is kernel.reference and time.monotonic() < start + float(sys.argv[1]):
+    time.sleep(0.1)
+print(first, kernel.choice() is kernel.reference)
+"""
+
+
+@pytest.mark.slow
+def test_numpy_serves_until_another_process_has_filled_the_cache(tmp_path: Path) -> None:
+    code = FIRST_USE.replace("sys.argv[1]", "200")
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "True False"
+    # From then on it is loaded at once.
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "False False"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_on_a_full_disk_numpy_serves(tmp_path: Path) -> None:
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    code += FIRST_USE.replace("sys.argv[1]", "3")
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "True True"
+
+
+def test_a_program_without_an_interpreter_starts_no_process(tmp_path: Path) -> None:
+    code = "import sys; sys.frozen = True\n" + FIRST_USE.replace("sys.argv[1]", "0.5")
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "True True"
+    assert not list(tmp_path.rglob("*.nbi"))
+
+
+def test_a_file_of_the_cache_that_was_left_unfinished_is_no_hindrance(tmp_path: Path) -> None:
+    run("from trainviz.rendering.kernels import cover; cover.compile()",
+        NUMBA_CACHE_DIR=str(tmp_path))  # fmt: skip
+    for path in tmp_path.rglob("*.nbc"):
+        path.write_bytes(path.read_bytes()[:100])
     code = (
-        "import sys, trainviz._common.jit as jit\n"
-        "jit.compiled(print)\nassert 'numba' not in sys.modules"
+        "import sys; sys.frozen = True\nfrom trainviz.rendering.kernels import cover\n"
+        "print(cover.choice() is cover.reference)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "True"
 
 
 def test_numba_s_own_switch_turns_compiled_loops_off() -> None:
-    code = "from trainviz._common import jit; print(jit.available())"
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    found = subprocess.run(
-        [sys.executable, "-c", code], check=True, env=environment, capture_output=True, text=True
-    )
-    assert found.stdout.strip() == "False"
+    code = FIRST_USE.replace("sys.argv[1]", "0.5")
+    assert run(code, NUMBA_DISABLE_JIT="1") == "True True"
 
 
 def test_a_numba_that_cannot_be_imported_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    jit.available.cache_clear()
+    jit._numba_works.cache_clear()
     real = builtins.__import__
 
     def refuse(name: str, *args: Any, **options: Any) -> Any:
@@ -56,30 +130,15 @@ def test_a_numba_that_cannot_be_imported_is_none(monkeypatch: pytest.MonkeyPatch
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
+    fresh = jit.Kernel(total._function, "(float64[::1],)", _total_by_numpy)
     try:
-        assert not jit.available()
+        assert fresh(np.arange(4.0)) == "numpy"
     finally:
-        jit.available.cache_clear()
+        jit._numba_works.cache_clear()
 
 
-def test_a_function_of_no_file_is_compiled_all_the_same() -> None:
+def test_a_loop_of_no_file_cannot_be_kept_and_numpy_serves() -> None:
     space: dict[str, Any] = {}
     exec("def twice(value):\n    return 2 * value\n", space)
-    assert jit.compiled(space["twice"])(21) == 42
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
-def test_a_full_disk_is_no_hindrance(tmp_path: Path) -> None:
-    code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
-        "import trainviz as tv\n"
-        "domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=100)\n"
-        "snapshot = tv.Recorder(domain, output='logits').capture(lambda X: 5 * X[:, 0], epoch=0)\n"
-        "print(snapshot.evaluations < 5000)\n"
-    )
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    found = subprocess.run(
-        [sys.executable, "-c", code], check=True, env=environment, capture_output=True, text=True
-    )
-    assert found.stdout.strip() == "True"
+    made = jit.Kernel(space["twice"], "(int64,)", lambda value: "numpy")
+    assert made(21) == "numpy"

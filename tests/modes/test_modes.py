@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import map_coordinates
 
 from trainviz import Mode, Palette, animate, register_mode
-from trainviz.modes import MODES, Boundary, Region, make_mode
+from trainviz.modes import MODES, Boundary, Region, find_mode
 from trainviz.rendering.resample import Resampler
 
 RGB = Palette.of(3, classes=["#ff0000", "#00ff00", "#0000ff"])
@@ -27,7 +27,7 @@ def one_hot(labels, n_classes=3):
 
 
 def plain(n_classes=3, palette=RGB):
-    return make_mode(Region, n_classes, palette, shade=False)
+    return find_mode(Region).bound(n_classes, palette, shade=False)
 
 
 def two_sides(edge, width=20, steepness=0.3):
@@ -63,7 +63,7 @@ def test_from_class_1_to_class_3_no_pixel_shows_class_2(n_classes, shade):
     palette = Palette.of(n_classes)
     probabilities = np.zeros((n_classes, 5, 20), dtype=np.float32)
     probabilities[:3] = two_sides(9.4)
-    image = make_mode(Region, n_classes, palette, shade=shade).paint(probabilities)
+    image = find_mode(Region).bound(n_classes, palette, shade=shade).paint(probabilities)
     if shade:
         # A shaded colour lies between the full one and the ground: three corners, one plane.
         corners = np.stack([palette.classes[0], palette.classes[2], palette.background]) * 1.0
@@ -114,7 +114,7 @@ def test_plain_regions_do_not_tell_how_sure_the_model_is():
 def test_shaded_regions_fade_to_the_ground_where_the_model_is_unsure(dark):
     palette = Palette.of(2, dark=dark)
     ramp = np.linspace(0.5, 1, 12, dtype=np.float32)[None]
-    image = make_mode(Region, 2, palette).paint(np.stack([ramp, 1 - ramp])).astype(float)
+    image = find_mode(Region).bound(2, palette).paint(np.stack([ramp, 1 - ramp])).astype(float)
     ground = np.linalg.norm(image[0] - palette.background, axis=-1)
     assert (np.diff(ground) > 0).all()
     assert ground[0] > 0
@@ -126,8 +126,10 @@ def test_many_classes_do_not_change_the_picture():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, (60, 60))
     palette = Palette.of(200)
-    few = make_mode(Region, 2, Palette.of(2, classes=list(palette.classes / 255)), shade=False)
-    many = make_mode(Region, 200, palette, shade=False)
+    few = find_mode(Region).bound(
+        2, Palette.of(2, classes=list(palette.classes / 255)), shade=False
+    )
+    many = find_mode(Region).bound(200, palette, shade=False)
     np.testing.assert_array_equal(many.paint(one_hot(labels, 200)), few.paint(one_hot(labels, 2)))
 
 
@@ -136,7 +138,7 @@ def test_many_classes_do_not_change_the_picture():
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
 def test_boundary_limits_are_the_range_of_a_highest_probability(n_classes):
-    mode = make_mode(Boundary, n_classes, Palette.of(n_classes, cmap="viridis"))
+    mode = find_mode(Boundary).bound(n_classes, Palette.of(n_classes, cmap="viridis"))
     assert mode.limits == (1 / n_classes, 1.0)
     lowest = np.full((n_classes, 2, 2), 1 / n_classes, dtype=np.float32)
     assert (mode.paint(lowest) == mode.palette.sequential[0]).all()
@@ -149,7 +151,7 @@ def test_boundary_limits_are_the_range_of_a_highest_probability(n_classes):
     others=arrays(np.float32, 6, elements=st.floats(0.5, 1, width=32)),
 )
 def test_the_same_probability_has_the_same_colour_in_every_map(share, others):
-    mode = make_mode(Boundary, 2, Palette.of(2))
+    mode = find_mode(Boundary).bound(2, Palette.of(2))
     alone = np.full((1, 6), share, dtype=np.float32)
     among = others[None].copy()
     among[0, 0] = share
@@ -158,7 +160,7 @@ def test_the_same_probability_has_the_same_colour_in_every_map(share, others):
 
 
 def test_a_higher_probability_is_further_along_the_colormap():
-    mode = make_mode(Boundary, 2, Palette.of(2, cmap="gray"))
+    mode = find_mode(Boundary).bound(2, Palette.of(2, cmap="gray"))
     top = np.linspace(0.5, 1, 256, dtype=np.float32)[None]
     image = mode.paint(np.stack([top, 1 - top]))
     np.testing.assert_array_equal(image[0, :, 0], np.arange(256))
@@ -168,7 +170,7 @@ def test_a_higher_probability_is_further_along_the_colormap():
 def test_boundary_does_not_tell_the_classes_apart(seed):
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(4), (5, 6)).astype(np.float32).transpose(2, 0, 1)
-    mode = make_mode(Boundary, 4, Palette.of(4))
+    mode = find_mode(Boundary).bound(4, Palette.of(4))
     shuffled = probabilities[rng.permutation(4)]
     np.testing.assert_array_equal(mode.paint(probabilities), mode.paint(shuffled))
 
@@ -236,7 +238,7 @@ class Certainty(Mode):
 @pytest.mark.usefixtures("clean_modes")
 def test_a_registered_mode_is_found_by_its_name(recording):
     assert register_mode(Certainty) is Certainty
-    assert isinstance(make_mode("certainty", 2, Palette.of(2)), Certainty)
+    assert isinstance(find_mode("certainty").bound(2, Palette.of(2)), Certainty)
     film = animate(recording, mode="certainty", figsize=(5, 4), dpi=50)
     np.testing.assert_array_equal(
         film[1], animate(recording, mode=Certainty, figsize=(5, 4), dpi=50)[1]
@@ -244,7 +246,7 @@ def test_a_registered_mode_is_found_by_its_name(recording):
 
 
 def test_values_outside_the_limits_have_the_colours_of_their_ends():
-    mode = make_mode(Certainty, 2, Palette.of(2))
+    mode = find_mode(Certainty).bound(2, Palette.of(2))
     image = mode.scale(np.array([[-1.0, 0.0, 1.0, 7.0]], dtype=np.float32))
     ends = mode.palette.sequential[[0, 0, -1, -1]]
     np.testing.assert_array_equal(image[0], ends)
@@ -261,4 +263,4 @@ def test_only_named_modes_are_registered(thing):
 @pytest.mark.parametrize("mode", ["regions", None, ["region"], int])
 def test_an_unknown_mode_is_told_with_the_known_ones(mode):
     with pytest.raises(ValueError, match=r"mode=.*'boundary', .*'region', .* or a mode such as"):
-        make_mode(mode, 2, Palette.of(2))
+        find_mode(mode).bound(2, Palette.of(2))

@@ -16,7 +16,7 @@ from trainviz.modes import (
     Probability,
     Region,
     Values,
-    make_mode,
+    find_mode,
 )
 
 BARE = {
@@ -32,7 +32,7 @@ def some_probabilities(seed, n_classes):
 
 
 def bound(mode, n_classes=3, **options):
-    return make_mode(mode, n_classes, tv.Palette.of(n_classes, cmap="gray"), **options)
+    return find_mode(mode).bound(n_classes, tv.Palette.of(n_classes, cmap="gray"), **options)
 
 
 def record(maps, domain=DOMAIN, epochs=None, **options):
@@ -235,7 +235,7 @@ def test_the_most_common_classes_have_colours_and_the_rest_is_grey():
 def test_a_group_wins_where_one_of_its_classes_does_not_where_their_sum_would():
     p = np.float32([0.4, 0.3, 0.3])[:, None, None] * np.ones((1, 3, 3), dtype=np.float32)
     recording = record([flat(0.4, 0.3, 0.3)])
-    mode = make_mode(Region(top_k=1), 3, tv.Palette.of(1), shade=False, recording=recording)
+    mode = find_mode(Region(top_k=1)).bound(3, tv.Palette.of(1), shade=False, recording=recording)
     assert (mode.paint(p) == tv.Palette.of(1).classes[0]).all()
 
 
@@ -396,7 +396,7 @@ def test_all_classes_are_shown_side_by_side_whatever_the_films_mode(recording):
     figure = tv.animate(recording, mode="region", shade=False).panels(epoch=20, columns=2)
     panels = [ax for ax in figure.axes if ax.images]
     assert [ax.get_title() for ax in panels] == ["ash", "birch", "cedar"]
-    viridis = make_mode(Probability(0), 3, tv.Palette.of(3, cmap="viridis"))
+    viridis = find_mode(Probability(0)).bound(3, tv.Palette.of(3, cmap="viridis"))
     for index, ax in enumerate(panels):
         shown = {tuple(color) for color in ax.images[0].get_array()[::9, ::9].reshape(-1, 3)}
         every = {tuple(color) for color in viridis.palette.sequential}

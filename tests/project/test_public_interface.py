@@ -29,8 +29,7 @@ CLASSES_AND_FUNCTIONS = [
     (module, name)
     for module in MODULES
     for name in importlib.import_module(module).__all__
-    # Of no use outside the package, and about to go: ``make_mode``.
-    if name not in {"MODES", "__version__", "make_mode"}
+    if name not in {"MODES", "__version__"}
 ]
 
 

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.interpolate import PchipInterpolator
 
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.interpolation import Blender, blend
+from trainviz.rendering.interpolation import Blender
 from trainviz.rendering.timeline import Timeline
 
 COUNTS = st.integers(1, 30)
@@ -25,6 +25,10 @@ def map_series(draw, n_classes=None):
 
 def blender(maps, interpolation):
     return Blender(maps.__getitem__, len(maps), interpolation)
+
+
+def blend(a, b, weight, interpolation):
+    return Blender([a, b].__getitem__, 2, interpolation)(Moment(0, weight))
 
 
 def one_point(*values):

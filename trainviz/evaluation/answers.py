@@ -11,7 +11,6 @@ __all__ = ["Answers", "Ask", "TooRough"]
 
 Values = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
-Mask = npt.NDArray[np.bool_]
 Slots = npt.NDArray[np.int32]
 Ask = Callable[[Index], Values]
 
@@ -82,22 +81,6 @@ class Answers:
         self.fetch(points if beside is None else np.concatenate([points, beside]))
         self.slots[points] = self.fetched[points]
 
-    def reveal(self, points: Index) -> Mask:
-        """Make known the columns of points that were asked for as a whole; tell which.
-
-        Parameters
-        ----------
-        points : ndarray of int, shape (k, n)
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-        """
-        found = self.fetched[points]
-        ready: Mask = np.logical_and.reduce(found >= 0, axis=0)
-        self.slots[points[:, ready]] = found[:, ready]
-        return ready
-
     def fetch(self, points: Index) -> None:
         """Ask for the points that were not asked for yet, without making them known.
 
@@ -106,10 +89,8 @@ class Answers:
         TooRough
             If it would be more than the limit.
         """
-        points = points[self.fetched[points] < 0]
-        order = np.arange(len(points), dtype=np.int32)
-        self.fetched[points] = order
-        points = points[self.fetched[points] == order]
+        # In the order of the grid: the model answers alike in whatever order cells were refined.
+        points = np.unique(points[self.fetched[points] < 0])
         start, end = self.count, self.count + len(points)
         if start == end:
             return

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common import jit
-from trainviz.evaluation.kernels import LOW, normalise_odds
+from trainviz.evaluation.kernels import normalise_odds
 from trainviz.evaluation.lattice import Lattice
 
 __all__ = ["CompactMap", "normalised_odds"]
@@ -78,15 +77,5 @@ class CompactMap:
 
 def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Turn log-probabilities, shape (C, H, W), into probabilities that sum to 1; in place."""
-    if jit.available():
-        normalise_odds(logs)
-        return logs
-    highest = logs.max(axis=0)
-    if highest.min() < LOW:
-        logs -= highest
-    total = np.zeros(logs.shape[1:], dtype=np.float32)
-    for plane in logs:
-        total += np.exp(plane, out=plane)
-    for plane in logs:
-        plane /= total
+    normalise_odds(logs)
     return logs

@@ -96,7 +96,7 @@ def _weighed(foretold: Values, found: Values, at: Values, odds: Values, around: 
     difference = foretold
     difference -= found
     # What all classes have in common changes no probability.
-    difference -= np.einsum("nc,nc->n", difference, at)[:, None]
+    difference -= np.add.accumulate(difference * at, axis=1)[:, -1:]
     np.abs(difference, out=difference)
     highest = at.copy()
     for corner in around:

@@ -1,6 +1,7 @@
-"""Compiled loops of the evaluation: refining a quadtree, filling a lattice, normalising.
+"""The loops of the evaluation, compiled and by NumPy: refining, filling a lattice, normalising.
 
-Each says which function does the same with numpy. All arrays are C-contiguous.
+All arrays are C-contiguous. A compiled loop and the function that precedes it return
+the same bits: each adds up the classes in their order, in single precision.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -8,21 +9,35 @@ Each says which function does the same with numpy. All arrays are C-contiguous.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from trainviz._common.jit import compiled
+from trainviz._common.jit import inlined, kernel
+from trainviz.evaluation.error_estimate import excess
 
 __all__ = [
     "EDGED",
     "FOUND",
+    "KERNELS",
     "LEAF",
     "LOOK",
-    "LOW",
     "SPLIT",
     "SPLIT_ALWAYS",
+    "cell_points",
     "descend",
     "fill_lattice",
     "normalise_odds",
+    "quarters",
 ]
+
+Index = npt.NDArray[np.intp]
+Places = tuple[Index, Index, npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""What tells where a place of a lattice lies: the flat grid index at which its row starts, its
+column, and how far up and to the right the centre of a cell of each size lies there."""
+
+_AXIS_STEPS = "Tuple((uintp[::1], intp[::1], uintp[:, ::1], float32[::1], intp[::1]))"
+_KNOWN = "Tuple((int32[::1], float32[:, ::1], float32[:, ::1]))"
+_PLACES = "Tuple((intp[::1], intp[::1], float32[:, ::1], float32[:, ::1]))"
+_LIMITS = "Tuple((float32[::1], float32[::1], float32))"
 
 LEAF, EDGED, FOUND, SPLIT, LOOK, SPLIT_ALWAYS = (np.uint8(1 << bit) for bit in range(6))
 """What is known of a cell: it is drawn as it is; its edges were looked at; something was found in
@@ -30,14 +45,120 @@ it; its quarters were looked at. And what is to be done whatever its values say:
 look at its quarters too."""
 
 
-@compiled
+def cell_points(cells: Index, places: Places) -> Index:
+    """Return the flat grid indices of each cell's corners, edges and centre, shape (9, n)."""
+    starts, columns, _, _ = places
+    y, x = np.divmod(cells, len(columns))
+    steps = (y & -y) * _STEPS
+    points: Index = starts[y + steps][:, None] + columns[x + steps]
+    return points.reshape(9, -1)
+
+
+def quarters(cells: Index, width: int) -> Index:
+    """Return four blocks: each cell's lower left, lower right, upper left, upper right one."""
+    y, x = np.divmod(cells, width)
+    y, x = np.stack([y, x])[:, None] + _QUARTERS * ((y & -y) // 2)
+    found: Index = y * width + x
+    return found.ravel()
+
+
+_STEPS = np.array([[-1], [0], [1]])
+_MIDDLES = np.array([1, 3, 5, 7])
+_QUARTERS = np.array([[[-1], [-1], [1], [1]], [[-1], [1], [-1], [1]]])
+
+
+def _descend_by_numpy(centres, edged, state, fetched, known, places, limits):
+    waiting = [(np.empty(0, np.intp), np.empty(0, np.intp))]
+    while len(centres) or len(edged):
+        ready = (
+            _reveal(cell_points(centres, places)[4:5], fetched, known[0]),
+            _reveal(cell_points(edged, places)[_MIDDLES], fetched, known[0]),
+        )
+        waiting.append((centres[~ready[0]], edged[~ready[1]]))
+        centres, edged = _step(centres[ready[0]], edged[ready[1]], state, known, places, limits)
+    first, second = map(np.concatenate, zip(*waiting, strict=True))
+    return first, second
+
+
+def _reveal(points, fetched, slots):
+    """Make known the columns of points that were asked for as a whole; tell which."""
+    found = fetched[points]
+    ready = (found >= 0).all(axis=0)
+    slots[points[:, ready]] = found[:, ready]
+    return ready
+
+
+def _step(centres, edged, state, known, places, limits):
+    """Let each cell go a step on; return the next ones."""
+    centre_limits, edge_limits, tolerance = limits
+    width = len(places[1])
+    found = _excess_of_cells(centres, known, places, 0) > centre_limits[_halves(centres, width)]
+    state[centres[found]] |= FOUND
+    deeper = found | (state[centres] & (LOOK | SPLIT_ALWAYS) > 0)
+
+    wrong = _excess_of_cells(edged, known, places, 2)
+    half = _halves(edged, width)
+    state[edged] |= EDGED
+    state[edged[wrong > tolerance]] |= FOUND
+    divide = (wrong > edge_limits[half]) | (state[edged] & SPLIT_ALWAYS > 0)
+    split, whole = edged[divide & (half > 1)], edged[~divide & (half > 1)]
+    state[split] |= SPLIT
+
+    leaves = np.concatenate([centres[~deeper], quarters(whole, width)])
+    state[leaves] |= LEAF
+    touched = np.concatenate([leaves, _leaves_beside(edged, state, places)])
+    off = np.unique(touched[_excess_of_cells(touched, known, places, 1) > tolerance])
+    state[off] &= ~LEAF
+    has_centre = known[0][cell_points(off, places)[4]] >= 0
+    state[off[has_centre]] |= LOOK
+    return (
+        np.concatenate([quarters(split, width), off[~has_centre]]),
+        np.concatenate([centres[deeper], off[has_centre]]),
+    )
+
+
+def _halves(cells, width):
+    y = cells // width
+    return y & -y
+
+
+def _leaves_beside(cells, state, places):
+    """Return the leaves on the other side of cells' edges."""
+    height, width = len(places[0]), len(places[1])
+    y, x = np.divmod(cells, width)
+    side = 2 * (y & -y)
+    ys = np.concatenate([y - side, y + side, y, y])
+    xs = np.concatenate([x, x, x - side, x + side])
+    inside = (ys > 0) & (xs > 0) & (ys < height) & (xs < width)
+    beside = (ys * width + xs)[inside]
+    return beside[state[beside] & LEAF > 0]
+
+
+def _excess_of_cells(cells, known, places, part):
+    if not len(cells):
+        return np.empty(0, np.float32)
+    slots, values, odds = known
+    _, columns, ups, rights = places
+    y, x = np.divmod(cells, len(columns))
+    half = y & -y
+    up, right = ups[half, y - half], rights[half, x - half]
+    return excess(values, odds, slots[cell_points(cells, places)], up, right, part)
+
+
+@kernel(
+    f"(intp[::1], intp[::1], uint8[::1], int32[::1], {_KNOWN}, {_PLACES}, {_LIMITS})",
+    _descend_by_numpy,
+)
 def descend(centres, edged, state, fetched, known, places, limits):
     """Refine cells as far as the answers go; return those that wait for more.
 
     Parameters
     ----------
-    centres, edged, state
-        As :class:`trainviz.evaluation.quadtree.Quadtree` has them.
+    centres, edged : ndarray of int
+        Cells that are leaves unless their centres tell otherwise; cells whose
+        centres are known, and whose edges are to be looked at.
+    state
+        As :class:`trainviz.evaluation.quadtree.Quadtree` has it.
     fetched, known
         Of :class:`trainviz.evaluation.answers.Answers`; ``known`` are slots, values and odds.
     places
@@ -51,10 +172,14 @@ def descend(centres, edged, state, fetched, known, places, limits):
     width = len(columns)
     # An entry is twice a cell's place, and one more where its edges are to be looked at.
     stack = np.empty(len(centres) + len(edged) + len(state) // 2 + 8, np.intp)
-    stack[: len(centres)] = 2 * centres
-    top = len(centres) + len(edged)
-    stack[len(centres) : top] = 2 * edged + 1
-    waiting, n_waiting = np.empty_like(stack), 0
+    waiting, waiting_edged = np.empty_like(stack), np.empty_like(stack)
+    top = n_waiting = n_waiting_edged = 0
+    for i in range(len(centres)):
+        stack[top] = 2 * centres[i]
+        top += 1
+    for i in range(len(edged)):
+        stack[top] = 2 * edged[i] + 1
+        top += 1
     touched, nine = np.empty(8, np.intp), np.empty(9, np.intp)
     difference = np.empty(values.shape[1], np.float32)
     while top:
@@ -62,21 +187,45 @@ def descend(centres, edged, state, fetched, known, places, limits):
         cell, edges = stack[top] // 2, stack[top] % 2
         half = nine_points(cell, places, nine)
         if not answered(nine, fetched, edges):
-            waiting[n_waiting] = stack[top]
-            n_waiting += 1
+            if edges:
+                waiting_edged[n_waiting_edged] = cell
+                n_waiting_edged += 1
+            else:
+                waiting[n_waiting] = cell
+                n_waiting += 1
             continue
-        for k in range(1 if edges else 4, 8 if edges else 5, 2 if edges else 1):
-            slots[nine[k]] = fetched[nine[k]]
-        wrong = excess_of_cell(cell, half, nine, known, places, 2 * edges, difference)
+        n_touched = 0
         if edges:
-            state[cell] |= EDGED | (FOUND if wrong > tolerance else 0)
+            for k in range(1, 8, 2):
+                slots[nine[k]] = fetched[nine[k]]
+        else:
+            slots[nine[4]] = fetched[nine[4]]
+        wrong = excess_at_centre(cell, half, nine, known, places, difference)
+        if edges:
+            wrong = max(wrong, excess_at_edges(cell, half, nine, known, places, difference))
+            state[cell] |= EDGED
+            if wrong > tolerance:
+                state[cell] |= FOUND
             split = wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0
-            top, n_touched = quarter(cell, half, split, state, width, stack, top, touched)
+            if half > 1:
+                if split:
+                    state[cell] |= SPLIT
+                for k in range(4):
+                    part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
+                    if split:
+                        stack[top] = 2 * part
+                        top += 1
+                    else:
+                        state[part] |= LEAF
+                        touched[n_touched] = part
+                        n_touched += 1
             n_touched = beside(cell, half, len(starts), width, touched, n_touched)
         else:
-            state[cell] |= FOUND if wrong > centre_limits[half] else 0
+            if wrong > centre_limits[half]:
+                state[cell] |= FOUND
             if state[cell] & (FOUND | LOOK | SPLIT_ALWAYS):
-                stack[top], top, n_touched = 2 * cell + 1, top + 1, 0
+                stack[top] = 2 * cell + 1
+                top += 1
             else:
                 state[cell] |= LEAF
                 touched[0], n_touched = cell, 1
@@ -85,33 +234,18 @@ def descend(centres, edged, state, fetched, known, places, limits):
             if not state[leaf] & LEAF:
                 continue
             half = nine_points(leaf, places, nine)
-            if excess_of_cell(leaf, half, nine, known, places, 1, difference) > tolerance:
-                edges = slots[nine[4]] >= 0
-                state[leaf] ^= LEAF | (LOOK if edges and not state[leaf] & LOOK else 0)
-                stack[top], top = 2 * leaf + edges, top + 1
-    waiting = waiting[:n_waiting]
-    return waiting[waiting % 2 == 0] // 2, waiting[waiting % 2 == 1] // 2
+            wrong = excess_at_edges(leaf, half, nine, known, places, difference)
+            if wrong > tolerance:
+                state[leaf] &= ~LEAF
+                stack[top] = 2 * leaf
+                if slots[nine[4]] >= 0:
+                    state[leaf] |= LOOK
+                    stack[top] += 1
+                top += 1
+    return waiting[:n_waiting], waiting_edged[:n_waiting_edged]
 
 
-@compiled
-def quarter(cell, half, split, state, width, stack, top, touched):
-    """Let a cell's quarters be looked at, or be leaves."""
-    if half == 1:
-        return top, 0
-    if split:
-        state[cell] |= SPLIT
-    for k in range(4):
-        part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
-        if split:
-            stack[top] = 2 * part
-            top += 1
-        else:
-            state[part] |= LEAF
-            touched[k] = part
-    return top, 0 if split else 4
-
-
-@compiled
+@inlined
 def beside(cell, half, height, width, touched, count):
     """Add the cells of the same size on the other side of a cell's edges."""
     y, x = cell // width, cell % width
@@ -124,7 +258,7 @@ def beside(cell, half, height, width, touched, count):
     return count
 
 
-@compiled
+@inlined
 def nine_points(cell, places, nine):
     """Write the flat grid indices of a cell's corners, edges and centre; return half its side."""
     starts, columns, _, _ = places
@@ -135,7 +269,7 @@ def nine_points(cell, places, nine):
     return half
 
 
-@compiled
+@inlined
 def answered(nine, fetched, edges):
     """Tell whether a cell's centre was answered, or the middles of its edges."""
     if not edges:
@@ -143,9 +277,9 @@ def answered(nine, fetched, edges):
     return min(fetched[nine[1]], fetched[nine[3]], fetched[nine[5]], fetched[nine[7]]) >= 0
 
 
-@compiled
-def excess_of_cell(cell, half, nine, known, places, part, difference):
-    """Do as :func:`trainviz.evaluation.error_estimate.excess`, of one cell.
+@inlined
+def excess_at_edges(cell, half, nine, known, places, difference):
+    """Do as :func:`trainviz.evaluation.error_estimate.excess`, of the known edges of a cell.
 
     ``difference`` is written over.
     """
@@ -153,35 +287,43 @@ def excess_of_cell(cell, half, nine, known, places, part, difference):
     _, columns, ups, rights = places
     up = ups[half, cell // len(columns) - half]
     right = rights[half, cell % len(columns) - half]
-    worst, n_classes = np.float32(0), values.shape[1]
-    for edge in range(0 if part == 0 else 4):
+    worst = np.float32(0)
+    for edge in range(4):
         start = (0, 6, 0, 2)[edge]
         step, share = (1, right) if edge < 2 else (3, up)
         middle = slots[nine[start + step]]
         if middle < 0:
             continue
-        # What cannot be negative spares the loops a look at each.
+        # Unsigned, so that Numba skips the check for negative indices.
         m, a = np.uintp(middle), np.uintp(slots[nine[start]])
         b = np.uintp(slots[nine[start + 2 * step]])
         common = np.float32(0)
-        for k in range(n_classes):
+        for k in range(len(difference)):
             low = values[a, k]
             difference[k] = low + share * (values[b, k] - low) - values[m, k]
             common += difference[k] * odds[m, k]
-        for k in range(n_classes):
+        for k in range(len(difference)):
             weight = max(odds[m, k], odds[a, k], odds[b, k])
             worst = max(worst, abs(difference[k] - common) * weight)
-    if part == 1:
-        return worst
+    return worst
+
+
+@inlined
+def excess_at_centre(cell, half, nine, known, places, difference):
+    """Do as :func:`trainviz.evaluation.error_estimate.excess`, of the centre of a cell."""
+    slots, values, odds = known
+    _, columns, ups, rights = places
+    up = ups[half, cell // len(columns) - half]
+    right = rights[half, cell % len(columns) - half]
     m, a, b = np.uintp(slots[nine[4]]), np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
     c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
-    common = np.float32(0)
-    for k in range(n_classes):
+    worst = common = np.float32(0)
+    for k in range(len(difference)):
         low = values[a, k] + right * (values[b, k] - values[a, k])
         high = values[c, k] + right * (values[d, k] - values[c, k])
         difference[k] = low + up * (high - low) - values[m, k]
         common += difference[k] * odds[m, k]
-    for k in range(n_classes):
+    for k in range(len(difference)):
         weight = max(odds[m, k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
         worst = max(worst, abs(difference[k] - common) * weight)
     return worst
@@ -192,9 +334,37 @@ LOW = np.float32(-40)
 between two classes, each certain in its place, every class has a low logarithm."""
 
 
-@compiled
+def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, filled):
+    rows, row_ends, new_rows, row_shares, new_row_ends = row_steps
+    columns, column_ends, new_columns, column_shares, new_column_ends = column_steps
+    # Class by class, so that what is worked on stays in the processor's cache.
+    for plane, known in zip(filled, values.T, strict=True):
+        flat, start = plane.reshape(-1), 0
+        for depth, end in enumerate(ends):
+            if depth:
+                there = rows[row_ends[depth - 1] : row_ends[depth]]
+                which = slice(new_column_ends[depth - 1], new_column_ends[depth])
+                new, left, right = new_columns[which].T
+                lines = plane[there]
+                low = lines[:, left]
+                between = (lines[:, right] - low) * column_shares[which] + low
+                plane[there[:, None], new] = between
+                there = columns[column_ends[depth] : column_ends[depth + 1]]
+                which = slice(new_row_ends[depth - 1], new_row_ends[depth])
+                new, below, above = new_rows[which].T
+                low = plane[below][:, there]
+                between = (plane[above][:, there] - low) * row_shares[which, None] + low
+                plane[new[:, None], there] = between
+            flat[points[start:end]] = known[start:end]
+            start = end
+
+
+@kernel(
+    f"(float32[:, ::1], uintp[::1], intp[::1], {_AXIS_STEPS}, {_AXIS_STEPS}, float32[:, :, ::1])",
+    _fill_lattice_by_numpy,
+)
 def fill_lattice(values, points, ends, row_steps, column_steps, filled):
-    """Do as :meth:`trainviz.evaluation.lattice.Lattice.fill`.
+    """Interpolate values over a whole grid, level by level.
 
     ``values`` (n, C) lie at the flat grid indices ``points``, ordered by level;
     those of each level end at ``ends``. The steps of each axis are those of
@@ -211,7 +381,7 @@ def fill_lattice(values, points, ends, row_steps, column_steps, filled):
                 flat[points[i]] = values[i, k]
 
 
-@compiled
+@inlined
 def fill_columns(plane, depth, row_steps, column_steps):
     """Interpolate a level's new columns, in the rows that are there."""
     lines, lines_ends, _, _, _ = row_steps
@@ -223,7 +393,7 @@ def fill_columns(plane, depth, row_steps, column_steps):
             row[columns[i, 0]] = (row[columns[i, 2]] - left) * shares[i] + left
 
 
-@compiled
+@inlined
 def fill_rows(plane, depth, row_steps, column_steps):
     """Interpolate a level's new rows, in all of its columns."""
     _, _, rows, shares, ends = row_steps
@@ -240,11 +410,48 @@ def fill_rows(plane, depth, row_steps, column_steps):
                 row[x] = (high[x] - low[x]) * shares[i] + low[x]
 
 
-@compiled
-def normalise_odds(logs):
-    """Do as :func:`trainviz.evaluation.compact_map.normalised_odds`.
+def _normalise_by_numpy(logs):
+    highest = logs.max(axis=0)
+    low = (highest < LOW).any(axis=1)
+    if low.any():
+        logs[:, low] -= highest[low]
+    total = np.zeros(logs.shape[1:], np.float32)
+    for plane in logs:
+        _exponentials_by_numpy(plane)
+        total += plane
+    for plane in logs:
+        plane /= total
 
-    But for probabilities below 1e-30, which become 0.
+
+def _exponentials_by_numpy(values):
+    whole = np.floor(values * _LOG2_E + _HALF)
+    rest = values - whole * _LN2 - whole * _LN2_REST
+    np.multiply(rest, _C5, out=values)
+    for term in (_C4, _C3, _C2):
+        values += term
+        values *= rest
+    values *= rest
+    values += rest
+    values += _ONE
+    exponent = np.where(whole > _LOWEST_POWER, whole + _BIAS, _NONE)
+    values *= (exponent * _MANTISSA).astype(np.int32).view(np.float32)
+
+
+_LOG2_E, _LN2, _LN2_REST, _C2, _C3, _C4, _C5 = (
+    np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4),
+    np.float32(0.499992311), np.float32(0.166671142), np.float32(0.0418901145),
+    np.float32(0.00831252523),
+)  # fmt: skip
+_NONE, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+_LOWEST_POWER, _BIAS, _MANTISSA = np.float32(-100), np.float32(127), np.float32(2**23)
+
+
+@kernel("(float32[:, :, ::1],)", _normalise_by_numpy)
+@inlined
+def normalise_odds(logs):
+    """Turn log-probabilities, shape (C, H, W), into probabilities that sum to 1; in place.
+
+    Those below 1e-30 become 0.
     """
     n, height, width = logs.shape
     total, bits = np.empty(width, np.float32), np.empty(width, np.int32)
@@ -263,7 +470,7 @@ def normalise_odds(logs):
                 row[x] /= total[x]
 
 
-@compiled
+@inlined
 def raise_row(logs, y, highest):
     """Take the highest of each pixel from the logarithms in a row, if one is very low."""
     n_low = np.int32(0)
@@ -282,7 +489,7 @@ def raise_row(logs, y, highest):
                 row[x] -= highest[x]
 
 
-@compiled
+@inlined
 def exponentials(row, bits):
     """Take the exponential of each value, but of those below -69, which become 0.
 
@@ -290,18 +497,16 @@ def exponentials(row, bits):
     most. Numbers that are smaller still are a hundred times as slow to reckon
     with. ``bits`` is scratch.
     """
-    log2_e, half, one, none = (
-        np.float32(1.44269504), np.float32(0.5), np.float32(1), np.float32(0),
-    )  # fmt: skip
-    ln2, ln2_rest = np.float32(0.693359375), np.float32(-2.12194440e-4)
-    c2, c3 = np.float32(0.499992311), np.float32(0.166671142)
-    c4, c5 = np.float32(0.0418901145), np.float32(0.00831252523)
     for x in range(len(row)):
-        whole = np.floor(row[x] * log2_e + half)
-        rest = row[x] - whole * ln2 - whole * ln2_rest
-        row[x] = (((c5 * rest + c4) * rest + c3) * rest + c2) * rest * rest + rest + one
-        exponent = whole + np.float32(127) if whole > np.float32(-100) else none
-        bits[x] = np.int32(exponent * np.float32(2**23))
+        whole = np.floor(row[x] * _LOG2_E + _HALF)
+        rest = row[x] - whole * _LN2 - whole * _LN2_REST
+        power = (((_C5 * rest + _C4) * rest + _C3) * rest + _C2) * rest * rest + rest + _ONE
+        exponent = whole + _BIAS if whole > _LOWEST_POWER else _NONE
+        row[x], bits[x] = power, np.int32(exponent * _MANTISSA)
     powers = bits.view(np.float32)
     for x in range(len(row)):
         row[x] *= powers[x]
+
+
+KERNELS = (fill_lattice, normalise_odds, descend)
+"""In the order in which they are compiled: what films need comes first, what takes longest last."""

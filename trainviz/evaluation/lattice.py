@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common import jit
+from trainviz._common.jit import ready
 from trainviz.evaluation.kernels import fill_lattice
 
-__all__ = ["Lattice", "fill_between"]
+__all__ = ["Lattice"]
 
 Values = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
@@ -55,13 +55,7 @@ class Lattice:
         self.levels = stride.bit_length() - 1
         self.rows = _places(shape[0], stride)
         self.columns = _places(shape[1], stride)
-        self._first = tuple(_first_places(at, self.levels) for at in (self.rows, self.columns))
-        by_level = [
-            (self.rows[:: stride >> depth], self.columns[:: stride >> depth])
-            for depth in range(self.levels + 1)
-        ]
-        self._level_shapes = [(len(rows), len(columns)) for rows, columns in by_level]
-        self._level_shares = [(_shares(rows), _shares(columns)) for rows, columns in by_level[1:]]
+        self._first = tuple(_first_levels(at, self.levels) for at in (self.rows, self.columns))
         self._steps = [_steps(axis, self.levels) for axis in (self.rows, self.columns)]
 
     @classmethod
@@ -103,94 +97,21 @@ class Lattice:
             The values at the points, and between the points of a level the
             bilinear interpolation of those around.
         """
-        if jit.available():
-            return self._filled(points, values)
-        places, known = self._by_level(points), np.ascontiguousarray(values.T)
-        planes = [np.empty(shape, dtype=np.float32) for shape in self._level_shapes]
-        filled = np.empty((len(known), *self.shape), dtype=np.float32)
-        # Class by class, so that what is worked on stays in the processor's cache.
-        for row, target in zip(known, filled, strict=True):
-            for depth, (plane, (which, where)) in enumerate(zip(planes, places, strict=True)):
-                if depth:
-                    fill_between(planes[depth - 1], *self._level_shares[depth - 1], out=plane)
-                plane.reshape(-1)[where] = row.take(which)
-            self._pick(planes[-1], target)
-        return filled
-
-    def _filled(self, points: Index, values: Values) -> Values:
         levels = self.first_levels(points)
         order = np.argsort(levels, kind="stable")
         ends = np.searchsorted(levels[order], np.arange(self.levels + 1), side="right")
         filled = np.empty((values.shape[1], *self.shape), dtype=np.float32)
-        fill_lattice(values[order], points[order].astype(np.uintp), ends, *self._steps, filled)
+        fill_lattice(
+            ready(values[order]), points[order].astype(np.uintp), ends, *self._steps, filled
+        )
         return filled
 
     def first_levels(self, points: Index) -> Index:
         """Return the level at which each point, a flat grid index, appears first."""
         row, column = np.divmod(points, self.shape[1])
-        (row_level, _), (column_level, _) = self._first
+        row_level, column_level = self._first
         levels: Index = np.maximum(row_level[row], column_level[column])
         return levels
-
-    def _by_level(self, points: Index) -> list[tuple[Index, Index]]:
-        """Return of every level which points appear first there, and their flat places."""
-        row, column = np.divmod(points, self.shape[1])
-        (_, row_place), (_, column_place) = self._first
-        level, y, x = self.first_levels(points), row_place[row], column_place[column]
-        placed = []
-        for depth, (_, width) in enumerate(self._level_shapes):
-            which, stride = np.flatnonzero(level == depth), self.stride >> depth
-            placed.append((which, y[which] // stride * width + x[which] // stride))
-        return placed
-
-    def _pick(self, places: Values, target: Values) -> None:
-        """Leave out the places that are the same grid line as another."""
-        (_, rows), (_, columns) = self._first
-        if len(self.rows) > self.shape[0]:
-            places = places.take(rows, axis=0)
-        if len(self.columns) > self.shape[1]:
-            places = places.take(columns, axis=1)
-        target[:] = places
-
-
-def fill_between(
-    values: Values, row_shares: Values, column_shares: Values, out: Values | None = None
-) -> Values:
-    """Put a value between each two neighbours, along both axes.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (h, w)
-    row_shares, column_shares : ndarray of float32, shape (h - 1,) and (w - 1,)
-        How far along its interval each new line lies.
-    out : ndarray of float32, optional
-        Where to write.
-
-    Returns
-    -------
-    ndarray of float32, shape (2 * h - 1, 2 * w - 1)
-
-    Examples
-    --------
-    >>> half = np.array([0.5], dtype=np.float32)
-    >>> fill_between(np.array([[0, 2], [4, 6]], dtype=np.float32), half, half)
-    array([[0., 1., 2.],
-           [2., 3., 4.],
-           [4., 5., 6.]], dtype=float32)
-    """
-    height, width = values.shape
-    finer = np.empty((2 * height - 1, 2 * width - 1), dtype=np.float32) if out is None else out
-    finer[::2, ::2] = values
-    step = values[:, 1:] - values[:, :-1]
-    step *= column_shares
-    step += values[:, :-1]
-    finer[::2, 1::2] = step
-    lower = finer[:-1:2]
-    climb = finer[2::2] - lower
-    climb *= row_shares[:, None]
-    climb += lower
-    finer[1::2] = climb
-    return finer
 
 
 def _places(n: int, stride: int) -> Index:
@@ -204,23 +125,12 @@ def _places(n: int, stride: int) -> Index:
     return lines
 
 
-def _first_places(lines: Index, levels: int) -> tuple[Index, Index]:
-    """Return the level at which each grid line appears first, and its place there."""
-    level = np.full(lines[-1] + 1, -1, dtype=np.intp)
-    place = np.zeros(lines[-1] + 1, dtype=np.intp)
-    for depth in range(levels + 1):
-        stride = 1 << (levels - depth)
-        seen = np.arange(0, len(lines), stride)
-        new = seen[level[lines[seen]] < 0][::-1]
-        level[lines[new]] = depth
-        place[lines[new]] = new
-    return level, place
-
-
-def _shares(lines: Index) -> Values:
-    length = np.maximum(lines[2::2] - lines[:-2:2], 1)
-    shares: Values = ((lines[1::2] - lines[:-2:2]) / length).astype(np.float32)
-    return shares
+def _first_levels(lines: Index, levels: int) -> Index:
+    """Return the level at which each grid line appears first."""
+    level = np.full(lines[-1] + 1, levels, dtype=np.intp)
+    for depth in range(levels, -1, -1):
+        level[lines[:: 1 << (levels - depth)]] = depth
+    return level
 
 
 def _steps(lines: Index, levels: int) -> tuple[Places, Index, Places, Values, Index]:

@@ -24,7 +24,6 @@ from trainviz.modes.base import (
     Contour,
     Mode,
     find_mode,
-    make_mode,
     register_mode,
 )
 from trainviz.modes.comparing import Change, Difference
@@ -46,6 +45,5 @@ __all__ = [
     "Region",
     "Values",
     "find_mode",
-    "make_mode",
     "register_mode",
 ]

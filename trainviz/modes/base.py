@@ -17,7 +17,7 @@ from trainviz.modes.pixels import packed, unpacked
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 
-__all__ = ["MODES", "Beside", "Contour", "Mode", "find_mode", "make_mode", "register_mode"]
+__all__ = ["MODES", "Beside", "Contour", "Mode", "find_mode", "register_mode"]
 
 Values = npt.NDArray[np.floating[Any]]
 
@@ -85,7 +85,7 @@ class Mode:
     ...     name, label, limits = "my-gini", "Gini impurity", (0.0, 1.0)
     ...     def values(self, probabilities):
     ...         return 1 - (probabilities**2).sum(axis=0)
-    >>> mode = make_mode("my-gini", 2, Palette.of(2))
+    >>> mode = find_mode("my-gini").bound(2, Palette.of(2))
     >>> mode.paint(np.full((2, 4, 4), 0.5, dtype=np.float32)).shape
     (4, 4, 3)
     >>> Gini(levels=0.3).levels
@@ -276,24 +276,6 @@ def register_mode(mode: type[Mode]) -> type[Mode]:
         )
     MODES[mode.name] = mode
     return mode
-
-
-def make_mode(
-    mode: str | type[Mode] | Mode,
-    n_classes: int,
-    palette: Palette,
-    *,
-    shade: bool = True,
-    recording: Recording | None = None,
-) -> Mode:
-    """Make the mode that ``mode=`` asks for, ready to paint.
-
-    Raises
-    ------
-    ValueError
-        If no mode has this name, or its options do not fit.
-    """
-    return find_mode(mode).bound(n_classes, palette, shade=shade, recording=recording)
 
 
 def find_mode(mode: str | type[Mode] | Mode) -> Mode:

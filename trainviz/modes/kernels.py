@@ -1,6 +1,7 @@
-"""Loops that paint maps, compiled: a map between two others is coloured as it is made.
+"""The loops that paint a map, compiled and by NumPy.
 
-Each says which function does the same with numpy. All arrays are C-contiguous.
+All arrays are C-contiguous. A compiled loop and the function that precedes it
+return the same bits.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 
 from trainviz._common.arrays import Image, Map
-from trainviz._common.jit import compiled, ready
+from trainviz._common.jit import inlined, kernel, ready
+from trainviz.modes.pixels import argmax, packed, unpacked
 
-__all__ = ["paint_highest", "paint_regions", "painter"]
+__all__ = ["KERNELS", "paint_highest", "paint_regions", "painter"]
+
+_MAPS = "float32[:, :, ::1], float32[:, :, ::1], float32"
 
 
 def painter(paint: Callable[..., None], *options: Any) -> Callable[[Map, Map, np.float32], Image]:
@@ -29,7 +33,28 @@ def painter(paint: Callable[..., None], *options: Any) -> Callable[[Map, Map, np
     return painted
 
 
-@compiled
+def _paint_highest_by_numpy(a, b, weight, low, factor, colors, picture):
+    highest = _mixed(a, b, weight).max(axis=0)
+    picture[:] = colors.take(_levels(highest, low, factor, 256), axis=0)
+
+
+def _mixed(a, b, weight):
+    if a is b:
+        return a
+    mixed = b - a
+    mixed *= weight
+    mixed += a
+    return mixed
+
+
+def _levels(values, low, factor, levels):
+    """Find in which of some levels, from ``low`` up, each value lies."""
+    level = values - low
+    level *= factor
+    return np.clip(np.rint(level, out=level), 0, levels - 1, out=level).astype(np.intp)
+
+
+@kernel(f"({_MAPS}, float32, float32, uint8[:, ::1], uint8[:, :, ::1])", _paint_highest_by_numpy)
 def paint_highest(a, b, weight, low, factor, colors, picture):
     """Paint the highest of each pixel through a table of 256 colours.
 
@@ -43,9 +68,102 @@ def paint_highest(a, b, weight, low, factor, colors, picture):
         color_row(colors, level, picture, y)
 
 
-@compiled
+def _paint_regions_by_numpy(a, b, weight, low, factor, colors, levels, picture):
+    values = _mixed(a, b, weight)
+    labels, highest = argmax(values)
+    shades = _levels(highest, low, factor, levels)
+    words = packed(colors).take(labels * np.intp(levels) + shades)
+    near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
+    around = labels.reshape(-1).take(near)
+    # Nearly all along a border two classes meet: then only these are compared.
+    first, last = around.min(axis=0), around.max(axis=0)
+    crowded = ~((around == first) | (around == last)).all(axis=0)
+    flat, shade, spread = values.reshape(len(values), -1), shades.reshape(-1), _spread(colors)
+    for part in _parts(np.flatnonzero(~crowded)):
+        pixels = near[_CENTRE, part]
+        pair = first[part] * np.intp(levels), last[part] * np.intp(levels)
+        margin = flat[last[part], near[:, part]] - flat[first[part], near[:, part]]
+        won = (_subsamples(margin) > 0).sum(axis=0, dtype=np.uint64)
+        total = spread.take(pair[0] + shade[pixels]) * (np.uint64(16) - won)
+        total += spread.take(pair[1] + shade[pixels]) * won
+        words.reshape(-1)[pixels] = packed(_mean_color(total))
+    for part in _parts(np.flatnonzero(crowded)):
+        pixels = near[_CENTRE, part]
+        meeting = np.sort(around[:, part], axis=0)
+        samples = np.stack([_subsamples(flat[label, near[:, part]]) for label in meeting])
+        label = np.take_along_axis(meeting, samples.argmax(axis=0), axis=0)
+        total = spread.take(label * np.intp(levels) + shade[pixels]).sum(axis=0)
+        words.reshape(-1)[pixels] = packed(_mean_color(total))
+    picture[:] = unpacked(words)
+
+
+def _borders(labels):
+    """Mark the pixels that differ from one of their eight neighbours' classes."""
+    border = np.zeros(labels.shape, dtype=bool)
+    across = labels[:, 1:] != labels[:, :-1]
+    border[:, 1:] |= across
+    border[:, :-1] |= across
+    along = labels[1:] != labels[:-1]
+    border[1:] |= along
+    border[:-1] |= along
+    slant = labels[1:, 1:] != labels[:-1, :-1]
+    border[1:, 1:] |= slant
+    border[:-1, :-1] |= slant
+    slant = labels[1:, :-1] != labels[:-1, 1:]
+    border[1:, :-1] |= slant
+    border[:-1, 1:] |= slant
+    return border
+
+
+def _neighbours(pixels, height, width):
+    """Return the flat indices of the 3x3 pixels around each pixel, shape (9, n)."""
+    row, column = np.divmod(pixels, width)
+    rows = [np.maximum(row - 1, 0), row, np.minimum(row + 1, height - 1)]
+    columns = [np.maximum(column - 1, 0), column, np.minimum(column + 1, width - 1)]
+    return np.stack([y * width + x for y in rows for x in columns])
+
+
+def _subsamples(around):
+    """Interpolate the 3x3 values around pixels at 4x4 places in each, (9, n) to (16, n)."""
+    rows = around.reshape(3, 3, -1)
+    lines = np.stack(_across_by_numpy(rows[:, 0], rows[:, 1], rows[:, 2]), axis=1)
+    return np.concatenate(_across_by_numpy(*lines))
+
+
+def _across_by_numpy(before, here, after):
+    one, three, five, seven = np.array([0.125, 0.375, 0.625, 0.875], np.float32)
+    return (
+        before * three + here * five, before * one + here * seven,
+        here * seven + after * one, here * five + after * three,
+    )  # fmt: skip
+
+
+def _parts(indices):
+    return (indices[start : start + _PART] for start in range(0, len(indices), _PART))
+
+
+def _spread(colors):
+    """Give each channel 16 of 64 bits: colours are added up by adding words."""
+    words = np.zeros((len(colors), 4), dtype=np.uint16)
+    words[:, :3] = colors
+    return words.view(np.uint64)[:, 0]
+
+
+def _mean_color(total):
+    """Divide sums of spread colours, one for each of 16 sub-samples, by their number."""
+    return ((total.view(np.uint16).reshape(-1, 4)[:, :3] + 8) // 16).astype(np.uint8)
+
+
+_CENTRE = 4
+_PART = 1024
+"""Pixels whose sub-samples are made at a time, so that they stay in the processor's cache."""
+
+
+@kernel(
+    f"({_MAPS}, float32, float32, uint8[:, ::1], intp, uint8[:, :, ::1])", _paint_regions_by_numpy
+)
 def paint_regions(a, b, weight, low, factor, colors, levels, picture):
-    """Do as :meth:`trainviz.modes.Region.paint`, of a map between ``a`` and ``b``.
+    """Paint the class of every pixel, then smooth the borders, of a map between two others.
 
     ``colors``, shape (C * levels, 3), are the shades of every class.
     """
@@ -66,7 +184,7 @@ def paint_regions(a, b, weight, low, factor, colors, levels, picture):
             smooth_row(a, b, weight, labels, shades, below - 1, differ, colors, levels, picture)
 
 
-@compiled
+@inlined
 def find_highest(a, b, weight, y, best, first):
     """Find the highest of each pixel in a row, and the class that it belongs to."""
     for k in range(len(a)):
@@ -83,7 +201,7 @@ def find_highest(a, b, weight, y, best, first):
                 best[x] = value if higher else best[x]
 
 
-@compiled
+@inlined
 def find_levels(values, low, factor, levels, level):
     """Find in which of some levels, from ``low`` up, each value lies."""
     none, last = np.float32(0), np.float32(levels - 1)
@@ -93,7 +211,7 @@ def find_levels(values, low, factor, levels, level):
         level[x] = np.int32(found if found < last else last)
 
 
-@compiled
+@inlined
 def color_row(colors, indices, picture, y):
     """Paint a row by the indices of its colours."""
     row = picture[y]
@@ -102,7 +220,7 @@ def color_row(colors, indices, picture, y):
         row[x, 0], row[x, 1], row[x, 2] = colors[i, 0], colors[i, 1], colors[i, 2]
 
 
-@compiled
+@inlined
 def mark_borders(labels, y, differ):
     """Mark the pixels of a row that differ from one of their eight neighbours; count them."""
     height, width = labels.shape
@@ -121,7 +239,7 @@ def mark_borders(labels, y, differ):
     return count
 
 
-@compiled
+@inlined
 def smooth_row(a, b, weight, labels, shades, y, differ, colors, levels, picture):
     """Mix the colours of the classes along the borders in a row."""
     height, width = labels.shape
@@ -150,7 +268,7 @@ def smooth_row(a, b, weight, labels, shades, y, differ, colors, levels, picture)
                 picture[y, x, channel] = (total + 8) >> 4
 
 
-@compiled
+@inlined
 def count_won(a, b, weight, low, high, rows, columns):
     """Count the sixteen places in a pixel where one class lies higher than another."""
     above = lead_across(a, b, weight, low, high, rows[0], columns)
@@ -163,7 +281,7 @@ def count_won(a, b, weight, low, high, rows, columns):
     return won
 
 
-@compiled
+@inlined
 def lead_across(a, b, weight, low, high, y, columns):
     """Find by how much one class leads another, at four places across a row."""
     before, here, after = columns
@@ -174,13 +292,13 @@ def lead_across(a, b, weight, low, high, y, columns):
     )
 
 
-@compiled
+@inlined
 def mixed_at(a, b, weight, k, y, x):
     """Return one value of a map between two others."""
     return (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x]
 
 
-@compiled
+@inlined
 def across(before, here, after):
     """Interpolate between three values, at four places around the middle one."""
     one, three, five, seven = (
@@ -192,7 +310,7 @@ def across(before, here, after):
     )  # fmt: skip
 
 
-@compiled
+@inlined
 def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture):
     """Mix the colours of more than two classes, by the places in a pixel that each wins."""
     best, winner = np.empty((4, 4), np.float32), np.empty((4, 4), np.intp)
@@ -225,3 +343,6 @@ def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture
             for j in range(4):
                 total += np.intp(colors[winner[i, j] * levels + shade, channel])
         picture[rows[1], columns[1], channel] = total >> 4
+
+
+KERNELS = (paint_highest, paint_regions)

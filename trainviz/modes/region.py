@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common import jit
 from trainviz._common.arrays import Image, Map
 from trainviz.modes.base import Contour, Mode, register_mode
 from trainviz.modes.kernels import paint_regions, painter
 from trainviz.modes.palettes import MAX_CLASSES
-from trainviz.modes.pixels import argmax, packed, unpacked
+from trainviz.modes.pixels import argmax
 from trainviz.recordings.recording import Recording
 
 __all__ = ["Region"]
@@ -84,7 +83,6 @@ class Region(Mode):
         self._levels = self._LEVELS if self.shade else 1
         strength = np.linspace(self._PALEST, self._FULL, self._LEVELS) if self.shade else np.ones(1)
         self._colors = self._mixed(shown[:, None], strength[None, :, None]).reshape(-1, 3)
-        self._words, self._spread = packed(self._colors), _spread(self._colors)
 
     def certain(self, color: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return the shade of a class's surest pixels."""
@@ -130,31 +128,15 @@ class Region(Mode):
 
     def paint(self, probabilities: Map) -> Image:
         """Paint the class of every pixel, then smooth the borders."""
-        probabilities = self._grouped(probabilities)
-        labels, highest = argmax(probabilities)
-        shades = self._shades(highest)
-        words = self._words.take(labels * np.uint16(self._levels) + shades)
-        near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
-        around = labels.reshape(-1).take(near)
-        # Nearly all along a border two classes meet: then only these are compared.
-        low, high = around.min(axis=0), around.max(axis=0)
-        crowded = ~((around == low) | (around == high)).all(axis=0)
-        flat, shade = probabilities.reshape(len(probabilities), -1), shades.reshape(-1)
-        for part in _parts(np.flatnonzero(~crowded)):
-            pixels = near[_CENTRE, part]
-            total = self._pairs(flat, near[:, part], low[part], high[part], shade[pixels])
-            words.reshape(-1)[pixels] = packed(_mean_color(total))
-        for part in _parts(np.flatnonzero(crowded)):
-            pixels = near[_CENTRE, part]
-            total = self._crowds(flat, near[:, part], around[:, part], shade[pixels])
-            words.reshape(-1)[pixels] = packed(_mean_color(total))
-        return unpacked(words)
+        grouped = self._grouped(probabilities)
+        return self._painter()(grouped, grouped, np.float32(0))
 
     def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
         """Return what mixes two maps and paints the mixture at once."""
         own = (type(self).paint, type(self).contours) == (Region.paint, Region.contours)
-        if not own or self.outline or self._kept is not None or not jit.available():
-            return None
+        return None if not own or self.outline or self._kept is not None else self._painter()
+
+    def _painter(self) -> Callable[[Map, Map, np.float32], Image]:
         lowest, levels = 1 / self.n_classes, self._levels
         factor = np.float32((levels - 1) / (1 - lowest))
         return painter(paint_regions, np.float32(lowest), factor, self._colors, levels)
@@ -168,39 +150,6 @@ class Region(Mode):
         np.max(probabilities[self._others], axis=0, out=grouped[-1])
         return grouped
 
-    def _shades(self, highest: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-        if not self.shade:
-            return np.zeros(highest.shape, dtype=np.uint16)
-        lowest, last = 1 / self.n_classes, self._levels - 1
-        level = highest - np.float32(lowest)
-        level *= np.float32(last / (1 - lowest))
-        return np.clip(np.rint(level, out=level), 0, last, out=level).astype(np.uint16)
-
-    def _pairs(
-        self, flat: Map, near: Any, low: Any, high: Any, shade: Any
-    ) -> npt.NDArray[np.uint64]:
-        """Add up the colours of the sub-samples of pixels where two classes meet."""
-        size = np.intp(flat.shape[1])
-        margin = flat.reshape(-1).take(high * size + near)
-        margin -= flat.reshape(-1).take(low * size + near)
-        won = (np.matmul(_SUBSAMPLES, margin) > 0).view(np.uint8).sum(axis=0, dtype=np.uint64)
-        levels = np.uint16(self._levels)
-        total: npt.NDArray[np.uint64] = self._spread.take(low * levels + shade)
-        total *= np.uint64(len(_SUBSAMPLES)) - won
-        total += self._spread.take(high * levels + shade) * won
-        return total
-
-    def _crowds(self, flat: Map, near: Any, around: Any, shade: Any) -> npt.NDArray[np.uint64]:
-        """Add up the colours of the sub-samples of pixels where more classes meet."""
-        meeting = np.sort(around, axis=0)
-        values = flat.reshape(-1).take(meeting[:, None] * np.intp(flat.shape[1]) + near)
-        first = np.matmul(_SUBSAMPLES, values).argmax(axis=0)
-        label = np.take_along_axis(meeting, first, axis=0)
-        total: npt.NDArray[np.uint64] = self._spread.take(
-            label * np.uint16(self._levels) + shade
-        ).sum(axis=0)
-        return total
-
 
 def _most_common(recording: Recording | None, count: int) -> npt.NDArray[np.intp]:
     if recording is None or not len(recording):
@@ -210,62 +159,4 @@ def _most_common(recording: Recording | None, count: int) -> npt.NDArray[np.intp
     return np.sort(np.argsort(-area, kind="stable")[:count])
 
 
-def _borders(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Mark the pixels that differ from one of their eight neighbours' classes."""
-    border = np.zeros(labels.shape, dtype=bool)
-    across = labels[:, 1:] != labels[:, :-1]
-    border[:, 1:] |= across
-    border[:, :-1] |= across
-    along = labels[1:] != labels[:-1]
-    border[1:] |= along
-    border[:-1] |= along
-    slant = labels[1:, 1:] != labels[:-1, :-1]
-    border[1:, 1:] |= slant
-    border[:-1, :-1] |= slant
-    slant = labels[1:, :-1] != labels[:-1, 1:]
-    border[1:, :-1] |= slant
-    border[:-1, 1:] |= slant
-    return border
-
-
-def _neighbours(pixels: npt.NDArray[np.intp], height: int, width: int) -> npt.NDArray[np.intp]:
-    """Return the flat indices of the 3x3 pixels around each pixel, shape (9, n)."""
-    row, column = np.divmod(pixels, width)
-    rows = [np.maximum(row - 1, 0), row, np.minimum(row + 1, height - 1)]
-    columns = [np.maximum(column - 1, 0), column, np.minimum(column + 1, width - 1)]
-    return np.stack([y * width + x for y in rows for x in columns])
-
-
-def _parts(indices: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
-    return (indices[start : start + _PART] for start in range(0, len(indices), _PART))
-
-
-def _spread(colors: Image) -> npt.NDArray[np.uint64]:
-    """Give each channel 16 of 64 bits: colours are added up by adding words."""
-    words = np.zeros((len(colors), 4), dtype=np.uint16)
-    words[:, :3] = colors
-    return words.view(np.uint64)[:, 0]
-
-
-def _mean_color(total: npt.NDArray[np.uint64]) -> Image:
-    """Divide sums of spread colours, one for each sub-sample, by their number."""
-    channels = total.view(np.uint16).reshape(-1, 4)[:, :3]
-    count = len(_SUBSAMPLES)
-    return ((channels + count // 2) // count).astype(np.uint8)
-
-
-def _subsample_weights(per_side: int) -> npt.NDArray[np.float32]:
-    """Bilinear weights of a pixel's 3x3 neighbourhood at each of its sub-samples."""
-    offsets = (np.arange(per_side) + 0.5) / per_side - 0.5
-    axis = np.stack([np.maximum(-offsets, 0), 1 - np.abs(offsets), np.maximum(offsets, 0)], axis=1)
-    both = axis[:, None, :, None] * axis[None, :, None, :]
-    weights: npt.NDArray[np.float32] = both.reshape(per_side**2, 9).astype(np.float32)
-    return weights
-
-
 _OTHERS = np.array([[128, 128, 128]], dtype=np.uint8)
-_SUBSAMPLES = _subsample_weights(4)
-_CENTRE = 4
-_PART = 1024
-"""Pixels whose sub-samples are made at a time: a product so small is left to one thread by
-BLAS, whose other threads would take the processor from the encoder."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common import jit
 from trainviz._common.arrays import TINY, Image, Map
+from trainviz._common.jit import ready
 from trainviz.modes.base import Mode, Values, register_mode
 from trainviz.modes.kernels import paint_highest, painter
 from trainviz.recordings.recording import Recording
@@ -52,13 +52,10 @@ class Boundary(Mode):
         kind = type(self)
         own = kind.values, kind.paint, kind.scale, kind.contours
         expected = Boundary.values, Mode.paint, Mode.scale, Mode.contours
-        if own != expected or self.levels or not jit.available():
+        if own != expected or self.levels:
             return None
         low, high = self.limits
-        factor, colors = (
-            np.float32(255 / (high - low)),
-            jit.ready(self.palette.sequential, np.uint8),
-        )
+        factor, colors = np.float32(255 / (high - low)), ready(self.palette.sequential, np.uint8)
         return painter(paint_highest, np.float32(low), factor, colors)
 
 
@@ -76,9 +73,10 @@ class Entropy(Mode):
 
     Examples
     --------
-    >>> from trainviz.modes import make_mode
+    >>> from trainviz.modes import find_mode
     >>> from trainviz.modes.palettes import Palette
-    >>> make_mode("entropy", 2, Palette.of(2)).values(np.float32([[[0.5, 1]], [[0.5, 0]]])) + 0.0
+    >>> mode = find_mode("entropy").bound(2, Palette.of(2))
+    >>> mode.values(np.float32([[[0.5, 1]], [[0.5, 0]]])) + 0.0
     array([[1., 0.]], dtype=float32)
     """
 

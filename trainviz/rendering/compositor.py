@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common import jit
 from trainviz._common.arrays import Image
+from trainviz._common.jit import ready
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions, value_at
@@ -47,11 +47,11 @@ class Compositor:
     Examples
     --------
     >>> import trainviz as tv
-    >>> from trainviz.modes import make_mode
+    >>> from trainviz.modes import find_mode
     >>> from trainviz.rendering.timeline import Timeline
     >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
     >>> _ = recorder.capture(lambda X: X[:, :1], epoch=0)
-    >>> mode = make_mode("region", 2, tv.Palette.of(2))
+    >>> mode = find_mode("region").bound(2, tv.Palette.of(2))
     >>> scene = Compositor(recorder.recording, mode, {"figsize": (4, 3)})
     >>> blank = np.zeros((*scene.map_shape, 3), dtype=np.uint8)
     >>> scene.compose(blank, Timeline(1)[0]).shape
@@ -291,23 +291,12 @@ class Layer:
         self, color: Any, pixels: npt.NDArray[np.intp], clear: npt.NDArray[np.float32]
     ) -> None:
         shown = color * (1 - clear[:, None]) if color.ndim == 1 else color
-        self._color = shown.astype(np.float32) + np.float32(0.5)
+        self._color = ready(shown.astype(np.float32) + np.float32(0.5))
         self._pixels, self._clear = pixels, clear
 
     def put_on(self, picture: Image) -> None:
         """Cover a picture, in place."""
-        if jit.available():
-            cover(picture.reshape(-1, 3), self._pixels, self._color, self._clear)
-            return
-        flat, (where, clear) = picture.reshape(-1), self._channels
-        below = flat[where] * clear
-        below += self._color.reshape(-1)
-        flat[where] = below.astype(np.uint8)
-
-    @cached_property
-    def _channels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-        """What is covered as a row of channels: numpy fetches numbers faster than triples."""
-        return (self._pixels[:, None] * 3 + np.arange(3)).ravel(), np.repeat(self._clear, 3)
+        cover(picture.reshape(-1, 3), self._pixels, self._color, self._clear)
 
 
 def _by_rank(count: int) -> npt.NDArray[np.intp]:

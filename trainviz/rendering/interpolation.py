@@ -8,12 +8,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from trainviz._common import jit
 from trainviz._common.arrays import TINY, Map
+from trainviz._common.jit import ready
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.kernels import mix_cubic, spline
 
-__all__ = ["Blender", "Interpolation", "blend"]
+__all__ = ["Blender", "Interpolation"]
 
 Interpolation = Literal["linear", "geometric", "smooth"]
 Mixture = Callable[[np.float32, Map | None], Map]
@@ -106,25 +106,6 @@ class Blender:
         return _smooth(before, a, b, after, self._normalise)
 
 
-def blend(a: Map, b: Map, weight: float, interpolation: Literal["linear", "geometric"]) -> Map:
-    """Mix two maps.
-
-    Parameters
-    ----------
-    a, b : ndarray of float32, shape (C, h, w)
-    weight : float
-        0 gives ``a``, 1 gives ``b``.
-    interpolation : {"linear", "geometric"}
-
-    Returns
-    -------
-    ndarray of float32, shape (C, h, w)
-        Class probabilities again: not negative, sum 1.
-    """
-    mixture = _linear(a, b) if interpolation == "linear" else _geometric(a, b)
-    return mixture(np.float32(weight), None)
-
-
 def _linear(a: Map, b: Map) -> Mixture:
     step = b - a
 
@@ -150,65 +131,20 @@ def _geometric(a: Map, b: Map) -> Mixture:
 
 
 def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool) -> Mixture:
-    if jit.available():
-        return _smooth_compiled(before, a, b, after, normalise)
-    step = b - a
-    first = None if before is None else a - before
-    last = None if after is None else after - b
-    slope_a = _end_slope(step, last) if first is None else _inner_slope(first, step)
-    slope_b = _end_slope(step, first) if last is None else _inner_slope(step, last)
-    # The cubic Hermite spline on the unit interval, by powers of the weight.
-    square = 3 * step - 2 * slope_a - slope_b
-    cube = slope_a + slope_b - 2 * step
-
-    def mix(weight: np.float32, out: Map | None) -> Map:
-        mixed: Map = np.multiply(cube, weight, out=out)
-        for term in (square, slope_a):
-            mixed += term
-            mixed *= weight
-        mixed += a
-        return _normalised(np.maximum(mixed, 0, out=mixed)) if normalise else mixed
-
-    return mix
-
-
-def _smooth_compiled(
-    before: Map | None, a: Map, b: Map, after: Map | None, normalise: bool
-) -> Mixture:
-    a = jit.ready(a)
-    parts = [a if part is None else part for part in (before, a, b, after)]
-    slope, square, cube = (np.empty_like(a) for _ in range(3))
+    start = ready(a)
+    parts = [ready(a if part is None else part) for part in (before, a, b, after)]
+    slope, square, cube = (np.empty_like(start) for _ in range(3))
     spline(
-        *(jit.ready(part).reshape(-1) for part in parts),
-        before is not None, after is not None, slope.reshape(-1), square.reshape(-1),
-        cube.reshape(-1),
+        *(part.reshape(-1) for part in parts), before is not None, after is not None,
+        slope.reshape(-1), square.reshape(-1), cube.reshape(-1),
     )  # fmt: skip
 
     def mix(weight: np.float32, out: Map | None) -> Map:
-        out = np.empty_like(a) if out is None else out
-        mix_cubic(a, slope, square, cube, weight, normalise, out)
-        return out
+        mixed = np.empty_like(start) if out is None else out
+        mix_cubic(start, slope, square, cube, weight, normalise, mixed)
+        return mixed
 
     return mix
-
-
-def _inner_slope(left: Map, right: Map) -> Map:
-    """Harmonic mean of the two secants where they agree in sign, else 0."""
-    product = left * right
-    total = left + right
-    slope = np.zeros_like(product)
-    np.divide(2 * product, total, out=slope, where=product > 0)
-    return slope
-
-
-def _end_slope(near: Map, far: Map | None) -> Map:
-    """Three-point estimate at an end of the film, kept monotone."""
-    if far is None:
-        return near
-    slope = (3 * near - far) / 2
-    slope = np.where(np.sign(slope) != np.sign(near), np.float32(0), slope)
-    steep = (np.sign(near) != np.sign(far)) & (np.abs(slope) > 3 * np.abs(near))
-    return np.where(steep, 3 * near, slope)
 
 
 def _normalised(values: Map) -> Map:

@@ -1,6 +1,7 @@
-"""Compiled loops of the renderer: resampling, interpolating, covering, looking colours up.
+"""The loops of the renderer, compiled and by NumPy: resampling, interpolating, covering, look-up.
 
-Each says which function does the same with numpy. All arrays are C-contiguous.
+All arrays are C-contiguous. A compiled loop and the function that precedes it
+return the same bits.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -8,10 +9,14 @@ Each says which function does the same with numpy. All arrays are C-contiguous.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from trainviz._common.jit import compiled
+from trainviz._common.arrays import Image
+from trainviz._common.jit import inlined, kernel
 
 __all__ = [
+    "KERNELS",
+    "color_cells",
     "cover",
     "look_up",
     "mix_cubic",
@@ -20,9 +25,36 @@ __all__ = [
 ]
 
 
-@compiled
+def _resample_by_numpy(values, rows, row_weights, columns, column_weights, picture):
+    lines = np.empty((2, len(rows), values.shape[2]), np.float32)
+    right = np.empty(picture.shape[1:], np.float32)
+    # Class by class, so that what is worked on stays in the processor's cache.
+    for plane, target in zip(values, picture, strict=True):
+        _take_two(plane, rows.view(np.intp), 0, lines[0], lines[1])
+        _mix(lines[0], lines[1], row_weights[:, None])
+        _take_two(lines[0], columns.view(np.intp), 1, target, right)
+        _mix(target, right, column_weights)
+
+
+def _take_two(values, places, axis, first, second):
+    """Fetch what lies at the places, and what lies one further on."""
+    # Without a mode that cannot fail, numpy would fetch into a copy first.
+    np.take(values, places, axis=axis, out=first, mode="clip")
+    np.take(values, places + 1, axis=axis, out=second, mode="clip")
+
+
+def _mix(first, second, weights):
+    second -= first
+    second *= weights
+    first += second
+
+
+@kernel(
+    "(float32[:, :, ::1], uintp[::1], float32[::1], uintp[::1], float32[::1], float32[:, :, ::1])",
+    _resample_by_numpy,
+)
 def resample(values, rows, row_weights, columns, column_weights, picture):
-    """Do as :class:`trainviz.rendering.resample.Resampler`."""
+    """Interpolate bilinearly between the lines of a grid: that at each place, and the next."""
     row, one = np.empty(values.shape[2], np.float32), np.uintp(1)
     for k in range(values.shape[0]):
         for y in range(len(rows)):
@@ -35,18 +67,61 @@ def resample(values, rows, row_weights, columns, column_weights, picture):
                 to[x] = (row[columns[x] + one] - left) * column_weights[x] + left
 
 
-@compiled
+def _cover_by_numpy(picture, pixels, color, clear):
+    below = picture[pixels] * clear[:, None]
+    below += color
+    picture[pixels] = below.astype(np.uint8)
+
+
+@kernel(
+    "(uint8[:, ::1], intp[::1], float32[:, ::1], float32[::1])",
+    _cover_by_numpy,
+)
 def cover(picture, pixels, color, clear):
-    """Do as :meth:`trainviz.rendering.compositor.Layer.put_on`."""
+    """Let pixels through as far as a layer is clear, and add its colour."""
     for i in range(len(pixels)):
         for channel in range(3):
             below = picture[pixels[i], channel] * clear[i]
             picture[pixels[i], channel] = np.uint8(np.int32(below + color[i, channel]))
 
 
-@compiled
+def _spline_by_numpy(before, a, b, after, has_before, has_after, slope, square, cube):
+    step, first, last = b - a, a - before, after - b
+    if has_before:
+        slope[:] = _inner_slopes(first, step)
+    else:
+        slope[:] = _end_slopes(step, last) if has_after else step
+    if has_after:
+        slope_b = _inner_slopes(step, last)
+    else:
+        slope_b = _end_slopes(step, first) if has_before else step
+    square[:] = 3 * step - 2 * slope - slope_b
+    cube[:] = slope + slope_b - 2 * step
+
+
+def _inner_slopes(left, right):
+    product, total = left * right, left + right
+    slope = np.zeros_like(product)
+    np.divide(2 * product, total, out=slope, where=product > 0)
+    return slope
+
+
+def _end_slopes(near, far):
+    slope = (3 * near - far) / 2
+    slope = np.where(np.sign(slope) != np.sign(near), np.float32(0), slope)
+    steep = (np.sign(near) != np.sign(far)) & (np.abs(slope) > 3 * np.abs(near))
+    return np.where(steep, 3 * near, slope)
+
+
+@kernel(
+    "(" + "float32[::1], " * 4 + "boolean, boolean, float32[::1], float32[::1], float32[::1])",
+    _spline_by_numpy,
+)
 def spline(before, a, b, after, has_before, has_after, slope, square, cube):
-    """Do as ``_smooth`` of :mod:`trainviz.rendering.interpolation`, over flat arrays."""
+    """Find the coefficients of a monotone cubic between ``a`` and ``b``, of flat arrays.
+
+    Its slope at ``a``, and what goes with the square and the cube of the weight.
+    """
     two, three = np.float32(2), np.float32(3)
     for i in range(len(a)):
         step, first, last = b[i] - a[i], a[i] - before[i], after[i] - b[i]
@@ -63,14 +138,14 @@ def spline(before, a, b, after, has_before, has_after, slope, square, cube):
         cube[i] = slope_a + slope_b - two * step
 
 
-@compiled
+@inlined
 def inner_slope(left, right):
     """Return the harmonic mean of two secants where they agree in sign, else 0."""
     product = left * right
     return np.float32(2) * product / (left + right) if product > 0 else np.float32(0)
 
 
-@compiled
+@inlined
 def end_slope(near, far):
     """Return a three-point estimate at an end, kept monotone."""
     three = np.float32(3)
@@ -81,7 +156,24 @@ def end_slope(near, far):
     return three * near if steep else slope
 
 
-@compiled
+def _mix_cubic_by_numpy(start, slope, square, cube, weight, normalised, mixed):
+    np.multiply(cube, weight, out=mixed)
+    for term in (square, slope):
+        mixed += term
+        mixed *= weight
+    mixed += start
+    if normalised:
+        np.maximum(mixed, 0, out=mixed)
+        total = np.zeros(mixed.shape[1:], np.float32)
+        for plane in mixed:
+            total += plane
+        mixed /= total
+
+
+@kernel(
+    "(" + "float32[:, :, ::1], " * 4 + "float32, boolean, float32[:, :, ::1])",
+    _mix_cubic_by_numpy,
+)
 def mix_cubic(start, slope, square, cube, weight, normalised, mixed):
     """Evaluate a cubic polynomial of ``weight``, and make class probabilities of it."""
     n, height, width = start.shape
@@ -102,9 +194,25 @@ def mix_cubic(start, slope, square, cube, weight, normalised, mixed):
                     mixed[k, y, x] /= total[x]
 
 
-@compiled
+def _look_up_by_numpy(image, table, bits, entries):
+    table.take(color_cells(image, bits), out=entries, mode="clip")
+
+
+def color_cells(colors: Image, bits: int) -> npt.NDArray[np.uint32]:
+    """Return the number of each colour's cell, from some upper bits of its channels."""
+    words = np.zeros(colors.shape[:-1], dtype=np.uint32)
+    for channel in range(3):
+        words <<= np.uint32(bits)
+        words |= colors[..., channel] >> np.uint8(8 - bits)
+    return words
+
+
+@kernel(
+    "(uint8[:, :, ::1], uint8[::1], intp, uint8[:, ::1])",
+    _look_up_by_numpy,
+)
 def look_up(image, table, bits, entries):
-    """Do as :meth:`trainviz.rendering.writers.gif_palette.SharedPalette.apply`."""
+    """Find the entry of each pixel's colour in a table of the cells of colours."""
     height, width, _ = image.shape
     cells = np.empty(width, np.uint32)
     for y in range(height):
@@ -115,3 +223,6 @@ def look_up(image, table, bits, entries):
             cells[x] = (cell << bits) | (np.uint32(row[x, 2]) >> (8 - bits))
         for x in range(width):
             entries[y, x] = table[cells[x]]
+
+
+KERNELS = (cover, resample, look_up, mix_cubic, spline)

@@ -32,10 +32,11 @@ class Painter:
     Examples
     --------
     >>> import trainviz as tv
-    >>> from trainviz.modes import make_mode
+    >>> from trainviz.modes import find_mode
+    >>> mode = find_mode("region").bound(2, tv.Palette.of(2))
     >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
     >>> _ = recorder.capture(lambda X: X[:, :1], epoch=0)
-    >>> Painter(recorder.recording, make_mode("region", 2, tv.Palette.of(2)))(Moment(0, 0)).shape
+    >>> Painter(recorder.recording, mode)(Moment(0, 0)).shape
     (5, 5, 3)
     """
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common import jit
 from trainviz._common.arrays import Map
+from trainviz._common.jit import ready
 from trainviz.rendering.kernels import resample
 
 __all__ = ["Resampler"]
@@ -33,51 +33,24 @@ class Resampler:
     """
 
     def __init__(self, grid: tuple[int, int], pixels: tuple[int, int]) -> None:
-        self._rows, row_weights = _places(grid[0], pixels[0], reverse=True)
-        self._columns, self._column_weights = _places(grid[1], pixels[1], reverse=False)
-        self._row_weights = row_weights[:, None]
-        # Unsigned, so that Numba skips the check for negative indices.
-        self._unsigned = self._rows.astype(np.uintp), self._columns.astype(np.uintp)
+        rows, row_weights = _places(grid[0], pixels[0], reverse=True)
+        columns, column_weights = _places(grid[1], pixels[1], reverse=False)
+        self._shape = len(rows), len(columns)
+        self._where = rows, row_weights, columns, column_weights
 
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
-        shape = len(self._rows), len(self._columns)
-        picture = np.empty((len(probabilities), *shape), dtype=np.float32)
-        if jit.available():
-            rows, columns = self._unsigned
-            weights = self._row_weights[:, 0], self._column_weights
-            values = jit.ready(probabilities)
-            resample(values, rows, weights[0], columns, weights[1], picture)
-            return picture
-        rows = np.empty((2, len(self._rows), probabilities.shape[2]), dtype=np.float32)
-        right = np.empty(shape, dtype=np.float32)
-        # Class by class, so that what is worked on stays in the processor's cache.
-        for plane, target in zip(probabilities, picture, strict=True):
-            _gather(plane, self._rows, 0, rows[0], rows[1])
-            _mix(rows[0], rows[1], self._row_weights)
-            _gather(rows[0], self._columns, 1, target, right)
-            _mix(target, right, self._column_weights)
+        picture = np.empty((len(probabilities), *self._shape), dtype=np.float32)
+        resample(ready(probabilities), *self._where, picture)
         return picture
-
-
-def _gather(values: Map, places: npt.NDArray[np.intp], axis: int, first: Map, second: Map) -> None:
-    """Fetch what lies at the places, and what lies one further on."""
-    # Without a mode that cannot fail, numpy would fetch into a copy first.
-    np.take(values, places, axis=axis, out=first, mode="clip")
-    np.take(values, places + 1, axis=axis, out=second, mode="clip")
-
-
-def _mix(first: Map, second: Map, weights: npt.NDArray[np.float32]) -> None:
-    second -= first
-    second *= weights
-    first += second
 
 
 def _places(
     grid: int, pixels: int, *, reverse: bool
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+) -> tuple[npt.NDArray[np.uintp], npt.NDArray[np.float32]]:
     centres = (np.arange(pixels) + 0.5) / pixels * (grid - 1)
     if reverse:
         centres = centres[::-1]
     left = np.minimum(centres.astype(np.intp), grid - 2)
-    return left, (centres - left).astype(np.float32)
+    # Unsigned, so that Numba skips the check for negative indices.
+    return ready(left, np.uintp), ready(centres - left)

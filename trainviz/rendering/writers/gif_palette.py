@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common import jit
 from trainviz._common.arrays import Image
-from trainviz.rendering.kernels import look_up
+from trainviz._common.jit import ready
+from trainviz.rendering.kernels import color_cells, look_up
 from trainviz.rendering.writers import FrameSource
 
 __all__ = ["TRANSPARENT", "SharedPalette"]
@@ -53,29 +53,18 @@ class SharedPalette:
         self._index = _nearest(self.table[:TRANSPARENT])
         # A neighbour may be nearer to the middle of the colour's cell than the colour itself.
         # The most frequent one comes last, and so wins a shared cell.
-        self._index[_cells(pinned)] = places
+        self._index[color_cells(pinned, _BITS)] = places
 
     def apply(self, image: Image) -> npt.NDArray[np.uint8]:
         """Return the entry of each pixel's colour, shape (h, w, 3) to (h, w)."""
-        if not jit.available():
-            return self._index.take(_cells(image))
         entries = np.empty(image.shape[:2], dtype=np.uint8)
-        look_up(jit.ready(image, np.uint8), self._index, _BITS, entries)
+        look_up(ready(image, np.uint8), self._index, _BITS, entries)
         return entries
 
 
 def _sampled_colors(film: FrameSource) -> Image:
     places = np.unique(np.linspace(0, film.n_frames - 1, _SAMPLED_FRAMES).astype(int))
     return np.concatenate([frame.reshape(-1, 3) for frame in film.frames(places.tolist())])
-
-
-def _cells(colors: Image) -> npt.NDArray[np.uint32]:
-    """Return the number of each colour's cell, from the ``_BITS`` upper bits of its channels."""
-    words = np.zeros(colors.shape[:-1], dtype=np.uint32)
-    for channel in range(3):
-        words <<= np.uint32(_BITS)
-        words |= colors[..., channel] >> np.uint8(8 - _BITS)
-    return words
 
 
 def _counted_colors(pixels: Image) -> tuple[Image, npt.NDArray[np.intp]]:
