@@ -68,7 +68,7 @@ def test_a_second_fit_that_counts_on_by_itself_does_too():
     events = fitted(3, every=1)
     fit(events, 5, start=3)
     assert events.recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4, 5]
-    assert events.epoch == 5
+    assert events.state.epoch == 5
 
 
 def test_a_second_fit_that_counts_epochs_on_and_steps_anew():

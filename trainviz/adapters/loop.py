@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_events import TrainingEvents
+from trainviz.capture.training_state import Stage
 from trainviz.evaluation.outputs import PredictProba
 from trainviz.recordings.recording import Recording
 
@@ -66,8 +67,6 @@ class LoopRecorder:
         self._first_epoch = first_epoch
         self._next_epoch = first_epoch
         self._steps = 0
-        # Of a recording that is continued, only the loop knows where it goes on.
-        self._is_lost = self._events.continues
 
     @property
     def recording(self) -> Recording:
@@ -101,8 +100,7 @@ class LoopRecorder:
         if epoch is not None:
             self._completed_before(epoch)
             self._next_epoch, self._steps = epoch, step or 0
-            self._is_lost = False
-            self._events.continues = True
+            self._events.state.stage = Stage.RESUMED
         if self._is_lost:
             self.recorder.check(self._predictor)
         else:
@@ -156,9 +154,8 @@ class LoopRecorder:
                 )
             epoch = self._next_epoch
         completed = self._completed_before(epoch) + 1
-        if self._events.continues:
+        if self._events.state.goes_back:
             # Nobody called start(), or not knowing where: now the epoch tells.
-            self._is_lost = False
             self._events.go_on(completed - 1, anew=False)
         self._next_epoch = epoch + 1
         self._events.epoch_end(self._predictor, completed, self._steps or None, metrics)
@@ -198,9 +195,15 @@ class LoopRecorder:
         """
         self._next_epoch = int(state["next_epoch"])
         self._steps = int(state["steps"])
-        self._is_lost = False
         if "epoch" in state:
             self._events.resume(state)
+        elif self._is_lost:
+            self._events.state.stage = Stage.RESUMED
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether a recording is continued, and only the loop knows where."""
+        return self._events.state.stage is Stage.STORED
 
     def _completed_before(self, epoch: int) -> int:
         if epoch < self._first_epoch:

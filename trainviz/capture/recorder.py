@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.random_state import host_rng_preserved
-from trainviz.capture.background import BackgroundCaptures, check_freezable
+from trainviz.capture.background import check_freezable
 from trainviz.capture.recording_writer import RecordingWriter
 from trainviz.capture.schedule import Schedule, make_schedule
-from trainviz.capture.validation import check_names, plain_metrics
+from trainviz.capture.training_state import Stage, TrainingState
+from trainviz.capture.validation import SnapshotValidator, check_names, plain_metrics
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.evaluation.evaluator import Evaluator, Method, check_method, session
@@ -26,6 +27,7 @@ from trainviz.evaluation.outputs import (
     recorded_as,
 )
 from trainviz.recordings.opening import start_recording
+from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.zarr_store.store import Precision, Resume
 
@@ -55,7 +57,7 @@ class RecorderOptions(TypedDict, total=False):
     precision: Precision
 
 
-class Recorder(RecordingWriter):
+class Recorder:
     """Capture class probability maps of any classifier while it learns.
 
     The recorder knows a predict callable and nothing of any framework; the
@@ -136,6 +138,10 @@ class Recorder(RecordingWriter):
         Epoch and message of each capture that was skipped.
     location : str or None
         The full ``path``.
+    state : TrainingState
+        Where training stands; the adapters keep it.
+    writer : RecordingWriter
+        What it writes with.
 
     Raises
     ------
@@ -216,8 +222,23 @@ class Recorder(RecordingWriter):
             domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
             data=recording.data,
         )  # fmt: skip
-        captures = BackgroundCaptures(self._evaluate, self._keep, background)
-        super().__init__(recording, store, captures, path=path, on_error=on_error)
+        self.writer = RecordingWriter(
+            recording, store, self._evaluate, background=background, on_error=on_error
+        )
+        self.location = _location(path)
+        self.state = TrainingState.of(recording)
+        self._validator = SnapshotValidator.of(recording)
+        self._asked = (-1, 0)
+
+    @property
+    def recording(self) -> Recording:
+        """What has been captured so far."""
+        return self.writer.recording
+
+    @property
+    def failures(self) -> list[tuple[int, str]]:
+        """Epoch and message of each capture that was skipped."""
+        return self.writer.failures
 
     def capture(
         self,
@@ -282,26 +303,26 @@ class Recorder(RecordingWriter):
         """
         self._settle()
         self._supersede(epoch, step)
-        self._validator.check_order(epoch, step, self._last())
+        self._validator.check_order(epoch, step, self.writer.last)
         if not force and not self._due(epoch, step):
             return False
-        if step is not None and self._last() == (epoch, step):
+        if step is not None and self.writer.last == (epoch, step):
             return False
         is_first = not self._validator.model_checked
         try:
-            self._store.open()
+            self.writer.open()
             if self._submit(predict_proba, epoch, step, metrics or {}):
                 return True
             with host_rng_preserved() as streams:
                 snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
-            self._keep(snapshot)
+            self.writer.keep(snapshot)
         except Exception as error:
-            self._handle(error, epoch, is_first=is_first)
+            self.writer.handle(error, epoch, is_first=is_first)
             return False
         self._evaluator.tell(stacklevel=3)
         if streams.drawn:
-            self._stop_background("it draws from the random streams of Python or numpy when asked")
-        self._tell_subscribers()
+            reason = "it draws from the random streams of Python or numpy when asked"
+            self.writer.stop_background(reason)
         return snapshot
 
     def append(
@@ -335,13 +356,11 @@ class Recorder(RecordingWriter):
             values are no probabilities, or the epoch goes backwards.
         """
         self._supersede(epoch, step)
-        self._validator.check_order(epoch, step, self._last())
-        self._background.forget_last()
+        self._validator.check_order(epoch, step, self.writer.last)
         values = self._validator.map(probabilities)
         guesses = self._validator.predictions(data_predictions)
         snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
-        self._keep(snapshot)
-        self._tell_subscribers()
+        self.writer.keep(snapshot)
         return snapshot
 
     def check(self, predict_proba: PredictProba, epoch: int = 0) -> None:
@@ -357,8 +376,8 @@ class Recorder(RecordingWriter):
         self._settle()
         if self._validator.model_checked:
             return
-        self._store.open()
-        if self._background.enabled:
+        self.writer.open()
+        if self.writer.in_background:
             check_freezable(predict_proba)
         height, width = self.domain.shape
         corners = [0, width - 1, (height - 1) * width, height * width - 1]
@@ -378,25 +397,143 @@ class Recorder(RecordingWriter):
         """
         if self._validator.classes is None and classes is not None:
             self._validator.classes = list(classes)
-            self.recording.learn_classes(classes)
-            self._store.learn_classes(classes)
+            self.writer.learn_classes(list(classes))
+
+    def drain(self) -> None:
+        """Wait for the captures that go on in the background, and tell of their failures.
+
+        Does nothing where there are none. Raises the first failure with
+        ``on_error="raise"``; all of them are in ``failures`` then.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> class Threshold:
+        ...     def __init__(self, at):
+        ...         self.at = at
+        ...     def __call__(self, X):
+        ...         return X[:, 0] > self.at
+        ...     def frozen(self):
+        ...         return Threshold(self.at)
+        >>> model = Threshold(0)
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), background=True)
+        >>> for epoch in range(3):
+        ...     model.at = epoch / 4
+        ...     _ = recorder.capture(model, epoch=epoch)
+        >>> recorder.drain()
+        >>> recorder.recording.epochs
+        array([0, 1, 2])
+        """
+        self.writer.drain()
+        self._evaluator.tell(stacklevel=3)
+
+    def subscribe(self, callback: Callable[[Snapshot], object]) -> Callable[[], None]:
+        """Call a function with each snapshot after it was kept.
+
+        It is called in order, on the thread that trains. With ``background=True``
+        a snapshot is told at the next call of the recorder, or when it is drained.
+        An exception of the callback is handled as ``on_error`` says: it is listed
+        in ``failures``, with one warning, and training goes on, or it is raised.
+        What ``amend`` and ``relabel`` change afterwards is not told again. A copy
+        of the recorder for another process has no subscribers.
+
+        Parameters
+        ----------
+        callback : callable
+            ``(snapshot) -> None``. Training waits for it; it must not change the
+            snapshot or draw from the random streams of a framework.
+
+        Returns
+        -------
+        callable
+            Call it without arguments to end the subscription.
+
+        Raises
+        ------
+        TypeError
+            If ``callback`` is not callable.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2))
+        >>> unsubscribe = recorder.subscribe(lambda snapshot: print(snapshot.epoch))
+        >>> _ = recorder.capture(lambda X: X[:, 0], epoch=0)
+        0
+        >>> unsubscribe()
+        >>> _ = recorder.capture(lambda X: X[:, 0], epoch=1)
+        """
+        return self.writer.subscribe(callback)
+
+    def close(self) -> None:
+        """Wait for what goes on in the background, and let others write to ``path``.
+
+        A recorder that captures again afterwards takes ``path`` again. One
+        that is never closed holds it until it is deleted or its process ends.
+        """
+        self.drain()
+        self.writer.close()
+
+    def claim(self) -> None:
+        """Take ``path`` now, so that one that is not free shows before training.
+
+        Raises
+        ------
+        RecordingError
+            If another process records there, or nobody allowed to continue
+            what is there.
+        """
+        self.writer.open()
+
+    def amend(self, metrics: Mapping[str, Any]) -> None:
+        """Add metrics to the last snapshot (some frameworks know them only later)."""
+        self.writer.amend(plain_metrics(metrics))
+
+    def relabel(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        """Say that the last snapshot is also the state at the end of ``epoch``."""
+        self.writer.relabel(epoch, plain_metrics(metrics))
+
+    def rewind(self, epoch: int, step: int | None = None) -> None:
+        """Forget the snapshots after ``epoch`` and ``step``: training continues from there."""
+        self.drain()
+        later = self.recording.epochs > epoch
+        if step is not None:
+            later |= self.recording.steps > step  # NaN, where the step is unknown, is not later
+        self.state.stage = Stage.RUNNING
+        self.writer.truncate(int((~later).sum()))
+        self._asked = (epoch, step or 0)
 
     def _submit(
         self, predict_proba: PredictProba, epoch: int, step: int | None, metrics: Mapping[str, Any]
     ) -> bool:
         """Hand the capture to the background; False where it is to be made at once."""
-        if not self._background.enabled:
+        if not self.writer.in_background:
             return False
         check_freezable(predict_proba)
-        if not self._validator.model_checked or not len(self._store):
+        if not self._validator.model_checked or not len(self.recording):
             # Made at once, so that a mistake shows before training time is spent.
             return False
-        try:
-            self._background.submit(predict_proba, int(epoch), step, plain_metrics(metrics))
-        except Exception as error:
-            self._stop_background(f"it cannot be copied: {type(error).__name__}: {error}")
-            return False
-        return True
+        return self.writer.submit(predict_proba, int(epoch), step, plain_metrics(metrics))
+
+    def _settle(self) -> None:
+        self._evaluator.tell(stacklevel=4)
+        self.writer.settle()
+
+    def _supersede(self, epoch: int, step: int | None) -> None:
+        """Where a stored recording is continued, forget what is about to be captured again."""
+        if self.state.stage is not Stage.STORED:
+            return
+        self._validator.check_order(epoch, step, None)
+        self.state.stage = Stage.RUNNING
+        epochs, steps = self.recording.epochs, self.recording.steps
+        again = epochs >= epoch
+        if step is not None:
+            # Of the epoch under way, the steps before are still true; NaN is no step before.
+            again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
+        self.writer.truncate(int((~again).sum()))
+        if self.writer.last is not None:
+            last_epoch, last_step = self.writer.last
+            self._asked = last_epoch, last_step or 0
 
     def _due(self, epoch: int, step: int | None) -> bool:
         due = self.schedule.due_epoch(epoch)
@@ -421,3 +558,10 @@ class Recorder(RecordingWriter):
             found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
             found.data_predictions,
         )  # fmt: skip
+
+
+def _location(path: str | os.PathLike[str] | None) -> str | None:
+    if path is None:
+        return None
+    text = os.fspath(path)
+    return text if "://" in text else os.path.abspath(text)

@@ -6,9 +6,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from trainviz.capture.recorder import Recorder
+from trainviz.capture.training_state import Stage, TrainingState, last_captured
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation.outputs import PredictProba
 from trainviz.recordings.snapshot import Provisional
@@ -29,9 +28,9 @@ class TrainingEvents:
 
     Attributes
     ----------
-    continues : bool
-        Whether the next start goes on within the recording, whose later
-        snapshots are superseded then.
+    recorder : Recorder
+    state : TrainingState
+        Where training stands.
 
     Examples
     --------
@@ -48,23 +47,7 @@ class TrainingEvents:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self._epoch = 0
-        self._step: int | None = None
-        self._epoch_offset = 0
-        self._step_offset = 0
-        self._metrics: Mapping[str, Any] = {}
-        # A recording that is continued has its initial state.
-        self._captured = self._last_captured(len(recorder.recording))
-        self._from_step = False
-        self.continues = self._captured is not None
-        self._leaves_end = False
-        self._running = False
-        self._moved = False
-
-    @property
-    def epoch(self) -> int:
-        """Completed epochs, over all fits."""
-        return self._epoch
+        self.state = recorder.state = TrainingState.of(recorder.recording)
 
     def start(
         self,
@@ -78,41 +61,39 @@ class TrainingEvents:
 
         ``anew`` says whether nothing is trained yet, where ``step`` does not.
         """
+        state, schedule = self.state, self.recorder.schedule
         # A fit that failed and starts within its own epochs goes on from a backup.
-        if self.continues or (self._running and 0 < epoch + self._epoch_offset <= self._epoch):
+        from_backup = state.stage is Stage.RUNNING and 0 < epoch + state.epoch_offset <= state.epoch
+        lacks_due = False
+        if state.goes_back or from_backup:
             self.go_on(epoch, step, anew=anew)
-            owes = self._owes()
+            lacks_due = state.lacks_due(schedule)
         else:
-            self._count_on(epoch, step)
-            self._move(epoch, step, {})
-            owes = False
-        self._running = True
-        if owes or (self.recorder.schedule.initial and self._captured is None):
-            taken = self._capture(predict)
+            state.count_on(epoch, step)
+            state.move(epoch, step, {})
+        if lacks_due or (schedule.initial and state.captured is None):
             # After a checkpoint that lies between them, the end of this step's epoch still comes.
-            self._from_step = taken and owes and self._step is not None
+            self._capture(predict, awaits_epoch=lacks_due and state.step is not None)
         else:
             self.recorder.check(predict)
 
     def go_on(self, epoch: int, step: int | None = None, *, anew: bool | None = None) -> None:
         """Go back to ``epoch`` and ``step`` in what is recorded; capture nothing."""
-        self.continues = False
-        self._running = True
-        self._step = None
-        self._move(epoch, step, {})
-        provisional = self.recorder.provisional
+        state, writer, recording = self.state, self.recorder.writer, self.recorder.recording
+        state.step = None
+        state.move(epoch, step, {})
+        provisional = writer.provisional
         if provisional is not None and provisional.epoch is not None:
-            self.recorder.withdraw_provisional()
+            writer.withdraw_provisional()
         if anew is None:
             anew = epoch == 0 and not step
         if anew:
             self._warn_of_loss()
-        self.recorder.rewind(-1 if anew else self._epoch, None if anew else self._step)
-        recording = self.recorder.recording
-        self._captured = self._last_captured(len(recording))
+        self.recorder.rewind(-1 if anew else state.epoch, None if anew else state.step)
+        state.captured = last_captured(recording)
         # What the step before a mid-epoch checkpoint gave can still stand for the epoch.
-        self._from_step = self._captured is not None and self._captured[1] is not None
-        self._leaves_end = self.recorder.provisional is not None and not self._due_by_epoch()
+        state.awaits_epoch = state.captured is not None and state.captured[1] is not None
+        state.is_end = writer.provisional is not None and not self._due_by_epoch()
 
     def epoch_end(
         self,
@@ -122,9 +103,8 @@ class TrainingEvents:
         metrics: Mapping[str, Any] | None = None,
     ) -> bool:
         """``epoch`` epochs are completed; returns whether a snapshot stands for it."""
-        self._running = True
-        self._move(epoch, step, metrics or {})
-        if not self.recorder.schedule.due_epoch(self._epoch):
+        self.state.move(epoch, step, metrics or {})
+        if not self.recorder.schedule.due_epoch(self.state.epoch):
             self.recorder.check(predict)
             return False
         return self._relabel() or self._capture(predict)
@@ -134,33 +114,29 @@ class TrainingEvents:
     ) -> bool:
         """``step`` steps are completed; returns whether a snapshot was captured."""
         due = self.step_due(step)
-        self.pass_step(step)
+        self.state.pass_step(step)
         if not due:
             self.recorder.check(predict)
             return False
-        self._metrics = metrics or {}
-        self._from_step = self._capture(predict)
-        return self._from_step
+        self.state.metrics = metrics or {}
+        return self._capture(predict, awaits_epoch=True)
 
     def step_due(self, step: int) -> bool:
         """Tell whether the schedule asks for a capture at ``step``, and count nothing."""
-        since = self._step or 0
-        return self.recorder.schedule.due_step(max(since, step + self._step_offset), since)
-
-    def pass_step(self, step: int) -> None:
-        """Count ``step`` completed steps, and do nothing else."""
-        self._moved = True
-        self._step = max(self._step or 0, step + self._step_offset)
+        since = self.state.step or 0
+        now = max(since, step + self.state.step_offset)
+        return self.recorder.schedule.due_step(now, since)
 
     def finish(self, predict: PredictProba) -> None:
         """Training is over: capture its last state, unless that is done or switched off."""
         self.recorder.drain()
         self._reconcile()
-        is_missing = self.recorder.schedule.final and self._captured != (self._epoch, self._step)
+        is_missing = self.state.captured != self.state.position
         # Where nothing was trained, nothing is known of the epoch.
-        if is_missing and self._moved:
+        if self.state.stage is Stage.RUNNING and self.recorder.schedule.final and is_missing:
             self._capture_end(predict)
-        self._running = False
+        if self.state.stage is Stage.RUNNING:
+            self.state.stage = Stage.FINISHED
         self.recorder.close()
 
     def interrupt(self) -> None:
@@ -180,60 +156,23 @@ class TrainingEvents:
             # What a checkpoint has passed is not captured again.
             self.recorder.drain()
         self._reconcile()
-        if self._captured is None:
+        if self.state.captured is None:
             return {}
         found: dict[str, Any] = {
-            "epoch": self._epoch,
-            "epoch_offset": self._epoch_offset,
-            "step_offset": self._step_offset,
+            "epoch": self.state.epoch,
+            "epoch_offset": self.state.epoch_offset,
+            "step_offset": self.state.step_offset,
         }
         if self.recorder.location is not None:
             found["path"] = self.recorder.location
         return found
 
-    def counts(self) -> dict[str, Any]:
-        """Return what is counted, for :meth:`follow` in another process."""
-        names = ("_epoch", "_step", "_epoch_offset", "_step_offset", "_running", "_moved")
-        return {name: getattr(self, name) for name in names}
-
-    def follow(self, counts: Mapping[str, Any]) -> None:
-        """Count on as the events do whose :meth:`counts` these are."""
-        self.__dict__.update(counts)
-
     def resume(self, cursor: Mapping[str, Any]) -> None:
         """Continue from a checkpoint's cursor: later snapshots are superseded."""
-        if not cursor:
-            return
-        self.continues = True
-        self._epoch = int(cursor["epoch"])
-        self._epoch_offset = int(cursor["epoch_offset"])
-        self._step_offset = int(cursor["step_offset"])
-        self._step = None
-        self.recorder.drain()
-        # Nothing is forgotten before training goes on: a checkpoint is loaded to test it, too.
-        kept = int((self.recorder.recording.epochs <= self._epoch).sum())
-        self._captured = self._last_captured(kept)
-
-    def _count_on(self, epoch: int, step: int | None) -> None:
-        """Let a further fit, which may count from 0 again, go on counting."""
-        if epoch + self._epoch_offset < self._epoch:
-            self._epoch_offset = self._epoch - epoch
-            self._step_offset = (self._step or 0) - (step or 0)
-        elif step is not None and step + self._step_offset < (self._step or 0):
-            self._step_offset = (self._step or 0) - step
-
-    def _owes(self) -> bool:
-        """Whether the state that training goes on from was due, and is not recorded.
-
-        A checkpoint may be written just before the capture of the same moment.
-        """
-        if self._captured is None:
-            return False
-        schedule, (epoch, step) = self.recorder.schedule, self._captured
-        if epoch < self._epoch and schedule.due_epoch(self._epoch):
-            return True
-        now = self._step or 0
-        return (step or 0) < now and schedule.due_step(now, since=now - 1)
+        if cursor:
+            # Nothing is forgotten before training goes on: a checkpoint is loaded to test it, too.
+            self.recorder.drain()
+            self.state.resume(cursor, self.recorder.recording)
 
     def _due_by_epoch(self) -> bool:
         """Whether the schedule asks for the last snapshot as the end of its epoch."""
@@ -253,50 +192,40 @@ class TrainingEvents:
             )
 
     def _capture_end(self, predict: PredictProba) -> None:
-        recording = self.recorder.recording
-        before = {name: float(values[-1]) for name, values in recording.metrics.items()}
-        epoch = None if self._captured is None else self._captured[0]
+        writer = self.recorder.writer
+        before = {name: float(values[-1]) for name, values in writer.recording.metrics.items()}
+        epoch = None if self.state.captured is None else self.state.captured[0]
         if self._relabel():
-            self.recorder.mark_provisional(Provisional(epoch, before))
+            writer.mark_provisional(Provisional(epoch, before))
         elif self._capture(predict):
             self.recorder.drain()
-            if not self.recorder.lost_last:
-                self.recorder.mark_provisional(Provisional())
-
-    def _last_captured(self, kept: int) -> tuple[int, int | None] | None:
-        if not kept:
-            return None
-        recording = self.recorder.recording
-        epoch, step = recording.epochs[kept - 1], recording.steps[kept - 1]
-        return int(epoch), None if np.isnan(step) else int(step)
-
-    def _move(self, epoch: int, step: int | None, metrics: Mapping[str, Any]) -> None:
-        self._moved = True
-        self._epoch = epoch + self._epoch_offset
-        if step is not None:
-            self._step = step + self._step_offset
-        self._metrics = metrics
+            if not writer.lost_last:
+                writer.mark_provisional(Provisional())
 
     def _relabel(self) -> bool:
         """Let the last step's snapshot stand for the epoch that it has just completed."""
         self._reconcile()
-        if not self._from_step or self._captured is None or self._captured[1] != self._step:
+        state = self.state
+        if not state.awaits_epoch or state.captured is None or state.captured[1] != state.step:
             return False
-        self.recorder.relabel(self._epoch, self._metrics)
-        self._captured, self._from_step = (self._epoch, self._step), False
+        self.recorder.relabel(state.epoch, state.metrics)
+        state.take()
         return True
 
-    def _capture(self, predict: PredictProba) -> bool:
-        if self._leaves_end:
-            self._leaves_end = False
-            self.recorder.withdraw_provisional()
-        taken = self.recorder.offer(predict, self._epoch, self._step, self._metrics, force=True)
-        if taken is not False:
-            self._captured, self._from_step = (self._epoch, self._step), False
-        return taken is not False
+    def _capture(self, predict: PredictProba, *, awaits_epoch: bool = False) -> bool:
+        state = self.state
+        if state.is_end:
+            state.is_end = False
+            self.recorder.writer.withdraw_provisional()
+        taken = self.recorder.offer(predict, state.epoch, state.step, state.metrics, force=True)
+        if taken is False:
+            state.awaits_epoch = False
+            return False
+        state.take(awaits_epoch)
+        return True
 
     def _reconcile(self) -> None:
         """Take back a capture that was handed to the background and has failed there."""
-        if self._captured is not None and self.recorder.lost_last:
-            self._captured = self._last_captured(len(self.recorder.recording))
-            self._from_step = False
+        if self.state.captured is not None and self.recorder.writer.lost_last:
+            self.state.captured = last_captured(self.recorder.recording)
+            self.state.awaits_epoch = False

@@ -95,7 +95,7 @@ class DistributedEvents(TrainingEvents):
         """Tell that ``step`` steps are completed; returns whether this rank has a snapshot."""
         if self._shares and self._settled and not self.step_due(step):
             # Told by the same numbers on every rank, so that most steps need no message.
-            self.pass_step(step)
+            self.state.pass_step(step)
             return False
         run = super().step_end
         return bool(self._on_ranks(predict, lambda ask: run(ask, step, metrics)))
@@ -133,7 +133,7 @@ class DistributedEvents(TrainingEvents):
         counts = Follower(self._link, predict).serve()
         if counts is not None:
             self.recorder.schedule = counts.pop("schedule")
-            self.follow(counts)
+            self.state.follow(counts)
         return None
 
     def _lead(self, link: Link, predict: Any, run: Callable[[PredictProba], T]) -> T:
@@ -142,7 +142,7 @@ class DistributedEvents(TrainingEvents):
         except Exception as error:
             link.end(End(failure=f"{type(error).__name__}: {error}"))
             raise
-        link.end(End(counts={**self.counts(), "schedule": self.recorder.schedule}))
+        link.end(End(counts={**self.state.counts(), "schedule": self.recorder.schedule}))
         return result
 
 
