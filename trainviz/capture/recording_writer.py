@@ -241,8 +241,8 @@ class RecordingWriter:
             again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
         self._store.truncate(int((~again).sum()))
         if len(self._store):
-            last_epoch, last_step = self._store.epoch(-1), self._store.step(-1)
-            self._asked = last_epoch, last_step or 0
+            last = len(self._store) - 1
+            self._asked = self._store.epoch(last), self._store.step(last) or 0
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy for another process must not miss what is under way.
