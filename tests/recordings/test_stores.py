@@ -40,6 +40,26 @@ def test_classes_that_were_learnt_are_on_disk_with_the_next_snapshot(tmp_path):
     assert open_recording(tmp_path / "a.zarr").class_names == ["ash", "birch"]
 
 
+def test_a_snapshot_is_listed_on_disk_once_all_of_it_is_known(tmp_path):
+    store = DiskStore(place_of(tmp_path / "a.zarr"), Description(DOMAIN))
+    store.append(snapshot(0, 0, loss=0.0))
+    seen = []
+
+    class Column(list):
+        def append(self, value):
+            super().append(value)
+            # What a thread reads that comes in just here.
+            last = len(store) - 1
+            seen.append((store.epoch(last), store.step(last), store.metrics(last)))
+
+    columns, metrics = store.contents.columns, store.contents.metrics
+    for group in (columns, metrics):
+        group.update({name: Column(values) for name, values in group.items()})
+    store.append(snapshot(1, 10, loss=1.0))
+    before, after = (0, 0, {"loss": 0.0}), (1, 10, {"loss": 1.0})
+    assert seen == [before] * 3 + [after]
+
+
 def test_what_a_checkpoint_is_to_continue_waits_until_it_is_allowed(tmp_path):
     def again():
         place = place_of(tmp_path / "a.zarr")
