@@ -1,5 +1,8 @@
 """What every store that is written to promises: each store's test class inherits these tests."""
 
+import pickle
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -104,6 +107,27 @@ class StoreContract:
         store.append(snapshot(4))
         store.open()
         assert len(store) == 5
+
+    def test_a_copy_for_another_process_reads_the_same(self, store):
+        store.mark(Provisional(3))
+        copy = pickle.loads(pickle.dumps(store))
+        assert [copy.epoch(i) for i in range(len(copy))] == [0, 1, 2, 3]
+        assert (copy.read(1).epoch, copy.metrics(1)) == (1, {"loss": 0.5})
+        assert (copy.n_classes, copy.provisional) == (2, Provisional(3))
+
+    def test_another_thread_may_append_while_this_one_reads(self, empty):
+        def append():
+            for epoch in range(20):
+                empty.append(snapshot(epoch, 10 * epoch, loss=float(epoch)))
+
+        thread = Thread(target=append)
+        thread.start()
+        while thread.is_alive():
+            last = len(empty) - 1
+            if last >= 0:
+                found = empty.epoch(last), empty.step(last), empty.metrics(last)
+                assert found == (last, 10 * last, {"loss": last})
+        assert len(empty) == 20
 
     def test_a_view_copies_nothing(self, store):
         store.append(snapshot(4, data_predictions=np.array([1, 0])))
