@@ -16,6 +16,9 @@ from hypothesis import settings
 from trainviz import Domain, Recorder
 from trainviz._common import jit
 
+# Before a test module imports it, so that a failing assert of the contract shows its values.
+pytest.register_assert_rewrite("store_contract")
+
 # No test waits for another process to compile, or depends on when it is done.
 jit.POLICY = "compiled"
 

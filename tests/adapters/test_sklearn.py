@@ -255,6 +255,27 @@ def test_stages_of_an_early_stopped_model():
     assert record_stages(model, DOMAIN).epochs[-1] == model.n_estimators_ < 50
 
 
+@pytest.mark.parametrize("options", [{}, {"background": True}])
+def test_training_is_bit_identical_with_and_without_the_recorder(options):
+    def trained(recorded):
+        # It draws from numpy's global stream, as estimators do unless they are told otherwise.
+        np.random.seed(0)  # noqa: NPY002
+        model = MLPClassifier((8,)).partial_fit(X, Y, classes=["left", "right", "top"])
+        recorder = SklearnRecorder(model, DOMAIN, data=(X, Y), **options) if recorded else None
+        if recorder:
+            recorder.start()
+        for _ in range(4):
+            model.partial_fit(X, Y)
+            if recorder:
+                recorder.epoch_end()
+        if recorder:
+            assert len(recorder.finish()) == 5
+        return [*model.coefs_, *model.intercepts_, np.random.random(3)]  # noqa: NPY002
+
+    for bare, recorded in zip(trained(False), trained(True), strict=True):
+        np.testing.assert_array_equal(bare, recorded)
+
+
 def test_the_random_streams_are_not_disturbed():
     model = AdaBoostClassifier(n_estimators=3).fit(X, Y)
     state, python = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002

@@ -1,5 +1,8 @@
 """What every store that is written to promises: each store's test class inherits these tests."""
 
+import pickle
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -8,12 +11,16 @@ from trainviz.recordings.snapshot import Provisional
 from trainviz.recordings.stores import ViewStore
 
 
-def snapshot(epoch, step=None, **metrics):
-    return Snapshot(np.full((2, 3, 4), 0.5, np.float32), epoch, step, metrics, evaluations=7)
+def snapshot(epoch, step=None, *, data_predictions=None, **metrics):
+    probabilities = np.full((2, 3, 4), 0.5, np.float32)
+    return Snapshot(probabilities, epoch, step, metrics, 7, data_predictions)
 
 
 class StoreContract:
-    """Inherit, and give a fixture ``empty`` that returns an empty store of a grid of 3 x 4."""
+    """Inherit, and give a fixture ``empty`` that returns an empty store.
+
+    It is a store of two classes on a grid of 3 x 4, with two points of data.
+    """
 
     @pytest.fixture
     def store(self, empty):
@@ -60,14 +67,73 @@ class StoreContract:
         store.append(snapshot(4))
         assert store.provisional is None
 
+    def test_predictions_for_the_data_are_read_with_and_without_the_map(self, store):
+        store.append(snapshot(4, data_predictions=np.array([1, 0])))
+        for found in (store.data_predictions(4), store.read(4).data_predictions):
+            assert found.tolist() == [1, 0]
+            assert found.dtype == np.intp
+        # The snapshots before were kept without predictions.
+        assert store.data_predictions(3) is None
+        assert store.read(3).data_predictions is None
+
+    def test_predictions_stay_when_a_snapshot_is_changed(self, empty):
+        empty.append(snapshot(0, data_predictions=np.array([0, 1])))
+        empty.amend(0, {"loss": 1.0})
+        empty.relabel(0, 1, {})
+        assert empty.data_predictions(0).tolist() == [0, 1]
+        empty.truncate(0)
+        empty.append(snapshot(5, data_predictions=np.array([1, 1])))
+        assert empty.data_predictions(0).tolist() == [1, 1]
+
+    def test_classes_may_be_learnt_at_any_time_and_change_no_snapshot(self, empty):
+        empty.learn_classes(["ash", "birch"])
+        assert len(empty) == 0
+        empty.append(snapshot(0, loss=1.0))
+        empty.learn_classes([3, 5])
+        empty.append(snapshot(1))
+        assert [empty.epoch(i) for i in range(len(empty))] == [0, 1]
+        assert (empty.n_classes, empty.metrics(0)) == (2, {"loss": 1.0})
+
+    def test_what_is_allowed_to_go_on_keeps_its_snapshots(self, store):
+        store.mark(Provisional(3))
+        store.allow()
+        assert [store.epoch(i) for i in range(len(store))] == [0, 1, 2, 3]
+        assert store.provisional == Provisional(3)
+        store.append(snapshot(4))
+        assert len(store) == 5
+
     def test_a_closed_store_opens_again_when_it_is_written(self, store):
         store.close()
         store.append(snapshot(4))
         store.open()
         assert len(store) == 5
 
+    def test_a_copy_for_another_process_reads_the_same(self, store):
+        store.mark(Provisional(3))
+        copy = pickle.loads(pickle.dumps(store))
+        assert [copy.epoch(i) for i in range(len(copy))] == [0, 1, 2, 3]
+        assert (copy.read(1).epoch, copy.metrics(1)) == (1, {"loss": 0.5})
+        assert (copy.n_classes, copy.provisional) == (2, Provisional(3))
+
+    def test_another_thread_may_append_while_this_one_reads(self, empty):
+        def append():
+            for epoch in range(20):
+                empty.append(snapshot(epoch, 10 * epoch, loss=float(epoch)))
+
+        thread = Thread(target=append)
+        thread.start()
+        while thread.is_alive():
+            last = len(empty) - 1
+            if last >= 0:
+                found = empty.epoch(last), empty.step(last), empty.metrics(last)
+                assert found == (last, 10 * last, {"loss": last})
+        assert len(empty) == 20
+
     def test_a_view_copies_nothing(self, store):
-        view = ViewStore(store, [3, 1])
-        assert (len(view), view.n_classes) == (2, 2)
+        store.append(snapshot(4, data_predictions=np.array([1, 0])))
+        view = ViewStore(store, [3, 1, 4])
+        assert (len(view), view.n_classes) == (3, 2)
         assert (view.epoch(1), view.step(1), view.metrics(1)) == (1, 10, {"loss": 0.5})
         assert view.read(0).epoch == 3
+        assert view.data_predictions(0) is None
+        assert view.data_predictions(2).tolist() == [1, 0]

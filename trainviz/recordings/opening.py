@@ -7,7 +7,7 @@ import os
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.stores import MemoryStore, WritableStore
+from trainviz.recordings.stores import MemoryStore, Store, WritableStore
 from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.places import place_of
 from trainviz.recordings.zarr_store.reader import DiskReader
@@ -103,7 +103,7 @@ def start_recording(
     return _recording(store, store.contents.description), store
 
 
-def _recording(store: MemoryStore | DiskReader, found: Description) -> Recording:
+def _recording(store: Store, found: Description) -> Recording:
     return Recording(
         found.domain, store, data=found.data, class_names=found.class_names,
         classes=found.classes, output=found.output,

@@ -24,6 +24,7 @@ __all__ = [
 class Store(Protocol):
     """An ordered keeper of snapshots.
 
+    Indices run from 0 to ``len - 1``; negative ones are the recording's work.
     ``epoch``, ``step``, ``metrics`` and ``data_predictions`` of an entry are
     cheap to ask for; the map comes only with :meth:`read`.
     """
@@ -62,7 +63,9 @@ class WritableStore(Store, Protocol):
     """A store that a recorder can write to.
 
     ``provisional`` says what the last snapshot is to be if the run goes on;
-    appending and truncating forget it.
+    appending and truncating forget it. With ``background=True`` a thread appends
+    while another reads. A recorder is pickled with its store; the copy reads, and
+    need not write.
     """
 
     @property

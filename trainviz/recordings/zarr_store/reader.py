@@ -98,7 +98,8 @@ class DiskReader:
 
     def metrics(self, index: int) -> Mapping[str, float]:
         """Return the metrics of snapshot ``index``."""
-        columns = self.contents.metrics.items()
+        # A copy, because the thread that records may add a metric meanwhile.
+        columns = tuple(self.contents.metrics.items())
         return {name: row[index] for name, row in columns if not np.isnan(row[index])}
 
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:

@@ -169,10 +169,11 @@ class DiskStore(DiskReader):
             with self._new_metrics(metrics):
                 self._write_metrics(index, metrics)
                 self._commit(index + 1)
-            for name, value in entry.items():
-                contents.columns[name].append(value)
             for name, number in metrics.items():
                 contents.metrics.setdefault(name, [np.nan] * index).append(float(number))
+            # The epoch last: it counts the snapshots, and another thread may read.
+            for name, value in reversed(entry.items()):
+                contents.columns[name].append(value)
             if index == 0:
                 self._arrays.write(contents)
             self._arrays.outdate(contents)
