@@ -254,7 +254,7 @@ def test_append_takes_maps_that_were_computed_elsewhere():
     ("probabilities", "message"),
     [
         (np.full((2, 4, 3), 0.5), r"shape \(2, 4, 3\); expected \(C, H, W\)"),
-        (np.full((1, 3, 4), 1.0), "at least two classes"),
+        (np.full((1, 3, 4), 1.0), "at least 2 planes"),
         (np.full((2, 3, 4), 0.7), "sum to 1"),
         (np.full((2, 3, 4), np.nan), "must be finite"),
         (np.stack([np.full((3, 4), -1.0), np.full((3, 4), 2.0)]), "not negative"),

@@ -82,7 +82,7 @@ def test_names_are_counted():
 @pytest.mark.parametrize(
     ("output", "values", "message"),
     [
-        ("values", np.zeros((2, 70, 80)), r"expected \(1, H, W\)"),
+        ("values", np.zeros((2, 70, 80)), r"one plane"),
         ("values", np.full((1, 70, 80), np.inf), "finite"),
         ("multilabel", np.full((2, 70, 80), 1.5), "between 0 and 1"),
     ],
@@ -135,5 +135,5 @@ def test_they_come_back_from_disk(tmp_path, output, answer, y, saved):
     )
     assert repr(opened) == repr(recorder.recording)
     recorder.close()
-    with pytest.raises(tv.RecordingError, match=f"holds {output}, and now probabilities"):
+    with pytest.raises(tv.RecordingError, match=f"holds {output}, and this run probabilities"):
         tv.Recorder(DOMAIN, path=path, resume=True)

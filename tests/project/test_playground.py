@@ -51,7 +51,7 @@ def test_a_spirals_arm_turns_by_its_radius():
 @given(seeds, st.floats(0, 0.5))
 def test_spirals_with_noise_stay_near_their_arms(seed, noise):
     clean, noisy = playground.make_spiral()[0], playground.make_spiral(noise=noise, seed=seed)[0]
-    assert np.abs(noisy - clean).max() <= noise
+    assert np.abs(noisy - clean).max() <= noise + 1e-12  # of rounding
 
 
 @given(seeds)

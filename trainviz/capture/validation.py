@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import to_numpy
+from trainviz._common.output_kind import OutputKind
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import PredictionError
 from trainviz.recordings.recording import Recording
@@ -27,7 +28,7 @@ class SnapshotValidator:
         The points that travel with the recording.
     class_names, classes : sequence, optional
         As for :class:`~trainviz.Recorder`.
-    output : {"probabilities", "multilabel", "values"}, default "probabilities"
+    output : OutputKind, default "probabilities"
         What the maps hold.
 
     Attributes
@@ -53,7 +54,7 @@ class SnapshotValidator:
         data: LabelledData | None = None,
         class_names: Sequence[str] | None = None,
         classes: Sequence[Any] | None = None,
-        output: str = "probabilities",
+        output: OutputKind = OutputKind.PROBABILITIES,
     ) -> None:
         self._output = output
         self.n_classes: int | None = None
@@ -79,11 +80,11 @@ class SnapshotValidator:
             if self._class_names is not None and len(self._class_names) != n_classes:
                 raise PredictionError(
                     f"class_names has {len(self._class_names)} names, but the model returns "
-                    f"{n_classes} {_COUNTED[self._output]}"
+                    f"{self._output.counted(n_classes)}{_ASIDE.get(self._output, '')}"
                 )
-            if self._data is not None and self._output == "multilabel":
+            if self._data is not None and self._output.has_labels:
                 self._data.require_labels(n_classes)
-            elif self._data is not None and self._output == "probabilities":
+            elif self._data is not None and self._output.has_classes:
                 self._data.class_indices(n_classes, self._class_names, self.classes)
             self.n_classes = n_classes
         elif n_classes != self.n_classes:
@@ -106,37 +107,22 @@ class SnapshotValidator:
             A copy.
         """
         values = np.array(probabilities, dtype=np.float32)
-        least = 2 if self._output == "probabilities" else 1
-        if values.ndim != 3 or values.shape[1:] != self._grid or len(values) < least:
+        if values.ndim != 3 or values.shape[1:] != self._grid:
             raise PredictionError(
                 f"probabilities have the shape {values.shape}; expected (C, H, W) with "
-                f"(H, W) = {self._grid} and at least {('one label', 'two classes')[least - 1]}"
+                f"(H, W) = {self._grid}"
             )
-        if self._output != "probabilities":
-            self._check_others(values)
-            self.check_classes(len(values))
-            return values
-        sums = values.sum(axis=0)
-        if not (np.isfinite(sums).all() and values.min() >= 0 and np.abs(sums - 1).max() < 0.02):
-            raise PredictionError("probabilities must be finite, not negative, and sum to 1")
+        fault = self._output.fault(values)
+        if fault is not None:
+            raise PredictionError(fault)
         self.check_classes(len(values))
         return values
-
-    def _check_others(self, values: npt.NDArray[np.float32]) -> None:
-        if not np.isfinite(values).all():
-            raise PredictionError("a map must be finite")
-        if self._output == "values" and len(values) > 1:
-            raise PredictionError(
-                f"the map has the shape {values.shape}; with output='values' expected (1, H, W)"
-            )
-        if self._output == "multilabel" and (values.min() < 0 or values.max() > 1):
-            raise PredictionError("the probabilities of labels must lie between 0 and 1")
 
     def predictions(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
         """Check the predicted class of each data point, shape (n,)."""
         if guesses is None:
             return None
-        if self._output != "probabilities":
+        if not self._output.has_classes:
             raise ValueError(
                 f"data_predictions are classes, which a recording of {self._output} has not"
             )
@@ -178,10 +164,9 @@ class SnapshotValidator:
             raise ValueError(f"step={step} comes after step {last_step} was captured")
 
 
-_COUNTED = {
-    "probabilities": "classes (one sigmoid column counts as two)",
-    "multilabel": "labels",
-    "values": "value, which one name is for",
+_ASIDE = {
+    OutputKind.PROBABILITIES: " (one sigmoid column counts as two)",
+    OutputKind.VALUES: ", which one name is for",
 }
 
 

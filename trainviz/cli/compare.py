@@ -103,7 +103,7 @@ def _scores(film: Comparison) -> Iterator[str]:
     from trainviz.analysis.reproducibility import reproducibility
 
     output = film.recordings[0].output
-    if output != "probabilities":
+    if not output.has_classes:
         yield f"no reproducibility score: the recordings hold {output}, no classes"
         return
     yield "reproducibility (share of the window where the last snapshots agree)"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import to_numpy
+from trainviz._common.output_kind import OutputKind
 from trainviz.domain.domain import Domain
 
 __all__ = ["LabelledData"]
@@ -46,7 +47,7 @@ class LabelledData:
 
     @classmethod
     def of(
-        cls, data: tuple[Any, Any], domain: Domain, output: str = "probabilities"
+        cls, data: tuple[Any, Any], domain: Domain, output: OutputKind = OutputKind.PROBABILITIES
     ) -> LabelledData:
         """Check ``(X, y)`` and place it in the domain's plane.
 
@@ -79,6 +80,14 @@ class LabelledData:
             if isinstance(sides[0], int):
                 inputs = inputs.reshape(len(inputs), *sides)
         return cls(inputs, labels, points, distances)
+
+    def matches(self, other: LabelledData | None) -> bool:
+        """Tell whether both are the same points with the same labels."""
+        return (
+            other is not None
+            and np.array_equal(self.X, other.X)
+            and np.array_equal(self.y.astype(str), other.y.astype(str))
+        )
 
     def require_labels(self, n_labels: int) -> None:
         """Refuse an indicator matrix that has not one column a label."""
@@ -184,10 +193,10 @@ def _indicators(y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return y.astype(np.int64)
 
 
-_TARGETS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
-    "probabilities": _flat_labels,
-    "multilabel": _indicators,
-    "values": _numbers,
+_TARGETS: dict[OutputKind, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    OutputKind.PROBABILITIES: _flat_labels,
+    OutputKind.MULTILABEL: _indicators,
+    OutputKind.VALUES: _numbers,
 }
 
 

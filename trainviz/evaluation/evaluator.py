@@ -204,7 +204,7 @@ class Evaluator:
         self._shrinks = batch_size == "auto"
         self._size = chunk_size(domain, batch_size)
         self._refinement: Refinement | None = None
-        self._by_class = recorded_as(output) == "probabilities"
+        self._by_class = recorded_as(output).has_classes
         if method == "adaptive" and domain.n_points > _SMALL_GRID and self._by_class:
             self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
         self._probed = False

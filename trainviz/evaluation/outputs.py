@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import TINY, to_numpy
+from trainviz._common.output_kind import OutputKind
 from trainviz.domain.domain import Domain
 from trainviz.domain.inputs import Inputs, count, describe
 from trainviz.errors import EvaluationError, PredictionError
@@ -149,7 +150,7 @@ def logarithms(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.f
     return logs
 
 
-def recorded_as(output: Output) -> str:
+def recorded_as(output: Output) -> OutputKind:
     """Return what a map holds that was made of such an output: see ``Recording.output``.
 
     Examples
@@ -158,8 +159,9 @@ def recorded_as(output: Output) -> str:
     ('probabilities', 'multilabel')
     """
     if output == "values":
-        return "values"
-    return "multilabel" if output.startswith("multilabel") else "probabilities"
+        return OutputKind.VALUES
+    is_multilabel = output in ("multilabel", "multilabel_logits")
+    return OutputKind.MULTILABEL if is_multilabel else OutputKind.PROBABILITIES
 
 
 def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.floating[Any]]:
@@ -189,7 +191,7 @@ def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.
     >>> to_map_values([[0.0, 50.0]], 1, "multilabel_logits")
     array([[0.5, 1. ]])
     """
-    if recorded_as(output) == "probabilities":
+    if recorded_as(output).has_classes:
         return to_probabilities(answer, n_points, output)
     values = _checked_columns(_to_array(answer), n_points)
     _check_finite(values)

@@ -208,7 +208,7 @@ class Mode:
 
     def legend(self, recording: Recording) -> list[tuple[str, npt.NDArray[np.uint8]]]:
         """Return the name and the colour, shape (3,), of each class in the legend."""
-        if recording.output != "probabilities":
+        if not recording.output.has_classes:
             return []
         return list(zip(recording.class_names, self.palette.classes, strict=True))
 

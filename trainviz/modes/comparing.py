@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Image, Map
+from trainviz._common.output_kind import OutputKind
+from trainviz.errors import RecordingError
 from trainviz.modes.base import Beside, Contour, Mode, Values, register_mode
 from trainviz.modes.pixels import class_map
 from trainviz.modes.scalar import class_index
+from trainviz.recordings.compatibility import check_matching
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions_on
 
@@ -109,7 +112,7 @@ class Difference(_Pair):
     """
 
     name, label, cmap = "difference", "difference (total variation)", "inferno"
-    outputs = ("probabilities", "values", "multilabel")
+    outputs = tuple(OutputKind)
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class Difference(_Pair):
 
     def colormap(self, recording: Recording) -> str:
         """Return a diverging colormap for a signed difference."""
-        return "RdBu_r" if self._signed or recording.output != "probabilities" else self.cmap
+        return "RdBu_r" if self._signed or not recording.output.has_classes else self.cmap
 
     def prepare(self) -> None:
         """Check that the two recordings can be compared."""
@@ -143,12 +146,12 @@ class Difference(_Pair):
         # What it holds now: it may go on growing.
         self.other = self.other[:]
         self._positions = positions_on(self.recording, self.other)
-        if self.recording.output == "values":
+        if self.recording.output.has_value:
             self._signed, self._index = True, 0
             self.label = f"difference of {self.recording.class_names[0]}"
             widest = max(self._widest(index) for index in range(len(self.recording)))
             self.limits = -widest, widest
-        elif self._signed or self.recording.output == "multilabel":
+        elif self._signed or self.recording.output.has_labels:
             self._signed = True
             self._index = class_index(self.of, self.n_classes, self.recording, "Difference")
             name = self.recording.class_names[self._index]
@@ -205,21 +208,10 @@ def total_variation(p: Map, q: Map) -> Map:
 
 def _require_comparable(ours: Recording, theirs: Recording) -> None:
     theirs.require_snapshots()
-    a, b = ours.domain, theirs.domain
-    if not a.matches(b):
-        raise ValueError(
-            f"Difference(other): the recordings have different domains, {a!r} and {b!r}; record "
-            "both with the same one"
-        )
-    if ours.output != theirs.output:
-        raise ValueError(
-            f"Difference(other): the recording holds {ours.output}, the other one {theirs.output}"
-        )
-    if ours.class_names != theirs.class_names:
-        raise ValueError(
-            f"Difference(other): the recordings have different classes, {ours.class_names[:8]} "
-            f"and {theirs.class_names[:8]}; give both recorders the same class_names="
-        )
+    try:
+        check_matching([ours, theirs], ["the recording", "the other one"])
+    except RecordingError as error:
+        raise ValueError(f"Difference(other): {error}") from None
 
 
 class Disagreement(Mode):

@@ -174,14 +174,14 @@ class Probability(Mode):
 
     def point_colors(self, recording: Recording) -> Image:
         """Show for a multi-label model which points have the label."""
-        if recording.output != "multilabel":
+        if not recording.output.has_labels:
             return super().point_colors(recording)
         assert recording.data is not None
         return self.palette.sequential[np.where(recording.data.y[:, self.index] > 0, 255, 0)]
 
     def legend(self, recording: Recording) -> list[tuple[str, npt.NDArray[np.uint8]]]:
         """Say for a multi-label model what the points' two colours mean."""
-        if recording.output != "multilabel":
+        if not recording.output.has_labels:
             return super().legend(recording)
         ends = self.palette.sequential
         return [(f"has {self._named}", ends[255]), (f"has not {self._named}", ends[0])]
@@ -202,7 +202,7 @@ def class_index(of: Any, n_classes: int, recording: Recording | None, mode: str)
         If there is no such class, or none is given and there are more than two.
     """
     names = recording.class_names if recording else [str(index) for index in range(n_classes)]
-    if of is None and n_classes <= 2 and (recording is None or recording.output != "multilabel"):
+    if of is None and n_classes <= 2 and (recording is None or not recording.output.has_labels):
         return n_classes - 1
     if isinstance(of, str) and of in names:
         return names.index(of)

@@ -3,11 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
+from trainviz._common.output_kind import OutputKind
+from trainviz.domain.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.recordings.recording import Recording
 
-__all__ = ["check_comparable", "named", "require_classes"]
+__all__ = ["check_comparable", "check_matching", "mismatch", "named", "require_classes"]
+
+
+class Recorded(Protocol):
+    """What a recording and what is stored of one have in common."""
+
+    @property
+    def domain(self) -> Domain:
+        """Where the model was evaluated."""
+        ...
+
+    @property
+    def output(self) -> OutputKind:
+        """What the maps hold."""
+        ...
+
+
+def mismatch(first: Recorded, other: Recorded, names: tuple[str, str]) -> str | None:
+    """Say why maps of two show different points or quantities; None if they do not."""
+    a, b = names
+    if not other.domain.matches(first.domain):
+        same = repr(first.domain) == repr(other.domain)
+        beyond = ", through another part of the input" if same else ""
+        return f"{b} was recorded on {other.domain!r}, and {a} on {first.domain!r}{beyond}"
+    if other.output != first.output:
+        return f"{b} holds {other.output}, and {a} {first.output}"
+    return None
+
+
+def check_matching(recordings: Sequence[Recording], names: Sequence[str]) -> None:
+    """Refuse recordings whose maps show different points, quantities or classes.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        None is empty.
+    names : sequence of str
+        One each, for messages.
+
+    Raises
+    ------
+    RecordingError
+        If domains, what maps hold, numbers of classes or class names differ. A
+        recording without class names matches one that has some.
+    """
+    first = recordings[0]
+    for recording, name in zip(recordings[1:], names[1:], strict=True):
+        found = mismatch(first, recording, (names[0], name))
+        if found is not None:
+            raise RecordingError(
+                f"{found}: only maps of the same points and of one kind can be compared; give "
+                "every recorder the same domain"
+            )
+        if recording.n_classes != first.n_classes:
+            raise RecordingError(
+                f"{name} has {recording.n_classes} classes, and {names[0]} has "
+                f"{first.n_classes}: only models of the same classes can be compared"
+            )
+    told = [(run.class_names, name) for run, name in zip(recordings, names, strict=True)
+            if not _is_numbered(run)]  # fmt: skip
+    for classes, name in told[1:]:
+        if classes != told[0][0]:
+            raise RecordingError(
+                f"{name} has the classes {classes}, and {told[0][1]} has {told[0][0]}: the "
+                "columns mean different things; record both with the same class_names= and classes="
+            )
 
 
 def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> None:
@@ -24,8 +92,7 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
     TypeError
         If one is no recording.
     RecordingError
-        If one is empty, or domains, what maps hold, numbers of classes or class
-        names differ.
+        If one is empty, or they do not match.
     """
     for recording, name in zip(recordings, names, strict=True):
         if not isinstance(recording, Recording):
@@ -35,25 +102,7 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
             )
         if not len(recording):
             raise RecordingError(f"{name} is empty: nothing has been captured in it")
-    first = recordings[0]
-    for recording, name in zip(recordings[1:], names[1:], strict=True):
-        if not recording.domain.matches(first.domain):
-            raise RecordingError(
-                f"{name} was recorded on {recording.domain!r}, and {names[0]} on "
-                f"{first.domain!r}{_beyond_repr(first, recording)}: only maps of the same points "
-                "can be compared; give every recorder the same domain"
-            )
-        if recording.output != first.output:
-            raise RecordingError(
-                f"{name} holds {recording.output}, and {names[0]} {first.output}: only models of "
-                "one kind can be compared"
-            )
-        if recording.n_classes != first.n_classes:
-            raise RecordingError(
-                f"{name} has {recording.n_classes} classes, and {names[0]} has "
-                f"{first.n_classes}: only models of the same classes can be compared"
-            )
-    _check_names(recordings, names)
+    check_matching(recordings, names)
 
 
 def require_classes(recordings: Sequence[Recording], what: str) -> None:
@@ -65,7 +114,7 @@ def require_classes(recordings: Sequence[Recording], what: str) -> None:
         Names ``what`` needs the classes.
     """
     for recording in recordings:
-        if recording.output != "probabilities":
+        if not recording.output.has_classes:
             raise RecordingError(
                 f"{what} is about classes that exclude one another, and the recording holds "
                 f"{recording.output}; take a recording of class probabilities"
@@ -77,21 +126,5 @@ def named(recordings: Sequence[Recording]) -> Recording:
     return min(recordings, key=lambda run: (_is_numbered(run), run.data is None))
 
 
-def _check_names(recordings: Sequence[Recording], names: Sequence[str]) -> None:
-    # A run without names may be compared with one that has some.
-    told = [(run.class_names, name) for run, name in zip(recordings, names, strict=True)
-            if not _is_numbered(run)]  # fmt: skip
-    for classes, name in told[1:]:
-        if classes != told[0][0]:
-            raise RecordingError(
-                f"{name} has the classes {classes}, and {told[0][1]} has {told[0][0]}: the "
-                "columns mean different things; record both with the same class_names= and classes="
-            )
-
-
 def _is_numbered(recording: Recording) -> bool:
     return recording.class_names == [str(index) for index in range(recording.n_classes)]
-
-
-def _beyond_repr(first: Recording, other: Recording) -> str:
-    return ", through another part of the input" if repr(first.domain) == repr(other.domain) else ""

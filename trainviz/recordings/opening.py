@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from trainviz._common.output_kind import OutputKind
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.recordings.recording import Recording
@@ -63,7 +64,7 @@ def start_recording(
     data: LabelledData | None = None,
     class_names: list[str] | None = None,
     classes: list[object] | None = None,
-    output: str = "probabilities",
+    output: OutputKind = OutputKind.PROBABILITIES,
     schedule: str = "",
     path: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -76,7 +77,7 @@ def start_recording(
     ----------
     domain, data, class_names, classes, path, overwrite, resume, precision
         As for :class:`~trainviz.Recorder`.
-    output : str
+    output : OutputKind
         What the maps hold.
     schedule : str
         In words.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.output_kind import OutputKind
 from trainviz._common.providers import provided
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData, counts_from_zero
@@ -37,7 +38,7 @@ class Recording(Sequence[Snapshot]):
     domain : Domain
     data : LabelledData or None
         The points that travel with the recording.
-    output : {"probabilities", "multilabel", "values"}
+    output : {"probabilities", "multilabel", "values"}, default "probabilities"
         What the snapshots hold: probabilities of classes that exclude one
         another, of independent labels, or the value of a regression model.
     class_names : list of str
@@ -66,7 +67,7 @@ class Recording(Sequence[Snapshot]):
         output: str = "probabilities",
     ) -> None:
         self.domain = domain
-        self.output = output
+        self.output = OutputKind(output)
         self.data = data
         self._store = store
         self._class_names = list(class_names) if class_names is not None else None
@@ -133,9 +134,9 @@ class Recording(Sequence[Snapshot]):
             return [str(label) for label in self._classes]
         if not len(self):
             return []
-        if self.output == "values":
+        if self.output.has_value:
             return ["value"]
-        if self.data is not None and self.output == "probabilities":
+        if self.data is not None and self.output.has_classes:
             known = np.unique(self.data.y)
             if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
                 return [str(label) for label in known]
@@ -157,7 +158,7 @@ class Recording(Sequence[Snapshot]):
 
         None without data, or without classes.
         """
-        if self.data is None or self.output != "probabilities":
+        if self.data is None or not self.output.has_classes:
             return None
         return self.data.class_indices(self.n_classes, self._class_names, self._classes)
 
@@ -232,11 +233,17 @@ class Recording(Sequence[Snapshot]):
         >>> tv.Recording.concat([part.recording for part in parts], renumber=True).epochs
         array([1, 2, 3, 4])
         """
+        from trainviz.recordings.compatibility import check_matching
+
         parts = [part for part in recordings if len(part)]
         if not parts:
             raise RecordingError("concat() needs at least one recording that is not empty")
-        for number, part in enumerate(parts[1:], 1):
-            parts[0]._check_like(part, f"recordings[{number}]")
+        names = [f"recordings[{number}]" for number in range(len(parts))]
+        check_matching(parts, names)
+        for part, name in zip(parts, names, strict=True):
+            data = parts[0].data
+            if part.data is not data and (data is None or not data.matches(part.data)):
+                raise RecordingError(f"{name} has other data than the first one")
         return parts[0]._like(JoinedStore([part._store for part in parts], renumber=renumber))
 
     def save(
@@ -297,22 +304,6 @@ class Recording(Sequence[Snapshot]):
             class_names=self._class_names, classes=self._classes, output=self.output,
         )  # fmt: skip
 
-    def _check_like(self, other: Recording, name: str) -> None:
-        if not other.domain.matches(self.domain):
-            raise RecordingError(f"{name} is of {other.domain!r}, the first one of {self.domain!r}")
-        if other.output != self.output:
-            raise RecordingError(f"{name} holds {other.output}, the first one {self.output}")
-        if other.class_names != self.class_names:
-            raise RecordingError(
-                f"{name} has the classes {other.class_names}, the first one {self.class_names}"
-            )
-        if (self.data is None) != (other.data is None) or (
-            self.data is not None
-            and other.data is not None
-            and not np.array_equal(self.data.X, other.data.X)
-        ):
-            raise RecordingError(f"{name} has other data than the first one")
-
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Set the label of each class (its recorder does, once the model knows them)."""
         self._classes = list(classes)
@@ -368,8 +359,8 @@ class Recording(Sequence[Snapshot]):
             return f"Recording(empty, {self.domain!r})"
         height, width = self.domain.shape
         plural = "" if len(self) == 1 else "s"
-        kind = {"probabilities": "classes", "values": "value"}.get(self.output, "labels")
-        held = self.class_names[0] if kind == "value" else f"{self.n_classes} {kind}"
+        is_value = self.output.has_value
+        held = self.class_names[0] if is_value else self.output.counted(self.n_classes)
         return (
             f"Recording({len(self)} snapshot{plural}, epochs {self._store.epoch(0)} to "
             f"{self._store.epoch(len(self) - 1)}, "

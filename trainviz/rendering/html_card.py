@@ -49,7 +49,7 @@ def recording_card(recording: Recording) -> str:
         f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in _rows(recording)
     )
     # A label of many is a film of its own: none stands for all of them.
-    shown = len(recording) and recording.output != "multilabel"
+    shown = len(recording) and not recording.output.has_labels
     return f"<table>{rows}</table>{_strip(recording) if shown else ''}"
 
 
@@ -71,9 +71,9 @@ def _rows(recording: Recording) -> Iterator[tuple[str, str]]:
 
 def _held(recording: Recording) -> tuple[str, str]:
     names = recording.class_names
-    if recording.output == "values":
+    if recording.output.has_value:
         return "value", "".join(names)
-    kind = "classes" if recording.output == "probabilities" else "labels"
+    kind = recording.output.plural
     if not names:
         return kind, "unknown yet"
     return kind, f"{len(names)}: {', '.join(names[:_NAMES])}{', ...' if names[_NAMES:] else ''}"
@@ -93,7 +93,7 @@ def _strip(recording: Recording) -> str:
 
 def _pictures(recording: Recording) -> Iterator[tuple[str, str]]:
     """Yield a PNG in base64 and its title, for each of a few snapshots."""
-    mode = "values" if recording.output == "values" else "region"
+    mode = "values" if recording.output.has_value else "region"
     # Of these alone, so that the limits of values are found without reading all the others.
     few = recording.thin(max(1, math.ceil((len(recording) - 1) / (_MAPS - 1))))
     (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from trainviz._common.arrays import Image, Map
+from trainviz._common.output_kind import OutputKind
 from trainviz.modes.base import Contour, Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
@@ -87,7 +88,7 @@ class Painter:
         return picture
 
     def _blender(self, recording: Recording, read: Callable[[int], Map]) -> Blender:
-        sums = recording.output == "probabilities"
+        sums = recording.output.has_classes
         return Blender(read, len(recording), self._interpolation, normalise=sums)
 
     def _reader(self, recording: Recording) -> Callable[[int], Map]:
@@ -115,8 +116,8 @@ def require_output(mode: Mode, recording: Recording) -> None:
 
 
 _INSTEAD = {
-    "probabilities": "mode='region', or another mode of class probabilities",
-    "values": "mode='values'",
-    "multilabel": "mode=trainviz.modes.Probability('name of a label'), and .panels() of that for "
-    "all labels side by side",
+    OutputKind.PROBABILITIES: "mode='region', or another mode of class probabilities",
+    OutputKind.VALUES: "mode='values'",
+    OutputKind.MULTILABEL: "mode=trainviz.modes.Probability('name of a label'), and .panels() of "
+    "that for all labels side by side",
 }

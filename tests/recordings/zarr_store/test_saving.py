@@ -116,7 +116,7 @@ def test_concat_can_go_on_counting(make_recording):
 def test_concat_refuses_what_does_not_belong_together(make_recording, recording):
     other = Domain((-2, 2), (-2, 2), shape=(12, 16))
     for stranger, message in [
-        (make_recording(domain=other), r"recordings\[1\] is of Domain"),
+        (make_recording(domain=other), r"recordings\[1\] was recorded on Domain"),
         (make_recording(class_names=["a", "b", "c"]), "has the classes"),
         (make_recording(class_names=recording.class_names, points=False), "other data"),
     ]:

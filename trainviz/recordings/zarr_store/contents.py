@@ -186,8 +186,10 @@ class Contents:
         assert maps is not None
         if maps.rows != 1 or len(maps.row) != 3 or maps.row[1:] != domain.shape:
             raise RecordingError(f"maps of the shape {maps.row} on a grid {domain.shape}")
-        least = 2 if self.description.output == "probabilities" else 1
-        if maps.row[0] < least or maps.dtype not in ("float16", "float32"):
+        if maps.row[0] < self.description.output.least_columns or maps.dtype not in (
+            "float16",
+            "float32",
+        ):
             raise RecordingError(f"maps of {maps.row[0]} classes in {maps.dtype}")
         self.description.check_classes(maps.row[0])
         data = self.description.data
@@ -200,7 +202,7 @@ class Contents:
         names = {"names": self.description.class_names} if self.description.class_names else {}
         classes = ArrayLayout("class", "int64", (), n_classes, ("class",), names)
         self.fixed["class"] = (classes, n_classes)
-        if self.description.data is not None and self.description.output == "probabilities":
+        if self.description.data is not None and self.description.output.has_classes:
             points = len(self.description.data.y)
             # Rewritten with every snapshot: 64 kB at most, unless one row is more.
             rows = max(1, min(_ROWS, 2**16 // (4 * max(points, 1))))

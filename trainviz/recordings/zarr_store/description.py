@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.output_kind import OutputKind
 from trainviz.domain.domain import Domain
 from trainviz.domain.embeddings import Embedding, Opaque, name_of, rebuild
 from trainviz.domain.inputs import Shape
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
+from trainviz.recordings.compatibility import mismatch
 from trainviz.recordings.snapshot import Provisional
 from trainviz.recordings.zarr_store.arrays import ArrayLayout, is_storable
 
@@ -40,7 +42,7 @@ class Description:
         As for :class:`~trainviz.Recorder`.
     schedule : str
         What the recorder was told to capture, in words.
-    output : {"probabilities", "multilabel", "values"}
+    output : OutputKind
         What the maps hold.
     provisional : Provisional or None
         What its last snapshot is to be if its run goes on.
@@ -59,7 +61,7 @@ class Description:
     class_names: list[str] | None = None
     classes: list[Any] | None = None
     schedule: str = ""
-    output: str = "probabilities"
+    output: OutputKind = OutputKind.PROBABILITIES
     provisional: Provisional | None = None
 
     def attributes(self) -> dict[str, Any]:
@@ -81,9 +83,9 @@ class Description:
             "class_names": self.class_names,
             "classes": None if self.classes is None else [_plain(label) for label in self.classes],
             "schedule": self.schedule,
-            "output": self.output,
+            "output": self.output.value,
         }
-        if self.data is not None and self.output == "probabilities":
+        if self.data is not None and self.output.has_classes:
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
         if self.provisional is not None:
             known = {k: v for k, v in self.provisional.metrics.items() if np.isfinite(v)}
@@ -102,7 +104,7 @@ class Description:
         if data is not None:
             X = data.X if data.X.dtype.kind in "fiub" else data.X.astype(np.float64)
             targets, dims = data.y, ("point", "class")[: data.y.ndim]
-            if self.output == "probabilities":
+            if self.output.has_classes:
                 targets = np.unique(data.y, return_inverse=True)[1].reshape(-1).astype(np.int32)
             features = tuple(f"feature_{axis}" for axis in range(X.ndim - 1))
             found += [
@@ -152,9 +154,9 @@ class Description:
         if self.classes is not None and len(self.classes) != n_classes:
             raise RecordingError(f"it has {len(self.classes)} labels for {n_classes} classes")
         try:
-            if self.data is not None and self.output == "multilabel":
+            if self.data is not None and self.output.has_labels:
                 self.data.require_labels(n_classes)
-            elif self.data is not None and self.output == "probabilities":
+            elif self.data is not None and self.output.has_classes:
                 self.data.class_indices(n_classes, names, self.classes)
         except (ValueError, TypeError) as error:
             raise RecordingError(f"its labels do not fit its classes: {error}") from error
@@ -168,13 +170,10 @@ class Description:
             If domain, data or classes differ; the message says how.
         """
         mend = "resume with what it was recorded with, or record to another path"
-        if not self.domain.matches(other.domain):
-            raise RecordingError(
-                f"{path} was recorded on {self.domain!r}, and domain= is {other.domain!r}: {mend}"
-            )
-        if self.output != other.output:
-            raise RecordingError(f"{path} holds {self.output}, and now {other.output}: {mend}")
-        if other.data is not None and not _same_data(self.data, other.data):
+        differ = mismatch(other, self, ("this run", path))
+        if differ is not None:
+            raise RecordingError(f"{differ}: {mend}")
+        if other.data is not None and not other.data.matches(self.data):
             raise RecordingError(f"{path} was recorded with other data= than given now: {mend}")
         for name in ("class_names", "classes"):
             old, new = getattr(self, name), getattr(other, name)
@@ -227,11 +226,8 @@ def _shape(found: Any) -> Shape:
     return tuple(tuple(part) if isinstance(part, list) else part for part in found)
 
 
-def _output(attributes: Mapping[str, Any]) -> str:
-    output = attributes.get("output", "probabilities")
-    if output not in ("probabilities", "multilabel", "values"):
-        raise ValueError(f"maps of {output!r}")
-    return str(output)
+def _output(attributes: Mapping[str, Any]) -> OutputKind:
+    return OutputKind(attributes.get("output", OutputKind.PROBABILITIES))
 
 
 def _data(
@@ -243,14 +239,14 @@ def _data(
     output = _output(attributes)
     if points.shape != (len(X), 2) or len(targets) != len(X):
         raise ValueError(f"points of the shape {points.shape}, labels of {targets.shape}")
-    if targets.ndim != (2 if output == "multilabel" else 1):
+    if targets.ndim != (2 if output.has_labels else 1):
         raise ValueError(f"labels of the shape {targets.shape} for maps of {output}")
     if math.prod(X.shape[1:]) != domain.embedding.n_features:
         raise ValueError(f"data of the shape {X.shape}, inputs of {domain.input_shape}")
     distances = arrays.get("data_distances")
     if distances is not None and distances.shape != (len(X),):
         raise ValueError(f"distances of the shape {distances.shape} for {len(X)} points")
-    if output != "probabilities":
+    if not output.has_classes:
         return LabelledData(X, targets, points, distances)
     labels = np.array(attributes["labels"] if len(attributes["labels"]) else [0])
     if labels.dtype.kind not in "iuU":
@@ -263,14 +259,6 @@ def _provisional(found: Mapping[str, Any] | None) -> Provisional | None:
         return None
     metrics = {str(name): float(value) for name, value in found["metrics"].items()}
     return Provisional(None if found["epoch"] is None else int(found["epoch"]), metrics)
-
-
-def _same_data(one: LabelledData | None, other: LabelledData) -> bool:
-    return (
-        one is not None
-        and np.array_equal(one.X, other.X)
-        and np.array_equal(one.y.astype(str), other.y.astype(str))
-    )
 
 
 def _table(

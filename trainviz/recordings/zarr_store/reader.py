@@ -78,11 +78,11 @@ class DiskReader:
             raise RecordingError(f"{who}: the chunk {missing} is missing")
         values: npt.NDArray[np.float32] = chunk[0].astype(np.float32)
         output = self.contents.description.output
-        if not _is_map_of(output, values):
+        if output.fault(values) is not None:
             raise RecordingError(
                 f"{who}: the chunk {self.place.describe(layout.key(index))} holds no {output}"
             )
-        if layout.dtype == "float16" and output == "probabilities":
+        if layout.dtype == "float16" and output.has_classes:
             # Half precision loses up to 0.0003 of a probability; the sum shall not show it.
             values /= values.sum(axis=0)
         return values
@@ -118,12 +118,3 @@ class DiskReader:
             )
         guesses: npt.NDArray[np.intp] = chunk[row].astype(np.intp)
         return None if len(guesses) and guesses[0] < 0 else guesses
-
-
-def _is_map_of(output: str, values: npt.NDArray[np.float32]) -> bool:
-    if output == "values":
-        return bool(np.isfinite(values).all())
-    low, high = values.min(), values.max()
-    if output == "multilabel":
-        return bool(low >= 0 and high <= 1)
-    return bool(low >= 0 and np.abs(values.sum(axis=0) - 1).max() < 0.02)

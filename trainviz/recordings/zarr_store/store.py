@@ -83,7 +83,7 @@ class DiskStore(DiskReader):
         self._overwrite = overwrite
         self._resume = resume
         # Half precision ends at 65504, and a regression model's value has any size.
-        self._precision = "float32" if description.output == "values" else precision
+        self._precision = "float32" if description.output.has_value else precision
         self._root: bytes | None = None
         self._lock: Lock | None = None
         self._is_copy = False

@@ -204,7 +204,7 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     if len(shown) < len(names):
         more = f"and {len(names) - len(shown)} more"
         handles.append(Line2D([], [], linestyle="", label=more))
-    if has_points and recording.output == "probabilities":
+    if has_points and recording.output.has_classes:
         handles.append(
             Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, label="misclassified",
                    markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
