@@ -54,7 +54,9 @@ def spelled(function):
             parameters.append(bare)
         else:
             parameters += [
-                inspect.Parameter(name, bare.KEYWORD_ONLY, default=...) for name in options
+                inspect.Parameter(name, bare.KEYWORD_ONLY, default=...)
+                for name in options
+                if name not in inspect.signature(function).parameters
             ]
     return str(inspect.Signature(parameters)).replace("Ellipsis", "...")
 

@@ -8,7 +8,9 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Unpack
 
+from trainviz._common.options import shows_defaults, with_defaults
 from trainviz._common.random_state import host_rng_preserved
 from trainviz.capture.background import check_freezable
 from trainviz.capture.recording_writer import RecordingWriter
@@ -29,6 +31,7 @@ from trainviz.evaluation.outputs import (
 from trainviz.recordings.opening import start_recording
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
+from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.store import Precision, Resume
 
 __all__ = ["Recorder", "RecorderOptions"]
@@ -55,6 +58,14 @@ class RecorderOptions(TypedDict, total=False):
     overwrite: bool
     resume: Resume
     precision: Precision
+
+
+RECORDER_DEFAULTS: RecorderOptions = {
+    "every": None, "every_n_steps": None, "at": None, "schedule": None, "initial": True,
+    "final": True, "data": None, "class_names": None, "classes": None, "on_error": "warn",
+    "batch_size": "auto", "evaluation": "adaptive", "tolerance": 1 / 255, "background": False,
+    "path": None, "overwrite": False, "resume": False, "precision": "float16",
+}  # fmt: skip
 
 
 class Recorder:
@@ -175,57 +186,45 @@ class Recorder:
     array([ 0,  5, 10, 15, 20])
     """
 
+    @shows_defaults(RECORDER_DEFAULTS, complete=True)
     def __init__(
         self,
         domain: Domain,
         *,
-        every: int | None = None,
-        every_n_steps: int | None = None,
-        at: Iterable[int] | None = None,
-        schedule: Schedule | Literal["geometric"] | None = None,
-        initial: bool = True,
-        final: bool = True,
-        data: tuple[Any, Any] | None = None,
-        class_names: Sequence[str] | None = None,
-        classes: Sequence[Any] | None = None,
         output: Output = "probabilities",
-        on_error: Literal["warn", "raise"] = "warn",
-        batch_size: int | Literal["auto"] = "auto",
-        evaluation: Method = "adaptive",
-        tolerance: float = 1 / 255,
-        background: bool = False,
-        path: str | os.PathLike[str] | None = None,
-        overwrite: bool = False,
-        resume: Resume = False,
-        precision: Precision = "float16",
+        **options: Unpack[RecorderOptions],
     ) -> None:
+        given = with_defaults(options, RECORDER_DEFAULTS, "Recorder")
         if not isinstance(domain, Domain):
             raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
-        if on_error not in ("warn", "raise"):
-            raise ValueError(f"on_error={on_error!r}: expected 'warn' or 'raise'")
+        if given["on_error"] not in ("warn", "raise"):
+            raise ValueError(f"on_error={given['on_error']!r}: expected 'warn' or 'raise'")
         check_output(output)
-        chunk_size(domain, batch_size)
-        check_method(evaluation, tolerance, "evaluation")
+        chunk_size(domain, given["batch_size"])
+        check_method(given["evaluation"], given["tolerance"], "evaluation")
         self.domain = domain
-        self.schedule = make_schedule(schedule, every, every_n_steps, at, initial, final)
+        self.schedule = make_schedule(
+            given["schedule"], given["every"], given["every_n_steps"], given["at"],
+            given["initial"], given["final"],
+        )  # fmt: skip
         self._output = output
-        names = check_names(class_names)
-        held = recorded_as(output)
-        given = LabelledData.of(data, domain, held) if data is not None else None
+        names, held = check_names(given["class_names"]), recorded_as(output)
+        data = None if given["data"] is None else LabelledData.of(given["data"], domain, held)
+        classes = None if given["classes"] is None else list(given["classes"])
         recording, store = start_recording(
-            domain, data=given, class_names=names,
-            classes=list(classes) if classes is not None else None, output=held,
-            schedule=repr(self.schedule), path=path, overwrite=overwrite, resume=resume,
-            precision=precision,
+            Description(domain, data, names, classes, repr(self.schedule), held),
+            path=given["path"], overwrite=given["overwrite"], resume=given["resume"],
+            precision=given["precision"],
         )  # fmt: skip
         self._evaluator = Evaluator(
-            domain, method=evaluation, tolerance=tolerance, output=output, batch_size=batch_size,
-            data=recording.data,
+            domain, method=given["evaluation"], tolerance=given["tolerance"], output=output,
+            batch_size=given["batch_size"], data=recording.data,
         )  # fmt: skip
         self.writer = RecordingWriter(
-            recording, store, self._evaluate, background=background, on_error=on_error
-        )
-        self.location = _location(path)
+            recording, store, self._evaluate, background=given["background"],
+            on_error=given["on_error"],
+        )  # fmt: skip
+        self.location = _location(given["path"])
         self.state = TrainingState.of(recording)
         self._validator = SnapshotValidator.of(recording)
         self._asked = (-1, 0)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-from trainviz._common.output_kind import OutputKind
-from trainviz.domain.domain import Domain
-from trainviz.domain.labelled_data import LabelledData
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.stores import MemoryStore, Store, WritableStore
 from trainviz.recordings.zarr_store.description import Description
@@ -59,13 +56,8 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
 
 
 def start_recording(
-    domain: Domain,
+    description: Description,
     *,
-    data: LabelledData | None = None,
-    class_names: list[str] | None = None,
-    classes: list[object] | None = None,
-    output: OutputKind = OutputKind.PROBABILITIES,
-    schedule: str = "",
     path: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: Resume = False,
@@ -75,12 +67,10 @@ def start_recording(
 
     Parameters
     ----------
-    domain, data, class_names, classes, path, overwrite, resume, precision
+    description : Description
+        All of the recording but its snapshots.
+    path, overwrite, resume, precision
         As for :class:`~trainviz.Recorder`.
-    output : OutputKind
-        What the maps hold.
-    schedule : str
-        In words.
 
     Raises
     ------
@@ -91,7 +81,6 @@ def start_recording(
         raise ValueError(f"precision={precision!r}: expected 'float16' or 'float32'")
     if overwrite and resume:
         raise ValueError("overwrite=True replaces a recording, resume=True continues it: give one")
-    description = Description(domain, data, class_names, classes, schedule, output)
     if path is None:
         if overwrite or resume:
             name = "overwrite" if overwrite else "resume"

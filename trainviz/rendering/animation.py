@@ -12,7 +12,7 @@ import numpy as np
 from typing_extensions import Unpack
 
 from trainviz._common.arrays import Image
-from trainviz._common.checks import is_positive
+from trainviz._common.options import shows_defaults
 from trainviz.modes import Contour, Mode, Probability, find_mode
 from trainviz.modes.palettes import Palette, sequential_table
 from trainviz.recordings.recording import Recording
@@ -21,16 +21,10 @@ from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import Compositor
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.figure.legend import metric_names
-from trainviz.rendering.figure.options import (
-    SceneOptions,
-    check_columns,
-    check_fps,
-    check_scene,
-    check_size,
-)
+from trainviz.rendering.figure.options import check_columns, check_size
 from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
-from trainviz.rendering.interpolation import Interpolation
+from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
 from trainviz.rendering.painter import Painter, require_output
 from trainviz.rendering.resample import Resampler
 from trainviz.rendering.stills import StillPanel, panels_figure, still_figure
@@ -65,51 +59,37 @@ class Animation(Film):
     (9, (300, 400, 3))
     """
 
-    def __init__(
-        self,
-        recording: Recording,
-        *,
-        mode: str | type[Mode] | Mode = "region",
-        interpolate: int = 1,
-        interpolation: Interpolation = "linear",
-        fps: float = 30,
-        cmap: Any = None,
-        palette: Any = None,
-        shade: bool = True,
-        hold: float = 0.0,
-        **scene: Unpack[SceneOptions],
-    ) -> None:
+    @shows_defaults(FILM_DEFAULTS, complete=False)
+    def __init__(self, recording: Recording, **scene: Unpack[FilmOptions]) -> None:
         if not isinstance(recording, Recording):
             raise TypeError(
                 f"recording={type(recording).__name__}: expected a Recording, which a recorder "
                 "has as its attribute .recording"
             )
         recording.require_snapshots()
-        check_scene(scene)
-        check_fps(fps)
-        if not (hold == 0 or is_positive(hold)):
-            raise ValueError(f"hold={hold!r}: expected seconds, 0 or more")
+        film = check_film(scene)
         # A view of what there is now: a recording that goes on growing does not change the film.
         self.recording = recording[:]
-        self.fps = fps
-        self._options = scene
-        self._interpolation = interpolation
-        self._timeline = Timeline(len(recording), interpolate, round(hold * fps))
-        metric_names(self.recording, scene.get("metrics", True))
-        wanted = find_mode(mode)
+        self.fps = film["fps"]
+        self._options = scene_of(film)
+        self._interpolation = film["interpolation"]
+        rest = round(film["hold"] * film["fps"])
+        self._timeline = Timeline(len(recording), film["interpolate"], rest)
+        metric_names(self.recording, film.get("metrics", True))
+        wanted = find_mode(film["mode"])
         require_output(wanted, self.recording)
-        by_class = wanted.guide == "classes"
+        by_class, cmap, palette = wanted.guide == "classes", film["cmap"], film["palette"]
         colors = Palette.of(
             wanted.distinct(recording.n_classes),
             classes=cmap if by_class and palette is None else palette,
             cmap=wanted.colormap(self.recording) if by_class or cmap is None else cmap,
-            dark=scene.get("dark", False), repeat=not by_class,
+            dark=film.get("dark", False), repeat=not by_class,
         )  # fmt: skip
         self._mode = wanted.bound(
-            recording.n_classes, colors, shade=shade, recording=self.recording
+            recording.n_classes, colors, shade=film["shade"], recording=self.recording
         )
         # Made only to refuse, now, an interpolation that does not fit.
-        Painter(self.recording, self._mode, interpolation)
+        Painter(self.recording, self._mode, self._interpolation)
 
     def __len__(self) -> int:
         return len(self._timeline)
@@ -321,19 +301,8 @@ class Animation(Film):
         return StillPanel(title, index, mode, image_of, contours_of)
 
 
-def animate(
-    recording: Recording,
-    *,
-    mode: str | type[Mode] | Mode = "region",
-    interpolate: int = 1,
-    interpolation: Interpolation = "linear",
-    fps: float = 30,
-    cmap: Any = None,
-    palette: Any = None,
-    shade: bool = True,
-    hold: float = 0.0,
-    **scene: Unpack[SceneOptions],
-) -> Animation:
+@shows_defaults(FILM_DEFAULTS, complete=False)
+def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
     """Make a film of a recording.
 
     Parameters
@@ -393,10 +362,7 @@ def animate(
     >>> tv.animate(recorder.recording, mode="boundary", interpolate=10, title="A line appears")
     Animation(boundary mode, 21 frames, 0.7 s at 30 frames/s, of Recording(3 snapshots, ...))
     """
-    return Animation(
-        recording, mode=mode, interpolate=interpolate, interpolation=interpolation, fps=fps,
-        cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
-    )  # fmt: skip
+    return Animation(recording, **scene)
 
 
 def _check_panels(columns: Any, figsize: Any, dpi: Any) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from typing_extensions import Unpack
 
 from trainviz._common.arrays import Image
+from trainviz._common.options import shows_defaults
 from trainviz.errors import RecordingError
-from trainviz.modes import Mode
 from trainviz.modes.comparing import Disagreement, disagreement
 from trainviz.modes.palettes import Palette
 from trainviz.recordings.compatibility import check_comparable, named, require_classes
@@ -23,11 +23,11 @@ from trainviz.rendering.captions import Caption
 from trainviz.rendering.compositor import Compositor, WrongPoints, draw_grounds
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.legend import draw_wrong_points
-from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size
+from trainviz.rendering.figure.options import check_columns, check_size
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
-from trainviz.rendering.interpolation import Interpolation
+from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
 from trainviz.rendering.shared_timeline import By, SharedTimeline, clock_positions
 from trainviz.rendering.writers import save_figure, still_target
 
@@ -56,6 +56,7 @@ class Comparison(Film):
         ``(height, width)`` of each panel's map in a frame.
     """
 
+    @shows_defaults(FILM_DEFAULTS, complete=False)
     def __init__(
         self,
         recordings: Sequence[Recording],
@@ -64,40 +65,29 @@ class Comparison(Film):
         by: By = "epoch",
         disagreement: bool = False,
         columns: int | None = None,
-        mode: str | type[Mode] | Mode = "region",
-        interpolate: int = 1,
-        interpolation: Interpolation = "linear",
-        fps: float = 30,
-        cmap: Any = None,
-        palette: Any = None,
-        shade: bool = True,
-        hold: float = 0.0,
-        **scene: Unpack[SceneOptions],
+        **scene: Unpack[FilmOptions],
     ) -> None:
         self.labels = _check_labels(recordings, labels)
         check_comparable(recordings, self.labels)
         if disagreement:
             require_classes(recordings, "disagreement=True")
         _check_panels(columns, scene)
-        films = [
-            Animation(
-                recording, mode=mode, interpolate=interpolate, interpolation=interpolation,
-                fps=fps, cmap=cmap, palette=palette, shade=shade, hold=hold, **scene,
-            )
-            for recording in recordings
-        ]  # fmt: skip
+        film = check_film(scene)
+        films = [Animation(recording, **film) for recording in recordings]
         _require_same_limits(films)
         self.recordings = [film.recording for film in films]
-        self.by, self.fps = by, fps
-        self._films, self._options = films, scene
+        self.by, self.fps = by, film["fps"]
+        self._films, self._options = films, scene_of(film)
         self._places = [
             clock_positions(recording, by, label)
             for recording, label in zip(self.recordings, self.labels, strict=True)
         ]
-        self._clock = SharedTimeline(self._places, interpolate, round(hold * fps))
+        self._clock = SharedTimeline(
+            self._places, film["interpolate"], round(film["hold"] * film["fps"])
+        )
         count = len(films) + bool(disagreement)
         domain = self.recordings[0].domain
-        self._columns = min(columns or default_columns(count, domain, scene), count)
+        self._columns = min(columns or default_columns(count, domain, self._options), count)
         self._difference = self._make_difference() if disagreement else None
 
     def __len__(self) -> int:
@@ -301,6 +291,7 @@ class Comparison(Film):
         )
 
 
+@shows_defaults(FILM_DEFAULTS, complete=False)
 def compare(
     recordings: Sequence[Recording],
     *,
@@ -308,15 +299,7 @@ def compare(
     by: By = "epoch",
     disagreement: bool = False,
     columns: int | None = None,
-    mode: str | type[Mode] | Mode = "region",
-    interpolate: int = 1,
-    interpolation: Interpolation = "linear",
-    fps: float = 30,
-    cmap: Any = None,
-    palette: Any = None,
-    shade: bool = True,
-    hold: float = 0.0,
-    **scene: Unpack[SceneOptions],
+    **scene: Unpack[FilmOptions],
 ) -> Comparison:
     """Show several runs side by side, on one clock.
 
@@ -375,9 +358,8 @@ def compare(
     Comparison('slow', 'fast', by epoch, 21 frames, 0.7 s at 30 frames/s)
     """
     return Comparison(
-        recordings, labels=labels, by=by, disagreement=disagreement, columns=columns, mode=mode,
-        interpolate=interpolate, interpolation=interpolation, fps=fps, cmap=cmap,
-        palette=palette, shade=shade, hold=hold, **scene,
+        recordings, labels=labels, by=by, disagreement=disagreement, columns=columns,
+        **scene,
     )  # fmt: skip
 
 
@@ -409,7 +391,7 @@ def _require_same_limits(films: Sequence[Animation]) -> None:
         )
 
 
-def _check_panels(columns: Any, scene: SceneOptions) -> None:
+def _check_panels(columns: Any, scene: FilmOptions) -> None:
     for name in ("metrics", "subtitle"):
         if scene.get(name):
             raise TypeError(f"compare() has no {name}=: panels show maps and their labels alone")

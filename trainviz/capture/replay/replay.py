@@ -28,6 +28,7 @@ from trainviz.evaluation.outputs import Output, PredictProba, check_output, chun
 from trainviz.recordings.opening import start_recording
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.stores import WritableStore
+from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.staging import StagedSnapshot
 from trainviz.recordings.zarr_store.store import DiskStore, Precision
 
@@ -150,9 +151,9 @@ def replay(
     found, missing = find_checkpoints(checkpoints, any_suffix=load is not None)
     labelled = LabelledData.of(data, domain) if data is not None else None
     loader, found, unknown = _loader(found, domain, model, load, predict, output, allow_pickle)
+    names, labels = check_names(class_names), list(classes) if classes is not None else None
     recording, store = start_recording(
-        domain, data=labelled, class_names=check_names(class_names),
-        classes=list(classes) if classes is not None else None, schedule="the checkpoints given",
+        Description(domain, labelled, names, labels, "the checkpoints given"),
         path=path, overwrite=overwrite, resume=resume, precision=precision,
     )  # fmt: skip
     recorded = [(store.epoch(index), store.step(index)) for index in range(len(store))]

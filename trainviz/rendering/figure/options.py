@@ -78,13 +78,7 @@ def check_size(figsize: Any, dpi: Any) -> None:
 
 
 def check_scene(scene: SceneOptions) -> None:
-    """Refuse what no scene knows, and what it cannot draw."""
-    known = SceneOptions.__annotations__
-    for name in scene:
-        if name not in known:
-            raise TypeError(
-                f"animate() has no argument {name!r}; the scene's are {', '.join(known)}"
-            )
+    """Refuse what no scene can draw."""
     if scene.get("aspect") not in (None, "equal", "auto"):
         raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
     check_size(scene.get("figsize"), scene.get("dpi", 100))

@@ -1,0 +1,54 @@
+"""The options of a film: what the animation of a recording and a comparison have in common."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from trainviz._common.checks import is_positive
+from trainviz.modes import Mode
+from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene
+from trainviz.rendering.interpolation import Interpolation
+
+__all__ = ["FILM_DEFAULTS", "FilmOptions", "check_film", "scene_of"]
+
+
+class FilmOptions(SceneOptions, total=False):
+    """The keyword arguments of :func:`trainviz.animate`, which says what they mean."""
+
+    mode: str | type[Mode] | Mode
+    interpolate: int
+    interpolation: Interpolation
+    fps: float
+    cmap: Any
+    palette: Any
+    shade: bool
+    hold: float
+
+
+FILM_DEFAULTS: FilmOptions = {
+    "mode": "region", "interpolate": 1, "interpolation": "linear", "fps": 30, "cmap": None,
+    "palette": None, "shade": True, "hold": 0.0,
+}  # fmt: skip
+
+
+def check_film(options: FilmOptions) -> FilmOptions:
+    """Fill in the defaults, and refuse what cannot be shown before anything is drawn."""
+    known = FilmOptions.__annotations__
+    for name in options:
+        if name not in known:
+            raise TypeError(
+                f"animate() has no argument {name!r}; the scene's are "
+                f"{', '.join(SceneOptions.__annotations__)}"
+            )
+    filled = cast(FilmOptions, {**FILM_DEFAULTS, **options})
+    check_scene(scene_of(filled))
+    check_fps(filled["fps"])
+    if not (filled["hold"] == 0 or is_positive(filled["hold"])):
+        raise ValueError(f"hold={filled['hold']!r}: expected seconds, 0 or more")
+    return filled
+
+
+def scene_of(options: FilmOptions) -> SceneOptions:
+    """Return the options that concern the scene."""
+    known = SceneOptions.__annotations__
+    return cast(SceneOptions, {name: options[name] for name in options if name in known})  # type: ignore[literal-required]
