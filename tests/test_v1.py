@@ -421,6 +421,12 @@ def test_linear_interpolation_goes_straight_from_value_to_value(film_path, a, b)
     np.testing.assert_allclose(shades, np.linspace(0, 255, 5), atol=1)
 
 
+def test_linear_interpolation_is_of_double_precision(centres):
+    # Single precision takes the other side of 178.5.
+    shades = centres([even_map(0), even_map(1), even_map(0.5)], interpolation_factor=11)[:11]
+    assert [shade[0] for shade in shades] == np.rint(np.linspace(0, 1, 11) * 255).tolist()
+
+
 @given(a=st.floats(0.01, 0.4), b=st.floats(0.6, 1))
 @settings(max_examples=15)
 def test_geometric_interpolation_goes_from_value_to_value_by_equal_ratios(film_path, a, b):

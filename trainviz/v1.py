@@ -8,9 +8,8 @@ what the recorder does better.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -24,9 +23,12 @@ from trainviz.errors import RecordingError
 from trainviz.evaluation.evaluator import evaluate
 from trainviz.evaluation.outputs import Output
 from trainviz.modes.palettes import class_colors, sequential_table
-from trainviz.modes.pixels import packed, unpacked
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.figure.layout import even_size
 from trainviz.rendering.figure.options import check_fps, check_size
-from trainviz.rendering.writers import FILM_SUFFIXES, FrameSource, check_path, write_film
+from trainviz.rendering.film import Film
+from trainviz.rendering.interpolation import Blender
+from trainviz.rendering.writers import FILM_SUFFIXES, check_path, write_film
 
 __all__ = ["MapsAnimation", "make_map", "plot_maps"]
 
@@ -167,19 +169,19 @@ def plot_maps(
     if not is_positive(frame_interval):
         raise ValueError(f"frame_interval={frame_interval!r}: expected milliseconds, above 0")
     check_size(figsize, dpi)
-    fps, callback, options = _writer_options(writer_kwargs, path, 1000 / frame_interval)
+    fps, callback, options = _writer_options(path.suffix.lower(), **writer_kwargs)
+    if fps is None:
+        fps = 1000 / frame_interval
     animation = MapsAnimation(
         maps, interpolation_factor, interpolation_type, colormap, fps, dpi, figsize, dark
     )
-    write_film(path, animation.film(callback), **options)
+    film = animation._film(None)
+    write_film(path, film if callback is None else replace(film, told=callback), **options)
     return animation
 
 
-class MapsAnimation:
-    """What :func:`plot_maps` returns: the film of plain 2-D maps.
-
-    Its length is its number of frames; it shows itself in Jupyter.
-    """
+class MapsAnimation(Film):
+    """What :func:`plot_maps` returns: the film of plain 2-D maps."""
 
     def __init__(
         self,
@@ -192,118 +194,82 @@ class MapsAnimation:
         figsize: tuple[float, float] | None,
         dark: bool,
     ) -> None:
+        self.fps = fps
         self._maps = _checked_maps(maps)
         if interpolation_type not in ("linear", "geometric"):
             raise ValueError(
                 f"interpolation_type={interpolation_type!r}: expected 'linear' or 'geometric'"
             )
-        self._positions = _positions(len(self._maps), interpolation_factor)
-        self._geometric = interpolation_type == "geometric"
-        self._fps = fps
-        self._frame, self._pixels = _frame_around(self._maps[0].shape, dpi, figsize, dark)
-        self._paint = _painter(self._maps, colormap)
+        self._moments = _moments(len(self._maps), interpolation_factor)
+        self._ground, self._box, self._from_grid = _frame_around(
+            self._maps[0].shape, dpi, figsize, dark
+        )
+        low = self._low = min(float(array.min()) for array in self._maps)
+        high = max(float(array.max()) for array in self._maps)
+        self._span = high - low or 1.0
+        whole = all((array == np.round(array)).all() for array in self._maps)
+        # No highest class probability is 0: whole numbers from 0 to 1 are two classes.
+        self._regions = whole and low >= 0 and (low == 0 or high > 1)
+        self._geometric = interpolation_type == "geometric" and not self._regions
+        self._table = (
+            class_colors(int(high) + 1, colormap) if self._regions else sequential_table(colormap)
+        )
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self._moments)
 
-    def __iter__(self) -> Iterator[Image]:
-        return self._frames(range(len(self)))
-
-    def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        rows, columns = self._pixels
-        for position in (self._positions[index] for index in indices):
-            frame = self._frame.copy()
-            frame[rows[:, None], columns[None]] = self._colors(position)[self._from_grid()]
-            yield frame
-
-    def film(self, callback: Callable[[int, int], Any] | None = None) -> FrameSource:
-        """Return what a writer needs; ``callback(frame, frames)`` is called once a frame."""
-        height, width = self._frame.shape[:2]
-        film = FrameSource(self._frames, len(self), (height, width), self._fps)
-        return film if callback is None else replace(film, told=callback)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)`` of a frame in pixels."""
+        return self._ground.shape[0], self._ground.shape[1]
 
     def to_html5_video(self, embed_limit: float | None = None) -> str:
-        """Return the film as an HTML ``<video>`` element that holds its data.
+        """Embed the film whole; ``embed_limit`` is accepted for matplotlib's sake."""
+        return super().to_html5_video()
 
-        Parameters
-        ----------
-        embed_limit : float, optional
-            Accepted for matplotlib's sake; the film is always embedded whole.
+    def _painter(self) -> Callable[[int], Image]:
+        mix = self._geometric_mean if self._geometric else Blender(self._read, len(self._maps))
 
-        Returns
-        -------
-        str
-        """
-        from trainviz.rendering.writers.html import video_element
+        def make(index: int) -> Image:
+            frame = self._ground.copy()
+            frame[self._box] = self._paint(mix(self._moments[index]))[self._from_grid]
+            return frame
 
-        return video_element(self.film())
+        return make
 
-    def _repr_html_(self) -> str:
-        return self.to_html5_video()
+    def _read(self, index: int) -> npt.NDArray[Any]:
+        """Return what is mixed of a map: its values, or the colours of its classes."""
+        array = self._maps[index]
+        return self._table[array.astype(np.intp)].astype(np.float32) if self._regions else array
 
-    def _from_grid(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        height, width = self._maps[0].shape
-        rows, columns = self._pixels
-        down = height - 1 - (np.arange(len(rows)) * height // len(rows))
-        across = np.arange(len(columns)) * width // len(columns)
-        return down[:, None], across[None]
-
-    def _colors(self, position: float) -> Image:
-        left = int(position)
-        weight = position - left
+    def _geometric_mean(self, moment: Moment) -> MapArray:
+        # Blender's divides by the sum over the classes, and these maps have one value a point.
+        a, weight = self._maps[moment.left], moment.weight
         if weight == 0:
-            return self._paint(self._maps[left], None, 0.0, self._geometric)
-        return self._paint(self._maps[left], self._maps[left + 1], weight, self._geometric)
+            return a
+        b = self._maps[moment.left + 1]
+        logs = np.log(np.maximum(a, TINY)) * (1 - weight) + np.log(np.maximum(b, TINY)) * weight
+        return np.asarray(np.exp(logs))
+
+    def _paint(self, mixture: npt.NDArray[Any]) -> Image:
+        if self._regions:
+            return np.round(mixture).astype(np.uint8)
+        # In single precision, as in Mode.scale, a few pixels would have the neighbouring colour.
+        level = np.clip(np.rint((mixture - self._low) * (255 / self._span)), 0, 255)
+        return self._table[level.astype(np.uint8)]
 
 
-PaintMap = Callable[[MapArray, "MapArray | None", float, bool], Image]
-
-
-def _painter(maps: list[MapArray], colormap: Any) -> PaintMap:
-    """Choose how values become colours: mix values and look up, or look up classes and mix."""
-    low = min(float(array.min()) for array in maps)
-    high = max(float(array.max()) for array in maps)
-    whole = all((array == np.round(array)).all() for array in maps)
-    # No highest class probability is 0: whole numbers from 0 to 1 are two classes.
-    if whole and low >= 0 and (low == 0 or high > 1):
-        table = class_colors(int(high) + 1, colormap).astype(np.float32)
-
-        def regions(a: MapArray, b: MapArray | None, weight: float, _: bool) -> Image:
-            colors = table[a.astype(np.intp)]
-            if b is not None:
-                colors = colors + (table[b.astype(np.intp)] - colors) * np.float32(weight)
-            return np.round(colors).astype(np.uint8)
-
-        return regions
-    words = packed(sequential_table(colormap))
-    span = high - low or 1.0
-
-    def boundaries(a: MapArray, b: MapArray | None, weight: float, geometric: bool) -> Image:
-        values = a if b is None else _mixed(a, b, weight, geometric)
-        level = np.clip(np.rint((values - low) * (255 / span)), 0, 255)
-        return unpacked(words.take(level.astype(np.uint8)))
-
-    return boundaries
-
-
-def _mixed(a: MapArray, b: MapArray, weight: float, geometric: bool) -> MapArray:
-    if geometric:
-        mixed = np.log(np.maximum(a, TINY)) * (1 - weight) + np.log(np.maximum(b, TINY)) * weight
-        return np.asarray(np.exp(mixed))
-    return a + (b - a) * weight
-
-
-def _positions(n_maps: int, factor: int | None) -> npt.NDArray[np.float64]:
-    """Return the frames' places between the maps: ``(n - 1) * factor`` of them, none twice."""
+def _moments(n_maps: int, factor: int | None) -> list[Moment]:
+    """Return what each frame shows: ``(n - 1) * factor`` of them, where Timeline has one more."""
     if factor is not None and (
         isinstance(factor, bool) or not hasattr(factor, "__index__") or factor < 1
     ):
         raise ValueError(f"interpolation_factor={factor!r}: expected a whole number, at least 1")
-    if factor is None or n_maps == 1:
-        return np.arange(n_maps, dtype=np.float64)
-    first = np.linspace(0, 1, factor)
-    rest = np.arange(1, n_maps - 1)[:, None] + np.arange(1, factor + 1) / factor
-    return np.concatenate([first, rest.ravel()])
+    positions = np.arange(n_maps, dtype=np.float64)
+    if factor is not None and n_maps > 1:
+        rest = np.arange(1, n_maps - 1)[:, None] + np.arange(1, factor + 1) / factor
+        positions = np.concatenate([np.linspace(0, 1, factor), rest.ravel()])
+    return [Moment(int(position), position % 1) for position in positions.tolist()]
 
 
 def _checked_maps(maps: Sequence[MapArray | None]) -> list[MapArray]:
@@ -348,49 +314,51 @@ def _predictor(model: Any, output: Output) -> tuple[Callable[[Any], Any], Output
 
 
 def _writer_options(
-    given: dict[str, Any], path: Path, fps: float
-) -> tuple[float, Callable[[int, int], Any] | None, dict[str, Any]]:
+    suffix: str,
+    /,
+    *,
+    fps: float | None = None,
+    progress_callback: Callable[[int, int], Any] | None = None,
+    codec: str | None = None,
+    bitrate: float | None = None,
+    extra_args: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    extra_anim: Any = None,
+    **others: Any,
+) -> tuple[float | None, Callable[[int, int], Any] | None, dict[str, Any]]:
     """Translate the keywords of matplotlib's ``Animation.save`` into a writer's."""
-    kwargs = dict(given)
-    if (wanted := kwargs.pop("fps", None)) is not None:
-        check_fps(wanted)
-        fps = wanted
-    callback = kwargs.pop("progress_callback", None)
-    for ignored in ("writer", "savefig_kwargs"):
-        kwargs.pop(ignored, None)
-    if kwargs.pop("extra_anim", None):
+    if fps is not None:
+        check_fps(fps)
+    if extra_anim:
         raise ValueError("extra_anim: other animations cannot be drawn into this film")
     options: dict[str, Any] = {}
-    if path.suffix.lower() in (".mp4", ".webm"):
-        params = [*(kwargs.pop("extra_args", None) or [])]
-        for name, value in (kwargs.pop("metadata", None) or {}).items():
+    if suffix in (".mp4", ".webm"):
+        params = [*(extra_args or [])]
+        for name, value in (metadata or {}).items():
             params += ["-metadata", f"{name}={value}"]
-        bitrate = kwargs.pop("bitrate", None)
         # matplotlib's -1 leaves the choice to the encoder.
         automatic = bitrate is None or bitrate == -1
         options = {"ffmpeg_params": params, "bitrate": None if automatic else f"{bitrate}k"}
-        if (codec := kwargs.pop("codec", None)) is not None:
+        if codec is not None:
             options["codec"] = {"h264": "libx264"}.get(codec, codec)
-    else:
-        for ignored in ("extra_args", "metadata", "bitrate", "codec"):
-            kwargs.pop(ignored, None)
-    if kwargs:
+    if unknown := [name for name in others if name not in ("writer", "savefig_kwargs")]:
         raise TypeError(
-            f"plot_maps() has no argument {', '.join(map(repr, kwargs))}; those of the writer are "
+            f"plot_maps() has no argument {', '.join(map(repr, unknown))}; those of the writer are "
             "fps, codec, bitrate, extra_args, metadata and progress_callback"
         )
-    return fps, callback, options
+    return fps, progress_callback, options
 
 
 def _frame_around(
     shape: tuple[int, ...], dpi: float, figsize: tuple[float, float] | None, dark: bool
-) -> tuple[Image, tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Return the empty frame, and the pixel rows and columns that the map takes."""
-    inches = figsize or (6.4, 4.8)
-    width, height = (max(2, round(side * dpi / 2) * 2) for side in inches)
-    ground = (0, 0, 0) if dark else (255, 255, 255)
-    frame = np.full((height, width, 3), ground, dtype=np.uint8)
+) -> tuple[Image, tuple[slice, slice], tuple[npt.NDArray[np.intp], ...]]:
+    """Return the empty frame, where in it the map is, and the grid point of each of its pixels."""
+    # Compositor draws axes, and Resampler interpolates between grid points: these films do neither.
+    width, height = (round(side * dpi) for side in even_size(figsize or (6.4, 4.8), dpi))
+    frame = np.full((height, width, 3), 0 if dark else 255, dtype=np.uint8)
     scale = 0.94 * min(height / shape[0], width / shape[1])
     tall, wide = (max(1, round(side * scale)) for side in shape)
     top, left = (height - tall) // 2, (width - wide) // 2
-    return frame, (top + np.arange(tall), left + np.arange(wide))
+    down = shape[0] - 1 - np.arange(tall) * shape[0] // tall
+    across = np.arange(wide) * shape[1] // wide
+    return frame, np.s_[top : top + tall, left : left + wide], np.ix_(down, across)

@@ -51,7 +51,11 @@ class DomainConstructors:
         input_shape: Shape | None,
         preprocess: Any,
     ) -> Self:
-        raise NotImplementedError
+        # What takes these arguments is Domain, which inherits this class.
+        return cls(  # type: ignore[call-arg]
+            limits[0], limits[1], shape=shape, embedding=embedding, input_shape=input_shape,
+            preprocess=preprocess, axis_names=axis_names,
+        )  # fmt: skip
 
     @classmethod
     def around(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
 
 from trainviz.domain.checks import MAX_POINTS, check_limits, grid_shape
 from trainviz.domain.constructors import DomainConstructors
@@ -118,21 +117,6 @@ class Domain(DomainConstructors):
         self.input_shape = self._form.shape
         self.preprocess = preprocess
         self._rows = GridRows.of(self.embedding, self.n_points)
-
-    @classmethod
-    def _of(
-        cls,
-        limits: list[tuple[float, float]],
-        shape: tuple[int, int],
-        embedding: Embedding | None,
-        axis_names: tuple[str | None, str | None],
-        input_shape: Shape | None,
-        preprocess: Any,
-    ) -> Self:
-        return cls(
-            limits[0], limits[1], shape=shape, embedding=embedding, input_shape=input_shape,
-            preprocess=preprocess, axis_names=axis_names,
-        )  # fmt: skip
 
     @property
     def extent(self) -> tuple[float, float, float, float]:

@@ -16,7 +16,7 @@ from trainviz.rendering.kernels import mix_cubic, spline
 __all__ = ["Blender", "Interpolation"]
 
 Interpolation = Literal["linear", "geometric", "smooth"]
-Mixture = Callable[[np.float32, Map | None], Map]
+Mixture = Callable[[float, Map | None], Map]
 """``(weight, where to write, or None) -> map`` between two snapshots."""
 
 
@@ -26,7 +26,8 @@ class Blender:
     Parameters
     ----------
     read : callable
-        ``index -> (C, h, w) float32`` map.
+        ``index -> (C, h, w) float32`` map. Linear interpolation takes arrays of any shape, and
+        mixes those of float64 in double precision.
     n_snapshots : int
     interpolation : {"linear", "geometric", "smooth"}, default "linear"
         ``linear`` mixes probabilities; ``geometric`` mixes their logarithms
@@ -85,7 +86,7 @@ class Blender:
             self._mixture = self._between(moment.left)
             self._left = moment.left
         assert self._mixture is not None
-        self._mixed = self._mixture(np.float32(moment.weight), self._mixed)
+        self._mixed = self._mixture(float(moment.weight), self._mixed)
         return self._mixed
 
     def pair(self, moment: Moment) -> tuple[Map, Map, np.float32]:
@@ -109,7 +110,7 @@ class Blender:
 def _linear(a: Map, b: Map) -> Mixture:
     step = b - a
 
-    def mix(weight: np.float32, out: Map | None) -> Map:
+    def mix(weight: float, out: Map | None) -> Map:
         mixed: Map = np.multiply(step, weight, out=out)
         mixed += a
         return mixed
@@ -121,7 +122,7 @@ def _geometric(a: Map, b: Map) -> Mixture:
     start = np.log(np.maximum(a, TINY))
     step = np.log(np.maximum(b, TINY)) - start
 
-    def mix(weight: np.float32, out: Map | None) -> Map:
+    def mix(weight: float, out: Map | None) -> Map:
         logs: Map = np.multiply(step, weight, out=out)
         logs += start
         logs -= logs.max(axis=0)
@@ -139,9 +140,9 @@ def _smooth(before: Map | None, a: Map, b: Map, after: Map | None, normalise: bo
         slope.reshape(-1), square.reshape(-1), cube.reshape(-1),
     )  # fmt: skip
 
-    def mix(weight: np.float32, out: Map | None) -> Map:
+    def mix(weight: float, out: Map | None) -> Map:
         mixed = np.empty_like(start) if out is None else out
-        mix_cubic(start, slope, square, cube, weight, normalise, mixed)
+        mix_cubic(start, slope, square, cube, np.float32(weight), normalise, mixed)
         return mixed
 
     return mix

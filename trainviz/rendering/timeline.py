@@ -42,7 +42,6 @@ class Timeline(Sequence[Moment]):
                 f"interpolate={factor}: expected at least 1 (1 shows the snapshots alone, "
                 "4 makes four frames from one snapshot to the next)"
             )
-        self._n_snapshots = n_snapshots
         self._factor = int(factor)
         self._moving = (n_snapshots - 1) * self._factor + 1 if n_snapshots else 0
         self._hold = hold if n_snapshots else 0
