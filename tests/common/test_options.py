@@ -23,5 +23,5 @@ def test_help_shows_what_a_recorder_takes_and_its_defaults():
 
 def test_a_wrong_keyword_is_refused_by_its_name():
     domain = tv.Domain((0, 1), (0, 1), points_per_axis=2)
-    with pytest.raises(TypeError, match="Recorder.* unexpected keyword argument 'evry'"):
+    with pytest.raises(TypeError, match=r"Recorder.* unexpected keyword argument 'evry'"):
         tv.Recorder(domain, evry=2)
