@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from trainviz import Domain
 from trainviz.domain.embeddings import Embedding, Plane, Slice, rebuild
-from trainviz.domain.learned_inverse import Doubts, KernelInverse, Learned
+from trainviz.domain.learned_inverse import InverseErrors, KernelInverse, LearnedInverse
 from trainviz.domain.planes import Linear, Nearest, Through
 
 ROWS = np.random.default_rng(0).normal(size=(12, 5))
@@ -15,7 +15,9 @@ ROWS = np.random.default_rng(0).normal(size=(12, 5))
 def kernel_inverse():
     rng = np.random.default_rng(1)
     inverse = KernelInverse(ROWS[:, :2], rng.normal(size=ROWS.shape), ROWS.mean(axis=0), 0.5)
-    return Learned(inverse, ROWS[:, :2], ROWS, Doubts(ROWS[:, :2], np.full(12, 0.3), 0.7, 2.0))
+    return LearnedInverse(
+        inverse, ROWS[:, :2], ROWS, InverseErrors(ROWS[:, :2], np.full(12, 0.3), 0.7, 2.0)
+    )
 
 
 STORED = {

@@ -7,7 +7,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TINY", "Image", "Map", "to_numpy"]
+__all__ = [
+    "TINY",
+    "BoolArray",
+    "Float32Array",
+    "Float64Array",
+    "Image",
+    "IndexArray",
+    "Int32Array",
+    "Int64Array",
+    "Map",
+    "to_numpy",
+]
+
+Float64Array = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+IndexArray = npt.NDArray[np.intp]
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 Map = npt.NDArray[np.float32]
 """A map, shape (C, H, W), class first; row 0 is the lower end of the y axis."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import Float64Array, Int64Array
 from trainviz.analysis.boundary import Line
 from trainviz.domain.domain import Domain
 from trainviz.modes.palettes import class_colors, sequential_table
@@ -46,9 +47,6 @@ _NAMED = 12
 _BARS = 15
 """Numbers of events with a bar of their own; beyond, several share one."""
 
-Times = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
 
 def new_axes(rows: int, columns: int, figsize: tuple[float, float] | None) -> Any:
     """Return the axes of a new pyplot figure, which notebooks show by themselves."""
@@ -71,7 +69,7 @@ def own_axes(ax: Any) -> Any:
 def draw_settled(
     ax: Any,
     domain: Domain,
-    settled: Times,
+    settled: Int64Array,
     span: tuple[float, float],
     unit: str,
     cmap: Any = None,
@@ -109,7 +107,9 @@ def draw_boundary(ax: Any, lines: Sequence[Line]) -> None:
     ax.set_autoscale_on(False)
 
 
-def draw_events(ax: Any, points: Floats, events: Times, never: npt.NDArray[np.bool_]) -> None:
+def draw_events(
+    ax: Any, points: Float64Array, events: Int64Array, never: npt.NDArray[np.bool_]
+) -> None:
     """Mark points: larger and darker the more often forgotten, a cross if never learnt."""
     from matplotlib import colormaps
 
@@ -204,7 +204,7 @@ def _add_legend(ax: Any, theme: Theme, size: float) -> None:
 
 
 def draw_areas(
-    ax: Any, times: Times, areas: Floats, names: Sequence[str], unit: str, palette: Any
+    ax: Any, times: Int64Array, areas: Float64Array, names: Sequence[str], unit: str, palette: Any
 ) -> Any:
     """Draw shares of area over time, one above the other."""
     colors = class_colors(len(names), palette) / 255.0
@@ -221,7 +221,7 @@ def draw_areas(
     return _over_time(ax, times, unit, "share of area")
 
 
-def draw_curve(ax: Any, times: Times, values: Floats, unit: str, label: str) -> Any:
+def draw_curve(ax: Any, times: Int64Array, values: Float64Array, unit: str, label: str) -> Any:
     """Draw one quantity over time."""
     marker = "o" if len(times) <= 30 else ""
     ax.plot(times, values, color=_COLOR, marker=marker, markersize=3.5, linewidth=1.6)
@@ -229,7 +229,7 @@ def draw_curve(ax: Any, times: Times, values: Floats, unit: str, label: str) -> 
     return _over_time(ax, times, unit, label)
 
 
-def draw_learnt(ax: Any, times: Times, first_learnt: Floats, unit: str) -> Any:
+def draw_learnt(ax: Any, times: Int64Array, first_learnt: Float64Array, unit: str) -> Any:
     """Draw the share of points that were right at least once, over time."""
     count = max(len(first_learnt), 1)
     shares = np.array([(first_learnt <= time).sum() for time in times]) / count
@@ -238,7 +238,7 @@ def draw_learnt(ax: Any, times: Times, first_learnt: Floats, unit: str) -> Any:
     return _over_time(ax, times, unit, "share of the data learnt once")
 
 
-def draw_forgetting(ax: Any, events: Times, never: npt.NDArray[np.bool_]) -> Any:
+def draw_forgetting(ax: Any, events: Int64Array, never: npt.NDArray[np.bool_]) -> Any:
     """Draw how many points have how many forgetting events."""
     from matplotlib.ticker import MaxNLocator
 
@@ -262,7 +262,7 @@ def draw_forgetting(ax: Any, events: Times, never: npt.NDArray[np.bool_]) -> Any
     return ax
 
 
-def _over_time(ax: Any, times: Times, unit: str, label: str) -> Any:
+def _over_time(ax: Any, times: Int64Array, unit: str, label: str) -> Any:
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlim(times[0], max(times[-1], times[0] + 1))

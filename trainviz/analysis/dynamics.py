@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import Float64Array
 from trainviz._common.providers import install_hint
 from trainviz.analysis import charts
 from trainviz.analysis.boundary import Line, boundary_lines, line_length
@@ -23,7 +24,6 @@ from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Dynamics", "dynamics"]
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
@@ -31,7 +31,7 @@ Ints = npt.NDArray[np.int64]
 class Dynamics:
     """The learning dynamics of a recording with n snapshots; made by :func:`dynamics`.
 
-    Times are epochs, or steps where snapshots of the same epoch are told apart
+    Int64Array are epochs, or steps where snapshots of the same epoch are told apart
     by them: ``unit`` says which.
 
     Attributes
@@ -77,13 +77,13 @@ class Dynamics:
     data: LabelledData | None
     unit: str
     epochs: Ints
-    steps: Floats
+    steps: Float64Array
     settled: Ints
     classes: Ints
-    areas: Floats
-    boundary_length: Floats
-    changed: Floats
-    first_learnt: Floats | None
+    areas: Float64Array
+    boundary_length: Float64Array
+    changed: Float64Array
+    first_learnt: Float64Array | None
     forgetting: Ints | None
     boundary: list[Line] = field(repr=False, default_factory=list)
 
@@ -93,7 +93,7 @@ class Dynamics:
         return self.steps.astype(np.int64) if self.unit == "step" else self.epochs
 
     @property
-    def churn(self) -> Floats:
+    def churn(self) -> Float64Array:
         """The share of grid points that changed class, per epoch or step that passed."""
         passed = np.diff(self.times, prepend=self.times[0]).astype(np.float64)
         passed[passed == 0] = np.nan
@@ -281,7 +281,7 @@ class Dynamics:
             charts.draw_events(ax, self.data.points, self.forgetting, never)
         return bar
 
-    def _of_points(self, asked: str) -> tuple[Floats, Ints]:
+    def _of_points(self, asked: str) -> tuple[Float64Array, Ints]:
         if self.first_learnt is None or self.forgetting is None:
             raise RecordingError(
                 f"{asked}() shows the recording's data, and it has none (or no predictions for "
@@ -372,7 +372,7 @@ def _follow_maps(recording: Recording, times: Ints) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _follow_points(recording: Recording, times: Ints) -> tuple[Floats | None, Ints | None]:
+def _follow_points(recording: Recording, times: Ints) -> tuple[Float64Array | None, Ints | None]:
     """Find when points were first right and how often forgotten, where predictions are kept."""
     labels = recording.data_labels
     if labels is None:

@@ -11,7 +11,14 @@ import numpy.typing as npt
 
 from trainviz.domain.checks import MAX_POINTS, check_limits, grid_shape
 from trainviz.domain.constructors import DomainConstructors
-from trainviz.domain.embeddings import Embedding, FloatArray, Opaque, Plane, Slice, name_of
+from trainviz.domain.embeddings import (
+    Embedding,
+    FloatArray,
+    Plane,
+    Slice,
+    UnstoredEmbedding,
+    name_of,
+)
 from trainviz.domain.inputs import InputForm, Inputs, Shape
 from trainviz.domain.planes import GridRows
 
@@ -349,7 +356,9 @@ class Domain(DomainConstructors):
         """
         if (self.extent, self.shape) != (other.extent, other.shape):
             return False
-        if isinstance(self.embedding, Opaque) or isinstance(other.embedding, Opaque):
+        if isinstance(self.embedding, UnstoredEmbedding) or isinstance(
+            other.embedding, UnstoredEmbedding
+        ):
             return name_of(self.embedding) == name_of(other.embedding)
         return self == other
 

@@ -16,9 +16,9 @@ __all__ = [
     "Embedding",
     "Fixed",
     "FloatArray",
-    "Opaque",
     "Plane",
     "Slice",
+    "UnstoredEmbedding",
     "name_of",
     "rebuild",
     "stored",
@@ -181,7 +181,7 @@ def stored(
 
 
 @dataclass(frozen=True)
-class Opaque(Embedding):
+class UnstoredEmbedding(Embedding):
     """Stands for the embedding of a stored recording that cannot be made anew.
 
     Parameters
@@ -220,7 +220,7 @@ class Opaque(Embedding):
 
 def name_of(embedding: Embedding) -> str:
     """Return what an embedding is called where it is stored."""
-    if isinstance(embedding, Opaque):
+    if isinstance(embedding, UnstoredEmbedding):
         return embedding.name
     return embedding.kind or type(embedding).__name__
 

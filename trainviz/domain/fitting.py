@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.providers import install_hint
-from trainviz.domain.learned_inverse import Doubts, KernelInverse, Learned
+from trainviz.domain.learned_inverse import InverseErrors, KernelInverse, LearnedInverse
 
 try:
     from sklearn.base import clone
@@ -38,7 +38,7 @@ _WIDTHS = (2, 4, 8, 16)
 """Kernel widths to choose from, in typical distances of neighbours."""
 
 
-def learn_inverse(embedded: Rows, rows: Rows, regressor: Any, tolerance: float) -> Learned:
+def learn_inverse(embedded: Rows, rows: Rows, regressor: Any, tolerance: float) -> LearnedInverse:
     """Fit a regressor from the plane to the data, and see how it does on rows held out.
 
     Parameters
@@ -54,7 +54,7 @@ def learn_inverse(embedded: Rows, rows: Rows, regressor: Any, tolerance: float) 
 
     Returns
     -------
-    Learned
+    LearnedInverse
 
     Raises
     ------
@@ -88,12 +88,12 @@ def learn_inverse(embedded: Rows, rows: Rows, regressor: Any, tolerance: float) 
     guesses = cross_val_predict(model, places, wanted, cv=folds).reshape(wanted.shape)
     errors = np.linalg.norm(wanted - guesses, axis=1) / spread
     model.fit(places, wanted)
-    doubts = Doubts(places, errors, tolerance, 3 * float(np.quantile(gaps, 0.95)) or typical)
+    doubts = InverseErrors(places, errors, tolerance, 3 * float(np.quantile(gaps, 0.95)) or typical)
     if regressor is None:
         inverse: Any = KernelInverse(places, model.dual_coef_, mean, model.gamma)
     else:
         inverse = _Shifted(model, mean)
-    return Learned(inverse, embedded, rows, doubts)
+    return LearnedInverse(inverse, embedded, rows, doubts)
 
 
 class _Shifted:

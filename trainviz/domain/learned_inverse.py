@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from trainviz.domain.embeddings import Arrays, Embedding, FloatArray, stored
 
-__all__ = ["Doubts", "KernelInverse", "Learned"]
+__all__ = ["InverseErrors", "KernelInverse", "LearnedInverse"]
 
 Rows = npt.NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class KernelInverse:
 
 
 @dataclass(frozen=True)
-class Doubts:
+class InverseErrors:
     """How far a learnt inverse can be trusted.
 
     Parameters
@@ -93,7 +93,7 @@ class Doubts:
         return doubts
 
 
-class Learned(Embedding):
+class LearnedInverse(Embedding):
     """The plane of a finished two-dimensional embedding, whose inverse was learnt.
 
     Parameters
@@ -103,7 +103,7 @@ class Learned(Embedding):
     embedded : ndarray of float64, shape (n, 2)
     rows : ndarray of float64, shape (n, D)
         What was embedded. Other rows lie where their nearest ones do.
-    doubts : Doubts
+    doubts : InverseErrors
     """
 
     kind: ClassVar[str] = "learned"
@@ -111,7 +111,7 @@ class Learned(Embedding):
 
     def __init__(
         self, inverse: Callable[[FloatArray], FloatArray], embedded: Rows, rows: Rows,
-        doubts: Doubts,
+        doubts: InverseErrors,
     ) -> None:  # fmt: skip
         self._inverse = inverse
         self._embedded = embedded
@@ -163,7 +163,7 @@ class Learned(Embedding):
             raise ValueError("a learnt embedding: expected data, and settings above 0")
         gamma, tolerance, reach = settings.tolist()
         weights = stored(arrays, "weights", len(centers), len(mean))
-        doubts = Doubts(places, stored(arrays, "errors", len(places)), tolerance, reach)
+        doubts = InverseErrors(places, stored(arrays, "errors", len(places)), tolerance, reach)
         rows = stored(arrays, "rows", len(embedded), len(mean))
         return cls(KernelInverse(centers, weights, mean, gamma), embedded, rows, doubts)
 

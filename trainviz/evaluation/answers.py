@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
+
+from trainviz._common.arrays import Float32Array, IndexArray, Int32Array
 
 __all__ = ["Answers", "Ask", "TooRough"]
 
-Values = npt.NDArray[np.float32]
-Index = npt.NDArray[np.intp]
-Slots = npt.NDArray[np.int32]
-Ask = Callable[[Index], Values]
+Ask = Callable[[IndexArray], Float32Array]
 
 
 class TooRough(Exception):  # noqa: N818
@@ -46,8 +44,8 @@ class Answers:
 
     def __init__(self, n_points: int, limit: int) -> None:
         self._limit = limit
-        self.slots: Slots = np.full(n_points, -1, np.int32)
-        self.fetched: Slots = np.full(n_points, -1, np.int32)
+        self.slots: Int32Array = np.full(n_points, -1, np.int32)
+        self.fetched: Int32Array = np.full(n_points, -1, np.int32)
         self.count = 0
         self.values = self.odds = np.empty((0, 0), np.float32)
 
@@ -58,12 +56,12 @@ class Answers:
         self.fetched.fill(-1)
         self.count = 0
 
-    def used(self) -> tuple[Index, Values]:
+    def used(self) -> tuple[IndexArray, Float32Array]:
         """Return the points that are known, ascending, and their values."""
         points = np.flatnonzero(self.slots >= 0)
         return points, self.values[self.slots[points]]
 
-    def put(self, points: Index, beside: Index | None = None) -> None:
+    def put(self, points: IndexArray, beside: IndexArray | None = None) -> None:
         """Make points known, asking for those that were not asked for yet.
 
         Parameters
@@ -81,7 +79,7 @@ class Answers:
         self.fetch(points if beside is None else np.concatenate([points, beside]))
         self.slots[points] = self.fetched[points]
 
-    def fetch(self, points: Index) -> None:
+    def fetch(self, points: IndexArray) -> None:
         """Ask for the points that were not asked for yet, without making them known.
 
         Raises

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from trainviz._common.arrays import Float32Array, Int32Array
 
 __all__ = ["CORNERS", "excess", "excess_at"]
 
-Values = npt.NDArray[np.float32]
-Slots = npt.NDArray[np.int32]
-Excess = npt.NDArray[np.float32]
 
 CORNERS = np.array([0, 2, 6, 8])
 """Of a cell, among its nine points."""
@@ -19,8 +17,13 @@ _LINES = np.array([[0, 6, 0, 2], [1, 7, 3, 5], [2, 8, 6, 8]])
 
 
 def excess(
-    values: Values, odds: Values, slots: Slots, up: Values, right: Values, part: int
-) -> Excess:
+    values: Float32Array,
+    odds: Float32Array,
+    slots: Int32Array,
+    up: Float32Array,
+    right: Float32Array,
+    part: int,
+) -> Float32Array:
     """Compare points of cells with what is foretold between the corners.
 
     Differences of log-probabilities are weighed by the highest probability that
@@ -63,8 +66,13 @@ def excess(
 
 
 def excess_at(
-    values: Values, odds: Values, corners: Slots, up: Values, right: Values, found: Values
-) -> Excess:
+    values: Float32Array,
+    odds: Float32Array,
+    corners: Int32Array,
+    up: Float32Array,
+    right: Float32Array,
+    found: Float32Array,
+) -> Float32Array:
     """Compare what was found anywhere in cells with what is foretold there.
 
     Parameters
@@ -83,8 +91,8 @@ def excess_at(
     return _weighed(_bilinear(values[corners], up, right), found, np.exp(found), odds, corners)
 
 
-def _bilinear(around: Values, up: Values, right: Values) -> Values:
-    low: Values = around[0]
+def _bilinear(around: Float32Array, up: Float32Array, right: Float32Array) -> Float32Array:
+    low: Float32Array = around[0]
     low += right[:, None] * (around[1] - low)
     high = around[2]
     high += right[:, None] * (around[3] - high)
@@ -92,7 +100,13 @@ def _bilinear(around: Values, up: Values, right: Values) -> Values:
     return low
 
 
-def _weighed(foretold: Values, found: Values, at: Values, odds: Values, around: Slots) -> Excess:
+def _weighed(
+    foretold: Float32Array,
+    found: Float32Array,
+    at: Float32Array,
+    odds: Float32Array,
+    around: Int32Array,
+) -> Float32Array:
     difference = foretold
     difference -= found
     # What all classes have in common changes no probability.
@@ -102,5 +116,5 @@ def _weighed(foretold: Values, found: Values, at: Values, odds: Values, around: 
     for corner in around:
         np.maximum(highest, odds[corner], out=highest)
     difference *= highest
-    largest: Excess = difference.max(axis=1)
+    largest: Float32Array = difference.max(axis=1)
     return largest

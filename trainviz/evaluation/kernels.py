@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import IndexArray
 from trainviz._common.jit import inlined, kernel
 from trainviz.evaluation.error_estimate import excess
 
@@ -29,8 +30,7 @@ __all__ = [
     "quarters",
 ]
 
-Index = npt.NDArray[np.intp]
-Places = tuple[Index, Index, npt.NDArray[np.float32], npt.NDArray[np.float32]]
+PlaceTable = tuple[IndexArray, IndexArray, npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """What tells where a place of a lattice lies: the flat grid index at which its row starts, its
 column, and how far up and to the right the centre of a cell of each size lies there."""
 
@@ -45,20 +45,20 @@ it; its quarters were looked at. And what is to be done whatever its values say:
 look at its quarters too."""
 
 
-def cell_points(cells: Index, places: Places) -> Index:
+def cell_points(cells: IndexArray, places: PlaceTable) -> IndexArray:
     """Return the flat grid indices of each cell's corners, edges and centre, shape (9, n)."""
     starts, columns, _, _ = places
     y, x = np.divmod(cells, len(columns))
     steps = (y & -y) * _STEPS
-    points: Index = starts[y + steps][:, None] + columns[x + steps]
+    points: IndexArray = starts[y + steps][:, None] + columns[x + steps]
     return points.reshape(9, -1)
 
 
-def quarters(cells: Index, width: int) -> Index:
+def quarters(cells: IndexArray, width: int) -> IndexArray:
     """Return four blocks: each cell's lower left, lower right, upper left, upper right one."""
     y, x = np.divmod(cells, width)
     y, x = np.stack([y, x])[:, None] + _QUARTERS * ((y & -y) // 2)
-    found: Index = y * width + x
+    found: IndexArray = y * width + x
     return found.ravel()
 
 
@@ -169,93 +169,101 @@ def descend(centres, edged, state, fetched, known, places, limits):
     slots, values, _ = known
     starts, columns, _, _ = places
     centre_limits, edge_limits, tolerance = limits
-    width = len(columns)
-    # An entry is twice a cell's place, and one more where its edges are to be looked at.
-    stack = np.empty(len(centres) + len(edged) + len(state) // 2 + 8, np.intp)
-    waiting, waiting_edged = np.empty_like(stack), np.empty_like(stack)
-    top = n_waiting = n_waiting_edged = 0
-    for i in range(len(centres)):
-        stack[top] = 2 * centres[i]
-        top += 1
-    for i in range(len(edged)):
-        stack[top] = 2 * edged[i] + 1
-        top += 1
-    touched, nine = np.empty(8, np.intp), np.empty(9, np.intp)
-    difference = np.empty(values.shape[1], np.float32)
-    while top:
-        top -= 1
-        cell, edges = stack[top] // 2, stack[top] % 2
-        half = nine_points(cell, places, nine)
-        if not answered(nine, fetched, edges):
-            if edges:
-                waiting_edged[n_waiting_edged] = cell
+    height, width = len(starts), len(columns)
+    room = len(centres) + len(edged) + len(state) // 2 + 8
+    now, next_, waiting = np.empty(room, np.intp), np.empty(room, np.intp), np.empty(room, np.intp)
+    now_edged, next_edged = np.empty(room, np.intp), np.empty(room, np.intp)
+    waiting_edged, leaves = np.empty(room, np.intp), np.empty(room, np.intp)
+    n_now, n_now_edged, n_waiting, n_waiting_edged = len(centres), len(edged), 0, 0
+    now[:n_now] = centres
+    now_edged[:n_now_edged] = edged
+    nine, difference = np.empty(9, np.intp), np.empty(values.shape[1], np.float32)
+    # All cells go a step on together, so that it does not matter which comes first.
+    while n_now or n_now_edged:
+        count, n_now = n_now, 0
+        for i in range(count):
+            nine_points(now[i], places, nine)
+            if fetched[nine[4]] < 0:
+                waiting[n_waiting] = now[i]
+                n_waiting += 1
+            else:
+                slots[nine[4]] = fetched[nine[4]]
+                now[n_now] = now[i]
+                n_now += 1
+        count, n_now_edged = n_now_edged, 0
+        for i in range(count):
+            nine_points(now_edged[i], places, nine)
+            if min(fetched[nine[1]], fetched[nine[3]], fetched[nine[5]], fetched[nine[7]]) < 0:
+                waiting_edged[n_waiting_edged] = now_edged[i]
                 n_waiting_edged += 1
             else:
-                waiting[n_waiting] = cell
-                n_waiting += 1
-            continue
-        n_touched = 0
-        if edges:
-            for k in range(1, 8, 2):
-                slots[nine[k]] = fetched[nine[k]]
-        else:
-            slots[nine[4]] = fetched[nine[4]]
-        wrong = excess_at_centre(cell, half, nine, known, places, difference)
-        if edges:
+                for k in range(1, 8, 2):
+                    slots[nine[k]] = fetched[nine[k]]
+                now_edged[n_now_edged] = now_edged[i]
+                n_now_edged += 1
+        n_next = n_next_edged = n_leaves = 0
+        for i in range(n_now):
+            cell = now[i]
+            half = nine_points(cell, places, nine)
+            if excess_at_centre(cell, half, nine, known, places, difference) > centre_limits[half]:
+                state[cell] |= FOUND
+            if state[cell] & (FOUND | LOOK | SPLIT_ALWAYS):
+                next_edged[n_next_edged] = cell
+                n_next_edged += 1
+            else:
+                leaves[n_leaves] = cell
+                n_leaves += 1
+        for i in range(n_now_edged):
+            cell = now_edged[i]
+            half = nine_points(cell, places, nine)
+            wrong = excess_at_centre(cell, half, nine, known, places, difference)
             wrong = max(wrong, excess_at_edges(cell, half, nine, known, places, difference))
             state[cell] |= EDGED
             if wrong > tolerance:
                 state[cell] |= FOUND
             split = wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0
-            if half > 1:
+            if split and half > 1:
+                state[cell] |= SPLIT
+            for k in range(4 if half > 1 else 0):
+                part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
                 if split:
-                    state[cell] |= SPLIT
-                for k in range(4):
-                    part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
-                    if split:
-                        stack[top] = 2 * part
-                        top += 1
-                    else:
-                        state[part] |= LEAF
-                        touched[n_touched] = part
-                        n_touched += 1
-            n_touched = beside(cell, half, len(starts), width, touched, n_touched)
-        else:
-            if wrong > centre_limits[half]:
-                state[cell] |= FOUND
-            if state[cell] & (FOUND | LOOK | SPLIT_ALWAYS):
-                stack[top] = 2 * cell + 1
-                top += 1
-            else:
-                state[cell] |= LEAF
-                touched[0], n_touched = cell, 1
-        for i in range(n_touched):
-            leaf = touched[i]
-            if not state[leaf] & LEAF:
+                    next_[n_next] = part
+                    n_next += 1
+                else:
+                    leaves[n_leaves] = part
+                    n_leaves += 1
+        for i in range(n_leaves):
+            state[leaves[i]] |= LEAF
+        # Of the leaves, those that are new, and those on the other side of edges that were found.
+        for i in range(n_leaves + 4 * n_now_edged):
+            leaf = leaves[i] if i < n_leaves else -1
+            if i >= n_leaves:
+                leaf = beside(now_edged[(i - n_leaves) // 4], (i - n_leaves) % 4, height, width)
+            if leaf < 0 or not state[leaf] & LEAF:
                 continue
             half = nine_points(leaf, places, nine)
-            wrong = excess_at_edges(leaf, half, nine, known, places, difference)
-            if wrong > tolerance:
-                state[leaf] &= ~LEAF
-                stack[top] = 2 * leaf
-                if slots[nine[4]] >= 0:
-                    state[leaf] |= LOOK
-                    stack[top] += 1
-                top += 1
+            if excess_at_edges(leaf, half, nine, known, places, difference) <= tolerance:
+                continue
+            state[leaf] &= ~LEAF
+            if slots[nine[4]] >= 0:
+                state[leaf] |= LOOK
+                next_edged[n_next_edged] = leaf
+                n_next_edged += 1
+            else:
+                next_[n_next] = leaf
+                n_next += 1
+        now, next_, n_now = next_, now, n_next
+        now_edged, next_edged, n_now_edged = next_edged, now_edged, n_next_edged
     return waiting[:n_waiting], waiting_edged[:n_waiting_edged]
 
 
 @inlined
-def beside(cell, half, height, width, touched, count):
-    """Add the cells of the same size on the other side of a cell's edges."""
+def beside(cell, side, height, width):
+    """Return the cell of the same size on the other side of one of four edges; -1 without."""
     y, x = cell // width, cell % width
-    for k in range(4):
-        step = 2 * half * (k % 2 * 2 - 1)
-        to_y, to_x = (y + step, x) if k < 2 else (y, x + step)
-        if 0 < to_y < height and 0 < to_x < width:
-            touched[count] = to_y * width + to_x
-            count += 1
-    return count
+    step = 2 * (y & -y) * (side % 2 * 2 - 1)
+    y, x = (y + step, x) if side < 2 else (y, x + step)
+    return y * width + x if 0 < y < height and 0 < x < width else -1
 
 
 @inlined
@@ -267,14 +275,6 @@ def nine_points(cell, places, nine):
     for k in range(9):
         nine[k] = starts[y + half * (k // 3 - 1)] + columns[x + half * (k % 3 - 1)]
     return half
-
-
-@inlined
-def answered(nine, fetched, edges):
-    """Tell whether a cell's centre was answered, or the middles of its edges."""
-    if not edges:
-        return fetched[nine[4]] >= 0
-    return min(fetched[nine[1]], fetched[nine[3]], fetched[nine[5]], fetched[nine[7]]) >= 0
 
 
 @inlined

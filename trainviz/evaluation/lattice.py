@@ -7,14 +7,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import Float32Array, IndexArray
 from trainviz._common.jit import ready
 from trainviz.evaluation.kernels import fill_lattice
 
 __all__ = ["Lattice"]
-
-Values = npt.NDArray[np.float32]
-Index = npt.NDArray[np.intp]
-Places = npt.NDArray[np.uintp]
 
 
 class Lattice:
@@ -77,12 +74,12 @@ class Lattice:
         return cls(shape, stride)
 
     @property
-    def cells(self) -> tuple[Index, Index]:
+    def cells(self) -> tuple[IndexArray, IndexArray]:
         """The places of the lower corner of every coarse cell."""
         y, x = np.indices((len(self.rows) // self.stride, len(self.columns) // self.stride))
         return y.ravel() * self.stride, x.ravel() * self.stride
 
-    def fill(self, points: Index, values: Values) -> Values:
+    def fill(self, points: IndexArray, values: Float32Array) -> Float32Array:
         """Interpolate values at some grid points over the whole grid, level by level.
 
         Parameters
@@ -106,15 +103,15 @@ class Lattice:
         )
         return filled
 
-    def first_levels(self, points: Index) -> Index:
+    def first_levels(self, points: IndexArray) -> IndexArray:
         """Return the level at which each point, a flat grid index, appears first."""
         row, column = np.divmod(points, self.shape[1])
         row_level, column_level = self._first
-        levels: Index = np.maximum(row_level[row], column_level[column])
+        levels: IndexArray = np.maximum(row_level[row], column_level[column])
         return levels
 
 
-def _places(n: int, stride: int) -> Index:
+def _places(n: int, stride: int) -> IndexArray:
     cells = max(1, -(-(n - 1) // stride))
     lines = np.rint(np.linspace(0, n - 1, cells + 1)).astype(np.intp)
     while stride > 1:
@@ -125,7 +122,7 @@ def _places(n: int, stride: int) -> Index:
     return lines
 
 
-def _first_levels(lines: Index, levels: int) -> Index:
+def _first_levels(lines: IndexArray, levels: int) -> IndexArray:
     """Return the level at which each grid line appears first."""
     level = np.full(lines[-1] + 1, levels, dtype=np.intp)
     for depth in range(levels, -1, -1):
@@ -133,7 +130,9 @@ def _first_levels(lines: Index, levels: int) -> Index:
     return level
 
 
-def _steps(lines: Index, levels: int) -> tuple[Places, Index, Places, Values, Index]:
+def _steps(
+    lines: IndexArray, levels: int
+) -> tuple[npt.NDArray[np.uintp], IndexArray, npt.NDArray[np.uintp], Float32Array, IndexArray]:
     """Return what :func:`trainviz.evaluation.kernels.fill_lattice` goes along on an axis.
 
     Returns

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from trainviz._common.arrays import BoolArray, Float32Array, IndexArray
 from trainviz._common.jit import ready
 from trainviz.evaluation.answers import Answers
 from trainviz.evaluation.kernels import (
@@ -22,9 +22,6 @@ from trainviz.evaluation.lattice import Lattice
 
 __all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"]
 
-Values = npt.NDArray[np.float32]
-Index = npt.NDArray[np.intp]
-Mask = npt.NDArray[np.bool_]
 
 _CENTRE_SHARES = {1: 1.5, 2: 0.2, 4: 0.3, 8: 0.25, 16: 0.5}
 """Of the tolerance, by half a cell's side: how far its centre may lie from what its corners
@@ -74,26 +71,26 @@ class Quadtree:
 
     # Places.
 
-    def which(self, bits: np.uint8) -> Index:
+    def which(self, bits: np.uint8) -> IndexArray:
         """Return the cells of which all these things are known."""
         return np.flatnonzero(self.state & bits == bits)
 
-    def around(self, y: Index, x: Index, half: int) -> Index:
+    def around(self, y: IndexArray, x: IndexArray, half: int) -> IndexArray:
         """Return the cells of a size around places."""
         side = 2 * half
-        cells: Index = (y // side * side + half) * self.shape[1] + x // side * side + half
+        cells: IndexArray = (y // side * side + half) * self.shape[1] + x // side * side + half
         return cells
 
-    def halves(self, cells: Index) -> Index:
+    def halves(self, cells: IndexArray) -> IndexArray:
         """Return half the side of each cell."""
-        y: Index = cells // self.shape[1]
+        y: IndexArray = cells // self.shape[1]
         return y & -y
 
-    def quarters(self, cells: Index) -> Index:
+    def quarters(self, cells: IndexArray) -> IndexArray:
         """Return four blocks: each cell's lower left, lower right, upper left, upper right one."""
         return quarters(cells, self.shape[1])
 
-    def ancestors(self, cells: Index) -> Mask:
+    def ancestors(self, cells: IndexArray) -> BoolArray:
         """Mark every cell that one of these lies in, without being it."""
         inside = np.zeros(len(self.state), bool)
         y, x = np.divmod(cells, self.shape[1])
@@ -104,11 +101,11 @@ class Quadtree:
             size *= 2
         return inside
 
-    def nine(self, cells: Index) -> Index:
+    def nine(self, cells: IndexArray) -> IndexArray:
         """Return the flat grid indices of each cell's corners, edges and centre, shape (9, n)."""
         return cell_points(cells, self._places)
 
-    def take(self, leaves: Index) -> Index:
+    def take(self, leaves: IndexArray) -> IndexArray:
         """Return these leaves, each once; they are leaves no more."""
         leaves = np.unique(leaves)
         self.state[leaves] &= ~LEAF
@@ -116,7 +113,9 @@ class Quadtree:
 
     # Refining.
 
-    def descend(self, centres: Index, edged: Index, answers: Answers) -> tuple[Index, Index]:
+    def descend(
+        self, centres: IndexArray, edged: IndexArray, answers: Answers
+    ) -> tuple[IndexArray, IndexArray]:
         """Refine cells as far as the answers go.
 
         Parameters
@@ -132,36 +131,36 @@ class Quadtree:
         centres, edged : ndarray of int
             The cells that wait for a point that was not asked for.
         """
-        left: tuple[Index, Index] = descend(
+        left: tuple[IndexArray, IndexArray] = descend(
             ready(centres, np.intp), ready(edged, np.intp), self.state, answers.fetched,
             (answers.slots, answers.values, answers.odds), self._places,
             (self._centre_limits, self._edge_limits, self._tolerance),
         )  # fmt: skip
         return left
 
-    def wanted(self, centres: Index, edged: Index) -> Index:
+    def wanted(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
         """Return the points that such cells need."""
         return np.concatenate([self._centres(centres), self._middles(edged).ravel()])
 
-    def after(self, centres: Index, edged: Index) -> Index:
+    def after(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
         """Return the points that the cells may need next."""
         return self.wanted(self.quarters(edged[self.halves(edged) > 1]), centres)
 
-    def _centres(self, cells: Index) -> Index:
+    def _centres(self, cells: IndexArray) -> IndexArray:
         y, x = np.divmod(cells, self.shape[1])
-        centres: Index = self._starts[y] + self._columns[x]
+        centres: IndexArray = self._starts[y] + self._columns[x]
         return centres
 
-    def _middles(self, cells: Index) -> Index:
-        middles: Index = self.nine(cells)[_MIDDLES]
+    def _middles(self, cells: IndexArray) -> IndexArray:
+        middles: IndexArray = self.nine(cells)[_MIDDLES]
         return middles
 
 
-def _by_half(shares: dict[int, float], sizes: int) -> Values:
+def _by_half(shares: dict[int, float], sizes: int) -> Float32Array:
     return np.array([shares.get(half, 0.0) for half in range(sizes)], np.float32)
 
 
-def _shares(lines: Index, halves: int) -> Values:
+def _shares(lines: IndexArray, halves: int) -> Float32Array:
     """Return how far along each cell its centre lies, by half its side and its lower place."""
     shares = np.zeros((halves, len(lines)), np.float32)
     for half in range(1, halves):

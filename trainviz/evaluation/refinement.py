@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import Float32Array, IndexArray
 from trainviz.evaluation.answers import Answers, Ask
 from trainviz.evaluation.error_estimate import CORNERS, excess_at
 from trainviz.evaluation.lattice import Lattice
@@ -15,8 +16,6 @@ from trainviz.evaluation.quadtree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_
 
 __all__ = ["Refinement", "Seeds"]
 
-Values = npt.NDArray[np.float32]
-Index = npt.NDArray[np.intp]
 
 _STAYING = 0.9
 """Of the points of a level that the map before needed, how many the one before that must have
@@ -43,7 +42,7 @@ class Seeds:
 
     rows: npt.NDArray[np.float64 | np.intp]
     columns: npt.NDArray[np.float64 | np.intp]
-    values: Values | None = None
+    values: Float32Array | None = None
 
 
 class Refinement:
@@ -92,7 +91,7 @@ class Refinement:
         """How many points the last run asked for."""
         return self._answers.count
 
-    def run(self, ask: Ask, seeds: Seeds | None = None) -> tuple[Index, Values]:
+    def run(self, ask: Ask, seeds: Seeds | None = None) -> tuple[IndexArray, Float32Array]:
         """Refine one map.
 
         Parameters
@@ -126,7 +125,7 @@ class Refinement:
         self._foretell(points)
         return points, values
 
-    def _foretell(self, points: Index) -> None:
+    def _foretell(self, points: IndexArray) -> None:
         """Choose what is asked for beforehand: the levels that stay much as they were."""
         (before, needed), levels = self._before, self._lattice.first_levels(points)
         self._before = points, levels
@@ -135,7 +134,7 @@ class Refinement:
         stay = again >= _STAYING * np.bincount(needed, minlength=n_levels)
         self._foretold = points[stay[levels]] if len(before) else _NO_POINTS
 
-    def _refine(self, centres: Index, edged: Index) -> None:
+    def _refine(self, centres: IndexArray, edged: IndexArray) -> None:
         """Look at the centres of cells, and at the edges of others, until nothing is left."""
         while len(centres) or len(edged):
             centres, edged = self._tree.descend(centres, edged, self._answers)
@@ -155,7 +154,7 @@ class Refinement:
 
     # Seeds.
 
-    def _wrong_at(self, seeds: Seeds) -> Index:
+    def _wrong_at(self, seeds: Seeds) -> IndexArray:
         """Take away the leaves that disagree with a seed, and mark what is to be split there."""
         if self._places is None or self._places.rows is not seeds.rows:
             self._places = _SeedPlaces.of(seeds, self._lattice, self._tree)
@@ -172,7 +171,9 @@ class Refinement:
         self._tree.state[places.cells[:, seed[wrong]]] |= SPLIT_ALWAYS
         return self._tree.take(leaf[wrong])
 
-    def _seed_excess(self, seeds: Seeds, values: Values, which: Index, leaf: Index) -> Values:
+    def _seed_excess(
+        self, seeds: Seeds, values: Float32Array, which: IndexArray, leaf: IndexArray
+    ) -> Float32Array:
         corners = self._tree.nine(leaf)[CORNERS]
         width = self._lattice.shape[1]
         (bottom, left), (top, right) = (np.divmod(corners[k], width) for k in (0, 3))
@@ -199,8 +200,8 @@ class _SeedPlaces:
     """
 
     rows: npt.NDArray[np.float64 | np.intp]
-    points: Index
-    cells: Index
+    points: IndexArray
+    cells: IndexArray
 
     @classmethod
     def of(cls, seeds: Seeds, lattice: Lattice, tree: Quadtree) -> _SeedPlaces:
@@ -210,7 +211,7 @@ class _SeedPlaces:
         return cls(seeds.rows, points, np.stack([tree.around(y, x, half) for half in sizes]))
 
 
-def _places(lines: Index, at: npt.NDArray[Any]) -> Index:
+def _places(lines: IndexArray, at: npt.NDArray[Any]) -> IndexArray:
     """Return the last place at or below each position, which is given in grid lines."""
     places = np.searchsorted(lines, at, side="right") - 1
     return np.minimum(places, len(lines) - 2)

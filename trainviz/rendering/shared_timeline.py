@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import Float64Array
 from trainviz.errors import RecordingError
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions
@@ -16,7 +17,6 @@ from trainviz.rendering.timeline import Timeline
 __all__ = ["By", "SharedTimeline", "clock_positions"]
 
 By = Literal["epoch", "step", "progress"]
-Floats = npt.NDArray[np.float64]
 
 
 class SharedTimeline:
@@ -49,8 +49,8 @@ class SharedTimeline:
     [[0.0, 0.0], [0.25, 0.5], [0.5, 1.0], [0.75, 1.0], [1.0, 1.0], [1.5, 1.0], [2.0, 1.0]]
     """
 
-    def __init__(self, positions: Sequence[Floats], factor: int = 1, hold: int = 0) -> None:
-        self.ticks: Floats = np.unique(np.concatenate(positions))
+    def __init__(self, positions: Sequence[Float64Array], factor: int = 1, hold: int = 0) -> None:
+        self.ticks: Float64Array = np.unique(np.concatenate(positions))
         self._timeline = Timeline(len(self.ticks), factor, hold)
         self._runs = [_places(run, self.ticks) for run in positions]
 
@@ -77,7 +77,7 @@ class SharedTimeline:
         return [_between(lefts, shares, moment) for lefts, shares in self._runs]
 
 
-def clock_positions(recording: Recording, by: By, name: str) -> Floats:
+def clock_positions(recording: Recording, by: By, name: str) -> Float64Array:
     """Return where on the clock a run's snapshots are.
 
     Parameters
@@ -116,11 +116,11 @@ def clock_positions(recording: Recording, by: By, name: str) -> Floats:
     if by != "progress":
         return values
     # Equal shares of runs of different length are to be one tick.
-    shares: Floats = np.round((values - values[0]) / max(values[-1] - values[0], 1), 9)
+    shares: Float64Array = np.round((values - values[0]) / max(values[-1] - values[0], 1), 9)
     return shares
 
 
-def _places(run: Floats, ticks: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
+def _places(run: Float64Array, ticks: Float64Array) -> tuple[npt.NDArray[np.intp], Float64Array]:
     """Return the snapshot before each tick, and the share of the next one that is over."""
     lefts = np.clip(np.searchsorted(run, ticks, side="right") - 1, 0, len(run) - 1)
     rights = np.minimum(lefts + 1, len(run) - 1)
@@ -131,7 +131,7 @@ def _places(run: Floats, ticks: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
     return lefts, shares
 
 
-def _between(lefts: npt.NDArray[np.intp], shares: Floats, moment: Moment) -> Moment:
+def _between(lefts: npt.NDArray[np.intp], shares: Float64Array, moment: Moment) -> Moment:
     left, share = int(lefts[moment.left]), float(shares[moment.left])
     if moment.weight:
         # A tick lies on every snapshot, so that none is passed between two of them.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trainviz._common.output_kind import OutputKind
 from trainviz.domain.domain import Domain
-from trainviz.domain.embeddings import Embedding, Opaque, name_of, rebuild
+from trainviz.domain.embeddings import Embedding, UnstoredEmbedding, name_of, rebuild
 from trainviz.domain.inputs import Shape
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
@@ -202,7 +202,7 @@ def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
     }
     if not 0 < n_features <= _MOST_FEATURES:
         raise ValueError(f"inputs of {n_features} features")
-    embedding: Embedding = Opaque(kind, n_features)
+    embedding: Embedding = UnstoredEmbedding(kind, n_features)
     input_shape: Shape | None = None
     if found["stored"]:
         with contextlib.suppress(LookupError):
