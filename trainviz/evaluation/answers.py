@@ -87,8 +87,12 @@ class Answers:
         TooRough
             If it would be more than the limit.
         """
-        # In the order of the grid: the model answers alike in whatever order cells were refined.
-        points = np.unique(points[self.fetched[points] < 0])
+        points = points[self.fetched[points] < 0]
+        order = np.arange(len(points), dtype=np.int32)
+        self.fetched[points] = order
+        # Each once, in the order of the grid, in whatever order cells were refined:
+        # a row of a matrix product may depend on where in the batch it is.
+        points = np.sort(points[self.fetched[points] == order])
         start, end = self.count, self.count + len(points)
         if start == end:
             return
