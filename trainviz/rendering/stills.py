@@ -13,6 +13,7 @@ from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import WrongPoints
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
+from trainviz.rendering.figure.data_points import draw_points, draw_wrong_points
 from trainviz.rendering.figure.layout import (
     build_layout,
     draw_map,
@@ -23,7 +24,7 @@ from trainviz.rendering.figure.layout import (
     require_room,
     trim_panels,
 )
-from trainviz.rendering.figure.legend import draw_points, draw_wrong_points, explain_colors
+from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
 

@@ -11,7 +11,9 @@ from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
-from trainviz.rendering.figure.legend import draw_points, draw_strip, explain_colors, metric_names
+from trainviz.rendering.figure.data_points import draw_points
+from trainviz.rendering.figure.legend import explain_colors
+from trainviz.rendering.figure.metric_strip import draw_strip, metric_names
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
 

@@ -10,6 +10,7 @@ from typing import Any
 from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
+from trainviz.rendering.figure.data_points import draw_points
 from trainviz.rendering.figure.layout import (
     dress_axes,
     even_size,
@@ -17,7 +18,7 @@ from trainviz.rendering.figure.layout import (
     fit_text,
     require_room,
 )
-from trainviz.rendering.figure.legend import draw_points, explain_colors
+from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
 
