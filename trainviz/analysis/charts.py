@@ -12,14 +12,8 @@ from trainviz.analysis.boundary import Line
 from trainviz.domain.domain import Domain
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.rendering.figure.anchors import draw_anchors
-from trainviz.rendering.figure.layout import (
-    dress_domain,
-    fit_labels,
-    fit_text,
-    heading_room,
-    require_room,
-    trim_panels,
-)
+from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_room, trim_height
+from trainviz.rendering.figure.layout import dress_domain
 from trainviz.rendering.figure.options import check_size
 from trainviz.rendering.figure.parts import Layout, Theme
 
@@ -179,11 +173,9 @@ def portrait(
     if title:
         figure.suptitle(title, x=0.02, ha="left", color=theme.foreground, size=14, weight="bold")
     require_room(figure, [ax])
-    fit_labels(ax)
-    if title:
-        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 16))
+    fit_texts(figure, [ax], heading_room(figure, 16))
     if figsize is None:
-        trim_panels(figure, [ax], 1)
+        trim_height(figure, [ax], 1)
     require_room(figure, [ax])
     # A map of fixed aspect can be lower than its slot; the bar is to be as high as the map.
     figure.set_layout_engine("none")

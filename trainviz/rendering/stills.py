@@ -14,16 +14,14 @@ from trainviz.rendering.compositor import WrongPoints
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
 from trainviz.rendering.figure.data_points import draw_points, draw_wrong_points
-from trainviz.rendering.figure.layout import (
-    build_layout,
-    draw_map,
-    dress_axes,
-    fit_labels,
+from trainviz.rendering.figure.fitting import (
     fit_text,
+    fit_texts,
     heading_room,
     require_room,
-    trim_panels,
+    trim_height,
 )
+from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
@@ -143,7 +141,13 @@ def panels_figure(
         )
     if options.get("legend", True):
         explain_colors(layouts[0], recording, explained, options, beside=axes)
-    _settle_panels(figure, axes, options, columns)
+    if options.get("figsize") is None:
+        trim_height(figure, axes, -(-len(axes) // columns))
+    require_room(figure, axes)
+    for ax in axes:
+        fit_text(ax.title, ax.get_window_extent().width)
+    fit_texts(figure, axes, heading_room(figure, 8))
+    require_room(figure, axes)
     for layout, panel in zip(layouts, panels, strict=True):
         box = layout.ax.get_window_extent()
         scale = max(1.0, _VECTOR_DPI / figure.dpi)
@@ -155,18 +159,6 @@ def panels_figure(
         if options.get("anchors", True):
             draw_anchors(layout, recording.domain)
     return figure
-
-
-def _settle_panels(figure: Any, axes: list[Any], options: SceneOptions, columns: int) -> None:
-    if options.get("figsize") is None:
-        trim_panels(figure, axes, -(-len(axes) // columns))
-    require_room(figure, axes)
-    for ax in axes:
-        fit_labels(ax)
-        fit_text(ax.title, figure.canvas.get_renderer(), ax.get_window_extent().width)
-    if figure._suptitle is not None:
-        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 8))
-    require_room(figure, axes)
 
 
 def _panels(

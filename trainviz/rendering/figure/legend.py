@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-from itertools import accumulate
 from typing import Any
 
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.anchors import guess_handle
 from trainviz.rendering.figure.data_points import FAINTEST, any_faint
+from trainviz.rendering.figure.fitting import fit_names
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 
@@ -17,9 +16,6 @@ __all__ = ["explain_colors"]
 
 _LEGEND_ROWS = 24
 """A longer legend is more than one reads: the rest is counted in its last row."""
-
-_NAME_WIDTH = 24
-"""Characters of a class name on a line; a wider legend takes the room of the map."""
 
 
 def explain_colors(
@@ -66,7 +62,6 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     theme, entries = layout.theme, mode.legend(recording)
     if mode.guide != "classes" and not has_points:
         entries = []
-    names = [_wrapped(name) for name, _ in entries]
     size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
     extra = guess_handle(layout, recording.domain)
     if has_points and any_faint(recording):
@@ -76,15 +71,16 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
         )  # fmt: skip
     # Points have the full colours, and alone the areas are to be recognised.
     colors = [color if has_points else mode.certain(color) for _, color in entries]
-    shown = _fitting(names, _legend_rows(layout, size) - has_points - len(extra))
+    rows = _legend_rows(layout, size) - has_points - len(extra)
+    shown = fit_names([name for name, _ in entries], rows)
     handles = [
         Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=0.9 * size,
                color=colors[index] / 255.0, label=name,
                markeredgecolor=theme.muted, markeredgewidth=0.5)
         for index, name in enumerate(shown)
     ]  # fmt: skip
-    if len(shown) < len(names):
-        more = f"and {len(names) - len(shown)} more"
+    if len(shown) < len(entries):
+        more = f"and {len(entries) - len(shown)} more"
         handles.append(Line2D([], [], linestyle="", label=more))
     if has_points and recording.output == "probabilities":
         handles.append(
@@ -100,15 +96,3 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
 def _legend_rows(layout: Layout, size: float) -> int:
     """Return how many rows of text the figure is high enough for."""
     return min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)
-
-
-def _wrapped(name: str) -> str:
-    return textwrap.fill(name, _NAME_WIDTH, max_lines=2, placeholder=" \u2026")
-
-
-def _fitting(names: list[str], rows: int) -> list[str]:
-    """Return the first names, as many as have room beside a last row that counts the others."""
-    taken = list(accumulate(name.count("\n") + 1 for name in names))
-    if not names or taken[-1] <= rows:
-        return names
-    return names[: sum(used < rows for used in taken)]

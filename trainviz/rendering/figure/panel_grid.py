@@ -11,13 +11,17 @@ from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.data_points import draw_points
-from trainviz.rendering.figure.layout import (
-    dress_axes,
+from trainviz.rendering.figure.fitting import (
     even_size,
-    fit_labels,
     fit_text,
+    fit_texts,
     require_room,
+    resize,
+    room_beside,
+    shrink,
+    text_width,
 )
+from trainviz.rendering.figure.layout import dress_axes
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
@@ -31,6 +35,9 @@ _SMALL_INCHES = 2.8
 _LEGEND_INCHES = 1.6
 _RIM = 0.12
 """Inches that stay free around a trimmed figure."""
+
+_SPARE = 0.01
+"""Inches more, so that rounding to pixels cuts nothing off."""
 
 
 @dataclass(frozen=True)
@@ -210,66 +217,45 @@ def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None
     if options.get("figsize") is None:
         _trim(figure, axes)
     require_room(figure, axes)
-    for ax in axes:
-        fit_labels(ax)
-    renderer = figure.canvas.get_renderer()
-    fit_text(figure._suptitle, renderer, _heading_room(layouts, head))
+    fit_texts(figure, axes, _heading_room(layouts, head))
     require_room(figure, axes)
 
 
 def _heading_room(layouts: Sequence[Layout], head: Layout) -> float:
     """Return how many pixels a title may take above the panels, beside the clock."""
-    places = [layout.ax.get_window_extent() for layout in layouts]
-    span = max(place.x1 for place in places) - min(place.x0 for place in places)
-    clock = head.counter.get_window_extent(head.figure.canvas.get_renderer()).width
-    return float(max(span - clock - 16, 40))
+    return max(room_beside(head.counter, [layout.ax for layout in layouts]), 40.0)
 
 
 def _trim(figure: Any, axes: Sequence[Any]) -> None:
     """Take away the rim that panels of fixed aspect leave free around them."""
     figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    boxes = [ax.get_tightbbox(renderer) for ax in axes]
+    boxes = [ax.get_tightbbox() for ax in axes]
     upper = [box.y1 for box in boxes]
     if figure._suptitle.get_text():
-        upper = [figure._suptitle.get_window_extent(renderer).y1]
+        upper = [figure._suptitle.get_window_extent().y1]
     width, height = figure.get_size_inches()
     left = min(box.x0 for box in boxes) / figure.dpi - _RIM
     below = min(box.y0 for box in boxes) / figure.dpi - _RIM
     above = height - max(upper) / figure.dpi - _RIM
-    legends = [legend.get_window_extent().height / figure.dpi for legend in figure.legends]
-    tall = max(height - max(below, 0) - max(above, 0), *legends, 0) + 0.01
-    figure.set_size_inches(even_size((width - max(left, 0), tall), figure.dpi))
+    tall = height - max(below, 0) - max(above, 0)
+    resize(figure, width - max(left, 0), tall + _SPARE, _SPARE / 2)
 
 
 def _fit_titles(layouts: Sequence[Layout]) -> None:
-    renderer = layouts[0].figure.canvas.get_renderer()
     room = min(layout.ax.get_window_extent().width for layout in layouts)
     titles = [layout.ax._left_title for layout in layouts]
-    widths = [title.get_window_extent(renderer).width for title in titles]
-    statuses = [_width(layout.counter, renderer) for layout in layouts]
     apart = any(
-        status and width + status + 12 > room
-        for width, status in zip(widths, statuses, strict=True)
+        layout.counter.get_text() and text_width(title) + text_width(layout.counter) + 12 > room
+        for layout, title in zip(layouts, titles, strict=True)
     )
     for layout, title in zip(layouts, titles, strict=True):
-        _shrink(layout.counter, room, renderer)
+        shrink(layout.counter, room)
         if " " in title.get_text().strip():
-            fit_text(title, renderer, room)
-        _shrink(title, room, renderer)
+            fit_text(title, room)
+        shrink(title, room)
         if apart:
             # All titles of a row stand on one line, and what they say below it.
             title.set_text(title.get_text() + "\n")
-
-
-def _shrink(text: Any, room: float, renderer: Any) -> None:
-    wide = _width(text, renderer)
-    if wide > room:
-        text.set_fontsize(text.get_fontsize() * room / wide)
-
-
-def _width(text: Any, renderer: Any) -> float:
-    return float(text.get_window_extent(renderer).width) if text.get_text() else 0.0
 
 
 def _settle(layouts: Sequence[Layout], head: Layout) -> None:
@@ -300,17 +286,16 @@ def _place_head(layouts: Sequence[Layout], head: Layout) -> None:
     figure, clock = head.figure, head.counter
     left = min(layout.box[0] for layout in layouts)
     right = max(layout.box[0] + layout.box[2] for layout in layouts)
-    title, renderer = figure._suptitle, figure.canvas.get_renderer()
+    title = figure._suptitle
     title.set_x(left / figure.bbox.width)
     for layout in layouts:
         # Where panels got smaller after their titles were fitted.
         for text in (layout.ax._left_title, layout.counter):
-            _shrink(text, layout.box[2], renderer)
+            shrink(text, layout.box[2])
     figure.canvas.draw()
     # Wrapping a title moves the panels; what still meets the clock is made smaller.
-    share = _heading_room(layouts, head) / max(title.get_window_extent(renderer).width, 1)
-    title.set_fontsize(title.get_fontsize() * min(1.0, share))
-    top = title.get_window_extent(renderer).y1
+    shrink(title, _heading_room(layouts, head))
+    top = title.get_window_extent().y1
     clock.set_position((right / figure.bbox.width, 0))
-    drop = top - clock.get_window_extent(renderer).y1
+    drop = top - clock.get_window_extent().y1
     clock.set_position((right / figure.bbox.width, drop / figure.bbox.height))
