@@ -14,6 +14,7 @@ from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.rendering.figure.anchors import draw_anchors
 from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_room, trim_height
 from trainviz.rendering.figure.layout import dress_domain
+from trainviz.rendering.figure.legend import place_bar
 from trainviz.rendering.figure.options import check_size
 from trainviz.rendering.figure.parts import Layout, Theme
 
@@ -179,9 +180,8 @@ def portrait(
     require_room(figure, [ax])
     # A map of fixed aspect can be lower than its slot; the bar is to be as high as the map.
     figure.set_layout_engine("none")
-    box, place = ax.get_position(), bar.get_position()
-    bar.set_aspect("auto")
-    bar.set_position((place.x0, box.y0, place.width, box.height))
+    box = ax.get_position()
+    place_bar(bar, box.y0, box.height)
     draw_anchors(Layout(figure, ax, None, theme), domain)
     return figure
 

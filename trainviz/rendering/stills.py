@@ -21,7 +21,7 @@ from trainviz.rendering.figure.fitting import (
     require_room,
     trim_height,
 )
-from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes
+from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
@@ -125,12 +125,7 @@ def panels_figure(
     for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, recording, options)
         layout.ax.set_title(panel.title, color=theme.foreground, size=11)
-        if number % columns:
-            layout.ax.set_ylabel("")
-            layout.ax.tick_params(labelleft=False)
-        if number + columns < len(panels):
-            layout.ax.set_xlabel("")
-            layout.ax.tick_params(labelbottom=False)
+        keep_outer_labels(layout.ax, number, columns, len(panels))
         draw_doubt(layout, recording.domain)
         if options.get("points", True) and recording.data is not None:
             draw_points(layout, recording, panel.mode)

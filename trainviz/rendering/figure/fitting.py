@@ -17,6 +17,7 @@ __all__ = [
     "fit_texts",
     "free_inches",
     "heading_room",
+    "pixel_box",
     "require_room",
     "resize",
     "room_beside",
@@ -150,6 +151,13 @@ def resize(figure: Any, width: float, height: float, margin: float = PAD) -> Non
     legends = [legend.get_window_extent().height for legend in figure.legends]
     least = max(legends, default=0.0) / figure.dpi + 2 * margin
     figure.set_size_inches(even_size((width, max(height, least)), figure.dpi))
+
+
+def pixel_box(ax: Any) -> tuple[int, int, int, int]:
+    """Return where axes are: ``(left, top, width, height)`` in whole pixels from the top left."""
+    box, height = ax.get_window_extent(), round(ax.figure.bbox.height)
+    x0, y0, x1, y1 = (round(side) for side in (box.x0, box.y0, box.x1, box.y1))
+    return x0, height - y1, x1 - x0, y1 - y0
 
 
 def even_size(inches: Sequence[float], dpi: float) -> tuple[float, float]:

@@ -17,23 +17,19 @@ from trainviz.rendering.figure.fitting import (
     fit_texts,
     free_inches,
     heading_room,
+    pixel_box,
     require_room,
     resize,
     room_beside,
     shrink,
     thin_ticks,
 )
-from trainviz.rendering.figure.legend import explain_colors
-from trainviz.rendering.figure.metric_strip import draw_strip, metric_names
+from trainviz.rendering.figure.legend import explain_colors, place_bar
+from trainviz.rendering.figure.metric_strip import draw_strip, metric_names, place_strip
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
 
-__all__ = [
-    "build_layout",
-    "draw_map",
-    "dress_axes",
-    "dress_domain",
-]
+__all__ = ["build_layout", "draw_map", "dress_axes", "dress_domain", "keep_outer_labels"]
 
 
 def build_layout(
@@ -81,7 +77,7 @@ def build_layout(
         layout.strip = figure.add_subplot(grid[1])
         draw_strip(layout, recording, names)
     _keep_rim(layout)
-    _settle(layout, options)
+    _fix_places(layout, options)
     if options.get("anchors", True):
         draw_anchors(layout, recording.domain)
     return layout
@@ -127,6 +123,16 @@ def dress_domain(ax: Any, domain: Domain, theme: Theme, aspect: str | None = Non
     ax.set_ylabel(domain.axis_names[1] or "", color=theme.foreground)
 
 
+def keep_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
+    """Leave ticks and axis names only at the left of a grid and below it."""
+    if number % columns:
+        ax.set_ylabel("")
+        ax.tick_params(labelleft=False)
+    if number + columns < count:
+        ax.set_xlabel("")
+        ax.tick_params(labelbottom=False)
+
+
 def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
     ax, theme = layout.ax, layout.theme
     if options.get("title"):
@@ -139,7 +145,7 @@ def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
     layout.counter = ax.set_title(shown, loc="right", color=theme.foreground, size=12)
 
 
-def _settle(layout: Layout, options: SceneOptions) -> None:
+def _fix_places(layout: Layout, options: SceneOptions) -> None:
     """Fix the places that the layout engine found, the map's in whole pixels."""
     from matplotlib.ticker import FixedLocator
 
@@ -157,27 +163,15 @@ def _settle(layout: Layout, options: SceneOptions) -> None:
         require_room(figure, [ax])
     figure.set_layout_engine("none")
     width, height = (round(side * figure.dpi) for side in figure.get_size_inches())
+    layout.box = left, top, wide, tall = pixel_box(ax)
+    lower = (height - top - tall) / height
     ax.set_aspect("auto")
-    left, bottom, right, top = _snap(ax)
-    layout.box = (left, height - top, right - left, top - bottom)
-    tall, wide = (top - bottom) / height, (right - left) / width
-    ax.set_position((left / width, bottom / height, wide, tall))
+    ax.set_position((left / width, lower, wide / width, tall / height))
     if layout.bar is not None:
-        place = layout.bar.get_position()
-        layout.bar.set_aspect("auto")
-        layout.bar.set_position((place.x0, bottom / height, place.width, tall))
+        place_bar(layout.bar, lower, tall / height)
         thin_ticks(layout.bar)
     if layout.strip is not None:
-        # The strip stands exactly below the map, so that both end on the same lines.
-        place = layout.strip.get_position()
-        for strip in layout.figure.axes:
-            if strip is layout.strip or strip in layout.strip.get_shared_x_axes().get_siblings(
-                layout.strip
-            ):
-                strip.set_position((left / width, place.y0, wide, place.height))
-        x0, y0, x1, y1 = _snap(layout.strip)
-        layout.strip_box = (x0, height - y1, x1 - x0, y1 - y0)
-        _keep_inside(layout.strip.get_legend(), max(4.0, layout.margin * figure.dpi))
+        place_strip(layout, left / width, wide / width)
     if figure._suptitle is not None:
         figure._suptitle.set_position((left / width, 1 - layout.margin * figure.dpi / height))
         # Wrapping a title moves the axes; what still meets the legend is made smaller.
@@ -238,20 +232,3 @@ def _overhangs(layout: Layout) -> bool:
     """Tell whether ticks or labels of the map reach into the margin."""
     box = layout.ax.get_tightbbox(for_layout_only=True)
     return bool(min(box.x0, box.y0) < layout.margin * layout.figure.dpi - 1)
-
-
-def _snap(ax: Any) -> tuple[int, int, int, int]:
-    box = ax.get_window_extent()
-    return round(box.x0), round(box.y0), round(box.x1), round(box.y1)
-
-
-def _keep_inside(legend: Any, rim: float) -> None:
-    """Move a legend that is wider than its strip, and would be cut off at the left."""
-    if legend is None:
-        return
-    figure = legend.get_figure()
-    box = legend.get_window_extent()
-    if box.x0 < rim:
-        legend.set_loc("lower left")
-        place = (rim / figure.bbox.width, box.y0 / figure.bbox.height)
-        legend.set_bbox_to_anchor(place, transform=figure.transFigure)

@@ -12,7 +12,7 @@ from trainviz.rendering.figure.fitting import fit_names
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 
-__all__ = ["explain_colors"]
+__all__ = ["explain_colors", "place_bar"]
 
 _LEGEND_ROWS = 24
 """A longer legend is more than one reads: the rest is counted in its last row."""
@@ -54,6 +54,13 @@ def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
     for level in mode.levels:
         bar.ax.axhline(level, color=theme.background, linewidth=2.6, alpha=0.55)
         bar.ax.axhline(level, color=theme.foreground, linewidth=1.1)
+
+
+def place_bar(bar: Any, lower: float, height: float) -> None:
+    """Make a colour bar as high as the maps, in shares of the figure's height."""
+    place = bar.get_position()
+    bar.set_aspect("auto")
+    bar.set_position((place.x0, lower, place.width, height))
 
 
 def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bool) -> None:

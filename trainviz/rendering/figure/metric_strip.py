@@ -9,9 +9,10 @@ import numpy as np
 
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
+from trainviz.rendering.figure.fitting import pixel_box
 from trainviz.rendering.figure.parts import Layout
 
-__all__ = ["draw_strip", "metric_names"]
+__all__ = ["draw_strip", "metric_names", "place_strip"]
 
 _BESIDE_STRIP = 2.2
 """Inches that the labels left and right of the strip take, and the figure's legend."""
@@ -75,6 +76,20 @@ def draw_strip(layout: Layout, recording: Recording, names: list[str]) -> None:
         # narrows the strip, and so on; a title reserves height alone.
         legend.set_in_layout(False)
         layout.strip.set_title("\n".join("x" * -(-len(names) // columns)), fontsize=9, alpha=0)
+
+
+def place_strip(layout: Layout, left: float, width: float) -> None:
+    """Put the strip exactly below the map, both in shares of the figure's width."""
+    place, figure = layout.strip.get_position(), layout.figure
+    for ax in layout.strip.get_shared_x_axes().get_siblings(layout.strip):
+        ax.set_position((left, place.y0, width, place.height))
+    layout.strip_box = pixel_box(layout.strip)
+    legend, rim = layout.strip.get_legend(), max(4.0, layout.margin * figure.dpi)
+    if legend is not None and legend.get_window_extent().x0 < rim:
+        # A legend that is wider than the strip would be cut off at the left.
+        lower = legend.get_window_extent().y0 / figure.bbox.height
+        legend.set_loc("lower left")
+        legend.set_bbox_to_anchor((rim / figure.bbox.width, lower), transform=figure.transFigure)
 
 
 def _legend_columns(layout: Layout, names: Sequence[str]) -> int:

@@ -21,8 +21,8 @@ from trainviz.rendering.figure.fitting import (
     shrink,
     text_width,
 )
-from trainviz.rendering.figure.layout import dress_axes
-from trainviz.rendering.figure.legend import explain_colors
+from trainviz.rendering.figure.layout import dress_axes, keep_outer_labels
+from trainviz.rendering.figure.legend import explain_colors, place_bar
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme
 
@@ -138,7 +138,7 @@ def build_grid(
     layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
     for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, panel.recording, options)
-        _only_outer_labels(layout.ax, number, columns, len(panels))
+        keep_outer_labels(layout.ax, number, columns, len(panels))
         layout.ax.tick_params(labelsize=10 * small)
         _write_titles(layout, panel, small)
         if panel.points and panel.recording.data is not None:
@@ -153,7 +153,7 @@ def build_grid(
     clock = figure.text(0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=12)
     head = Layout(figure, None, clock, theme)
     _fit(layouts, head, options)
-    _settle(layouts, head)
+    _fix_places(layouts, head)
     return PanelGrid(figure, layouts, head)
 
 
@@ -178,15 +178,6 @@ def _figure(
     for ax in grid[count:]:
         ax.remove()
     return figure, list(grid[:count]), theme
-
-
-def _only_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
-    if number % columns:
-        ax.set_ylabel("")
-        ax.tick_params(labelleft=False)
-    if number + columns < count:
-        ax.set_xlabel("")
-        ax.tick_params(labelbottom=False)
 
 
 def _write_titles(layout: Layout, panel: Panel, small: float) -> None:
@@ -258,7 +249,7 @@ def _fit_titles(layouts: Sequence[Layout]) -> None:
             title.set_text(title.get_text() + "\n")
 
 
-def _settle(layouts: Sequence[Layout], head: Layout) -> None:
+def _fix_places(layouts: Sequence[Layout], head: Layout) -> None:
     """Fix the places that the layout engine found: panels of one size, in whole pixels."""
     figure = head.figure
     figure.set_layout_engine("none")
@@ -276,9 +267,7 @@ def _settle(layouts: Sequence[Layout], head: Layout) -> None:
     lower = min(1 - (layout.box[1] + height) / tall for layout in layouts)
     for layout in layouts:
         if layout.bar is not None:
-            place = layout.bar.get_position()
-            layout.bar.set_aspect("auto")
-            layout.bar.set_position((place.x0, lower, place.width, upper - lower))
+            place_bar(layout.bar, lower, upper - lower)
     _place_head(layouts, head)
 
 
