@@ -16,7 +16,7 @@ from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_r
 from trainviz.rendering.figure.layout import dress_domain
 from trainviz.rendering.figure.legend import place_bar
 from trainviz.rendering.figure.options import check_size
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
 __all__ = [
     "draw_areas",
@@ -160,13 +160,9 @@ def portrait(
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     check_size(figsize, dpi)
     theme, size = Theme.of(dark), figsize or (8.0, 6.4)
-    figure: Any = Figure(size, dpi=dpi, facecolor=theme.background, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(size, dpi, theme)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     ax = figure.subplots()
     bar = draw(ax, theme)

@@ -14,17 +14,11 @@ from trainviz.rendering.compositor import WrongPoints
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
 from trainviz.rendering.figure.data_points import draw_points, draw_wrong_points
-from trainviz.rendering.figure.fitting import (
-    fit_text,
-    fit_texts,
-    heading_room,
-    require_room,
-    trim_height,
-)
+from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_room, trim_height
 from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
 __all__ = ["StillPanel", "panels_figure", "still_figure"]
 
@@ -139,8 +133,6 @@ def panels_figure(
     if options.get("figsize") is None:
         trim_height(figure, axes, -(-len(axes) // columns))
     require_room(figure, axes)
-    for ax in axes:
-        fit_text(ax.title, ax.get_window_extent().width)
     fit_texts(figure, axes, heading_room(figure, 8))
     require_room(figure, axes)
     for layout, panel in zip(layouts, panels, strict=True):
@@ -159,19 +151,13 @@ def panels_figure(
 def _panels(
     options: SceneOptions, count: int, columns: int, dpi: float | None
 ) -> tuple[Any, list[Any], Theme]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     theme = Theme.of(options.get("dark", False))
     rows = -(-count // columns)
     legend = 1.6 if options.get("legend", True) else 0.2
     heading = 0.6 if options.get("title") else 0.2
     size = (columns * _PANEL_INCHES + legend, rows * (_PANEL_INCHES + 0.3) + heading)
-    figure = Figure(
-        figsize=options.get("figsize") or size, dpi=float(dpi or options.get("dpi", 100)),
-        facecolor=theme.background, layout="constrained",
-    )  # fmt: skip
-    FigureCanvasAgg(figure)
+    resolution = float(dpi or options.get("dpi", 100))
+    figure = new_figure(options.get("figsize") or size, resolution, theme)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in grid[count:]:
         ax.set_visible(False)

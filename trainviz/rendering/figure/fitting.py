@@ -121,9 +121,10 @@ def require_room(figure: Any, axes: Sequence[Any]) -> None:
 
 
 def fit_texts(figure: Any, axes: Sequence[Any], room: float) -> None:
-    """Fit axis labels to arranged axes, and the heading to its room in pixels."""
+    """Fit titles and labels to arranged axes, and the heading to its room in pixels."""
     for ax in axes:
         box = ax.get_window_extent()
+        fit_text(ax.title, box.width)
         fit_text(ax.xaxis.label, box.width)
         fit_text(ax.yaxis.label, box.height)
     if figure._suptitle is not None:

@@ -27,7 +27,7 @@ from trainviz.rendering.figure.fitting import (
 from trainviz.rendering.figure.legend import explain_colors, place_bar
 from trainviz.rendering.figure.metric_strip import draw_strip, metric_names, place_strip
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
 __all__ = ["build_layout", "draw_map", "dress_axes", "dress_domain", "keep_outer_labels"]
 
@@ -51,17 +51,11 @@ def build_layout(
     -------
     Layout
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = metric_names(recording, options.get("metrics", True))
     theme = Theme.of(options.get("dark", False))
     dpi = float(dpi or options.get("dpi", 100))
     size = options.get("figsize") or (8.0, 7.0 if names else 6.0)
-    figure: Any = Figure(
-        figsize=even_size(size, dpi), dpi=dpi, facecolor=theme.background, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
+    figure = new_figure(even_size(size, dpi), dpi, theme)
     margin = options.get("margin", PAD)
     figure.get_layout_engine().set(hspace=0.02, wspace=0.02)
     grid = figure.add_gridspec(2 if names else 1, 1, height_ratios=[5, 1] if names else [1])

@@ -78,8 +78,8 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
         )  # fmt: skip
     # Points have the full colours, and alone the areas are to be recognised.
     colors = [color if has_points else mode.certain(color) for _, color in entries]
-    rows = _legend_rows(layout, size) - has_points - len(extra)
-    shown = fit_names([name for name, _ in entries], rows)
+    rows = min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)
+    shown = fit_names([name for name, _ in entries], rows - has_points - len(extra))
     handles = [
         Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=0.9 * size,
                color=colors[index] / 255.0, label=name,
@@ -98,8 +98,3 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
         handles=handles + extra, loc="outside right upper", frameon=False,
         labelcolor=theme.foreground, handletextpad=0.3, borderpad=0, fontsize=size,
     )  # fmt: skip
-
-
-def _legend_rows(layout: Layout, size: float) -> int:
-    """Return how many rows of text the figure is high enough for."""
-    return min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)

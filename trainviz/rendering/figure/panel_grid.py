@@ -24,7 +24,7 @@ from trainviz.rendering.figure.fitting import (
 from trainviz.rendering.figure.layout import dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors, place_bar
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
 __all__ = ["Panel", "PanelGrid", "build_grid", "default_columns"]
 
@@ -35,9 +35,6 @@ _SMALL_INCHES = 2.8
 _LEGEND_INCHES = 1.6
 _RIM = 0.12
 """Inches that stay free around a trimmed figure."""
-
-_SPARE = 0.01
-"""Inches more, so that rounding to pixels cuts nothing off."""
 
 
 @dataclass(frozen=True)
@@ -160,18 +157,11 @@ def build_grid(
 def _figure(
     options: SceneOptions, count: int, columns: int, dpi: float | None
 ) -> tuple[Any, list[Any], Theme]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
     rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
     legend = _LEGEND_INCHES if options.get("legend", True) else 0.2
     size = options.get("figsize") or (columns * panel + legend, rows * (panel + 0.3) + 0.5)
-    figure: Any = Figure(
-        figsize=even_size(size, resolution), dpi=resolution, facecolor=theme.background,
-        layout="compressed",
-    )  # fmt: skip
-    FigureCanvasAgg(figure)
+    figure = new_figure(even_size(size, resolution), resolution, theme, "compressed")
     pad = min(options.get("margin", 0.1), 0.1)
     figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -229,7 +219,8 @@ def _trim(figure: Any, axes: Sequence[Any]) -> None:
     below = min(box.y0 for box in boxes) / figure.dpi - _RIM
     above = height - max(upper) / figure.dpi - _RIM
     tall = height - max(below, 0) - max(above, 0)
-    resize(figure, width - max(left, 0), tall + _SPARE, _SPARE / 2)
+    # Rounding to pixels is to cut nothing off.
+    resize(figure, width - max(left, 0), tall + 0.01, 0.005)
 
 
 def _fit_titles(layouts: Sequence[Layout]) -> None:
