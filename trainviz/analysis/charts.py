@@ -13,16 +13,11 @@ from trainviz.analysis.boundary import Line
 from trainviz.domain.domain import Domain
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.rendering.figure.anchors import draw_anchors
-from trainviz.rendering.figure.layout import (
-    dress_domain,
-    fit_labels,
-    fit_text,
-    heading_room,
-    require_room,
-    trim_panels,
-)
+from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_room, trim_height
+from trainviz.rendering.figure.layout import dress_domain
+from trainviz.rendering.figure.legend import place_bar
 from trainviz.rendering.figure.options import check_size
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
 __all__ = [
     "draw_areas",
@@ -165,13 +160,9 @@ def portrait(
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     check_size(figsize, dpi)
     theme, size = Theme.of(dark), figsize or (8.0, 6.4)
-    figure: Any = Figure(size, dpi=dpi, facecolor=theme.background, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(size, dpi, theme)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     ax = figure.subplots()
     bar = draw(ax, theme)
@@ -179,17 +170,14 @@ def portrait(
     if title:
         figure.suptitle(title, x=0.02, ha="left", color=theme.foreground, size=14, weight="bold")
     require_room(figure, [ax])
-    fit_labels(ax)
-    if title:
-        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 16))
+    fit_texts(figure, [ax], heading_room(figure, 16))
     if figsize is None:
-        trim_panels(figure, [ax], 1)
+        trim_height(figure, [ax], 1)
     require_room(figure, [ax])
     # A map of fixed aspect can be lower than its slot; the bar is to be as high as the map.
     figure.set_layout_engine("none")
-    box, place = ax.get_position(), bar.get_position()
-    bar.set_aspect("auto")
-    bar.set_position((place.x0, box.y0, place.width, box.height))
+    box = ax.get_position()
+    place_bar(bar, box.y0, box.height)
     draw_anchors(Layout(figure, ax, None, theme), domain)
     return figure
 

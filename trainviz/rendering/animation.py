@@ -20,7 +20,7 @@ from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import Compositor
 from trainviz.rendering.figure.contour_lines import ContourLines
-from trainviz.rendering.figure.legend import metric_names
+from trainviz.rendering.figure.metric_strip import metric_names
 from trainviz.rendering.figure.options import check_columns, check_size
 from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film

@@ -21,8 +21,8 @@ from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.animation import Animation
 from trainviz.rendering.captions import Caption
 from trainviz.rendering.compositor import Compositor, WrongPoints, draw_grounds
+from trainviz.rendering.figure.data_points import draw_wrong_points
 from trainviz.rendering.figure.layout import draw_map
-from trainviz.rendering.figure.legend import draw_wrong_points
 from trainviz.rendering.figure.options import check_columns, check_size
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import Theme

@@ -15,8 +15,8 @@ from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions, value_at
 from trainviz.rendering.captions import Caption, Counter
+from trainviz.rendering.figure.data_points import points_shown, ring_styles
 from trainviz.rendering.figure.layout import build_layout
-from trainviz.rendering.figure.legend import points_shown, ring_styles
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.kernels import cover

@@ -13,19 +13,12 @@ from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import WrongPoints
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
-from trainviz.rendering.figure.layout import (
-    build_layout,
-    draw_map,
-    dress_axes,
-    fit_labels,
-    fit_text,
-    heading_room,
-    require_room,
-    trim_panels,
-)
-from trainviz.rendering.figure.legend import draw_points, draw_wrong_points, explain_colors
+from trainviz.rendering.figure.data_points import draw_points, draw_wrong_points
+from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_room, trim_height
+from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes, keep_outer_labels
+from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
 __all__ = ["StillPanel", "panels_figure", "still_figure"]
 
@@ -126,12 +119,7 @@ def panels_figure(
     for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, recording, options)
         layout.ax.set_title(panel.title, color=theme.foreground, size=11)
-        if number % columns:
-            layout.ax.set_ylabel("")
-            layout.ax.tick_params(labelleft=False)
-        if number + columns < len(panels):
-            layout.ax.set_xlabel("")
-            layout.ax.tick_params(labelbottom=False)
+        keep_outer_labels(layout.ax, number, columns, len(panels))
         draw_doubt(layout, recording.domain)
         if options.get("points", True) and recording.data is not None:
             draw_points(layout, recording, panel.mode)
@@ -142,7 +130,11 @@ def panels_figure(
         )
     if options.get("legend", True):
         explain_colors(layouts[0], recording, explained, options, beside=axes)
-    _settle_panels(figure, axes, options, columns)
+    if options.get("figsize") is None:
+        trim_height(figure, axes, -(-len(axes) // columns))
+    require_room(figure, axes)
+    fit_texts(figure, axes, heading_room(figure, 8))
+    require_room(figure, axes)
     for layout, panel in zip(layouts, panels, strict=True):
         box = layout.ax.get_window_extent()
         scale = max(1.0, _VECTOR_DPI / figure.dpi)
@@ -156,34 +148,16 @@ def panels_figure(
     return figure
 
 
-def _settle_panels(figure: Any, axes: list[Any], options: SceneOptions, columns: int) -> None:
-    if options.get("figsize") is None:
-        trim_panels(figure, axes, -(-len(axes) // columns))
-    require_room(figure, axes)
-    for ax in axes:
-        fit_labels(ax)
-        fit_text(ax.title, figure.canvas.get_renderer(), ax.get_window_extent().width)
-    if figure._suptitle is not None:
-        fit_text(figure._suptitle, figure.canvas.get_renderer(), heading_room(figure, 8))
-    require_room(figure, axes)
-
-
 def _panels(
     options: SceneOptions, count: int, columns: int, dpi: float | None
 ) -> tuple[Any, list[Any], Theme]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     theme = Theme.of(options.get("dark", False))
     rows = -(-count // columns)
     legend = 1.6 if options.get("legend", True) else 0.2
     heading = 0.6 if options.get("title") else 0.2
     size = (columns * _PANEL_INCHES + legend, rows * (_PANEL_INCHES + 0.3) + heading)
-    figure = Figure(
-        figsize=options.get("figsize") or size, dpi=float(dpi or options.get("dpi", 100)),
-        facecolor=theme.background, layout="constrained",
-    )  # fmt: skip
-    FigureCanvasAgg(figure)
+    resolution = float(dpi or options.get("dpi", 100))
+    figure = new_figure(options.get("figsize") or size, resolution, theme)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in grid[count:]:
         ax.set_visible(False)

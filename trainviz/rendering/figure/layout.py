@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import textwrap
-import warnings
-from collections.abc import Sequence
 from typing import Any
 
 from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
-from trainviz.rendering.figure.legend import draw_points, draw_strip, explain_colors, metric_names
+from trainviz.rendering.figure.data_points import draw_points
+from trainviz.rendering.figure.fitting import (
+    PAD,
+    arrange,
+    even_size,
+    fit_text,
+    fit_texts,
+    free_inches,
+    heading_room,
+    pixel_box,
+    require_room,
+    resize,
+    room_beside,
+    shrink,
+    thin_ticks,
+)
+from trainviz.rendering.figure.legend import explain_colors, place_bar
+from trainviz.rendering.figure.metric_strip import draw_strip, metric_names, place_strip
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
-__all__ = [
-    "build_layout",
-    "draw_map",
-    "dress_axes",
-    "dress_domain",
-    "even_size",
-    "fit_labels",
-    "fit_text",
-    "heading_room",
-    "require_room",
-    "trim_panels",
-]
-
-
-_PAD = 0.1
-"""Inches between the parts of a figure, unless its margin is narrower."""
-
-_LEAST_INCHES = 0.5
-"""A map whose longer side is shorter shows nothing."""
+__all__ = ["build_layout", "draw_map", "dress_axes", "dress_domain", "keep_outer_labels"]
 
 
 def build_layout(
@@ -55,18 +51,12 @@ def build_layout(
     -------
     Layout
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = metric_names(recording, options.get("metrics", True))
     theme = Theme.of(options.get("dark", False))
     dpi = float(dpi or options.get("dpi", 100))
     size = options.get("figsize") or (8.0, 7.0 if names else 6.0)
-    figure: Any = Figure(
-        figsize=even_size(size, dpi), dpi=dpi, facecolor=theme.background, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    margin = options.get("margin", _PAD)
+    figure = new_figure(even_size(size, dpi), dpi, theme)
+    margin = options.get("margin", PAD)
     figure.get_layout_engine().set(hspace=0.02, wspace=0.02)
     grid = figure.add_gridspec(2 if names else 1, 1, height_ratios=[5, 1] if names else [1])
     layout = Layout(figure, figure.add_subplot(grid[0]), None, theme, margin=margin)
@@ -81,7 +71,7 @@ def build_layout(
         layout.strip = figure.add_subplot(grid[1])
         draw_strip(layout, recording, names)
     _keep_rim(layout)
-    _settle(layout, options)
+    _fix_places(layout, options)
     if options.get("anchors", True):
         draw_anchors(layout, recording.domain)
     return layout
@@ -127,6 +117,16 @@ def dress_domain(ax: Any, domain: Domain, theme: Theme, aspect: str | None = Non
     ax.set_ylabel(domain.axis_names[1] or "", color=theme.foreground)
 
 
+def keep_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
+    """Leave ticks and axis names only at the left of a grid and below it."""
+    if number % columns:
+        ax.set_ylabel("")
+        ax.tick_params(labelleft=False)
+    if number + columns < count:
+        ax.set_xlabel("")
+        ax.tick_params(labelbottom=False)
+
+
 def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
     ax, theme = layout.ax, layout.theme
     if options.get("title"):
@@ -139,14 +139,16 @@ def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
     layout.counter = ax.set_title(shown, loc="right", color=theme.foreground, size=12)
 
 
-def _settle(layout: Layout, options: SceneOptions) -> None:
+def _fix_places(layout: Layout, options: SceneOptions) -> None:
     """Fix the places that the layout engine found, the map's in whole pixels."""
     from matplotlib.ticker import FixedLocator
 
     figure, ax = layout.figure, layout.ax
     if options.get("figsize") is None:
         _trim(layout)
+    arrange(figure)
     _fit_titles(layout)
+    fit_texts(figure, [ax], heading_room(figure, ax.get_window_extent().x0, layout.margin))
     require_room(figure, [ax])
     if _overhangs(layout):
         # Where other ticks fit before and after arranging, matplotlib makes room for the others.
@@ -155,39 +157,35 @@ def _settle(layout: Layout, options: SceneOptions) -> None:
         require_room(figure, [ax])
     figure.set_layout_engine("none")
     width, height = (round(side * figure.dpi) for side in figure.get_size_inches())
+    layout.box = left, top, wide, tall = pixel_box(ax)
+    lower = (height - top - tall) / height
     ax.set_aspect("auto")
-    left, bottom, right, top = _snap(ax)
-    layout.box = (left, height - top, right - left, top - bottom)
-    tall, wide = (top - bottom) / height, (right - left) / width
-    ax.set_position((left / width, bottom / height, wide, tall))
+    ax.set_position((left / width, lower, wide / width, tall / height))
     if layout.bar is not None:
-        place = layout.bar.get_position()
-        layout.bar.set_aspect("auto")
-        layout.bar.set_position((place.x0, bottom / height, place.width, tall))
-        _thin_ticks(layout.bar)
+        place_bar(layout.bar, lower, tall / height)
+        thin_ticks(layout.bar)
     if layout.strip is not None:
-        # The strip stands exactly below the map, so that both end on the same lines.
-        place = layout.strip.get_position()
-        for strip in layout.figure.axes:
-            if strip is layout.strip or strip in layout.strip.get_shared_x_axes().get_siblings(
-                layout.strip
-            ):
-                strip.set_position((left / width, place.y0, wide, place.height))
-        x0, y0, x1, y1 = _snap(layout.strip)
-        layout.strip_box = (x0, height - y1, x1 - x0, y1 - y0)
-        _keep_inside(layout.strip.get_legend(), max(4.0, layout.margin * figure.dpi))
+        place_strip(layout, left / width, wide / width)
     if figure._suptitle is not None:
         figure._suptitle.set_position((left / width, 1 - layout.margin * figure.dpi / height))
         # Wrapping a title moves the axes; what still meets the legend is made smaller.
-        wide = figure._suptitle.get_window_extent(figure.canvas.get_renderer()).width
-        share = heading_room(figure, left, layout.margin) / wide
-        figure._suptitle.set_fontsize(figure._suptitle.get_fontsize() * min(1.0, share))
+        shrink(figure._suptitle, heading_room(figure, left, layout.margin))
+
+
+def _fit_titles(layout: Layout) -> None:
+    """Fit the counter to the map, and the subtitle beside it or, on a narrow map, above it."""
+    room, beside = layout.ax.get_window_extent().width, room_beside(layout.counter, [layout.ax])
+    shrink(layout.counter, room)
+    subtitle = layout.ax._left_title
+    fit_text(subtitle, beside if beside > room / 2 else room)
+    if subtitle.get_text() and beside <= room / 2:
+        subtitle.set_text(subtitle.get_text() + "\n")
 
 
 def _keep_rim(layout: Layout) -> None:
     """Keep the margin free around everything that the layout engine places."""
     figure, margin = layout.figure, layout.margin
-    pad = min(margin, _PAD)
+    pad = min(margin, PAD)
     # A rim that leaves nothing inside is told by require_room.
     x, y = (min(0.45, (margin - pad) / side) for side in figure.get_size_inches())
     # The engine pads each of the axes; what the margin has beyond that is outside of them all.
@@ -196,49 +194,16 @@ def _keep_rim(layout: Layout) -> None:
         legend.borderaxespad = margin * 72 / legend.get_texts()[0].get_fontsize()
 
 
-def _arranged(figure: Any) -> bool:
-    """Arrange a figure and tell whether everything in it found its place."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="constrained_layout not applied")
-        try:
-            figure.draw_without_rendering()
-        except UserWarning:
-            return False
-    return True
-
-
-def require_room(figure: Any, axes: Sequence[Any]) -> None:
-    """Arrange a figure, and raise a :class:`ValueError` if that leaves no room for its maps."""
-    arranged = _arranged(figure)
-    longest = max(max(ax.get_window_extent().size) for ax in axes) / figure.dpi
-    if not arranged or longest < _LEAST_INCHES:
-        size = tuple(round(float(side), 2) for side in figure.get_size_inches())
-        raise ValueError(
-            f"figsize={size}: no room is left for the map; make the figure larger or leave "
-            "something out, e.g. metrics=False, legend=False or axes=False"
-        )
-
-
 def _trim(layout: Layout) -> None:
     """Take away the room that a map of fixed aspect leaves free beside or above it."""
     figure = layout.figure
-    _arranged(figure)
-    across, down = _free(layout.ax)
-    width, height = figure.get_size_inches()
+    arrange(figure)
+    across, down = free_inches(layout.ax)
     if layout.strip is not None:
         across = _free_above_strip(layout)
-    tall = max(height - down, _legend_height(figure, layout.margin))
-    figure.set_size_inches(even_size((width - across, tall), figure.dpi))
+    width, height = figure.get_size_inches()
+    resize(figure, width - across, height - down, layout.margin)
     _keep_rim(layout)
-
-
-def _free(ax: Any) -> tuple[float, float]:
-    """Return the inches that axes of fixed aspect and their labels leave free in their slot."""
-    figure = ax.figure
-    slot = ax.get_position(original=True).transformed(figure.transFigure)
-    used = ax.get_tightbbox(figure.canvas.get_renderer(), for_layout_only=True)
-    taken = slot.union([slot, used])
-    return (taken.width - used.width) / figure.dpi, (taken.height - used.height) / figure.dpi
 
 
 def _free_above_strip(layout: Layout) -> float:
@@ -253,107 +218,11 @@ def _free_above_strip(layout: Layout) -> float:
 
 def _left_labels(ax: Any) -> float:
     """Return the inches that labels take at the left of axes."""
-    box = ax.get_tightbbox(ax.figure.canvas.get_renderer(), for_layout_only=True)
+    box = ax.get_tightbbox(for_layout_only=True)
     return float((ax.get_window_extent().x0 - box.x0) / ax.figure.dpi)
 
 
 def _overhangs(layout: Layout) -> bool:
     """Tell whether ticks or labels of the map reach into the margin."""
-    figure = layout.figure
-    box = layout.ax.get_tightbbox(figure.canvas.get_renderer(), for_layout_only=True)
-    return bool(min(box.x0, box.y0) < layout.margin * figure.dpi - 1)
-
-
-def _legend_height(figure: Any, margin: float = _PAD) -> float:
-    """Return the inches that the longest legend needs."""
-    tall = [legend.get_window_extent().height for legend in figure.legends]
-    return float(max(tall, default=0.0) / figure.dpi) + 2 * margin
-
-
-def even_size(inches: Sequence[float], dpi: float) -> tuple[float, float]:
-    """Round to even numbers of pixels: video encoders sub-sample colour by two."""
-    width, height = (max(2, round(side * dpi / 2) * 2) / dpi for side in inches)
-    return width, height
-
-
-def _snap(ax: Any) -> tuple[int, int, int, int]:
-    box = ax.get_window_extent()
-    return round(box.x0), round(box.y0), round(box.x1), round(box.y1)
-
-
-def _thin_ticks(bar: Any) -> None:
-    """Leave only the ends where a colour bar is too short for all its numbers."""
-    labels = bar.get_yticklabels()
-    tall = bar.get_window_extent().height / bar.figure.dpi * 72
-    if len(labels) * 1.3 * labels[0].get_fontsize() > tall:
-        ends = [labels[0].get_text(), labels[-1].get_text()]
-        bar.set_yticks([bar.get_yticks()[0], bar.get_yticks()[-1]], ends)
-
-
-def _keep_inside(legend: Any, rim: float) -> None:
-    """Move a legend that is wider than its strip, and would be cut off at the left."""
-    if legend is None:
-        return
-    figure = legend.get_figure()
-    box = legend.get_window_extent(figure.canvas.get_renderer())
-    if box.x0 < rim:
-        legend.set_loc("lower left")
-        place = (rim / figure.bbox.width, box.y0 / figure.bbox.height)
-        legend.set_bbox_to_anchor(place, transform=figure.transFigure)
-
-
-def _fit_titles(layout: Layout) -> None:
-    """Wrap a title that would meet the legend, and a subtitle that would meet the counter."""
-    figure = layout.figure
-    _arranged(figure)
-    renderer = figure.canvas.get_renderer()
-    left = layout.ax.get_window_extent().x0
-    if figure._suptitle is not None:
-        fit_text(figure._suptitle, renderer, heading_room(figure, left, layout.margin))
-    fit_labels(layout.ax)
-    room = layout.ax.get_window_extent().width
-    counter = layout.counter.get_window_extent(renderer).width
-    layout.counter.set_fontsize(layout.counter.get_fontsize() * min(1.0, room / max(counter, 1)))
-    subtitle, beside = layout.ax._left_title, room - counter - 16
-    fit_text(subtitle, renderer, beside if beside > room / 2 else room)
-    if subtitle.get_text() and beside <= room / 2:
-        # A narrow map has no room for both on a line: the subtitle goes above the counter.
-        subtitle.set_text(subtitle.get_text() + "\n")
-
-
-def heading_room(figure: Any, left: float = 0.0, margin: float = 0.0) -> float:
-    """Return how many pixels a heading may take from ``left`` to the legend or the margin."""
-    right = figure.bbox.width - max(8.0, margin * figure.dpi)
-    for legend in figure.legends:
-        right = min(right, legend.get_window_extent().x0 - 12)
-    return float(right - left)
-
-
-def fit_labels(ax: Any) -> None:
-    """Wrap axis labels that are longer than their axis."""
-    renderer, box = ax.figure.canvas.get_renderer(), ax.get_window_extent()
-    fit_text(ax.xaxis.label, renderer, box.width)
-    fit_text(ax.yaxis.label, renderer, box.height)
-
-
-def fit_text(text: Any, renderer: Any, room: float) -> None:
-    """Wrap a text into at most three lines, then shrink it, until its lines fit, in pixels."""
-    along = "height" if text.get_rotation() == 90 else "width"
-    width = getattr(text.get_window_extent(renderer), along)
-    words = text.get_text()
-    if not words or width <= room:
-        return
-    text.set_text(textwrap.fill(words, max(8, int(len(words) * room / width))))
-    width = getattr(text.get_window_extent(renderer), along)
-    many = max(1.0, (text.get_text().count("\n") + 1) / 3)
-    text.set_fontsize(max(5.0, text.get_fontsize() * min(1.0, room / width) / many))
-
-
-def trim_panels(figure: Any, axes: Sequence[Any], rows: int) -> None:
-    """Take away the height that panels of fixed aspect leave free."""
-    _arranged(figure)
-    width, height = figure.get_size_inches()
-    free = _free(axes[0])[1] * rows
-    figure.set_size_inches(
-        even_size((width, max(height - free, _legend_height(figure))), figure.dpi)
-    )
+    box = layout.ax.get_tightbbox(for_layout_only=True)
+    return bool(min(box.x0, box.y0) < layout.margin * layout.figure.dpi - 1)

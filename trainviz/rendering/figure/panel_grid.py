@@ -10,16 +10,21 @@ from typing import Any
 from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
-from trainviz.rendering.figure.layout import (
-    dress_axes,
+from trainviz.rendering.figure.data_points import draw_points
+from trainviz.rendering.figure.fitting import (
     even_size,
-    fit_labels,
     fit_text,
+    fit_texts,
     require_room,
+    resize,
+    room_beside,
+    shrink,
+    text_width,
 )
-from trainviz.rendering.figure.legend import draw_points, explain_colors
+from trainviz.rendering.figure.layout import dress_axes, keep_outer_labels
+from trainviz.rendering.figure.legend import explain_colors, place_bar
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
 __all__ = ["Panel", "PanelGrid", "build_grid", "default_columns"]
 
@@ -130,7 +135,7 @@ def build_grid(
     layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
     for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, panel.recording, options)
-        _only_outer_labels(layout.ax, number, columns, len(panels))
+        keep_outer_labels(layout.ax, number, columns, len(panels))
         layout.ax.tick_params(labelsize=10 * small)
         _write_titles(layout, panel, small)
         if panel.points and panel.recording.data is not None:
@@ -145,40 +150,24 @@ def build_grid(
     clock = figure.text(0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=12)
     head = Layout(figure, None, clock, theme)
     _fit(layouts, head, options)
-    _settle(layouts, head)
+    _fix_places(layouts, head)
     return PanelGrid(figure, layouts, head)
 
 
 def _figure(
     options: SceneOptions, count: int, columns: int, dpi: float | None
 ) -> tuple[Any, list[Any], Theme]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
     rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
     legend = _LEGEND_INCHES if options.get("legend", True) else 0.2
     size = options.get("figsize") or (columns * panel + legend, rows * (panel + 0.3) + 0.5)
-    figure: Any = Figure(
-        figsize=even_size(size, resolution), dpi=resolution, facecolor=theme.background,
-        layout="compressed",
-    )  # fmt: skip
-    FigureCanvasAgg(figure)
+    figure = new_figure(even_size(size, resolution), resolution, theme, "compressed")
     pad = min(options.get("margin", 0.1), 0.1)
     figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in grid[count:]:
         ax.remove()
     return figure, list(grid[:count]), theme
-
-
-def _only_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
-    if number % columns:
-        ax.set_ylabel("")
-        ax.tick_params(labelleft=False)
-    if number + columns < count:
-        ax.set_xlabel("")
-        ax.tick_params(labelbottom=False)
 
 
 def _write_titles(layout: Layout, panel: Panel, small: float) -> None:
@@ -209,69 +198,49 @@ def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None
     if options.get("figsize") is None:
         _trim(figure, axes)
     require_room(figure, axes)
-    for ax in axes:
-        fit_labels(ax)
-    renderer = figure.canvas.get_renderer()
-    fit_text(figure._suptitle, renderer, _heading_room(layouts, head))
+    fit_texts(figure, axes, _heading_room(layouts, head))
     require_room(figure, axes)
 
 
 def _heading_room(layouts: Sequence[Layout], head: Layout) -> float:
     """Return how many pixels a title may take above the panels, beside the clock."""
-    places = [layout.ax.get_window_extent() for layout in layouts]
-    span = max(place.x1 for place in places) - min(place.x0 for place in places)
-    clock = head.counter.get_window_extent(head.figure.canvas.get_renderer()).width
-    return float(max(span - clock - 16, 40))
+    return max(room_beside(head.counter, [layout.ax for layout in layouts]), 40.0)
 
 
 def _trim(figure: Any, axes: Sequence[Any]) -> None:
     """Take away the rim that panels of fixed aspect leave free around them."""
     figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    boxes = [ax.get_tightbbox(renderer) for ax in axes]
+    boxes = [ax.get_tightbbox() for ax in axes]
     upper = [box.y1 for box in boxes]
     if figure._suptitle.get_text():
-        upper = [figure._suptitle.get_window_extent(renderer).y1]
+        upper = [figure._suptitle.get_window_extent().y1]
     width, height = figure.get_size_inches()
     left = min(box.x0 for box in boxes) / figure.dpi - _RIM
     below = min(box.y0 for box in boxes) / figure.dpi - _RIM
     above = height - max(upper) / figure.dpi - _RIM
-    legends = [legend.get_window_extent().height / figure.dpi for legend in figure.legends]
-    tall = max(height - max(below, 0) - max(above, 0), *legends, 0) + 0.01
-    figure.set_size_inches(even_size((width - max(left, 0), tall), figure.dpi))
+    tall = height - max(below, 0) - max(above, 0)
+    # Rounding to pixels is to cut nothing off.
+    resize(figure, width - max(left, 0), tall + 0.01, 0.005)
 
 
 def _fit_titles(layouts: Sequence[Layout]) -> None:
-    renderer = layouts[0].figure.canvas.get_renderer()
     room = min(layout.ax.get_window_extent().width for layout in layouts)
     titles = [layout.ax._left_title for layout in layouts]
-    widths = [title.get_window_extent(renderer).width for title in titles]
-    statuses = [_width(layout.counter, renderer) for layout in layouts]
     apart = any(
-        status and width + status + 12 > room
-        for width, status in zip(widths, statuses, strict=True)
+        layout.counter.get_text() and text_width(title) + text_width(layout.counter) + 12 > room
+        for layout, title in zip(layouts, titles, strict=True)
     )
     for layout, title in zip(layouts, titles, strict=True):
-        _shrink(layout.counter, room, renderer)
+        shrink(layout.counter, room)
         if " " in title.get_text().strip():
-            fit_text(title, renderer, room)
-        _shrink(title, room, renderer)
+            fit_text(title, room)
+        shrink(title, room)
         if apart:
             # All titles of a row stand on one line, and what they say below it.
             title.set_text(title.get_text() + "\n")
 
 
-def _shrink(text: Any, room: float, renderer: Any) -> None:
-    wide = _width(text, renderer)
-    if wide > room:
-        text.set_fontsize(text.get_fontsize() * room / wide)
-
-
-def _width(text: Any, renderer: Any) -> float:
-    return float(text.get_window_extent(renderer).width) if text.get_text() else 0.0
-
-
-def _settle(layouts: Sequence[Layout], head: Layout) -> None:
+def _fix_places(layouts: Sequence[Layout], head: Layout) -> None:
     """Fix the places that the layout engine found: panels of one size, in whole pixels."""
     figure = head.figure
     figure.set_layout_engine("none")
@@ -289,9 +258,7 @@ def _settle(layouts: Sequence[Layout], head: Layout) -> None:
     lower = min(1 - (layout.box[1] + height) / tall for layout in layouts)
     for layout in layouts:
         if layout.bar is not None:
-            place = layout.bar.get_position()
-            layout.bar.set_aspect("auto")
-            layout.bar.set_position((place.x0, lower, place.width, upper - lower))
+            place_bar(layout.bar, lower, upper - lower)
     _place_head(layouts, head)
 
 
@@ -299,17 +266,16 @@ def _place_head(layouts: Sequence[Layout], head: Layout) -> None:
     figure, clock = head.figure, head.counter
     left = min(layout.box[0] for layout in layouts)
     right = max(layout.box[0] + layout.box[2] for layout in layouts)
-    title, renderer = figure._suptitle, figure.canvas.get_renderer()
+    title = figure._suptitle
     title.set_x(left / figure.bbox.width)
     for layout in layouts:
         # Where panels got smaller after their titles were fitted.
         for text in (layout.ax._left_title, layout.counter):
-            _shrink(text, layout.box[2], renderer)
+            shrink(text, layout.box[2])
     figure.canvas.draw()
     # Wrapping a title moves the panels; what still meets the clock is made smaller.
-    share = _heading_room(layouts, head) / max(title.get_window_extent(renderer).width, 1)
-    title.set_fontsize(title.get_fontsize() * min(1.0, share))
-    top = title.get_window_extent(renderer).y1
+    shrink(title, _heading_room(layouts, head))
+    top = title.get_window_extent().y1
     clock.set_position((right / figure.bbox.width, 0))
-    drop = top - clock.get_window_extent(renderer).y1
+    drop = top - clock.get_window_extent().y1
     clock.set_position((right / figure.bbox.width, drop / figure.bbox.height))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Layout", "Theme"]
+__all__ = ["Layout", "Theme", "new_figure"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +55,18 @@ class Layout:
     curves: list[Any] = field(default_factory=list)
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
     strip_box: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+def new_figure(
+    size: tuple[float, float],
+    dpi: float,
+    theme: Theme,
+    layout: Literal["constrained", "compressed"] = "constrained",
+) -> Any:
+    """Return an empty figure of a size in inches, that no window and no notebook shows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure: Any = Figure(size, dpi=dpi, facecolor=theme.background, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure

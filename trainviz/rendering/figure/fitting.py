@@ -1,0 +1,167 @@
+"""Make texts fit into a figure, and the figure fit around its maps."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+__all__ = [
+    "PAD",
+    "arrange",
+    "even_size",
+    "fit_names",
+    "fit_text",
+    "fit_texts",
+    "free_inches",
+    "heading_room",
+    "pixel_box",
+    "require_room",
+    "resize",
+    "room_beside",
+    "shrink",
+    "text_width",
+    "thin_ticks",
+    "trim_height",
+]
+
+PAD = 0.1
+"""Inches between the parts of a figure, unless its margin is narrower."""
+
+_LEAST_INCHES = 0.5
+"""A map whose longer side is shorter shows nothing."""
+
+_NAME_WIDTH = 24
+"""Characters of a class name on a line; a wider legend takes the room of the map."""
+
+
+def text_width(text: Any) -> float:
+    """Return how many pixels the longest line of a text takes; 0 if it is empty."""
+    box = text.get_window_extent()
+    return float(box.height if text.get_rotation() == 90 else box.width)
+
+
+def shrink(text: Any, room: float) -> None:
+    """Make the font of a text smaller until its lines fit, in pixels."""
+    text.set_fontsize(text.get_fontsize() * min(1.0, room / max(text_width(text), 1)))
+
+
+def fit_text(text: Any, room: float) -> None:
+    """Wrap a text into at most three lines, then shrink it, until its lines fit, in pixels."""
+    words, width = text.get_text(), text_width(text)
+    if not words or width <= room:
+        return
+    text.set_text(textwrap.fill(words, max(8, int(len(words) * room / width))))
+    shrink(text, room)
+    many = max(1.0, (text.get_text().count("\n") + 1) / 3)
+    text.set_fontsize(max(5.0, text.get_fontsize() / many))
+
+
+def fit_names(names: Sequence[str], rows: int) -> list[str]:
+    """Wrap names into two lines at most, and return as many as fit into rows.
+
+    Where some are left out, a last row stays free that counts them.
+    """
+    wrapped = [
+        textwrap.fill(name, _NAME_WIDTH, max_lines=2, placeholder=" \u2026") for name in names
+    ]
+    taken = list(accumulate(name.count("\n") + 1 for name in wrapped))
+    if not taken or taken[-1] <= rows:
+        return wrapped
+    return wrapped[: sum(used < rows for used in taken)]
+
+
+def thin_ticks(bar: Any) -> None:
+    """Leave only the ends where a colour bar is too short for all its numbers."""
+    labels = bar.get_yticklabels()
+    tall = bar.get_window_extent().height / bar.figure.dpi * 72
+    if len(labels) * 1.3 * labels[0].get_fontsize() > tall:
+        ends = [labels[0].get_text(), labels[-1].get_text()]
+        bar.set_yticks([bar.get_yticks()[0], bar.get_yticks()[-1]], ends)
+
+
+def heading_room(figure: Any, left: float, margin: float = 0.0) -> float:
+    """Return how many pixels a heading may take from ``left`` to the legend or the margin."""
+    right = figure.bbox.width - max(8.0, margin * figure.dpi)
+    for legend in figure.legends:
+        right = min(right, legend.get_window_extent().x0 - 12)
+    return float(right - left)
+
+
+def room_beside(text: Any, axes: Sequence[Any]) -> float:
+    """Return how many pixels are left above axes beside a text at their right end."""
+    places = [ax.get_window_extent() for ax in axes]
+    span = max(place.x1 for place in places) - min(place.x0 for place in places)
+    return float(span - text_width(text) - 16)
+
+
+def arrange(figure: Any) -> bool:
+    """Let the layout engine place everything, and tell whether there was room."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="constrained_layout not applied")
+        try:
+            figure.draw_without_rendering()
+        except UserWarning:
+            return False
+    return True
+
+
+def require_room(figure: Any, axes: Sequence[Any]) -> None:
+    """Arrange a figure, and raise a :class:`ValueError` if that leaves no room for its maps."""
+    arranged = arrange(figure)
+    longest = max(max(ax.get_window_extent().size) for ax in axes) / figure.dpi
+    if not arranged or longest < _LEAST_INCHES:
+        size = tuple(round(float(side), 2) for side in figure.get_size_inches())
+        raise ValueError(
+            f"figsize={size}: no room is left for the map; make the figure larger or leave "
+            "something out, e.g. metrics=False, legend=False or axes=False"
+        )
+
+
+def fit_texts(figure: Any, axes: Sequence[Any], room: float) -> None:
+    """Fit titles and labels to arranged axes, and the heading to its room in pixels."""
+    for ax in axes:
+        box = ax.get_window_extent()
+        fit_text(ax.title, box.width)
+        fit_text(ax.xaxis.label, box.width)
+        fit_text(ax.yaxis.label, box.height)
+    if figure._suptitle is not None:
+        fit_text(figure._suptitle, room)
+
+
+def free_inches(ax: Any) -> tuple[float, float]:
+    """Return the inches that axes of fixed aspect and their labels leave free in their slot."""
+    figure = ax.figure
+    slot = ax.get_position(original=True).transformed(figure.transFigure)
+    used = ax.get_tightbbox(for_layout_only=True)
+    taken = slot.union([slot, used])
+    return (taken.width - used.width) / figure.dpi, (taken.height - used.height) / figure.dpi
+
+
+def trim_height(figure: Any, axes: Sequence[Any], rows: int) -> None:
+    """Take away the height that panels of fixed aspect leave free."""
+    arrange(figure)
+    width, height = figure.get_size_inches()
+    resize(figure, width, height - free_inches(axes[0])[1] * rows)
+
+
+def resize(figure: Any, width: float, height: float, margin: float = PAD) -> None:
+    """Give a figure a size in inches, but not a height that its legend does not fit into."""
+    legends = [legend.get_window_extent().height for legend in figure.legends]
+    least = max(legends, default=0.0) / figure.dpi + 2 * margin
+    figure.set_size_inches(even_size((width, max(height, least)), figure.dpi))
+
+
+def pixel_box(ax: Any) -> tuple[int, int, int, int]:
+    """Return where axes are: ``(left, top, width, height)`` in whole pixels from the top left."""
+    box, height = ax.get_window_extent(), round(ax.figure.bbox.height)
+    x0, y0, x1, y1 = (round(side) for side in (box.x0, box.y0, box.x1, box.y1))
+    return x0, height - y1, x1 - x0, y1 - y0
+
+
+def even_size(inches: Sequence[float], dpi: float) -> tuple[float, float]:
+    """Round to even numbers of pixels: video encoders sub-sample colour by two."""
+    width, height = (max(2, round(side * dpi / 2) * 2) / dpi for side in inches)
+    return width, height
