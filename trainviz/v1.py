@@ -24,7 +24,7 @@ from trainviz.evaluation.evaluator import evaluate
 from trainviz.evaluation.outputs import Output
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.figure.layout import even_size
+from trainviz.rendering.figure.fitting import even_size
 from trainviz.rendering.figure.options import check_fps, check_size
 from trainviz.rendering.film import Film
 from trainviz.rendering.interpolation import Blender

@@ -12,8 +12,10 @@ import pickle
 import pydoc
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import trainviz as tv
@@ -142,23 +144,64 @@ def test_help_explains_a_name(module, name):
     assert name in pydoc.render_doc(value, renderer=pydoc.plaintext)
 
 
-@pytest.mark.parametrize("on_disk", [False, True])
-@pytest.mark.parametrize("kind", ["Recorder", "TorchRecorder", "SklearnRecorder"])
-def test_a_recorder_is_pickled_with_what_it_recorded(tmp_path, kind, on_disk):
-    from sklearn.linear_model import LogisticRegression
+def record_plainly(domain, options):
+    recorder = tv.Recorder(domain, **options)
+    recorder.capture(lambda X: X[:, 0] > 0, epoch=0)
+    return recorder
+
+
+def record_torch(domain, options):
     from torch import nn
 
+    return tv.TorchRecorder(nn.Linear(2, 2), domain, **options).start()
+
+
+def record_sklearn(domain, options):
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit([[-1, 0], [1, 0]], [0, 1])
+    recorder = tv.SklearnRecorder(model, domain, **options).start()
+    recorder.epoch_end()
+    return recorder
+
+
+def record_lightning(domain, options):
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.demos.boring_classes import BoringModel
+
+    # The model has 32 features and can be pickled, as none can that is defined here.
+    widened = partial(np.pad, pad_width=((0, 0), (0, 30)))
+    recorder = tv.LightningRecorder(
+        tv.Domain(domain.xlim, domain.ylim, points_per_axis=4, preprocess=widened), **options
+    )
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(
+        max_epochs=1, limit_train_batches=1, limit_val_batches=0, accelerator="cpu",
+        callbacks=[recorder], enable_model_summary=False, **quiet,
+    )  # fmt: skip
+    trainer.fit(BoringModel())
+    return recorder
+
+
+def record_keras(domain, options):
+    import keras
+
+    layers = [keras.Input((2,)), keras.layers.Dense(2, activation="softmax")]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    recorder = tv.KerasRecorder(domain, **options)
+    X, y = np.ones((4, 2)), np.zeros(4)
+    model.fit(X, y, epochs=1, verbose=0, callbacks=[recorder])
+    return recorder
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize(
+    "record", [record_plainly, record_torch, record_sklearn, record_lightning, record_keras]
+)
+def test_a_recorder_is_pickled_with_what_it_recorded(tmp_path, record, on_disk):
     domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=4)
-    options = {"path": tmp_path / "a.zarr"} if on_disk else {}
-    if kind == "Recorder":
-        recorder = tv.Recorder(domain, **options)
-        recorder.capture(lambda X: X[:, 0] > 0, epoch=0)
-    elif kind == "TorchRecorder":
-        recorder = tv.TorchRecorder(nn.Linear(2, 2), domain, **options).start()
-    else:
-        model = LogisticRegression().fit([[-1, 0], [1, 0]], [0, 1])
-        recorder = tv.SklearnRecorder(model, domain, **options).start()
-        recorder.epoch_end()
+    recorder = record(domain, {"path": tmp_path / "a.zarr"} if on_disk else {})
     twin = pickle.loads(pickle.dumps(recorder))
     expected = recorder.recording
     assert type(twin) is type(recorder)

@@ -96,7 +96,7 @@ class StoreContract:
 
     def test_what_is_allowed_to_go_on_keeps_its_snapshots(self, store):
         store.mark(Provisional(3))
-        store.allow()
+        store.allow_resume()
         assert [store.epoch(i) for i in range(len(store))] == [0, 1, 2, 3]
         assert store.provisional == Provisional(3)
         store.append(snapshot(4))

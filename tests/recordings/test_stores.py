@@ -71,7 +71,7 @@ def test_what_a_checkpoint_is_to_continue_waits_until_it_is_allowed(tmp_path):
     with pytest.raises(RecordingError, match="holds a recording already"):
         again().append(snapshot(1))
     continued = again()
-    continued.allow()
+    continued.allow_resume()
     continued.append(snapshot(1))
     assert open_recording(tmp_path / "a.zarr").epochs.tolist() == [0, 1]
 

@@ -240,7 +240,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     def _claim(self) -> None:
         told = self._cursor.get("path")
         if told is not None and told == self.recorder.location:
-            self.recorder.writer.continue_stored()
+            self.recorder.allow_resume()
         try:
             self.recorder.claim()
         except RecordingError as error:

@@ -135,7 +135,7 @@ class Recorder:
     resume : bool or "checkpoint", default False
         Continue the recording at ``path``, if there is one. Its snapshots from
         the first epoch captured now are superseded. ``"checkpoint"`` does so
-        only once :meth:`continue_stored` is called (``LightningRecorder``,
+        only once :meth:`allow_resume` is called (``LightningRecorder``,
         where a checkpoint says so).
     precision : {"float16", "float32"}, default "float16"
         In which maps are kept on disk; half precision is good for a
@@ -483,6 +483,10 @@ class Recorder:
             what is there.
         """
         self.writer.open()
+
+    def allow_resume(self) -> None:
+        """Let ``resume="checkpoint"`` continue what is at ``path``."""
+        self.writer.allow_resume()
 
     def amend(self, metrics: Mapping[str, Any]) -> None:
         """Add metrics to the last snapshot (some frameworks know them only later)."""

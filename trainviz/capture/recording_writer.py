@@ -151,9 +151,9 @@ class RecordingWriter:
         self.drain()
         self._store.close()
 
-    def continue_stored(self) -> None:
+    def allow_resume(self) -> None:
         """Let ``resume="checkpoint"`` continue what is there."""
-        self._store.allow()
+        self._store.allow_resume()
 
     # In the background.
 

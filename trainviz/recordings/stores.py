@@ -85,7 +85,7 @@ class WritableStore(Store, Protocol):
         """Let others write to it; writing again opens it again."""
         ...
 
-    def allow(self) -> None:
+    def allow_resume(self) -> None:
         """Let ``resume="checkpoint"`` continue what is stored."""
         ...
 
@@ -136,7 +136,7 @@ class MemoryStore:
     def close(self) -> None:
         """Do nothing."""
 
-    def allow(self) -> None:
+    def allow_resume(self) -> None:
         """Do nothing: memory holds nothing that could be continued."""
 
     def mark(self, provisional: Provisional | None) -> None:

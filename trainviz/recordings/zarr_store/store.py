@@ -56,7 +56,7 @@ class DiskStore(DiskReader):
     overwrite : bool
         Replace a recording that is there.
     resume : bool or "checkpoint"
-        Continue it; ``"checkpoint"`` only reads it until :meth:`allow` is
+        Continue it; ``"checkpoint"`` only reads it until :meth:`allow_resume` is
         called. Without either a recording is refused, unless it is empty.
     precision : {"float16", "float32"}
         In which the maps are kept.
@@ -232,7 +232,7 @@ class DiskStore(DiskReader):
             self.contents.description.provisional = provisional
             self._commit(len(self))
 
-    def allow(self) -> None:
+    def allow_resume(self) -> None:
         """Let ``resume="checkpoint"`` continue what is there."""
         if self._resume == "checkpoint":
             self._resume = True
