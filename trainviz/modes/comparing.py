@@ -86,7 +86,7 @@ class Difference(_Pair):
     Parameters
     ----------
     other : Recording
-        What is subtracted.
+        The recording that is subtracted.
     of : str, int or label, optional
         The class; see :class:`Probability`.
     levels : float or sequence of float, optional

@@ -32,7 +32,7 @@ class Palette:
     Attributes
     ----------
     classes : ndarray of uint8, shape (C, 3)
-        One qualitative colour a class.
+        One colour a class.
     sequential : ndarray of uint8, shape (256, 3)
         The colormap, from the lowest to the highest value.
     background : ndarray of uint8, shape (3,)
