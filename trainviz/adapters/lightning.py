@@ -95,8 +95,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     refer to the recording at ``path`` (because it was moved, or the recorder
     had other arguments). Any other fit with a ``path`` that exists raises an
     error before it starts. ``validate`` and ``test`` with a checkpoint do not
-    change the recording. At the steps of the epoch that is entered, metrics are
-    those that Lightning has logged since.
+    change the recording. If a fit continues within an epoch, the metrics at the
+    remaining steps of that epoch are those that Lightning has logged since.
 
     Examples
     --------

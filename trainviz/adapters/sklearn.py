@@ -269,7 +269,7 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
         blocks += [domain.prepare(data.X[start : start + size]) for start in starts]
     # All blocks advance from stage to stage together, so that only one map is in memory.
     stages = [model.staged_predict_proba(_as_fitted(model, block)) for block in blocks]
-    del blocks  # Frees memory, since most models have made a copy of their own.
+    del blocks  # Frees memory, since most models have already copied their input.
     for number, answers in enumerate(zip(*stages, strict=True), 1):
         if number not in wanted:
             continue

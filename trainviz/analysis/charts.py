@@ -154,7 +154,7 @@ def portrait(
     draw : callable
         ``(ax, theme) -> axes of the colour bar``.
     domain : Domain
-        Whose anchors are marked.
+        The domain of the map; its anchors are marked.
     title : str, optional
     dark : bool
     figsize : tuple of float, optional

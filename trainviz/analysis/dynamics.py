@@ -304,8 +304,8 @@ def dynamics(recording: Recording) -> Dynamics:
     Returns
     -------
     Dynamics
-        Arrays, ``.to_xarray()``, ``.plot()``, ``.plot_settled()`` and the like,
-        and ``.still(path)``.
+        The measures as arrays, ``.to_xarray()``, ``.plot()`` and the single
+        plots such as ``.plot_settled()``, and ``.still(path)``.
 
     Raises
     ------

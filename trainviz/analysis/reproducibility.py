@@ -37,7 +37,7 @@ def reproducibility(
     a, b : Recording
         On the same domain, with the same classes.
     epochs : int or sequence of int, default -1
-        Captured in both; -1 is the last of each.
+        Epochs that were captured in both runs; -1 is the last of each.
 
     Returns
     -------

@@ -36,7 +36,7 @@ class Contour(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """The second map that a comparing mode sees: a moment of a recording."""
+    """The second map of a mode that compares two maps: a moment of a recording."""
 
     recording: Recording
     moment: Moment
@@ -282,7 +282,7 @@ def register_mode(mode: type[Mode]) -> type[Mode]:
 
 
 def find_mode(mode: str | type[Mode] | Mode) -> Mode:
-    """Return the mode of this name, or the mode itself.
+    """Return the mode with this name, or an instance of a mode class; an instance as it is.
 
     Raises
     ------

@@ -95,7 +95,7 @@ class Difference(_Pair):
     Raises
     ------
     TypeError
-        If ``other`` is no recording.
+        If ``other`` is not a recording.
     ValueError
         When it is used: if the recordings have different domains, outputs or
         numbers of classes.

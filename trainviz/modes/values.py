@@ -1,4 +1,4 @@
-"""The mode of regression: what a model of one output predicts."""
+"""The mode for regression: the predicted value."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Animation(Film):
 
     @property
     def mode(self) -> Mode:
-        """What paints the maps."""
+        """The mode that paints the maps."""
         return self._mode
 
     def painter(self, shape: tuple[int, int]) -> Painter:
@@ -236,7 +236,7 @@ class Animation(Film):
         Raises
         ------
         RecordingError, ValueError
-            As :meth:`still`; and if the recording holds values.
+            As :meth:`still`; ValueError also if the recording is of a regression model.
         """
         target = still_target(path)
         _check_panels(columns, figsize, dpi)

@@ -187,7 +187,7 @@ class Compositor:
         columns = (points[:, 0] - x0) / (x1 - x0) * width
         rows = (y1 - points[:, 1]) / (y1 - y0) * height
         places = np.stack([rows, columns], axis=1)
-        # A point on the right or lower edge, where Domain.around may put some, is in the last pixel.
+        # A point on the right or lower edge, where Domain.around may put some, gets the last pixel.
         last = np.array(self.map_shape, dtype=np.intp) - 1
         pixels: npt.NDArray[np.intp] = np.minimum(places.astype(np.intp), last)
         return pixels

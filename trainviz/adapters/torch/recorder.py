@@ -164,7 +164,7 @@ class FrozenTorchPredictor:
     ----------
     predictor : TorchPredictor
     replica : Replica
-        Goes back to its pool with :meth:`release`.
+        The copy; :meth:`release` returns it to its pool.
 
     Examples
     --------
