@@ -1,4 +1,4 @@
-"""Lightning: a callback that records ``Trainer.fit``, in either of its namespaces."""
+"""Lightning: a callback that records ``Trainer.fit``, for both of Lightning's packages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NAMESPACES = ("lightning.pytorch", "pytorch_lightning")
 
 
 def _callback_bases() -> tuple[type[Any], ...]:
-    """Return the ``Callback`` of each namespace in use: importing the other takes seconds."""
+    """Return ``Callback`` of each package that is imported; importing the other takes seconds."""
     wanted = [name for name in _NAMESPACES if name in sys.modules]
     for name in wanted or _NAMESPACES:
         try:
@@ -59,14 +59,14 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     output : str, default "logits"
         What the module returns; see :func:`trainviz.evaluate`.
     weights : {"raw", "averaged"}, default "raw"
-        Whether a capture sees the weights that are trained, or those of the
+        Whether to evaluate the weights that are trained, or those of the
         trainer's ``WeightAveraging`` (``EMAWeightAveraging``) callback.
     distributed : {"rank_zero", "shard"}, default "rank_zero"
-        With several processes: rank zero asks its own replica while the others
-        wait at their next step, or the points are shared out over the ranks.
-        ``"shard"`` pays where a point costs much, and is what models need
-        whose weights are sharded (FSDP), which are asked through the
-        strategy's own forward. Either way the recording is on rank zero.
+        With several processes: ``"rank_zero"`` evaluates rank zero's replica
+        while the others wait at their next step; ``"shard"`` distributes the
+        points over the ranks, which is faster if the model is expensive. Models
+        with sharded weights (FSDP) need ``"shard"``; they are evaluated through
+        the strategy's wrapper. Either way the recording is on rank zero.
     **options
         The keyword arguments of :class:`trainviz.Recorder`: ``every``,
         ``every_n_steps``, ``at``, ``schedule``, ``data``, ``class_names``, ...
@@ -79,23 +79,24 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     Raises
     ------
     ValueError
-        If ``weights`` or ``distributed`` is unknown; or, when a fit starts,
-        ``weights="averaged"`` finds no such callback, or ``distributed`` does
-        not fit the trainer's strategy.
+        If ``weights`` or ``distributed`` is unknown; or, when a fit starts, if
+        there is no callback for ``weights="averaged"``, or ``distributed`` is
+        incompatible with the trainer's strategy.
 
     Notes
     -----
-    The module is asked in the trainer's precision, never during the sanity
+    The module is evaluated in the trainer's precision, never during the sanity
     check or a fast_dev_run. Snapshots count *completed* epochs.
 
-    A checkpoint holds the path and a cursor, no maps. ``fit(ckpt_path=...)``
-    continues the recording, in a new process too, where the recorder is made
-    with the same arguments; snapshots after the checkpoint are superseded.
-    ``resume=True`` is needed only where the checkpoint knows nothing of the
-    recording at ``path`` (it was moved, or the recorder had other arguments).
-    Any other fit on a ``path`` that is taken is refused before it starts.
-    Evaluating a checkpoint changes nothing. At the steps of the epoch that is
-    entered, metrics are those that Lightning has logged since.
+    A checkpoint stores the recording's path and position, no maps.
+    ``fit(ckpt_path=...)`` continues the recording, also in a new process if the
+    recorder is created with the same arguments; snapshots after the checkpoint
+    are superseded. ``resume=True`` is needed only if the checkpoint does not
+    refer to the recording at ``path`` (because it was moved, or the recorder
+    had other arguments). Any other fit with a ``path`` that exists raises an
+    error before it starts. ``validate`` and ``test`` with a checkpoint do not
+    change the recording. If a fit continues within an epoch, the metrics at the
+    remaining steps of that epoch are those that Lightning has logged since.
 
     Examples
     --------
@@ -138,7 +139,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
         merged = cast(RecorderOptions, {**options, "output": output})
         if merged.get("path") is not None and not merged.get("overwrite"):
-            # Whether a path that is taken may be continued, a checkpoint can say as well.
+            # A checkpoint, which is loaded later, can also permit continuing an existing path.
             merged["resume"] = merged.get("resume") or "checkpoint"
         own = own_options(merged, launched=True)
         self.recorder = Recorder(domain, **own)
@@ -161,7 +162,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     @property
     def state_key(self) -> str:
-        """What tells this recorder from others in a checkpoint."""
+        """The key of this recorder's state in a checkpoint."""
         domain, schedule = self.recorder.domain, self.recorder.schedule
         return str(
             self._generate_state_key(
@@ -172,11 +173,11 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         )  # fmt: skip
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Forget the checkpoint of the run before, which may have been a test."""
+        """Discard the state loaded by a previous run, such as a ``test``."""
         self._cursor = {}
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Refuse a path that is not free before anything is trained."""
+        """Raise if the path is already taken, before anything is trained."""
         is_early = trainer.strategy.restore_checkpoint_after_setup
         if trainer.is_global_zero and not trainer.fast_dev_run and not is_early:
             self._claim()
@@ -190,7 +191,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             )
         self._sharded = sharing(trainer.strategy.model) != "replicated"
         if _records(trainer):
-            # Asked for now, so that missing averaged weights show before the first step.
+            # Created now, so that missing averaged weights raise before the first step.
             ask = self._asking(trainer, pl_module)
             self._claim()
             self._events.resume(self._cursor)
@@ -205,13 +206,13 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             self._events.step_end(ask, trainer.global_step, trainer.callback_metrics)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Pick up what the module logged at the very end of the epoch before."""
+        """Add the metrics that the module logged at the end of the previous epoch."""
         self._pick_up_metrics(trainer)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Capture the end of an epoch, if it is due."""
         if _records(trainer):
-            # On every rank: reading a metric that is logged with sync_dist=True is a collective.
+            # On every rank, because reading a metric logged with sync_dist=True is a collective.
             metrics = dict(trainer.callback_metrics)
             self._fresh = self._events.epoch_end(
                 self._asking(trainer, pl_module), trainer.current_epoch + 1,
@@ -219,22 +220,22 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             )  # fmt: skip
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Capture the last state, unless that is done."""
+        """Capture the last state, unless it is already captured."""
         self._pick_up_metrics(trainer)
         if _records(trainer):
             self._events.finish(self._asking(trainer, pl_module))
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Keep what was captured until then, with its metrics."""
+        """Keep the snapshots captured so far, with their metrics."""
         self._events.interrupt()
         self._pick_up_metrics(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the recording stands; empty before the first capture."""
+        """Return the recording's position; empty before the first capture."""
         return dict(self._events.cursor())
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue the recording of the checkpoint's fit, once it is trained further."""
+        """Remember the checkpoint's position; the recording is continued when training starts."""
         self._cursor = dict(state_dict)
 
     def _claim(self) -> None:
@@ -249,13 +250,13 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             raise RecordingError(f"{error}. The checkpoint goes on with {told!r}") from error
 
     def _pick_up_metrics(self, trainer: Any) -> None:
-        # Hooks of callbacks run before the module's own: what it logs there is visible only now.
+        # Callback hooks run before the module's, so what those log becomes visible only now.
         if self._fresh:
             self._fresh = False
             self.recorder.amend(trainer.callback_metrics)
 
     def _asking(self, trainer: Any, pl_module: Any) -> _QuietPredictor:
-        # Sharded weights are whole only inside the forward of the strategy's own wrapper.
+        # Sharded weights are gathered only within the forward of the strategy's wrapper.
         raw = trainer.strategy.model if self._sharded else pl_module
         module = raw if self._weights == "raw" else _averaged(trainer)
         plugin = trainer.precision_plugin
@@ -267,7 +268,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
 
 class _QuietPredictor:
-    """Ask a LightningModule, and let nothing that it logs enter the run's own metrics."""
+    """Evaluate a LightningModule, and discard what its forward logs."""
 
     def __init__(self, ask: TorchPredictor, trainer: Any, pl_module: Any) -> None:
         self._ask, self._trainer, self._pl_module = ask, trainer, pl_module
@@ -295,7 +296,7 @@ class _QuietPredictor:
 
 
 class _TrainerAtCapture:
-    """A trainer as a copied module sees it: its counters stand still."""
+    """The trainer of a copied module: epoch and step are fixed, the rest is delegated."""
 
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer
@@ -311,7 +312,7 @@ def _log_nothing(*args: Any, **kwargs: Any) -> None:
 
 
 def _records(trainer: Any) -> bool:
-    # In a process group all ranks go on from here: what each of them does, the events know.
+    # All ranks of a process group report events; DistributedEvents decides what each rank does.
     return bool(
         (trainer.is_global_zero or in_a_group())
         and not trainer.sanity_checking
@@ -333,7 +334,7 @@ def _averaged(trainer: Any) -> Any:
 
 @contextmanager
 def _no_logging(pl_module: Any) -> Iterator[None]:
-    """Drop what a forward logs."""
+    """Discard what the module logs within the block."""
     log = pl_module.__dict__.get("log")
     pl_module.__dict__["log"] = _log_nothing
     try:

@@ -1,4 +1,4 @@
-"""What the recorders for plain training loops have in common."""
+"""The base class of the recorders for hand-written training loops."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["LoopRecorder"]
 
 
 class LoopRecorder:
-    """A recorder that the user's own loop calls: the base of one for each framework.
+    """Base class of the recorders that are called from a hand-written training loop.
 
     Parameters
     ----------
     recorder : Recorder
     predict_proba : callable
-        Asks the model as it is at the moment of the call.
+        Evaluates the model in its current state.
     first_epoch : int, default 0
         The number your loop gives its first epoch.
     events : TrainingEvents, optional
-        Of this recorder, where they are of another kind.
+        The recorder's events, if an instance of a subclass is needed.
 
     Attributes
     ----------
@@ -37,10 +37,10 @@ class LoopRecorder:
 
     Notes
     -----
-    With ``path=`` and ``resume=True`` a recording is continued, from the first
-    epoch that the loop reports; what was recorded of it and after it is
-    superseded. A loop that reports steps says where it goes on by
-    :meth:`start` or :meth:`load_state_dict`.
+    With ``path=`` and ``resume=True`` a recording is continued from the first
+    epoch that the loop reports; its stored snapshots of that epoch and of later
+    ones are superseded. A loop that reports steps must first call :meth:`start`
+    with the epoch and step, or :meth:`load_state_dict`.
 
     Examples
     --------
@@ -79,11 +79,11 @@ class LoopRecorder:
         Parameters
         ----------
         epoch : int, optional
-            Where a run is continued: the number of the loop's epoch that comes
-            next. What is recorded after that is superseded. Without it, the
-            first ``epoch_end(epoch)`` says it, or :meth:`load_state_dict`.
+            For a continued run, the loop's number of the epoch that comes next;
+            stored snapshots after that point are superseded. Default: taken
+            from :meth:`load_state_dict` or the first ``epoch_end(epoch)``.
         step : int, optional
-            Completed steps, where the loop counts them.
+            The number of completed steps, if the loop counts them.
 
         Returns
         -------
@@ -109,18 +109,18 @@ class LoopRecorder:
         return self
 
     def step_end(self, step: int | None = None, **metrics: Any) -> None:
-        """Tell that an optimisation step is done (needed for step schedules only).
+        """Report the end of an optimisation step (needed for step schedules only).
 
         Parameters
         ----------
         step : int, optional
-            Completed steps; default counts the calls.
+            The number of completed steps; by default calls are counted.
         **metrics : float or array of one value
 
         Raises
         ------
         ValueError
-            If a recording is continued, and it is not known where.
+            If a recording is continued, and the loop has not said from which step.
         """
         if self._is_lost:
             raise ValueError(
@@ -131,14 +131,14 @@ class LoopRecorder:
         self._events.step_end(self._predictor, self._steps, metrics)
 
     def epoch_end(self, epoch: int | None = None, **metrics: Any) -> None:
-        """Tell that an epoch is done.
+        """Report the end of an epoch.
 
         Parameters
         ----------
         epoch : int, optional
-            The loop's own number of the epoch; default counts the calls.
+            The loop's own number of the epoch; by default calls are counted.
         **metrics : float or array of one value
-            Kept beside the snapshot, if one is due.
+            Stored with the snapshot, if one is due.
 
         Raises
         ------
@@ -155,15 +155,15 @@ class LoopRecorder:
             epoch = self._next_epoch
         completed = self._completed_before(epoch) + 1
         if self._events.state.goes_back:
-            # Nobody called start(), or not knowing where: now the epoch tells.
+            # start() was not called, or without an epoch: this epoch says where the run resumes.
             self._events.go_on(completed - 1, anew=False)
         self._next_epoch = epoch + 1
         self._events.epoch_end(self._predictor, completed, self._steps or None, metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the recording stands, for a checkpoint of the loop's own.
+        """Return the recording's position, to be saved in the loop's own checkpoint.
 
-        To be asked after ``epoch_end``, so that both say the same.
+        Call it after ``epoch_end``, so that it includes the epoch.
 
         Returns
         -------
@@ -202,7 +202,7 @@ class LoopRecorder:
 
     @property
     def _is_lost(self) -> bool:
-        """Whether a recording is continued, and only the loop knows where."""
+        """Whether a recording is continued, and the loop has not yet said from which epoch."""
         return self._events.state.stage is Stage.STORED
 
     def _completed_before(self, epoch: int) -> int:

@@ -48,15 +48,15 @@ class SklearnPredictor:
     model : classifier
         With one output. It may still be unfitted.
     output : str, default "probabilities"
-        Which method is asked: ``predict_proba`` (also for ``"multilabel"``),
-        ``predict_log_proba`` (``"log_probabilities"``), ``decision_function``
-        (``"logits"``, ``"multilabel_logits"``), or ``predict`` of a regressor
-        (``"values"``).
+        Selects the method that is called: ``predict_proba`` (also for
+        ``"multilabel"``), ``predict_log_proba`` (``"log_probabilities"``),
+        ``decision_function`` (``"logits"``, ``"multilabel_logits"``), or
+        ``predict`` of a regressor (``"values"``).
 
     Raises
     ------
     TypeError
-        If ``model`` is no classifier, lacks the method, or has several outputs.
+        If ``model`` is not a classifier, lacks the method, or has several outputs.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class SklearnPredictor:
 
     @property
     def fitted(self) -> bool:
-        """Whether the model can be asked already."""
+        """Whether the model is fitted, so that it can be evaluated."""
         try:
             check_is_fitted(self.model)
         except NotFittedError:
@@ -86,7 +86,7 @@ class SklearnPredictor:
 
     @property
     def classes(self) -> list[Any] | None:
-        """The label of each output column, as far as the model knows them."""
+        """The label of each output column; None if the model has no ``classes_`` array yet."""
         return _classes_of(self.model)
 
     def __call__(self, points: Inputs) -> Array:
@@ -94,7 +94,7 @@ class SklearnPredictor:
         inputs = _as_fitted(self.model, points)
         if not self._checked and not self._output.startswith("multilabel"):
             _refuse_multioutput(self.model, inputs)
-        # A probability of 0 has the logarithm -inf, which is as it should be.
+        # predict_log_proba returns -inf for a probability of 0, which is correct.
         with np.errstate(divide="ignore"):
             answer = _as_array(getattr(self.model, _METHODS[self._output])(inputs), self.model)
         if not self._checked and self._output == "logits":
@@ -110,7 +110,7 @@ class SklearnPredictor:
 
 
 class _TeachingPredictor(SklearnPredictor):
-    """Tells a recorder the classes, which only the first fit knows."""
+    """Passes the classes to a recorder at each call, as they are unknown before the first fit."""
 
     recorder: Recorder
 
@@ -126,14 +126,14 @@ class SklearnRecorder(LoopRecorder):
     Parameters
     ----------
     model : classifier, or regressor with ``output="values"``
-        Fitted on arrays or on DataFrames. A model that is not
-        fitted yet has no state before training: ``start()`` skips it then.
+        Fitted on arrays or on DataFrames. A model that is not fitted yet cannot
+        be evaluated, so ``start()`` captures nothing then.
     domain : Domain
     output : str, default "probabilities"
-        Which method is asked: ``predict_proba`` (also for ``"multilabel"``),
-        ``predict_log_proba`` (``"log_probabilities"``), ``decision_function``
-        (``"logits"``, ``"multilabel_logits"``), or ``predict`` of a regressor
-        (``"values"``).
+        Selects the method that is called: ``predict_proba`` (also for
+        ``"multilabel"``), ``predict_log_proba`` (``"log_probabilities"``),
+        ``decision_function`` (``"logits"``, ``"multilabel_logits"``), or
+        ``predict`` of a regressor (``"values"``).
     first_epoch : int, default 0
         The number your loop gives its first epoch.
     **options
@@ -149,7 +149,7 @@ class SklearnRecorder(LoopRecorder):
     Raises
     ------
     TypeError
-        If ``model`` is no classifier (or regressor), or has no method for ``output``.
+        If ``model`` is not a classifier (or regressor), or has no method for ``output``.
 
     Notes
     -----
@@ -185,12 +185,12 @@ class SklearnRecorder(LoopRecorder):
         super().__init__(self._model.recorder, self._model, first_epoch=first_epoch)
 
     def start(self, epoch: int | None = None, step: int | None = None) -> Self:
-        """Capture the model before training, where it is fitted already.
+        """Capture the model before training, if it is already fitted.
 
         Parameters
         ----------
         epoch, step : int, optional
-            Where a run is continued; see :meth:`LoopRecorder.start`.
+            Where a continued run resumes; see :meth:`LoopRecorder.start`.
 
         Returns
         -------
@@ -217,13 +217,13 @@ def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]
     Returns
     -------
     Recording
-        One snapshot for each stage that the schedule asks for, and the last;
-        ``epoch`` is the number of stages, from 1.
+        One snapshot for each stage that is due by the schedule, and for the
+        last; ``epoch`` is the number of stages, from 1.
 
     Raises
     ------
     TypeError
-        If ``model`` is no classifier with stages.
+        If ``model`` is not a classifier with ``staged_predict_proba``.
     sklearn.exceptions.NotFittedError
         If ``model`` is not fitted.
 
@@ -256,7 +256,7 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
     domain, data = recorder.domain, recorder.recording.data
     first = domain.points(0, 1)
     _refuse_multioutput(model, _as_fitted(model, first))
-    # Early stopping decides the number of stages, and each model keeps it under another name.
+    # Counted, because of early stopping, and as each class stores the number in another attribute.
     last = sum(1 for _ in model.staged_predict_proba(_as_fitted(model, first)))
     schedule = recorder.schedule
     wanted = {number for number in range(1, last + 1) if schedule.due_epoch(number)}
@@ -267,9 +267,9 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
     if data is not None:
         starts = range(0, n_data, size)
         blocks += [domain.prepare(data.X[start : start + size]) for start in starts]
-    # All blocks go from stage to stage together, so that one map at a time is in memory.
+    # All blocks advance from stage to stage together, so that only one map is in memory.
     stages = [model.staged_predict_proba(_as_fitted(model, block)) for block in blocks]
-    del blocks  # The model has its own copy of most.
+    del blocks  # Frees memory, since most models have already copied their input.
     for number, answers in enumerate(zip(*stages, strict=True), 1):
         if number not in wanted:
             continue
@@ -307,10 +307,10 @@ def _check_kind(model: Any, output: Output) -> None:
 
 
 def _as_array(answer: Any, model: Any) -> Array:
-    """Put the answers of multi-label trees, one array (N, 2) a label, side by side."""
+    """Join the outputs of multi-label trees, one array (N, 2) a label, into one array (N, L)."""
     if not isinstance(answer, list):
         return np.asarray(answer)
-    # A label that no example had, or each, has a single column.
+    # A label that all training examples have, or none of them, has a single column.
     has = [np.asarray(classes) == 1 for classes in model.classes_]
     return np.stack([columns[:, k].sum(axis=1) for columns, k in zip(answer, has, strict=True)], 1)
 
@@ -349,7 +349,7 @@ def _refuse_pairwise(model: Any, answer: Array) -> None:
 
 def _classes_of(model: Any) -> list[Any] | None:
     classes = getattr(model, "classes_", None)
-    # A list of arrays is what models of several outputs keep.
+    # Models with several outputs have a list of arrays instead.
     return cast("list[Any]", classes.tolist()) if isinstance(classes, np.ndarray) else None
 
 

@@ -1,4 +1,4 @@
-"""Where the regions of a map meet: the decision boundary as lines, and its length."""
+"""The decision boundary of a map as polylines, and its length."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def boundary_lines(
 ) -> list[Line]:
     """Trace the border of each class's region by marching squares.
 
-    The border of a class is where its log-probability equals that of its
-    strongest rival. Logarithms, because between grid points they are close to
-    straight where probabilities are steep. The edge of the window is no border.
+    The border of a class is where its log-probability equals the highest of
+    the others. Logarithms are interpolated since they are closer to linear
+    between grid points than probabilities, where these are steep. The edge of
+    the window is not part of a border.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def boundary_lines(
     Returns
     -------
     list of ndarray of float64, shape (k, 2)
-        Two lines wherever two classes meet: one seen from either side.
+        Two lines wherever two classes meet, one traced for each class.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def _two_highest(
 
 
 def _surroundings(region: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return the smallest window of the grid that holds a region and a point more around it."""
+    """Return the bounding box of a region, one grid point larger on each side, as slices."""
     rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
     return (
         slice(max(rows[0] - 1, 0), rows[-1] + 2),

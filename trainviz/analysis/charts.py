@@ -33,18 +33,18 @@ __all__ = [
 ]
 
 _SEQUENTIAL = "viridis"
-"""Even in lightness, and legible to the colour-blind."""
+"""Perceptually uniform, and safe for colour-blind readers."""
 
 _COLOR = "#0072B2"
 _NAMED = 12
-"""Classes in a legend inside a plot; more would hide it."""
+"""The maximum number of classes in the legend beside a plot."""
 
 _BARS = 15
-"""Numbers of events with a bar of their own; beyond, several share one."""
+"""The maximum number of bars; with more distinct numbers of events, bars span several."""
 
 
 def new_axes(rows: int, columns: int, figsize: tuple[float, float] | None) -> Any:
-    """Return the axes of a new pyplot figure, which notebooks show by themselves."""
+    """Return the axes of a new pyplot figure; Jupyter shows pyplot figures automatically."""
     import matplotlib.pyplot as plt
 
     size = figsize or (4.4 * columns, 3.4 * rows)
@@ -94,7 +94,7 @@ def draw_settled(
 
 
 def draw_boundary(ax: Any, lines: Sequence[Line]) -> None:
-    """Draw boundary lines, white on black, so that they are seen on any colour."""
+    """Draw boundary lines in white with a black outline, so that they show on any colour."""
     from matplotlib.collections import LineCollection
 
     for color, width in (("black", 2.2), ("white", 1.0)):
@@ -105,7 +105,7 @@ def draw_boundary(ax: Any, lines: Sequence[Line]) -> None:
 def draw_events(
     ax: Any, points: Float64Array, events: Int64Array, never: npt.NDArray[np.bool_]
 ) -> None:
-    """Mark points: larger and darker the more often forgotten, a cross if never learnt."""
+    """Mark points: larger and darker if forgotten more often, a cross if never learnt."""
     from matplotlib import colormaps
 
     size, most = float(np.clip(3000 / max(len(points), 1), 4, 16)), int(events.max(initial=0))
@@ -120,7 +120,7 @@ def draw_events(
     kept, lost = ~never & (events == 0), np.flatnonzero(~never & (events > 0))
     if kept.any():
         ax.scatter(*points[kept].T, s=size, c="white", label="never forgotten", **style)
-    # The most forgotten on top.
+    # The points that were forgotten most often are drawn last, on top.
     order = lost[np.argsort(events[lost], kind="stable")]
     ax.scatter(*points[order].T, s=area(events[order]), c=color(events[order]), **style)
     for level in _levels(most):
@@ -149,7 +149,7 @@ def portrait(
     draw : callable
         ``(ax, theme) -> axes of the colour bar``.
     domain : Domain
-        Whose anchors are marked.
+        The domain of the map; its anchors are marked.
     title : str, optional
     dark : bool
     figsize : tuple of float, optional
@@ -174,7 +174,7 @@ def portrait(
     if figsize is None:
         trim_height(figure, [ax], 1)
     require_room(figure, [ax])
-    # A map of fixed aspect can be lower than its slot; the bar is to be as high as the map.
+    # With a fixed aspect the map can be lower than its axes slot; the bar gets the map's height.
     figure.set_layout_engine("none")
     box = ax.get_position()
     place_bar(bar, box.y0, box.height)
@@ -194,11 +194,11 @@ def _add_legend(ax: Any, theme: Theme, size: float) -> None:
 def draw_areas(
     ax: Any, times: Int64Array, areas: Float64Array, names: Sequence[str], unit: str, palette: Any
 ) -> Any:
-    """Draw shares of area over time, one above the other."""
+    """Draw the classes' shares of the area over time, as a stacked plot."""
     colors = class_colors(len(names), palette) / 255.0
     bands = ax.stackplot(times, areas.T, colors=colors, edgecolor="white", linewidth=0.3)
     ax.set_ylim(0, 1)
-    # The topmost band is named first.
+    # In reverse, so that the legend has the order of the bands from top to bottom.
     handles, labels = bands[:_NAMED], list(names[:_NAMED])
     if len(names) > _NAMED:
         labels[-1] = f"{labels[-1]}, and {len(names) - _NAMED} more"
@@ -218,7 +218,7 @@ def draw_curve(ax: Any, times: Int64Array, values: Float64Array, unit: str, labe
 
 
 def draw_learnt(ax: Any, times: Int64Array, first_learnt: Float64Array, unit: str) -> Any:
-    """Draw the share of points that were right at least once, over time."""
+    """Draw the share of points that were predicted correctly at least once, over time."""
     count = max(len(first_learnt), 1)
     shares = np.array([(first_learnt <= time).sum() for time in times]) / count
     ax.step(times, shares, where="post", color=_COLOR, linewidth=1.6)
@@ -227,7 +227,7 @@ def draw_learnt(ax: Any, times: Int64Array, first_learnt: Float64Array, unit: st
 
 
 def draw_forgetting(ax: Any, events: Int64Array, never: npt.NDArray[np.bool_]) -> Any:
-    """Draw how many points have how many forgetting events."""
+    """Draw a histogram of the points' numbers of forgetting events."""
     from matplotlib.ticker import MaxNLocator
 
     learnt = events[~never]
@@ -261,5 +261,5 @@ def _over_time(ax: Any, times: Int64Array, unit: str, label: str) -> Any:
 
 
 def _levels(most: int) -> list[int]:
-    """Return the numbers of events that the legend shows: the least, the most and one between."""
+    """Return the numbers of events in the legend: 1, the maximum and one in between."""
     return sorted({1, round(most**0.5), most}) if most else []

@@ -1,4 +1,4 @@
-"""What one recording says of the learning: when, where, how much, and what was forgotten."""
+"""Measures of the learning dynamics: settled times, areas, boundary length, forgetting."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Ints = npt.NDArray[np.int64]
 class Dynamics:
     """The learning dynamics of a recording with n snapshots; made by :func:`dynamics`.
 
-    Int64Array are epochs, or steps where snapshots of the same epoch are told apart
-    by them: ``unit`` says which.
+    Int64Array are epochs, or steps if several snapshots have the same epoch; see
+    ``unit``.
 
     Attributes
     ----------
@@ -44,32 +44,34 @@ class Dynamics:
         The epoch or step of each snapshot, by ``unit``.
     settled : ndarray of int64, shape (H, W)
         When each grid point's class was settled: the time of the first snapshot
-        from which on it has been what it is in the last one.
+        from which on it is the class of the last snapshot.
     classes : ndarray of int64, shape (H, W)
         The class of each grid point in the last snapshot.
     areas : ndarray of float64, shape (n, C)
         The share of grid points that each class has; rows sum to 1.
     boundary_length : ndarray of float64, shape (n,)
-        Length of the decision boundary in plane units, the window's edge not
-        counted. Marching squares (contourpy) on the log-probability of each
-        class against its strongest rival, both sides of every border averaged.
-        Where probabilities are 0 and 1 alone, as a single tree's are, lines run
-        in steps between the grid points: oblique ones are up to 8 % too long.
+        Length of the decision boundary in plane units, without the window's
+        edge. Marching squares (contourpy) on the log-probability of each class
+        minus the highest of the others; a border's two lines, one from each of
+        its classes, are averaged. If probabilities are only 0 or 1, as those of
+        a single tree, lines run in steps between the grid points, and oblique
+        ones come out up to 8 % too long.
     changed : ndarray of float64, shape (n,)
         The share of grid points whose class differs from the snapshot before;
         NaN for the first.
     churn : ndarray of float64, shape (n,)
-        ``changed`` per epoch (or step) that passed; NaN where none did.
+        ``changed`` per epoch (or step) since the previous snapshot; NaN if
+        there is none, or if it has the same epoch (or step).
     first_learnt : ndarray of float64, shape (m,), or None
         The time at which each point of the recording's data was first predicted
-        right; NaN if never. None without data.
+        correctly; NaN if never. None without data.
     forgetting : ndarray of int64, shape (m,), or None
         The forgetting events of each point of the data: how often it was
-        predicted right in one snapshot and wrong in the next (Toneva et al., An
-        empirical study of example forgetting, ICLR 2019, who compare successive
-        presentations of a point during training; here it is snapshots, so that
-        events between two of them are not seen). A point that was never learnt
-        has none, and NaN in ``first_learnt``. None without data.
+        predicted correctly in one snapshot and wrongly in the next (Toneva et
+        al., An empirical study of example forgetting, ICLR 2019, who compare
+        successive presentations of a point during training; here snapshots are
+        compared, so events between two of them are missed). 0 for a point that
+        was never learnt, with NaN in ``first_learnt``. None without data.
     """
 
     domain: Domain
@@ -94,7 +96,7 @@ class Dynamics:
 
     @property
     def churn(self) -> Float64Array:
-        """The share of grid points that changed class, per epoch or step that passed."""
+        """The share of grid points that changed class, per epoch or step."""
         passed = np.diff(self.times, prepend=self.times[0]).astype(np.float64)
         passed[passed == 0] = np.nan
         return self.changed / passed
@@ -162,7 +164,7 @@ class Dynamics:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Default: those of a new figure; so in all the plots.
+            Default: those of a new figure.
         cmap : str or Colormap, optional
             Sequential; default ``"viridis"``.
 
@@ -232,12 +234,12 @@ class Dynamics:
         dpi: float = 100,
         cmap: Any = None,
     ) -> Any:
-        """Draw the one picture that tells the whole training.
+        """Draw one picture that summarises the whole training.
 
-        The epoch at which each grid point's class was settled, the decision
-        boundary of the last snapshot, the samples that the plane goes through,
-        and the data: larger the more often a point was forgotten, and a cross
-        where it was never learnt.
+        It shows the epoch at which each grid point's class was settled, the
+        decision boundary of the last snapshot, the samples that the plane goes
+        through, and the data: a larger marker if a point was forgotten more
+        often, and a cross if it was never learnt.
 
         Parameters
         ----------
@@ -258,7 +260,7 @@ class Dynamics:
         Raises
         ------
         ValueError
-            If the suffix is unknown, the folder does not exist, or a size is none.
+            If the suffix is unknown, the folder does not exist, or a size is invalid.
         """
         target = still_target(path)
         figure = charts.portrait(
@@ -293,7 +295,7 @@ class Dynamics:
 def dynamics(recording: Recording) -> Dynamics:
     """Measure the learning dynamics of a recording.
 
-    The maps are read once, in order, and none is kept but the last.
+    The maps are read once, in order, and only one is in memory at a time.
 
     Parameters
     ----------
@@ -302,13 +304,13 @@ def dynamics(recording: Recording) -> Dynamics:
     Returns
     -------
     Dynamics
-        Arrays, ``.to_xarray()``, ``.plot()``, ``.plot_settled()`` and the like,
-        and ``.still(path)``.
+        The measures as arrays, ``.to_xarray()``, ``.plot()`` and the single
+        plots such as ``.plot_settled()``, and ``.still(path)``.
 
     Raises
     ------
     RecordingError
-        If the recording is empty, or runs backwards.
+        If the recording is empty, or its epochs decrease.
 
     Examples
     --------
@@ -332,7 +334,7 @@ def dynamics(recording: Recording) -> Dynamics:
         )
     recording.require_snapshots()
     require_classes([recording], "dynamics()")
-    # A view of what there is now: the recording may go on growing.
+    # A slice has a fixed length, while the recording may still grow.
     recording = recording[:]
     times = positions(recording).astype(np.int64)
     if (np.diff(times) < 0).any():
@@ -373,7 +375,7 @@ def _follow_maps(recording: Recording, times: Ints) -> dict[str, Any]:
 
 
 def _follow_points(recording: Recording, times: Ints) -> tuple[Float64Array | None, Ints | None]:
-    """Find when points were first right and how often forgotten, where predictions are kept."""
+    """Return ``first_learnt`` and ``forgetting``; None without labels or stored predictions."""
     labels = recording.data_labels
     if labels is None:
         return None, None

@@ -1,4 +1,4 @@
-"""How far two runs came to the same decisions: the reproducibility score."""
+"""The reproducibility score: the share of the domain where two runs predict the same class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reproducibility(
 def reproducibility(
     a: Recording, b: Recording, epochs: int | Sequence[int] | npt.NDArray[np.integer] = -1
 ) -> float | npt.NDArray[np.float64]:
-    """Return how far two runs came to the same decisions.
+    """Return the share of the domain on which two runs predict the same class.
 
     The reproducibility score of Somepalli et al., Can neural nets learn the same
     model twice? Investigating reproducibility and double descent from the
@@ -37,7 +37,7 @@ def reproducibility(
     a, b : Recording
         On the same domain, with the same classes.
     epochs : int or sequence of int, default -1
-        Captured in both; -1 is the last of each.
+        Epochs that were captured in both runs; -1 is the last of each.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """The command line: one command a module. Internal.
 
-Each has a function that adds its parser. What a command works with (numpy,
-matplotlib, a framework) is imported when the command runs, so that ``--help``
-and a mistyped option answer at once.
+Each has a function that adds its parser. Slow imports (numpy, matplotlib, a
+framework) happen when the command runs, so that ``--help`` and errors in the
+options appear immediately.
 """

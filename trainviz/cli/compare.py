@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
         **picked(options, ("by", "disagreement", "columns", *TIME, *LOOK)),
     )  # fmt: skip
     print("\n".join(_scores(film)), flush=True)
-    # First, since an epoch that no run has is found out here.
+    # Before the films, since an epoch that no run has raises here.
     for path in pictures:
         film.still(path, **picked(options, ("epoch",)))
         print(path)
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _labels(options: argparse.Namespace, pictures: bool) -> Sequence[str]:
-    """Check what the recordings are called, and what else is wrong before one is opened."""
+    """Check the options before any recording is opened, and return the panels' labels."""
     paths, labels = options.recordings, getattr(options, "labels", None)
     if len(paths) < 2:
         raise UsageError("one RECORDING given, expected at least two; 'trainviz render' shows one")
@@ -93,13 +93,13 @@ def _labels(options: argparse.Namespace, pictures: bool) -> Sequence[str]:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Return the files' names without suffixes, or the paths where those do not tell apart."""
+    """Return the file names without suffixes, or the paths if those are not unique."""
     names = [PurePath(path).name.removesuffix(".zip").removesuffix(".zarr") for path in paths]
     return names if len(set(names)) == len(names) else list(paths)
 
 
 def _scores(film: Comparison) -> Iterator[str]:
-    """Say on which share of the window the last snapshots of each pair agree."""
+    """Yield the lines that report the reproducibility score of each pair of recordings."""
     from trainviz.analysis.reproducibility import reproducibility
 
     output = film.recordings[0].output

@@ -31,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 1 for what failed, 130 if it was interrupted.
+        The exit status: 0 for success, 1 for an error, 130 if interrupted.
 
     Raises
     ------
     SystemExit
-        With 2 for a command line that is none, with 0 after ``--help``.
+        With 2 for an invalid command line, with 0 after ``--help``.
     """
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _warn(message: Warning | str, *details: object, **more: object) -> None:
-    """Tell a warning without the place in the code that it comes from."""
+    """Print a warning without its file name and line number."""
     print(f"trainviz: {message}", file=sys.stderr)
 
 

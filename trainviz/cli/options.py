@@ -27,7 +27,7 @@ __all__ = [
     "picked",
 ]
 
-# Written out, since importing the modes to name them imports numpy; a test compares.
+# Listed here, since importing the modes would import numpy; a test keeps the names in sync.
 MODE_NAMES = (
     "region", "boundary", "entropy", "margin", "probability", "change", "difference", "values",
 )  # fmt: skip
@@ -43,7 +43,7 @@ LOOK = (
 
 
 def add_mode(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses a mode and its options."""
+    """Add the options that choose a mode and configure it."""
     add = parser.add_argument_group("what is shown").add_argument
     add("--mode", choices=MODE_NAMES, help="default: region")
     add(
@@ -62,7 +62,7 @@ def add_mode(parser: argparse.ArgumentParser) -> None:
 
 
 def add_time(parser: argparse.ArgumentParser) -> None:
-    """Add what makes frames of snapshots."""
+    """Add the options for interpolation and timing."""
     add = parser.add_argument_group("time").add_argument
     add(
         "--interpolate", type=positive, metavar="N",
@@ -75,7 +75,7 @@ def add_time(parser: argparse.ArgumentParser) -> None:
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add what leaves snapshots out."""
+    """Add the options that select snapshots."""
     add = parser.add_argument_group("which snapshots").add_argument
     add(
         "--epochs", dest="span", type=epoch_span, metavar="A:B",
@@ -85,7 +85,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def add_look(parser: argparse.ArgumentParser) -> None:
-    """Add what concerns colours and all that stands around the map."""
+    """Add the options for colours and for everything around the map."""
     add = parser.add_argument_group("look").add_argument
     for name in ("title", "subtitle", "xlabel", "ylabel"):
         add(f"--{name}", metavar="TEXT")
@@ -123,7 +123,7 @@ def picked(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
 
 
 def flag(name: str) -> str:
-    """Return how an option is written.
+    """Return an option as it is written on the command line.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def flag(name: str) -> str:
 
 
 def open_selected(path: str, options: argparse.Namespace) -> Recording:
-    """Open a recording, and leave out what ``--epochs`` and ``--every`` do not ask for."""
+    """Open a recording, and select its snapshots by ``--epochs`` and ``--every``."""
     from trainviz.recordings.opening import open_recording
 
     recording = open_recording(path)
@@ -155,7 +155,7 @@ def mode_of(options: argparse.Namespace, recording: Recording) -> Mode:
     UsageError
         If an option does not belong to the mode.
     ValueError
-        If the recording lacks the class.
+        If the recording has no such class.
     """
     from trainviz.modes import MODES
     from trainviz.recordings.opening import open_recording

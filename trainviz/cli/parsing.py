@@ -1,4 +1,4 @@
-"""What the parsers of the commands have in common."""
+"""Helpers that the parsers of the commands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class UsageError(ValueError):
-    """Options that do not go together: the command line itself is wrong."""
+    """The command line is invalid, such as for options that cannot be combined."""
 
 
 def new_parser(
@@ -30,13 +30,13 @@ def new_parser(
     ----------
     commands : argparse._SubParsersAction
     name, usage, about, example : str
-        ``usage`` is what follows the name: with every option it fills a screen.
+        ``usage`` follows the name; argparse's own would list every option.
 
     Returns
     -------
     argparse.ArgumentParser
-        Options that are not given are missing from its namespace, so that the
-        defaults are those of the Python interface.
+        Options that are not given are absent from its namespace, so that the
+        defaults of the Python interface apply.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name, usage=f"trainviz {name} {usage}", help=about, description=f"{_sentence(about)}.",
@@ -48,14 +48,14 @@ def new_parser(
 
 
 def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
+    """Parse an integer of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
     return int(text)
 
 
 def epoch_span(text: str) -> tuple[int | None, int | None]:
-    """Read ``A:B``, either of which may be left out.
+    """Parse ``A:B``, either of which may be left out.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def epoch_span(text: str) -> tuple[int | None, int | None]:
 
 
 def film_path(text: str) -> Path:
-    """Read where a film goes."""
+    """Parse the path of a film."""
     from trainviz.rendering.writers import FILM_SUFFIXES, STILL_SUFFIXES
 
     if Path(text).suffix.lower() in STILL_SUFFIXES:
@@ -86,7 +86,7 @@ def film_path(text: str) -> Path:
 
 
 def picture_path(text: str) -> Path:
-    """Read where a picture goes."""
+    """Parse the path of a picture."""
     from trainviz.rendering.writers import FILM_SUFFIXES, STILL_SUFFIXES
 
     if Path(text).suffix.lower() in FILM_SUFFIXES:
@@ -98,7 +98,7 @@ def picture_path(text: str) -> Path:
 
 
 def shown_path(text: str) -> Path:
-    """Read where a film or a picture goes."""
+    """Parse the path of a film or a picture."""
     from trainviz.rendering.writers import FILM_SUFFIXES, STILL_SUFFIXES
 
     return _path(text, FILM_SUFFIXES + STILL_SUFFIXES)

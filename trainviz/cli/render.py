@@ -45,7 +45,7 @@ def add_render(commands: Any) -> None:
 
 
 def save_film(film: Film, path: Path, options: argparse.Namespace) -> None:
-    """Write a film, and say so."""
+    """Write a film, and print its path, frames and duration."""
     film.save(path, jobs=options.jobs)
     print(f"{path}: {len(film)} frames, {film.duration:.1f} s")
 

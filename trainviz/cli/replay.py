@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_replay"]
 
-# As in trainviz.evaluation.outputs, which takes time to import.
+# A copy of the names in trainviz.evaluation.outputs, which is slow to import.
 _OUTPUTS = (
     "logits", "probabilities", "log_probabilities", "values", "multilabel", "multilabel_logits"
 )  # fmt: skip
@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
                 on_error="skip" if options.skip else "raise", allow_pickle=options.allow_pickle,
                 scheduler=options.scheduler,
             )  # fmt: skip
-        except TypeError as error:  # of --model, the one argument that can be of a wrong type
+        except TypeError as error:  # Only --model can be of a wrong type.
             raise ValueError(str(error)) from error
     _tell(told)
     print(f"{options.out}: {recording!r}\nRender it:")
@@ -113,13 +113,13 @@ def _imported(spec: str) -> Any:
     module, colon, name = spec.partition(":")
     if not (module and colon and name):
         raise ValueError(f"--model {spec}: expected MODULE:NAME, e.g. package.module:make_network")
-    # As "python -m" does, so that a project needs no installing to be found.
+    # As "python -m" does, so that a project need not be installed.
     sys.path.insert(0, os.getcwd())
     try:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:  # the module's own code can fail in any way
+    except Exception as error:  # The module's own code can raise anything.
         raise ValueError(f"--model {spec}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(os.getcwd())

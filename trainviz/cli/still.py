@@ -20,7 +20,7 @@ _TAKES = {
     "panels": {"epoch", "levels", "columns", *LOOK},
     "dynamics": {"title", "dark", "figsize", "dpi", "cmap"},
 }
-"""The options that each kind of picture has a use for."""
+"""The options that each kind of picture accepts."""
 
 
 def add_still(commands: Any) -> None:
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse an option that the picture would ignore."""
+    """Raise for an option that the picture would ignore."""
     kind = options.kind
     for name in picked(options, set().union(*_TAKES.values()) - _TAKES[kind]):
         takers = [other for other, takes in _TAKES.items() if name in takes]
@@ -95,7 +95,7 @@ def _still(recording: Recording, options: argparse.Namespace) -> Any:
 
 
 def _filmstrip(recording: Recording, options: argparse.Namespace) -> Any:
-    # The size is that of all panels together, not of each.
+    # figsize is the size of the whole filmstrip, not of a panel.
     film = _film(recording, options, leave="figsize")
     return film.filmstrip(**picked(options, ("epochs", "columns", "figsize")))
 
@@ -104,7 +104,7 @@ def _panels(recording: Recording, options: argparse.Namespace) -> Any:
     from trainviz.modes import Probability
     from trainviz.rendering.animation import animate
 
-    # Panels have modes of their own; the first class stands for any.
+    # panels() makes a mode for each class, so this one is not shown; class 0 always exists.
     film = animate(recording, mode=Probability(0), **picked(options, set(LOOK) - {"figsize"}))
     return film.panels(**picked(options, ("epoch", "levels", "columns", "figsize")))
 

@@ -36,18 +36,19 @@ class Contour(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """The second map that a comparing mode sees: a moment of a recording."""
+    """The second map of a mode that compares two maps: a moment of a recording."""
 
     recording: Recording
     moment: Moment
 
 
 class Mode:
-    """How a map becomes a picture. Subclass it for a mode of your own.
+    """How a map is turned into a picture. Subclass it to define a mode of your own.
 
-    Give it a ``name``, and either ``values``, one number a pixel that is
-    painted through a colormap between ``limits``, or ``paint``, the picture
-    itself. Decorated with :func:`register_mode` it is found by its name.
+    A subclass has a ``name``, and either ``values``, which returns one number
+    a pixel that a colormap with the range ``limits`` turns into a colour, or
+    ``paint``, which returns the picture. :func:`register_mode` makes it known
+    by its name.
 
     Parameters
     ----------
@@ -61,22 +62,22 @@ class Mode:
     guide : {"scale", "classes"}
         What explains the colours: a colour bar, or a legend of the classes.
     label : str
-        What the colour bar measures.
+        The label of the colour bar.
     limits : tuple of float
         The two ends of the colour bar; they never change within a film.
     cmap : str
-        The colormap, where the user gives none.
+        The default colormap.
     outputs : tuple of str
-        The kinds of recordings (:attr:`Recording.output`) that it shows.
+        The kinds of recordings (:attr:`Recording.output`) that it can show.
     n_classes, palette, shade, recording
-        What is painted, from the moment the mode is used: the number of
-        classes, the :class:`~trainviz.Palette`, whether the picture says how
-        sure the model is (where a mode can choose), and the recording.
+        Set by :meth:`bound`, before anything is painted: the number of
+        classes, the :class:`~trainviz.Palette`, whether colours fade where the
+        model is unsure (if the mode supports that), and the recording.
 
     Raises
     ------
     ValueError
-        If a level is no finite number.
+        If a level is not a finite number.
 
     Examples
     --------
@@ -117,12 +118,12 @@ class Mode:
         shade: bool = True,
         recording: Recording | None = None,
     ) -> Self:
-        """Return a copy of the mode that knows what it paints.
+        """Return a copy of the mode with the attributes that depend on the recording.
 
         Raises
         ------
         ValueError
-            If the mode's options do not fit.
+            If the mode's options do not suit the recording.
         """
         mode = copy.copy(self)
         mode.n_classes, mode.palette, mode.shade = n_classes, palette, shade
@@ -139,10 +140,10 @@ class Mode:
         return mode
 
     def prepare(self) -> None:
-        """Get ready, once ``n_classes``, ``palette``, ``shade`` and ``recording`` are known."""
+        """Set up the mode; called when ``n_classes``, ``palette`` and ``recording`` are set."""
 
     def colormap(self, recording: Recording) -> str:
-        """Return the name of the colormap for a recording, where the user gives none."""
+        """Return the name of the default colormap for a recording."""
         return self.cmap
 
     def distinct(self, n_classes: int) -> int:
@@ -151,10 +152,10 @@ class Mode:
 
     @property
     def colors(self) -> Image | None:
-        """The colours of the mode's pictures, the most frequent first, or None.
+        """The colours of the mode's pictures, uint8, shape (n, 3), most frequent first, or None.
 
-        A GIF chooses its palette from them: ndarray of uint8, shape (n, 3).
-        Without them it is chosen from a few frames of the film.
+        The palette of a GIF is computed from them; with None, from the pixels
+        of a few frames.
         """
         return None if type(self).paint is not Mode.paint else self.palette.sequential
 
@@ -164,8 +165,8 @@ class Mode:
         Parameters
         ----------
         probabilities : ndarray of float32, shape (C, h, w)
-            One value a pixel, row 0 at the top of the picture. Not to be
-            changed.
+            One value a pixel, row 0 at the top of the picture. Must not be
+            modified in place.
 
         Returns
         -------
@@ -188,9 +189,10 @@ class Mode:
         return self.scale(self.values(probabilities))
 
     def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
-        """Return what paints a map between two others at once, if that is all there is to draw.
+        """Return a function that interpolates two maps and paints the result, or None.
 
-        It is called with the two maps, shape (C, h, w), and the share of the second.
+        It takes the two maps, shape (C, h, w), and the weight of the second.
+        None if the mode has no such function, or also draws contour lines.
         """
         return None
 
@@ -199,10 +201,10 @@ class Mode:
         return [Contour(self.values(probabilities), self.levels)] if self.levels else []
 
     def beside(self, moment: Moment) -> Beside | None:
-        """Return which other map is shown against that of a moment, if any.
+        """Return the map that a comparing mode compares with that of a moment, or None.
 
-        ``values``, ``paint`` and ``contours`` of such a mode are called with
-        that map as their second argument.
+        ``values``, ``paint`` and ``contours`` of such a mode get that map as
+        their second argument.
         """
         return None
 
@@ -213,7 +215,7 @@ class Mode:
         return list(zip(recording.class_names, self.palette.classes, strict=True))
 
     def certain(self, color: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return how the mode paints a class of this colour where the model is certain of it."""
+        """Return the colour that pixels of a class have where its probability is 1."""
         return color
 
     def point_colors(self, recording: Recording) -> Image:
@@ -226,7 +228,7 @@ class Mode:
         return colors
 
     def scale(self, values: Values) -> Image:
-        """Paint one quantity through the colormap, between the mode's limits."""
+        """Map values to colours with the colormap, from one of the mode's limits to the other."""
         low, high = self.limits
         level = np.subtract(values, np.float32(low), dtype=np.float32)
         level *= np.float32(255 / (high - low))
@@ -254,7 +256,8 @@ def register_mode(mode: type[Mode]) -> type[Mode]:
     Raises
     ------
     TypeError
-        If it is no subclass of :class:`Mode`, has no name, or paints nothing.
+        If it is not a subclass of :class:`Mode`, or has no name, or neither
+        ``values`` nor ``paint``.
 
     Examples
     --------
@@ -279,7 +282,7 @@ def register_mode(mode: type[Mode]) -> type[Mode]:
 
 
 def find_mode(mode: str | type[Mode] | Mode) -> Mode:
-    """Return the mode of this name, or the mode itself.
+    """Return the mode with this name, or an instance of a mode class; an instance as it is.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Modes that compare two maps: with the snapshot before, and with another recording."""
+"""Modes that compare a map with the previous snapshot or with another recording."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class _Pair(Mode):
 
 @register_mode
 class Change(_Pair):
-    """How much the prediction changed since the snapshot before.
+    """How much the prediction changed since the previous snapshot.
 
     The total variation distance, ``sum(|p - q|) / 2``: 0 where nothing
     changed, 1 where the model was certain and is now certain of another
     class. A frame between snapshots is compared with the moment one snapshot
-    earlier; the first snapshot shows no change. Where snapshots lie further
-    apart, they differ more.
+    earlier; the first snapshot shows no change. The distance is not divided
+    by the epochs between the two, so it is larger if they are far apart.
 
     Parameters
     ----------
@@ -77,16 +77,16 @@ class Change(_Pair):
 class Difference(_Pair):
     """How a recording differs from another one of the same domain, at the same epoch.
 
-    The total variation distance, ``sum(|p - q|) / 2``, 0 to 1; or, of one
-    class, its probability minus that in the other recording, -1 to 1, in two
-    hues. A recording of values shows the difference of values. Epochs between
-    two snapshots of the other recording are interpolated; before its first and
-    after its last snapshot, these stand.
+    The total variation distance, ``sum(|p - q|) / 2``, 0 to 1; or, with
+    ``of``, the probability of one class minus that in the other recording, -1
+    to 1, in a diverging colormap. For regression, the difference of the
+    values. The other recording is interpolated linearly between its snapshots;
+    before its first and after its last one, that snapshot is used.
 
     Parameters
     ----------
     other : Recording
-        What is subtracted.
+        The recording that is subtracted.
     of : str, int or label, optional
         The class; see :class:`Probability`.
     levels : float or sequence of float, optional
@@ -95,7 +95,7 @@ class Difference(_Pair):
     Raises
     ------
     TypeError
-        If ``other`` is no recording.
+        If ``other`` is not a recording.
     ValueError
         When it is used: if the recordings have different domains, outputs or
         numbers of classes.
@@ -143,7 +143,7 @@ class Difference(_Pair):
                 "mode=trainviz.modes.Difference(other)"
             )
         _require_comparable(self.recording, self.other)
-        # What it holds now: it may go on growing.
+        # A slice has a fixed length, while the recording may still grow.
         self.other = self.other[:]
         self._positions = positions_on(self.recording, self.other)
         if self.recording.output.has_value:
@@ -197,7 +197,7 @@ def total_variation(p: Map, q: Map) -> Map:
     """
     total = np.zeros(p.shape[1:], dtype=np.float32)
     difference = np.empty_like(total)
-    # Class by class, so that what is worked on stays in the processor's cache.
+    # Class by class, so that the temporary arrays fit in the CPU cache.
     for ours, theirs in zip(p, q, strict=True):
         np.subtract(ours, theirs, out=difference)
         np.abs(difference, out=difference)
@@ -215,10 +215,10 @@ def _require_comparable(ours: Recording, theirs: Recording) -> None:
 
 
 class Disagreement(Mode):
-    """The share of pairs of runs whose classes differ, of a map of this share, (1, h, w).
+    """The share of pairs of runs that predict different classes.
 
-    The upper limit is the share when votes are spread over the classes as
-    evenly as can be.
+    Its map, shape (1, h, w), holds this share. The upper limit is the share
+    when the runs are distributed over the classes as evenly as possible.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The loops that paint a map, compiled and by NumPy.
+"""The loops that paint a map, each compiled by Numba and written with NumPy.
 
-All arrays are C-contiguous. A compiled loop and the function that precedes it
-return the same bits.
+All arrays are C-contiguous. A compiled loop and its NumPy version, which
+precedes it, return bit-identical results.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -23,7 +23,7 @@ _MAPS = "float32[:, :, ::1], float32[:, :, ::1], float32"
 
 
 def painter(paint: Callable[..., None], *options: Any) -> Callable[[Map, Map, np.float32], Image]:
-    """Return what paints a map between two others, by one of the loops below and its options."""
+    """Return a function that interpolates two maps and paints the result by ``paint``, below."""
 
     def painted(a: Map, b: Map, weight: np.float32) -> Image:
         picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
@@ -48,7 +48,7 @@ def _mixed(a, b, weight):
 
 
 def _levels(values, low, factor, levels):
-    """Find in which of some levels, from ``low`` up, each value lies."""
+    """Quantise values: ``rint((values - low) * factor)``, clipped to 0 ... levels - 1."""
     level = values - low
     level *= factor
     return np.clip(np.rint(level, out=level), 0, levels - 1, out=level).astype(np.intp)
@@ -56,9 +56,9 @@ def _levels(values, low, factor, levels):
 
 @kernel(f"({_MAPS}, float32, float32, uint8[:, ::1], uint8[:, :, ::1])", _paint_highest_by_numpy)
 def paint_highest(a, b, weight, low, factor, colors, picture):
-    """Paint the highest of each pixel through a table of 256 colours.
+    """Paint the highest class probability of each pixel with a table of 256 colours.
 
-    The map lies between ``a`` and ``b``, shape (C, h, w).
+    The map is interpolated between ``a`` and ``b``, shape (C, h, w).
     """
     _, height, width = a.shape
     best, level = np.empty(width, np.float32), np.empty(width, np.int32)
@@ -75,7 +75,7 @@ def _paint_regions_by_numpy(a, b, weight, low, factor, colors, levels, picture):
     words = packed(colors).take(labels * np.intp(levels) + shades)
     near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
     around = labels.reshape(-1).take(near)
-    # Nearly all along a border two classes meet: then only these are compared.
+    # On most border pixels exactly two classes meet, so only those two are compared there.
     first, last = around.min(axis=0), around.max(axis=0)
     crowded = ~((around == first) | (around == last)).all(axis=0)
     flat, shade, spread = values.reshape(len(values), -1), shades.reshape(-1), _spread(colors)
@@ -98,7 +98,7 @@ def _paint_regions_by_numpy(a, b, weight, low, factor, colors, levels, picture):
 
 
 def _borders(labels):
-    """Mark the pixels that differ from one of their eight neighbours' classes."""
+    """Mark the pixels whose class differs from that of one of their eight neighbours."""
     border = np.zeros(labels.shape, dtype=bool)
     across = labels[:, 1:] != labels[:, :-1]
     border[:, 1:] |= across
@@ -116,7 +116,7 @@ def _borders(labels):
 
 
 def _neighbours(pixels, height, width):
-    """Return the flat indices of the 3x3 pixels around each pixel, shape (9, n)."""
+    """Return the flat indices of the 3x3 neighbourhood of each pixel, shape (9, n)."""
     row, column = np.divmod(pixels, width)
     rows = [np.maximum(row - 1, 0), row, np.minimum(row + 1, height - 1)]
     columns = [np.maximum(column - 1, 0), column, np.minimum(column + 1, width - 1)]
@@ -124,7 +124,7 @@ def _neighbours(pixels, height, width):
 
 
 def _subsamples(around):
-    """Interpolate the 3x3 values around pixels at 4x4 places in each, (9, n) to (16, n)."""
+    """Interpolate 3x3 neighbourhoods at 4x4 sub-samples of the centre pixel, (9, n) to (16, n)."""
     rows = around.reshape(3, 3, -1)
     lines = np.stack(_across_by_numpy(rows[:, 0], rows[:, 1], rows[:, 2]), axis=1)
     return np.concatenate(_across_by_numpy(*lines))
@@ -143,29 +143,29 @@ def _parts(indices):
 
 
 def _spread(colors):
-    """Give each channel 16 of 64 bits: colours are added up by adding words."""
+    """Pack RGB into uint64, 16 bits a channel, so that one addition adds all channels."""
     words = np.zeros((len(colors), 4), dtype=np.uint16)
     words[:, :3] = colors
     return words.view(np.uint64)[:, 0]
 
 
 def _mean_color(total):
-    """Divide sums of spread colours, one for each of 16 sub-samples, by their number."""
+    """Return the mean RGB, rounded, from sums of the packed colours of 16 sub-samples."""
     return ((total.view(np.uint16).reshape(-1, 4)[:, :3] + 8) // 16).astype(np.uint8)
 
 
 _CENTRE = 4
 _PART = 1024
-"""Pixels whose sub-samples are made at a time, so that they stay in the processor's cache."""
+"""How many pixels are processed at a time, so that their sub-samples fit in the CPU cache."""
 
 
 @kernel(
     f"({_MAPS}, float32, float32, uint8[:, ::1], intp, uint8[:, :, ::1])", _paint_regions_by_numpy
 )
 def paint_regions(a, b, weight, low, factor, colors, levels, picture):
-    """Paint the class of every pixel, then smooth the borders, of a map between two others.
+    """Interpolate two maps, paint the class of every pixel, and antialias the borders.
 
-    ``colors``, shape (C * levels, 3), are the shades of every class.
+    ``colors``, shape (C * levels, 3), holds the ``levels`` shades of each class.
     """
     _, height, width = a.shape
     labels, shades = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
@@ -179,14 +179,14 @@ def paint_regions(a, b, weight, low, factor, colors, levels, picture):
                 labels[below, x], shades[below, x] = first[x], level[x]
                 level[x] += first[x] * np.int32(levels)
             color_row(colors, level, picture, below)
-        # While what lies around it is still in the processor's cache.
+        # The row above is smoothed now because its neighbours are still in the CPU cache.
         if below and mark_borders(labels, below - 1, differ):
             smooth_row(a, b, weight, labels, shades, below - 1, differ, colors, levels, picture)
 
 
 @inlined
 def find_highest(a, b, weight, y, best, first):
-    """Find the highest of each pixel in a row, and the class that it belongs to."""
+    """Find the highest probability of each pixel in a row, and its class."""
     for k in range(len(a)):
         low, high = a[k, y], b[k, y]
         if k == 0:
@@ -203,7 +203,7 @@ def find_highest(a, b, weight, y, best, first):
 
 @inlined
 def find_levels(values, low, factor, levels, level):
-    """Find in which of some levels, from ``low`` up, each value lies."""
+    """Quantise values: ``rint((values - low) * factor)``, clipped to 0 ... levels - 1."""
     none, last = np.float32(0), np.float32(levels - 1)
     for x in range(len(values)):
         found = np.rint((values[x] - low) * factor)
@@ -213,7 +213,7 @@ def find_levels(values, low, factor, levels, level):
 
 @inlined
 def color_row(colors, indices, picture, y):
-    """Paint a row by the indices of its colours."""
+    """Write the colours with these indices into a row of the picture."""
     row = picture[y]
     for x in range(len(indices)):
         i = indices[x]
@@ -222,7 +222,7 @@ def color_row(colors, indices, picture, y):
 
 @inlined
 def mark_borders(labels, y, differ):
-    """Mark the pixels of a row that differ from one of their eight neighbours; count them."""
+    """Mark the pixels of a row whose class differs from one of their neighbours; count them."""
     height, width = labels.shape
     above, here, below = labels[max(y - 1, 0)], labels[y], labels[min(y + 1, height - 1)]
     for x in range(width):
@@ -270,7 +270,7 @@ def smooth_row(a, b, weight, labels, shades, y, differ, colors, levels, picture)
 
 @inlined
 def count_won(a, b, weight, low, high, rows, columns):
-    """Count the sixteen places in a pixel where one class lies higher than another."""
+    """Count at how many of a pixel's 16 sub-samples class ``high`` beats class ``low``."""
     above = lead_across(a, b, weight, low, high, rows[0], columns)
     here = lead_across(a, b, weight, low, high, rows[1], columns)
     below = lead_across(a, b, weight, low, high, rows[2], columns)
@@ -283,7 +283,7 @@ def count_won(a, b, weight, low, high, rows, columns):
 
 @inlined
 def lead_across(a, b, weight, low, high, y, columns):
-    """Find by how much one class leads another, at four places across a row."""
+    """Return the probability of ``high`` minus that of ``low`` at four places along a row."""
     before, here, after = columns
     return across(
         mixed_at(a, b, weight, high, y, before) - mixed_at(a, b, weight, low, y, before),
@@ -294,13 +294,13 @@ def lead_across(a, b, weight, low, high, y, columns):
 
 @inlined
 def mixed_at(a, b, weight, k, y, x):
-    """Return one value of a map between two others."""
+    """Return one value of the map that is interpolated between ``a`` and ``b``."""
     return (b[k, y, x] - a[k, y, x]) * weight + a[k, y, x]
 
 
 @inlined
 def across(before, here, after):
-    """Interpolate between three values, at four places around the middle one."""
+    """Interpolate three adjacent pixels linearly at four places within the middle one."""
     one, three, five, seven = (
         np.float32(0.125), np.float32(0.375), np.float32(0.625), np.float32(0.875),
     )  # fmt: skip
@@ -312,11 +312,11 @@ def across(before, here, after):
 
 @inlined
 def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture):
-    """Mix the colours of more than two classes, by the places in a pixel that each wins."""
+    """Mix the colours of more than two classes by their shares of a pixel's 16 sub-samples."""
     best, winner = np.empty((4, 4), np.float32), np.empty((4, 4), np.intp)
     lines, done = np.empty((3, 4), np.float32), np.intp(-1)
     while True:
-        # In rising order: of equals, the first class wins.
+        # Classes are visited in ascending order, so that the lowest index wins a tie.
         k = np.intp(256)
         for row in rows:
             for column in columns:

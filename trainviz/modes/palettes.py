@@ -15,11 +15,11 @@ __all__ = ["Palette", "class_colors", "sequential_table"]
 _COLOR_BLIND_SAFE = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#999999",
 )  # fmt: skip
-"""Okabe and Ito, Color Universal Design (2008), with grey for black, which
-neither theme can lighten; blue and orange first, for the many binary models."""
+"""The palette of Okabe and Ito, Color Universal Design (2008), with grey instead of
+black, which neither theme can lighten; blue and orange first, for binary models."""
 
 _ARGUMENTS = "palette=, cmap= or colormap"
-"""What users call it: ``animate`` has the first two, ``plot_maps`` the last."""
+"""The argument's names in error messages: ``animate`` has the first two, ``plot_maps`` the last."""
 
 MAX_CLASSES = 256
 Colors = npt.NDArray[np.uint8]
@@ -32,11 +32,11 @@ class Palette:
     Attributes
     ----------
     classes : ndarray of uint8, shape (C, 3)
-        One qualitative colour a class.
+        One colour a class.
     sequential : ndarray of uint8, shape (256, 3)
-        From the lowest to the highest value of a single quantity.
+        The colormap, from the lowest to the highest value.
     background : ndarray of uint8, shape (3,)
-        What colours fade to.
+        The colour that class colours are blended with where the model is unsure.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Palette:
             See :func:`sequential_table`.
         dark : bool, default False
         repeat : bool, default False
-            Let more than 256 classes share colours, where the map does not show them.
+            Reuse colours if there are more than 256 classes; for modes that show no classes.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class Palette:
         Raises
         ------
         ValueError
-            If a name is unknown, a colour is none, or there are too few colours.
+            If a name is unknown, a colour is invalid, or there are too few colours.
         """
         distinct = min(n_classes, MAX_CLASSES) if repeat else n_classes
         colors = class_colors(distinct, classes)

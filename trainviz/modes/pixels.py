@@ -1,4 +1,4 @@
-"""The class and the colour of each pixel, in bytes and in words of 32 bits."""
+"""The class of each pixel, and RGB colours packed into 32-bit words."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["argmax", "class_map", "packed", "unpacked"]
 
 
 def argmax(values: Map) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Return index and value of the highest of 1 to 256 along the first axis (the first of equals).
+    """Return argmax and maximum along the first axis, of length 1 to 256 (the first of equals).
 
-    In bytes, of which the processor compares many at a time; ``numpy.argmax``
-    takes ten times as long along the first axis.
+    Indices are uint8, so that SIMD instructions process many at a time;
+    ``numpy.argmax`` takes ten times as long along the first axis.
     """
     highest = values.max(axis=0)
     last = len(values) - 1
@@ -29,7 +29,7 @@ def argmax(values: Map) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 
 
 def class_map(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.integer]:
-    """Return the class of each grid point, the first of equals, shape (H, W)."""
+    """Return the argmax over classes at each grid point (the first of equals), shape (H, W)."""
     if len(probabilities) > 256:
         wide: npt.NDArray[np.integer] = probabilities.argmax(axis=0)
         return wide
@@ -37,7 +37,7 @@ def class_map(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.integer]
 
 
 def packed(colors: Image) -> npt.NDArray[np.uint32]:
-    """Pack RGB rows into one 32-bit word each: looking up words beats looking up rows."""
+    """Pack RGB rows into one 32-bit word each, since ``take`` is faster on words than on rows."""
     rgba = np.full((len(colors), 4), 255, dtype=np.uint8)
     rgba[:, :3] = colors
     return rgba.view(np.uint32)[:, 0]
@@ -47,7 +47,7 @@ def unpacked(words: npt.NDArray[np.uint32]) -> Image:
     """Unpack 32-bit words into RGB, shape (h, w) to (h, w, 3)."""
     channels = words.view(np.uint8).reshape(*words.shape, 4)
     image = np.empty((*words.shape, 3), dtype=np.uint8)
-    # Three long copies are quicker than one for each pixel.
+    # Copying channel by channel is faster than copying three bytes for each pixel.
     for channel in range(3):
         image[..., channel] = channels[..., channel]
     return image

@@ -23,17 +23,17 @@ __all__ = ["Region"]
 class Region(Mode):
     """One colour a class, paler where the model is unsure.
 
-    Along the borders the colours of the true neighbours are mixed by the
-    share of the pixel that each covers; a class index is never interpolated.
+    Borders are antialiased: a pixel there mixes the colours of the classes
+    that meet in it, by area. Class indices are never interpolated.
 
     Parameters
     ----------
     outline : bool, default False
         Draw the borders as contour lines, which are vectors in SVG and PDF.
     top_k : int, optional
-        Give a colour to this many classes, those that occupy the most of the
-        last snapshot, and one grey to all others: for more classes than can be
-        told apart.
+        Give a colour only to the ``top_k`` classes with the largest area in the
+        last snapshot, and one grey to all others; for models with more classes
+        than can be told apart by colour.
 
     Raises
     ------
@@ -53,8 +53,8 @@ class Region(Mode):
 
     _LEVELS, _MIXED = 64, 24
     _PALEST, _FULL = 0.18, 0.72
-    """How much of the class colour is used where the model knows nothing, and
-    where it is certain; data points in the full colour stand out on either."""
+    """The weight of the class colour, against the background, at the probabilities 1/C and 1.
+    It is below 1, so that data points, which have the full colour, stand out."""
 
     def __init__(self, *, outline: bool = False, top_k: int | None = None) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Region(Mode):
         return n_classes if self.top_k is None else min(self.top_k, n_classes)
 
     def prepare(self) -> None:
-        """Make the table of colours."""
+        """Compute the shades of each class."""
         self._kept = None
         shown = self.palette.classes
         if self.top_k is not None and self.top_k < self.n_classes:
@@ -85,7 +85,7 @@ class Region(Mode):
         self._colors = self._mixed(shown[:, None], strength[None, :, None]).reshape(-1, 3)
 
     def certain(self, color: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return the shade of a class's surest pixels."""
+        """Return the shade of a class where its probability is 1."""
         return self._mixed(color, self._FULL if self.shade else 1.0)
 
     def _mixed(self, colors: Any, strength: Any) -> npt.NDArray[np.uint8]:
@@ -97,7 +97,7 @@ class Region(Mode):
 
     @property
     def colors(self) -> Image:
-        """The shades of every class, surest first, and of every two classes half and half."""
+        """The shades of every class, strongest first, and the 50:50 mixtures of two classes."""
         count = len(self._colors) // self._levels
         shades = self._colors.reshape(count, -1, 3)[:, ::-1].astype(np.uint16)
         first, second = np.triu_indices(min(count, self._MIXED), k=1)
@@ -106,7 +106,7 @@ class Region(Mode):
         return np.concatenate(every).astype(np.uint8)
 
     def legend(self, recording: Recording) -> list[tuple[str, npt.NDArray[np.uint8]]]:
-        """Return the name and the colour of each class that has its own, and of the others."""
+        """Return the name and colour of each class; with ``top_k``, one entry for the others."""
         if self._kept is None:
             return super().legend(recording)
         names = recording.class_names
@@ -114,7 +114,7 @@ class Region(Mode):
         return [*listed, (f"{len(self._others)} others", _OTHERS[0])]
 
     def contours(self, probabilities: Map) -> Iterator[Contour]:
-        """Yield by how much each class leads or trails the best other one."""
+        """Yield the probability of each class minus the highest of the others; 0 on its border."""
         if not self.outline:
             return
         probabilities = self._grouped(probabilities)
@@ -127,12 +127,12 @@ class Region(Mode):
             yield Contour(plane - np.where(labels == index, second, first), (0.0,))
 
     def paint(self, probabilities: Map) -> Image:
-        """Paint the class of every pixel, then smooth the borders."""
+        """Paint the class of every pixel, then antialias the borders."""
         grouped = self._grouped(probabilities)
         return self._painter()(grouped, grouped, np.float32(0))
 
     def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
-        """Return what mixes two maps and paints the mixture at once."""
+        """Return a function that interpolates two maps and paints the result, or None."""
         own = (type(self).paint, type(self).contours) == (Region.paint, Region.contours)
         return None if not own or self.outline or self._kept is not None else self._painter()
 
@@ -142,7 +142,7 @@ class Region(Mode):
         return painter(paint_regions, np.float32(lowest), factor, self._colors, levels)
 
     def _grouped(self, probabilities: Map) -> Map:
-        """Take the best of the other classes for all of them: their region is its union."""
+        """Merge all classes without a colour into one, whose probability is their highest."""
         if self._kept is None:
             return probabilities
         grouped = np.empty((len(self._kept) + 1, *probabilities.shape[1:]), dtype=np.float32)

@@ -20,10 +20,10 @@ __all__ = ["Boundary", "Entropy", "Margin", "Probability", "class_index"]
 
 @register_mode
 class Boundary(Mode):
-    """The highest class probability: low where two classes meet.
+    """The highest class probability, which is low along decision boundaries.
 
-    The limits are fixed to [1/C, 1], the range that a highest of C class
-    probabilities can have, so that a colour means the same in every frame.
+    The limits are [1/C, 1], the possible range of the highest of C class
+    probabilities, so that a colour means the same in every frame.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Boundary(Mode):
         return highest
 
     def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
-        """Return what mixes two maps and paints the mixture at once."""
+        """Return a function that interpolates two maps and paints the result, or None."""
         kind = type(self)
         own = kind.values, kind.paint, kind.scale, kind.contours
         expected = Boundary.values, Mode.paint, Mode.scale, Mode.contours
@@ -61,7 +61,7 @@ class Boundary(Mode):
 
 @register_mode
 class Entropy(Mode):
-    """How undecided the model is: Shannon's entropy over all classes.
+    """How uncertain the model is: the Shannon entropy of the class probabilities.
 
     ``-sum(p * log(p)) / log(C)`` (Shannon, 1948): 0 where one class is
     certain, 1 where all C are equally likely.
@@ -83,7 +83,7 @@ class Entropy(Mode):
     name, label, cmap = "entropy", "entropy / log C", "plasma"
 
     def prepare(self) -> None:
-        """Say what is divided by."""
+        """Write the number of classes into the label."""
         self.label = f"entropy / log {self.n_classes}"
 
     def values(self, probabilities: Map) -> Values:
@@ -97,7 +97,7 @@ class Entropy(Mode):
 
 @register_mode
 class Margin(Mode):
-    """By how much the likeliest class leads the second: 0 along the borders.
+    """The highest probability minus the second highest: 0 on decision boundaries.
 
     Parameters
     ----------
@@ -173,21 +173,21 @@ class Probability(Mode):
         return plane
 
     def point_colors(self, recording: Recording) -> Image:
-        """Show for a multi-label model which points have the label."""
+        """Return, for a multi-label model, one colour for points with the label, one for others."""
         if not recording.output.has_labels:
             return super().point_colors(recording)
         assert recording.data is not None
         return self.palette.sequential[np.where(recording.data.y[:, self.index] > 0, 255, 0)]
 
     def legend(self, recording: Recording) -> list[tuple[str, npt.NDArray[np.uint8]]]:
-        """Say for a multi-label model what the points' two colours mean."""
+        """Explain, for a multi-label model, the two colours of the points."""
         if not recording.output.has_labels:
             return super().legend(recording)
         ends = self.palette.sequential
         return [(f"has {self._named}", ends[255]), (f"has not {self._named}", ends[0])]
 
     def of_any(self) -> Probability:
-        """Return a mode whose colour bar and legend are those of every class."""
+        """Return a copy whose colour bar and legend do not name the class."""
         mode = copy.copy(self)
         mode.label, mode._named = "probability", "the label"
         return mode
@@ -206,7 +206,7 @@ def class_index(of: Any, n_classes: int, recording: Recording | None, mode: str)
         return n_classes - 1
     if isinstance(of, str) and of in names:
         return names.index(of)
-    # A number is a label first: labels that do not count from 0 are the names.
+    # A number is looked up among the labels first, since labels need not be 0 ... C - 1.
     if of is not None and not isinstance(of, (bool, str)) and str(of) in names:
         return names.index(str(of))
     if isinstance(of, (int, np.integer)) and not isinstance(of, bool) and 0 <= of < n_classes:

@@ -1,4 +1,4 @@
-"""The mode of regression: what a model of one output predicts."""
+"""The mode for regression: the predicted value."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Values(Mode):
     Parameters
     ----------
     limits : tuple of float, optional
-        The two ends of the colour bar; what lies beyond has the colour of the
-        end. Default: the lowest and the highest value of the whole recording,
-        for which every snapshot is read once, so that a colour means the same
-        in every frame.
+        The two ends of the colour bar; values outside have the colour of the
+        nearer end. Default: the lowest and the highest value of the whole
+        recording, so that a colour means the same in every frame; this reads
+        every snapshot once.
     levels : float or sequence of float, optional
         Contour lines.
 
@@ -57,7 +57,7 @@ class Values(Mode):
         self._given = _checked_limits(limits)
 
     def prepare(self) -> None:
-        """Find the limits, over the whole recording."""
+        """Set the limits, by default to the range of the whole recording."""
         if self.recording is not None:
             self.label = self.recording.class_names[0]
         if self._given is not None:
@@ -65,7 +65,7 @@ class Values(Mode):
         elif self.recording is not None:
             ends = [(s.probabilities.min(), s.probabilities.max()) for s in self.recording]
             low, high = float(min(ends)[0]), float(max(end for _, end in ends))
-            # A model that says the same everywhere still has a colour bar.
+            # A colour bar needs two different ends, even if all predictions are equal.
             self.limits = (low, high) if high > low else (low - 0.5, high + 0.5)
 
     def values(self, probabilities: Map) -> Quantity:
@@ -74,7 +74,7 @@ class Values(Mode):
         return predicted
 
     def legend(self, recording: Recording) -> list[tuple[str, npt.NDArray[np.uint8]]]:
-        """Leave it to the colour bar."""
+        """Return no entries, since the colour bar explains the colours."""
         return []
 
     def point_colors(self, recording: Recording) -> Image:

@@ -1,4 +1,4 @@
-"""A recording, a mode, a timeline and a scene make an animation."""
+"""Animations: the film of one recording."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ __all__ = ["Animation", "animate"]
 
 
 class Animation(Film):
-    """A film of a recording: made lazily, frame by frame, and saved by suffix.
+    """A film of a recording, made by :func:`animate`; its frames are painted on demand.
 
-    Made by :func:`animate`. It is a sequence of frames (``len``, indexing,
-    iteration) and shows itself in Jupyter.
+    It is a sequence of frames (``len``, indexing, iteration), is displayed in
+    Jupyter, and is saved in the format of the path's suffix.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Animation(Film):
             )
         recording.require_snapshots()
         film = check_film(scene)
-        # A view of what there is now: a recording that goes on growing does not change the film.
+        # A slice has a fixed length, so that a growing recording does not change the film.
         self.recording = recording[:]
         self.fps = film["fps"]
         self._options = scene_of(film)
@@ -88,7 +88,7 @@ class Animation(Film):
         self._mode = wanted.bound(
             recording.n_classes, colors, shade=film["shade"], recording=self.recording
         )
-        # Made only to refuse, now, an interpolation that does not fit.
+        # Created only to raise now for an interpolation that the recording does not support.
         Painter(self.recording, self._mode, self._interpolation)
 
     def __len__(self) -> int:
@@ -101,11 +101,11 @@ class Animation(Film):
 
     @property
     def mode(self) -> Mode:
-        """What paints the maps."""
+        """The mode that paints the maps."""
         return self._mode
 
     def painter(self, shape: tuple[int, int]) -> Painter:
-        """Return what paints the map of each moment, ``(*shape, 3)``, without its scene."""
+        """Return a painter of maps, ``(*shape, 3)``, without axes, legend and other decoration."""
         theme = Theme.of(self._options.get("dark", False))
         resample = Resampler(self.recording.domain.shape, shape)
         contour_lines = ContourLines(shape, theme, self._options.get("dpi", 100))
@@ -123,12 +123,12 @@ class Animation(Film):
         Parameters
         ----------
         path : path-like, optional
-            Ends in ``.png``, ``.svg`` or ``.pdf``; text and points of the last
-            two are vectors.
+            Ends in ``.png``, ``.svg`` or ``.pdf``; the last two have text and
+            points as vectors.
         epoch : int, default -1
             A captured epoch; -1 is the last.
         dpi : float, optional
-            Instead of the scene's.
+            Default: that of the animation.
 
         Returns
         -------
@@ -168,13 +168,14 @@ class Animation(Film):
         path : path-like, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         epochs : sequence of int, optional
-            Captured epochs; default five of them, spread evenly.
+            Captured epochs; default: five, evenly spaced.
         columns : int, optional
             Panels in a row; default up to five.
         figsize : tuple of float, optional
-            Inches of the whole; default by the number of panels, not the film's.
+            Inches of the whole figure; default: by the number of panels, not
+            the ``figsize`` of the animation.
         dpi : float, optional
-            Instead of the scene's.
+            Default: that of the animation.
 
         Returns
         -------
@@ -235,7 +236,7 @@ class Animation(Film):
         Raises
         ------
         RecordingError, ValueError
-            As :meth:`still`; and if the recording holds values.
+            As :meth:`still`; ValueError also if the recording is of a regression model.
         """
         target = still_target(path)
         _check_panels(columns, figsize, dpi)
@@ -264,7 +265,7 @@ class Animation(Film):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is made on demand holds figures and caches, and is made again.
+        # Cached properties hold figures and caches; they are created again when needed.
         made = ("_scene", "_html")
         return {name: value for name, value in vars(self).items() if name not in made}
 
@@ -319,19 +320,20 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
         Frames from one snapshot to the next: n snapshots make
         ``(n - 1) * interpolate + 1`` frames.
     interpolation : {"linear", "geometric", "smooth"}, default "linear"
-        Mix probabilities, their logarithms, or run a monotone cubic through.
+        Interpolate probabilities linearly, their logarithms linearly, or
+        probabilities by a monotone cubic.
     fps : float, default 30
         Frames a second.
     cmap : str or Colormap, optional
         The colormap of the modes that show one quantity; default: the mode's
-        own. In those that show classes, as region does, the same as ``palette``.
+        own. For modes that show classes, such as region, a synonym of ``palette``.
     palette : str, Colormap or list of colours, optional
         One colour a class: a list of matplotlib colours, or a colormap or its name, from which
         they are taken.
     shade : bool, default True
-        Paler regions where the model is unsure; False gives plain ones.
+        Paler colours where the model is unsure; False gives uniform ones.
     hold : float, default 0
-        Seconds to rest on the last snapshot.
+        Seconds for which the last snapshot is shown at the end.
     **scene
         ``title``, ``subtitle``, ``dark``, ``figsize`` (inches), ``dpi``,
         ``axes`` (ticks and labels), ``xlabel``, ``ylabel``, ``aspect``
@@ -349,7 +351,7 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
         If the recording is empty.
     ValueError
         If the mode, a colormap, the interpolation or a metric is unknown, or
-        the mode does not show what the recording holds.
+        the mode cannot show the recording's kind of output.
     TypeError
         If a keyword is unknown.
 

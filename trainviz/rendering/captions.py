@@ -22,7 +22,7 @@ class Caption:
     Parameters
     ----------
     layout : Layout
-        Of a figure that has been drawn.
+        The layout of a figure that has been drawn.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -33,8 +33,8 @@ class Caption:
         self._pictures = lru_cache(maxsize=64)(self._draw)
 
     def write(self, frame: Image, text: str) -> None:
-        """Write a text that ends where the counter's does, in place."""
-        # Each digit by itself, of which there are ten: they are as wide as one another.
+        """Write a text, right-aligned at the counter's position, into a frame in place."""
+        # Digit by digit, so that ten cached pictures suffice; all digits have the same width.
         right, baseline = self._anchor
         for part in reversed(re.findall(r"\d|\D+", text)):
             picture = self._pictures(part)
@@ -66,7 +66,7 @@ class Caption:
 
 
 class Counter:
-    """The text that tells where in training a frame is."""
+    """The text that shows a frame's epoch, and its step if the recording counts steps."""
 
     def __init__(self, recording: Recording) -> None:
         self._epochs = recording.epochs.astype(np.float64)

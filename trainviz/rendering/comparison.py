@@ -1,4 +1,4 @@
-"""Several runs side by side, on one clock."""
+"""Films of several runs side by side, on a common clock."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ Brush = Callable[[Sequence[Moment], float], tuple[list[Image], list[str]]]
 class Comparison(Film):
     """A film of several runs side by side; made by :func:`compare`.
 
-    It does what an :class:`Animation` does: it is a sequence of frames, is saved
-    by suffix, and shows itself in Jupyter.
+    Like an :class:`Animation` it is a sequence of frames, is saved in the format
+    of the path's suffix, and is displayed in Jupyter.
 
     Attributes
     ----------
@@ -117,10 +117,10 @@ class Comparison(Film):
         path : path-like, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         epoch : float, default -1
-            What the clock shows: an epoch, a step or a share of progress, at
-            which one of the runs was captured; -1 is the end.
+            A value of the clock at which one of the runs was captured: an
+            epoch, a step or a share of progress, by ``by``; -1 is the end.
         dpi : float, optional
-            Instead of the scene's.
+            Default: that of the comparison.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class Comparison(Film):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is made on demand holds figures and caches, and is made again.
+        # Cached properties hold figures and caches; they are created again when needed.
         made = ("_stage", "_html")
         return {name: value for name, value in vars(self).items() if name not in made}
 
@@ -185,7 +185,7 @@ class Comparison(Film):
         return frame
 
     def _brush(self, shape: tuple[int, int]) -> Brush:
-        """Return what paints every panel, and says what stands beside its title."""
+        """Return a function that returns the panels' pictures and the texts beside their titles."""
         painters = [film.painter(shape) for film in self._films]
 
         def paint(moments: Sequence[Moment], value: float) -> tuple[list[Image], list[str]]:
@@ -204,7 +204,7 @@ class Comparison(Film):
         return paint
 
     def _status(self, run: int, value: float) -> str:
-        """Say that a run has not begun or is over, while the clock goes on."""
+        """Return a text if, at this clock value, a run has not begun or has ended; else ''."""
         places, end = self._places[run], float(self._clock.ticks[-1])
         if value < places[0]:
             return f"from {self.by} {places[0]:.0f}"
@@ -221,7 +221,7 @@ class Comparison(Film):
         from matplotlib.colors import LinearSegmentedColormap
 
         dark = self._options.get("dark", False)
-        # From the colour of the ground, where all agree, to one that no class has.
+        # From the background's colour, where all runs agree, to a colour that no class has.
         ends = [Theme.of(dark).background, "#cdbcff" if dark else "#3f007d"]
         cmap = LinearSegmentedColormap.from_list("disagreement", ends)
         colors = Palette.of(self.recordings[0].n_classes, cmap=cmap, dark=dark, repeat=True)
@@ -301,11 +301,11 @@ def compare(
     columns: int | None = None,
     **scene: Unpack[FilmOptions],
 ) -> Comparison:
-    """Show several runs side by side, on one clock.
+    """Show several runs side by side, on a common clock.
 
-    Colours, limits and legend are those of all. The clock ticks wherever one of
-    the runs was captured; a run that is over rests on its last snapshot, and its
-    panel says so.
+    All panels share colours, limits and legend. The clock has a tick wherever
+    one of the runs was captured. A run that has ended keeps showing its last
+    snapshot, and its panel says so.
 
     Parameters
     ----------
@@ -314,17 +314,17 @@ def compare(
     labels : sequence of str, optional
         The panels' titles; default ``"run 1"``, ``"run 2"``, ...
     by : {"epoch", "step", "progress"}, default "epoch"
-        What the runs have in common at a moment; ``"progress"`` is the share of
-        its own training that each run has behind it.
+        What the clock counts; ``"progress"`` is the share of its own training
+        that each run has completed.
     disagreement : bool, default False
-        Add a panel that shows where the classes differ: of two runs, where they
-        do; of more, the share of pairs of runs that do. Beside its title stands
+        Add a panel that shows where predicted classes differ: with more than two
+        runs, the share of pairs of runs that differ. The text beside its title is
         the mean over the window.
     columns : int, optional
-        Panels in a row; default: up to three, more in about a square, or as many as
-        make the maps largest in a given ``figsize``.
+        Panels in a row; default: with a given ``figsize``, the number that makes
+        the maps largest; else up to three, and more panels in about a square.
     mode, interpolate, interpolation, fps, cmap, palette, shade, hold
-        As for :func:`animate`; ``interpolate`` frames lead from tick to tick.
+        As for :func:`animate`; ``interpolate`` frames lead from one tick to the next.
     **scene
         As for :func:`animate`, without ``metrics`` and ``subtitle``.
 
@@ -335,13 +335,13 @@ def compare(
     Raises
     ------
     RecordingError
-        If a recording is empty or runs backwards, domains or classes differ, or
-        ``by="step"`` and steps are not known.
+        If a recording is empty or its time decreases, domains or classes differ,
+        or steps are unknown for ``by="step"``.
     ValueError
         If there are fewer than two recordings, labels are missing, or a value
         is unknown.
     TypeError
-        If a keyword is unknown, or something is no recording.
+        If a keyword is unknown, or a recording is not a Recording.
 
     Examples
     --------
@@ -382,7 +382,7 @@ def _check_labels(recordings: Any, labels: Sequence[str] | None) -> list[str]:
 
 
 def _require_same_limits(films: Sequence[Animation]) -> None:
-    """Refuse modes whose limits come from their own recording: one bar explains all panels."""
+    """Raise if the modes' limits differ by recording, since all panels share a colour bar."""
     lows, highs = zip(*(film.mode.limits for film in films), strict=True)
     if len(set(lows)) > 1 or len(set(highs)) > 1:
         raise ValueError(
@@ -399,7 +399,7 @@ def _check_panels(columns: Any, scene: FilmOptions) -> None:
 
 
 def _share(share: float, n_runs: int) -> str:
-    """Say how much of the window runs disagree on; never 0 % or 100 % of what is only near."""
+    """Return the share of disagreement as text; 0 % and 100 % only if it is exactly that."""
     percent = 100 * share
     text = f"{min(max(percent, 1), 99):.0f} %" if 0 < share < 1 else f"{percent:.0f} %"
     near = "<" if 0 < percent < 0.5 else ">" if 99.5 < percent < 100 else ""

@@ -1,4 +1,4 @@
-"""Everything around the map, drawn once, and the little that changes from frame to frame."""
+"""Compose frames: what surrounds the map is drawn once, what changes is drawn in each frame."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Compositor:
     mode : Mode
     options : SceneOptions
     layout : Layout, optional
-        A place in a figure with others; default: a figure of its own.
+        The map's place in a figure with several; default: a figure of its own.
     grounds : tuple of ndarray, optional
-        The figure on black and on white, if it is drawn already.
+        The result of :func:`draw_grounds`, if the figure is drawn already.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Compositor:
         return self._static.shape[0], self._static.shape[1]
 
     def compose(self, image: Image, moment: Moment) -> Image:
-        """Put a painted map into the scene.
+        """Return a frame with a painted map.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Compositor:
         return frame
 
     def put_on(self, frame: Image, image: Image, moment: Moment) -> None:
-        """Put a painted map, and what belongs to it, on a frame, in place."""
+        """Draw a painted map, its points, progress and counter into a frame, in place."""
         picture = np.array(image, order="C")
         self._overlay.put_on(picture)
         if self._wrong is not None:
@@ -115,12 +115,12 @@ class Compositor:
             self._writing.write(frame, self._counter.text(moment))
 
     def colors(self, painted: Image) -> Image:
-        """Return the colours of frames, each as often as it matters.
+        """Return the colours of frames, repeated by importance, for the palette of a GIF.
 
         Parameters
         ----------
         painted : ndarray of uint8, shape (n, 3)
-            Those of the map, the most frequent first.
+            The colours of maps, the most frequent first.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class Compositor:
 
     def _draw_static(self, grounds: tuple[Image, Image] | None) -> None:
         layout = self._layout
-        # What lies over the map, seen on black and on white, tells its colour and its opacity.
+        # Drawing on black and on white gives colour and opacity of all that lies over the map.
         on_black, on_white = grounds or draw_grounds([layout])
         self._writing = Caption(layout)
         over = on_black[self._box].astype(np.float32)
@@ -165,15 +165,15 @@ class Compositor:
     def _stamped(
         self, stamp: npt.NDArray[np.float32], points: npt.NDArray[np.intp]
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-        """Return the pixels under a stamp at every point, and how much each lets through."""
+        """Return the pixels covered by a marker at every point, and their transparency."""
         height, width = self.map_shape
         side = len(stamp)
-        # With a rim as wide as half a ring, none reaches beyond the edge.
+        # Padded by half a marker on each side, so that markers at the edge need no clipping.
         clear = np.ones((height + side, width + side), dtype=np.float32)
         down, right = np.nonzero(stamp < 1)
         corners = points @ (clear.shape[1], 1)
         places = corners[:, None] + (down * clear.shape[1] + right)
-        # Of rings that lie over one another, each lets only its share through.
+        # The transparencies of overlapping rings are multiplied.
         passed = np.broadcast_to(stamp[down, right], places.shape)
         np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
         half = side // 2
@@ -187,7 +187,7 @@ class Compositor:
         columns = (points[:, 0] - x0) / (x1 - x0) * width
         rows = (y1 - points[:, 1]) / (y1 - y0) * height
         places = np.stack([rows, columns], axis=1)
-        # A point on the edge, where Domain.around may put some, is in the last pixel.
+        # A point on the right or lower edge, where Domain.around may put some, gets the last pixel.
         last = np.array(self.map_shape, dtype=np.intp) - 1
         pixels: npt.NDArray[np.intp] = np.minimum(places.astype(np.intp), last)
         return pixels
@@ -222,11 +222,11 @@ class WrongPoints:
 
 
 def draw_grounds(layouts: Sequence[Layout]) -> tuple[Image, Image]:
-    """Draw the figure of some layouts with their maps in black, and with them in white."""
+    """Draw a figure twice: with the axes of all layouts filled black, and filled white."""
     grounds = []
     for color in ("white", "black"):
         for layout in layouts:
-            # Transparent and not invisible: matplotlib would move the other titles for it.
+            # alpha=0, since set_visible(False) would make matplotlib move the other titles.
             layout.counter.set_alpha(0)
             layout.ax.set_facecolor(color)
         grounds.append(_render(layouts[0].figure))
@@ -239,7 +239,7 @@ def _render(figure: Any) -> Image:
 
 
 def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """Draw a marker once and tell how much each pixel lets through."""
+    """Return the transparency of each pixel of a marker, from drawing it on black and white."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -260,7 +260,7 @@ def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:
 
 
 def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
-    """Tell from a picture on two grounds how much of the ground each pixel lets through."""
+    """Return the transparency of each pixel, from its colours on black and on white."""
     passed = (on_white - on_black).mean(axis=2) / 255
     clear: npt.NDArray[np.float32] = np.clip(passed, 0, 1).astype(np.float32)
     return clear
@@ -269,22 +269,22 @@ def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
 def _seen(
     clear: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Return the flat indices of the pixels that are not all clear, and how clear each is."""
+    """Return the flat indices of pixels that are not fully transparent, and their transparency."""
     pixels = np.flatnonzero(clear < 1)
     return pixels, clear.reshape(-1)[pixels]
 
 
 class Layer:
-    """Something partly transparent that lies over a map.
+    """A partly transparent overlay of a map.
 
     Parameters
     ----------
     color : ndarray, shape (3,) or (n, 3)
-        One for all of it, or each pixel's times its opacity.
+        One colour, or the colour of each pixel multiplied by its opacity.
     pixels : ndarray of int, shape (n,)
-        The flat indices of what it covers.
+        The flat indices of the pixels that it covers.
     clear : ndarray of float32, shape (n,)
-        The transparency of each.
+        The transparency of each, 0 to 1.
     """
 
     def __init__(
@@ -295,12 +295,12 @@ class Layer:
         self._pixels, self._clear = pixels, clear
 
     def put_on(self, picture: Image) -> None:
-        """Cover a picture, in place."""
+        """Blend the overlay into a picture, in place."""
         cover(picture.reshape(-1, 3), self._pixels, self._color, self._clear)
 
 
 def _by_rank(count: int) -> npt.NDArray[np.intp]:
-    """Say how often colours matter, of which only the order is known."""
+    """Return made-up frequencies, ~ 1 / rank, for colours of which only the order is known."""
     often: npt.NDArray[np.intp] = np.maximum(4096 // np.arange(1, count + 1), 64)
     return often
 

@@ -1,4 +1,4 @@
-"""What is shown frame by frame: a lazy sequence of pictures, saved by suffix."""
+"""The base class of films: a lazy sequence of frames that can be saved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Film"]
 
 
 class Film(ABC):
-    """A sequence of frames (``len``, indexing, iteration) that shows itself in Jupyter.
+    """A sequence of frames (``len``, indexing, iteration) that is displayed in Jupyter.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Film(ABC):
 
     @abstractmethod
     def _painter(self) -> Callable[[int], Image]:
-        """Return what makes frame ``index``, fastest if they are asked for in order."""
+        """Return a function that makes frame ``index``; it is fastest for ascending indices."""
 
     def _title(self) -> str:
         return ""
@@ -75,15 +75,15 @@ class Film(ABC):
         path : path-like
             Ends in ``.mp4``, ``.webm``, ``.gif``, ``.apng``, ``.webp`` or ``.html``.
         fps : float, optional
-            Instead of the animation's.
+            Default: that of the film.
         progress : bool, optional
             Show a progress bar; default: if standard error is a terminal.
         jobs : int, default 1
-            How many processes make frames. One keeps the encoder of an MP4
-            busy; more pay where a frame takes long: for many classes, large
-            maps or large pictures, on a machine with more than two cores.
+            How many processes make frames. One usually keeps the encoder of an
+            MP4 busy; more are faster if frames are expensive (many classes,
+            large maps or large pictures), on a machine with more than two cores.
         **options
-            Of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
+            Options of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
             ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
             and WebP; ``exact`` for APNG, False for one palette of 255
             colours; ``lossless`` and ``quality`` for WebP.
@@ -98,8 +98,8 @@ class Film(ABC):
             If the suffix is unknown, the folder does not exist, or ``fps`` or
             ``jobs`` is not positive.
         WriterError
-            If the encoder or a process of ``jobs`` fails; no half file is left
-            under the final name.
+            If the encoder or a process of ``jobs`` fails; no incomplete file is
+            left at ``path``.
         """
         check_path(path, FILM_SUFFIXES)
         film = self._film(fps)
@@ -118,16 +118,16 @@ class Film(ABC):
         paint, last = self._painter(), len(self) - 1
 
         def frame_at(seconds: float) -> Image:
-            # moviepy asks at multiples of 1/fps, which floats hit only nearly.
+            # moviepy's times are multiples of 1/fps up to rounding errors.
             index = int(seconds * self.fps + 1e-6)
             return paint(min(index, last))
 
-        # moviepy counts int(duration * fps) frames: rounded down, a quotient would lose the last.
+        # moviepy has int(duration * fps) frames, which loses the last one if duration is too small.
         seconds = math.nextafter(self.duration, math.inf)
         return VideoClip(frame_function=frame_at, duration=seconds).with_fps(self.fps)
 
     def to_html5_video(self) -> str:
-        """Return the film as an HTML ``<video>`` element that holds its data.
+        """Return the film as an HTML ``<video>`` element with embedded data.
 
         Returns
         -------

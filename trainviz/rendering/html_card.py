@@ -1,4 +1,4 @@
-"""What a recording shows of itself in Jupyter: a small table, and a few of its maps."""
+"""The HTML representation of a recording in Jupyter: a small table, and a few of its maps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMES = 8
 def recording_card(recording: Recording) -> str:
     """Return a recording as HTML.
 
-    It reads five snapshots at most, whatever the recording's length.
+    At most five snapshots are read, whatever the recording's length.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def recording_card(recording: Recording) -> str:
     Returns
     -------
     str
-        Tables alone, without styles or scripts.
+        Tables only, without styles or scripts.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def recording_card(recording: Recording) -> str:
     rows = "".join(
         f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in _rows(recording)
     )
-    # A label of many is a film of its own: none stands for all of them.
+    # A multi-label recording has one map a label, of which none represents the others.
     shown = len(recording) and not recording.output.has_labels
     return f"<table>{rows}</table>{_strip(recording) if shown else ''}"
 
@@ -84,7 +84,7 @@ def _strip(recording: Recording) -> str:
     try:
         pictures = list(_pictures(recording))
     except ValueError:
-        # Of a damaged snapshot, or of more classes than colours, the table still tells something.
+        # With a damaged snapshot, or more classes than colours, only the table is shown.
         return ""
     shown = "".join(f'<td><img src="data:image/png;base64,{data}"></td>' for data, _ in pictures)
     told = "".join(f"<td>{title}</td>" for _, title in pictures)
@@ -94,7 +94,7 @@ def _strip(recording: Recording) -> str:
 def _pictures(recording: Recording) -> Iterator[tuple[str, str]]:
     """Yield a PNG in base64 and its title, for each of a few snapshots."""
     mode = "values" if recording.output.has_value else "region"
-    # Of these alone, so that the limits of values are found without reading all the others.
+    # Only these are animated, so that the mode values need not read all others for its limits.
     few = recording.thin(max(1, math.ceil((len(recording) - 1) / (_MAPS - 1))))
     (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
     width = round(min(max(_HEIGHT * (x1 - x0) / (y1 - y0), _HEIGHT / 2), 2 * _HEIGHT))

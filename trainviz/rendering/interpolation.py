@@ -1,4 +1,4 @@
-"""How neighbouring snapshots are mixed: linearly, geometrically or along a smooth curve."""
+"""Interpolate between snapshots: linearly, geometrically or by a monotone cubic."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ __all__ = ["Blender", "Interpolation"]
 
 Interpolation = Literal["linear", "geometric", "smooth"]
 Mixture = Callable[[float, Map | None], Map]
-"""``(weight, where to write, or None) -> map`` between two snapshots."""
+"""``(weight, output array or None) -> map`` between two snapshots."""
 
 
 class Blender:
-    """Mix neighbouring snapshots, keeping only the few that a moment needs.
+    """Interpolate between neighbouring snapshots; only those needed are kept in memory.
 
     Parameters
     ----------
     read : callable
-        ``index -> (C, h, w) float32`` map. Linear interpolation takes arrays of any shape, and
-        mixes those of float64 in double precision.
+        ``index -> (C, h, w) float32`` map. Linear interpolation accepts arrays of any shape, and
+        keeps float64 arrays in double precision.
     n_snapshots : int
     interpolation : {"linear", "geometric", "smooth"}, default "linear"
-        ``linear`` mixes probabilities; ``geometric`` mixes their logarithms
-        and normalises; ``smooth`` runs a monotone cubic through the snapshots
+        ``linear`` interpolates probabilities; ``geometric`` their logarithms,
+        and normalises; ``smooth`` uses a monotone cubic through the snapshots
         (Fritsch and Butland, 1984, as scipy's ``PchipInterpolator``), so that
         motion does not change speed abruptly and no probability overshoots.
     normalise : bool, default True
-        Whether the maps hold class probabilities, which sum to 1; False for
-        other values, which have no logarithms to mix.
+        Whether the maps are class probabilities, which sum to 1; False for
+        other values, for which ``geometric`` is not available.
 
     Raises
     ------
     ValueError
-        If ``interpolation`` is unknown, or does not fit the maps.
+        If ``interpolation`` is unknown, or is ``geometric`` without ``normalise``.
 
     Examples
     --------
@@ -77,11 +77,11 @@ class Blender:
         self._mixed: Map | None = None
 
     def __call__(self, moment: Moment) -> Map:
-        """Return the map of a moment, shape (C, h, w), which the next call may write over."""
+        """Return the map of a moment, shape (C, h, w); the next call may overwrite it."""
         if moment.weight == 0:
             return self._read(moment.left)
         if moment.left != self._left:
-            # The former pair goes before the next one comes: there are fewer maps at a time.
+            # The previous pair is freed before the next one is created, to save memory.
             self._left, self._mixture = -1, None
             self._mixture = self._between(moment.left)
             self._left = moment.left
@@ -90,7 +90,7 @@ class Blender:
         return self._mixed
 
     def pair(self, moment: Moment) -> tuple[Map, Map, np.float32]:
-        """Return two maps, and how far from the first to the second a moment's map lies."""
+        """Return two maps, and the weight of the second in the map of a moment."""
         if moment.weight == 0 or self._interpolation != "linear":
             found = self(moment)
             return found, found, np.float32(0)

@@ -1,7 +1,7 @@
-"""The loops of the renderer, compiled and by NumPy: resampling, interpolating, covering, look-up.
+"""The renderer's loops, each compiled by Numba and written with NumPy.
 
-All arrays are C-contiguous. A compiled loop and the function that precedes it
-return the same bits.
+All arrays are C-contiguous. A compiled loop and its NumPy version, which
+precedes it, return bit-identical results.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -28,7 +28,7 @@ __all__ = [
 def _resample_by_numpy(values, rows, row_weights, columns, column_weights, picture):
     lines = np.empty((2, len(rows), values.shape[2]), np.float32)
     right = np.empty(picture.shape[1:], np.float32)
-    # Class by class, so that what is worked on stays in the processor's cache.
+    # Class by class, so that the temporary arrays fit in the CPU cache.
     for plane, target in zip(values, picture, strict=True):
         _take_two(plane, rows.view(np.intp), 0, lines[0], lines[1])
         _mix(lines[0], lines[1], row_weights[:, None])
@@ -37,8 +37,8 @@ def _resample_by_numpy(values, rows, row_weights, columns, column_weights, pictu
 
 
 def _take_two(values, places, axis, first, second):
-    """Fetch what lies at the places, and what lies one further on."""
-    # Without a mode that cannot fail, numpy would fetch into a copy first.
+    """Take the values at ``places`` into ``first``, and those at ``places + 1`` into ``second``."""
+    # With the default mode="raise", numpy would buffer the output.
     np.take(values, places, axis=axis, out=first, mode="clip")
     np.take(values, places + 1, axis=axis, out=second, mode="clip")
 
@@ -54,7 +54,7 @@ def _mix(first, second, weights):
     _resample_by_numpy,
 )
 def resample(values, rows, row_weights, columns, column_weights, picture):
-    """Interpolate bilinearly between the lines of a grid: that at each place, and the next."""
+    """Interpolate bilinearly, between each of ``rows`` and ``columns`` and the one after it."""
     row, one = np.empty(values.shape[2], np.float32), np.uintp(1)
     for k in range(values.shape[0]):
         for y in range(len(rows)):
@@ -78,7 +78,7 @@ def _cover_by_numpy(picture, pixels, color, clear):
     _cover_by_numpy,
 )
 def cover(picture, pixels, color, clear):
-    """Let pixels through as far as a layer is clear, and add its colour."""
+    """Blend a layer into pixels: multiply them by ``clear``, and add ``color``."""
     for i in range(len(pixels)):
         for channel in range(3):
             below = picture[pixels[i], channel] * clear[i]
@@ -118,9 +118,9 @@ def _end_slopes(near, far):
     _spline_by_numpy,
 )
 def spline(before, a, b, after, has_before, has_after, slope, square, cube):
-    """Find the coefficients of a monotone cubic between ``a`` and ``b``, of flat arrays.
+    """Compute the coefficients of a monotone cubic between ``a`` and ``b``, 1-D arrays.
 
-    Its slope at ``a``, and what goes with the square and the cube of the weight.
+    These are the slope at ``a``, and the coefficients of the weight's square and cube.
     """
     two, three = np.float32(2), np.float32(3)
     for i in range(len(a)):
@@ -140,14 +140,14 @@ def spline(before, a, b, after, has_before, has_after, slope, square, cube):
 
 @inlined
 def inner_slope(left, right):
-    """Return the harmonic mean of two secants where they agree in sign, else 0."""
+    """Return the harmonic mean of two secant slopes if they have the same sign, else 0."""
     product = left * right
     return np.float32(2) * product / (left + right) if product > 0 else np.float32(0)
 
 
 @inlined
 def end_slope(near, far):
-    """Return a three-point estimate at an end, kept monotone."""
+    """Return a three-point estimate of the slope at an end, limited to keep the cubic monotone."""
     three = np.float32(3)
     slope = (three * near - far) / np.float32(2)
     if np.sign(slope) != np.sign(near):
@@ -175,7 +175,7 @@ def _mix_cubic_by_numpy(start, slope, square, cube, weight, normalised, mixed):
     _mix_cubic_by_numpy,
 )
 def mix_cubic(start, slope, square, cube, weight, normalised, mixed):
-    """Evaluate a cubic polynomial of ``weight``, and make class probabilities of it."""
+    """Evaluate a cubic polynomial at ``weight``; if ``normalised``, clip at 0 and normalise."""
     n, height, width = start.shape
     total = np.empty(width, np.float32)
     for y in range(height):
@@ -199,7 +199,7 @@ def _look_up_by_numpy(image, table, bits, entries):
 
 
 def color_cells(colors: Image, bits: int) -> npt.NDArray[np.uint32]:
-    """Return the number of each colour's cell, from some upper bits of its channels."""
+    """Return the index of each colour's cell: the ``bits`` upper bits of its channels, joined."""
     words = np.zeros(colors.shape[:-1], dtype=np.uint32)
     for channel in range(3):
         words <<= np.uint32(bits)
@@ -212,7 +212,7 @@ def color_cells(colors: Image, bits: int) -> npt.NDArray[np.uint32]:
     _look_up_by_numpy,
 )
 def look_up(image, table, bits, entries):
-    """Find the entry of each pixel's colour in a table of the cells of colours."""
+    """Look up each pixel's colour in a table with an entry for each cell of colours."""
     height, width, _ = image.shape
     cells = np.empty(width, np.uint32)
     for y in range(height):

@@ -1,4 +1,4 @@
-"""The options of a film: what the animation of a recording and a comparison have in common."""
+"""The options that animations and comparisons share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FILM_DEFAULTS", "FilmOptions", "check_film", "scene_of"]
 
 
 class FilmOptions(SceneOptions, total=False):
-    """The keyword arguments of :func:`trainviz.animate`, which says what they mean."""
+    """The keyword arguments of :func:`trainviz.animate`, where they are documented."""
 
     mode: str | type[Mode] | Mode
     interpolate: int
@@ -32,7 +32,7 @@ FILM_DEFAULTS: FilmOptions = {
 
 
 def check_film(options: FilmOptions) -> FilmOptions:
-    """Fill in the defaults, and refuse what cannot be shown before anything is drawn."""
+    """Fill in the defaults, and raise for invalid values before anything is drawn."""
     known = FilmOptions.__annotations__
     for name in options:
         if name not in known:

@@ -1,4 +1,4 @@
-"""The pictures of a recording: its maps at a moment, painted by a mode."""
+"""Paint the map of a recording at a moment, by a mode."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Painter", "require_output"]
 
 
 class Painter:
-    """Paint the moments of a recording, reading no snapshot twice in a row.
+    """Paint the moments of a recording; snapshots are cached, so none is read twice in a row.
 
     Parameters
     ----------
     recording : Recording
     mode : Mode
-        Bound to the recording.
+        The result of :meth:`Mode.bound` for the recording.
     interpolation : {"linear", "geometric", "smooth"}, default "linear"
     resampler : callable, optional
-        Brings a map to the picture's pixels; default leaves it on its grid.
+        Resamples a map to the picture's pixels; by default a grid point is a pixel.
     contour_lines : ContourLines, optional
         Draws the mode's contour lines into the pictures.
 
@@ -57,7 +57,7 @@ class Painter:
         beside = mode.beside(Moment(0, 0.0))
         self._blend_beside: Blender | None = None
         if beside is not None and beside.recording is recording:
-            # The two blenders go through one recording, a snapshot apart.
+            # Shared by the two blenders, which read the same recording one snapshot apart.
             read = lru_cache(maxsize=4)(read)
             self._blend_beside = self._blender(recording, read)
         elif beside is not None:
@@ -66,7 +66,7 @@ class Painter:
         self._paint_between = None if beside is not None else mode.between()
 
     def maps(self, moment: Moment) -> tuple[Map, ...]:
-        """Return the map of a moment, and that which the mode compares it with, if any."""
+        """Return the map of a moment, and the one that the mode compares it with, if any."""
         maps = self._blend(moment)
         beside = self._mode.beside(moment)
         if beside is None or self._blend_beside is None:
@@ -100,12 +100,12 @@ class Painter:
 
 
 def require_output(mode: Mode, recording: Recording) -> None:
-    """Refuse a mode that does not show what a recording holds.
+    """Raise if a mode cannot show a recording's kind of output.
 
     Raises
     ------
     ValueError
-        Names the mode to use instead.
+        The message names the mode to use instead.
     """
     if recording.output in mode.outputs:
         return

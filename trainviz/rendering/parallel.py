@@ -23,20 +23,20 @@ __all__ = ["made_by_processes"]
 MakeFrames = Callable[[Sequence[int]], Iterator[Image]]
 
 _CHUNK_BYTES = 16_000_000
-"""Of the frames that a process makes at a time: in a row, so that few snapshots are read twice."""
+"""The size of a chunk: consecutive frames for one process, so that few snapshots are read twice."""
 
 _WAITING = 2
-"""Chunks for each process: one that it makes, and one that is written."""
+"""Chunks per process: one is made while the other is written."""
 
 
 @contextmanager
 def made_by_processes(
     make_frames: MakeFrames, shape: tuple[int, int], jobs: int
 ) -> Iterator[MakeFrames]:
-    """Let processes make the frames that a function makes.
+    """Distribute the frames that a function makes over several processes.
 
-    Where the system can fork, as Linux can, the processes share this one's
-    memory, a recording in it included. Elsewhere the function is pickled.
+    On Linux processes are forked, and so share the memory of this one, such as
+    a recording. Elsewhere the function is pickled.
 
     Parameters
     ----------
@@ -45,20 +45,20 @@ def made_by_processes(
     shape : tuple of int
         ``(height, width)``.
     jobs : int
-        How many processes; with 1, ``make_frames`` itself is given back.
+        How many processes; with 1, ``make_frames`` itself is yielded.
 
     Yields
     ------
     callable
-        Gives the same frames in the same order.
+        Returns the same frames in the same order as ``make_frames``.
 
     Raises
     ------
     ValueError
-        If ``jobs`` is no whole number of at least 1.
+        If ``jobs`` is not an integer of at least 1.
     WriterError
-        From the iterator, if a process ends before its time. What is raised
-        in one is raised from the iterator as it is.
+        By the iterator, if a process ends prematurely. Exceptions that are
+        raised in a process are raised again by the iterator.
     """
     if isinstance(jobs, bool) or not hasattr(jobs, "__index__") or jobs < 1:
         raise ValueError(f"jobs={jobs!r}: expected how many processes, at least 1")
@@ -71,7 +71,7 @@ def made_by_processes(
     context = multiprocessing.get_context("fork" if forks else "spawn")
     pool = ProcessPoolExecutor(jobs, context, _start, (make_frames, slots))
     try:
-        # Forks come off now, while no thread of the film's holds a lock that they would inherit.
+        # Fork now, before the writer starts threads whose locks the processes would inherit.
         pool.submit(int).result()
         yield lambda indices: _gathered(pool, indices, slots, chunk, _WAITING * jobs)
     finally:
@@ -84,7 +84,7 @@ class _Task(NamedTuple):
 
 
 def _shared(shape: tuple[int, ...]) -> Image:
-    """Return memory that this process and those that it forks all see."""
+    """Return an array in shared memory, for this process and those forked from it."""
     return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), dtype=np.uint8).reshape(shape)
 
 
@@ -125,11 +125,11 @@ def _submit_next(
 
 
 _in_process: dict[str, Any] = {}
-"""What a process was started with."""
+"""The arguments of ``_start``, in a worker process."""
 
 
 def _start(make_frames: MakeFrames, slots: Image | None) -> None:
-    # An interrupt from the keyboard reaches all processes: the first one ends the others.
+    # Ctrl-C signals all processes; workers ignore it, since the parent shuts them down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _in_process.update(make_frames=make_frames, slots=slots)
 

@@ -1,4 +1,4 @@
-"""From the grid of a map to the pixels of a picture."""
+"""Resample a map from its grid to the pixels of a picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Resampler"]
 
 
 class Resampler:
-    """Bring a map from its grid to the pixels of a picture, bilinearly.
+    """Resample a map from its grid to the pixels of a picture, bilinearly.
 
     The outer grid points lie on the edges of the picture, and a pixel shows
     the value at its centre. Row 0 of the result is the top of the picture.

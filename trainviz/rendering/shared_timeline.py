@@ -1,4 +1,4 @@
-"""One clock for several runs: which frame shows which moment of each."""
+"""The common timeline of several runs: which moment of each run a frame shows."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ By = Literal["epoch", "step", "progress"]
 class SharedTimeline:
     """The moments of several runs, frame by frame.
 
-    The clock ticks at each value at which one of the runs was captured, so that
-    every snapshot is shown; ``factor`` frames lead from tick to tick. Runs that
-    were captured alike move as each does in a film of its own. A run rests on
-    its first snapshot until the clock gets there, and on its last one after it.
+    The clock has a tick at each value at which one of the runs was captured, so
+    that every snapshot is shown, and ``factor`` frames from tick to tick. Runs
+    that were captured at the same values look as in a film of their own. Before
+    its first and after its last snapshot, a run shows that snapshot.
 
     Parameters
     ----------
     positions : sequence of ndarray of float64, shape (n_run,)
-        Where on the clock each run's snapshots are; not decreasing.
+        The clock's value at each snapshot of each run; not decreasing.
     factor : int, default 1
         Frames from one tick to the next.
     hold : int, default 0
-        How many more frames rest on the last tick.
+        How many more frames show the last tick.
 
     Attributes
     ----------
@@ -78,14 +78,14 @@ class SharedTimeline:
 
 
 def clock_positions(recording: Recording, by: By, name: str) -> Float64Array:
-    """Return where on the clock a run's snapshots are.
+    """Return the clock's value at each snapshot of a run.
 
     Parameters
     ----------
     recording : Recording
     by : {"epoch", "step", "progress"}
     name : str
-        The run's, for messages.
+        The run's name in error messages.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def clock_positions(recording: Recording, by: By, name: str) -> Float64Array:
     ValueError
         If ``by`` is unknown.
     RecordingError
-        If the steps are not known, or time runs backwards.
+        If the steps are not known, or time decreases.
     """
     if by not in get_args(By):
         raise ValueError(f"by={by!r}: expected one of {', '.join(map(repr, get_args(By)))}")
@@ -115,13 +115,13 @@ def clock_positions(recording: Recording, by: By, name: str) -> Float64Array:
         )
     if by != "progress":
         return values
-    # Equal shares of runs of different length are to be one tick.
+    # Rounded, so that equal shares of runs of different length are the same tick.
     shares: Float64Array = np.round((values - values[0]) / max(values[-1] - values[0], 1), 9)
     return shares
 
 
 def _places(run: Float64Array, ticks: Float64Array) -> tuple[npt.NDArray[np.intp], Float64Array]:
-    """Return the snapshot before each tick, and the share of the next one that is over."""
+    """Return the last snapshot up to each tick, and the weight of the next one, 0 to 1."""
     lefts = np.clip(np.searchsorted(run, ticks, side="right") - 1, 0, len(run) - 1)
     rights = np.minimum(lefts + 1, len(run) - 1)
     shares = np.zeros(len(ticks))
@@ -134,7 +134,7 @@ def _places(run: Float64Array, ticks: Float64Array) -> tuple[npt.NDArray[np.intp
 def _between(lefts: npt.NDArray[np.intp], shares: Float64Array, moment: Moment) -> Moment:
     left, share = int(lefts[moment.left]), float(shares[moment.left])
     if moment.weight:
-        # A tick lies on every snapshot, so that none is passed between two of them.
+        # Every snapshot has a tick, so at most one is reached from this tick to the next.
         arrived = lefts[moment.left + 1] > left
         end = 1.0 if arrived else float(shares[moment.left + 1])
         share += moment.weight * (end - share)

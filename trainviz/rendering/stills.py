@@ -1,4 +1,4 @@
-"""Pictures of single moments, drawn whole by matplotlib: stills and filmstrips."""
+"""Pictures of single moments, drawn completely by matplotlib: stills and filmstrips."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def panels_figure(
     panels : sequence of StillPanel
         In their order.
     explained : Mode
-        Whose colours the legend or the colour bar explains, for all panels.
+        The mode whose legend or colour bar is drawn, for all panels.
     options : SceneOptions
     columns : int
         Panels in a row.

@@ -1,4 +1,4 @@
-"""Which frame of a film shows which mixture of which snapshots."""
+"""The timeline of a film: which snapshots a frame shows, and with which weight."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class Timeline(Sequence[Moment]):
     """The moments of a film, one a frame.
 
     Each snapshot is shown once: ``n`` snapshots with ``factor`` k make
-    ``(n - 1) * k + 1`` frames, and ``hold`` more that rest on the last one.
+    ``(n - 1) * k + 1`` frames, and ``hold`` more that repeat the last one.
 
     Parameters
     ----------
     n_snapshots : int
     factor : int, default 1
-        Frames from one snapshot to the next; 1 shows the snapshots alone.
+        Frames from one snapshot to the next; 1 shows only the snapshots.
     hold : int, default 0
-        How many more frames rest on the last snapshot.
+        How many more frames show the last snapshot.
 
     Raises
     ------
     ValueError, TypeError
-        If ``factor`` is no whole number of at least 1.
+        If ``factor`` is not an integer of at least 1.
 
     Examples
     --------

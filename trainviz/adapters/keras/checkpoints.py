@@ -1,4 +1,4 @@
-"""Checkpoints of Keras 3, loaded whole or put into a model one after another."""
+"""Checkpoints of Keras 3: whole models, or weights that are loaded into one model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class KerasCheckpoints:
     Parameters
     ----------
     model : keras.Model, callable or None
-        A model, whose weights :meth:`restore` puts back, or a callable that makes one. With
-        None each ``.keras`` file brings its own model.
+        A model, whose weights :meth:`restore` puts back, or a callable that returns one. With
+        None, the model is loaded from each ``.keras`` file.
     sample : ndarray, shape (1, *input_shape)
-        An input, by which a model without shapes is built.
+        An input to call a model with that is not built yet.
     predict : callable, optional
     output : {"probabilities", "logits", "log_probabilities"}, default "probabilities"
         As for :class:`~trainviz.KerasRecorder`.
     allow_pickle : bool, default False
-        Load models that hold code (``safe_mode=False`` of Keras).
+        Load models that contain code (``safe_mode=False`` of Keras).
 
     Examples
     --------
@@ -63,7 +63,7 @@ class KerasCheckpoints:
         self._before: list[Any] | None = None
 
     def describe(self, path: str) -> CheckpointInfo:
-        """Return nothing: files of Keras do not say their epoch."""
+        """Return an empty description, since Keras files do not store the epoch."""
         return CheckpointInfo()
 
     def open(self, path: str) -> tuple[PredictProba, Output]:
@@ -72,7 +72,7 @@ class KerasCheckpoints:
         Returns
         -------
         ask : callable
-            Good until the next file is opened.
+            Valid until the next file is opened.
         output : str
 
         Raises
@@ -84,7 +84,7 @@ class KerasCheckpoints:
         return keras_predictor(model, self._predict), self._output
 
     def restore(self) -> None:
-        """Put the weights that the given model had back into it."""
+        """Restore the weights that the given model had before the first :meth:`open`."""
         if self._before is not None:
             for variable, value in zip(self._filled.variables, self._before, strict=True):
                 variable.assign(value)
@@ -95,7 +95,7 @@ class KerasCheckpoints:
 
     def _whole(self, path: str) -> Any:
         if not path.endswith(".keras") and not self._allow_pickle:
-            # Keras knows no safe mode for whole models in HDF5.
+            # Keras has no safe mode for whole models in HDF5.
             raise CheckpointError(
                 f"{path} does not bring its model in a form that is safe to load: give model= the "
                 "network that its weights belong to"

@@ -38,12 +38,12 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     ----------
     domain : Domain
     predict : callable, optional
-        ``(model, points) -> output`` for models that are not called with the
-        points alone; default ``model(points, training=False)``. ``points`` is a
-        dict or tuple of tensors where the domain has several inputs.
+        ``(model, points) -> output`` for models that need other arguments;
+        default ``model(points, training=False)``. ``points`` is a dict or tuple
+        of tensors if the domain has several inputs.
     output : str, default "probabilities"
-        What the model returns; ``"logits"`` for one that ends without softmax
-        or sigmoid, ``"values"`` for a regression model; see :func:`trainviz.evaluate`.
+        What the model returns; ``"logits"`` if it has no final softmax or
+        sigmoid, ``"values"`` for a regression model; see :func:`trainviz.evaluate`.
         A single sigmoid column becomes two classes.
     **options
         The keyword arguments of :class:`trainviz.Recorder`: ``every``,
@@ -57,17 +57,17 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     Notes
     -----
     Snapshots count *completed* epochs: 0 is the model before its first step.
-    A second ``fit`` goes on counting. Batch hooks stay untouched unless
-    ``every_n_steps`` asks for them, so Keras keeps its asynchronous dispatch.
-    With ``background=True``, a ``fit`` that an exception ends has no last hook:
-    call ``rec.recorder.drain()`` before reading the recording.
+    A second ``fit`` goes on counting. Batch hooks are overridden only with
+    ``every_n_steps``, so that Keras can dispatch batches asynchronously.
+    With ``background=True``, Keras calls no hook if ``fit`` raises: call
+    ``rec.recorder.drain()`` then, before reading the recording.
 
-    With ``path=`` and ``resume=True``, a ``fit`` that ``BackupAndRestore`` or
-    ``initial_epoch=`` lets begin later continues the recording, whatever the
-    order of the callbacks; give it from the first process on. An epoch that
-    was backed up but not captured is captured then, without its logs. Keras
-    does an epoch anew that was backed up in its middle, and goes on counting
-    steps; snapshots of the steps before the backup stay.
+    With ``path=`` and ``resume=True``, a ``fit`` that starts at a later epoch,
+    by ``BackupAndRestore`` or ``initial_epoch=``, continues the recording,
+    whatever the order of the callbacks; give both from the first process on. An
+    epoch that was backed up but not captured is captured then, without its
+    logs. Keras repeats an epoch that was backed up halfway, and goes on
+    counting steps; snapshots of the steps before the backup are kept.
 
     Examples
     --------
@@ -98,7 +98,7 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._ask = _KerasPredictor(self, predict)
         self._started = False
         if self.recorder.schedule.counts_steps:
-            # Only now: Keras dispatches batches synchronously as soon as a hook is overridden.
+            # Not a method, because Keras dispatches synchronously if the class overrides the hook.
             self.on_train_batch_end = self._after_batch
 
     @property
@@ -107,14 +107,14 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         return self.recorder.recording
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Wait for the first epoch, whose number tells whether training is resumed."""
+        """Do nothing yet, since only the first epoch's number shows whether training resumes."""
         self._started = False
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the state before the first step of this ``fit``."""
         if not self._started:
             self._started = True
-            # A backup made within the first epoch is not where training begins.
+            # After a backup within the first epoch, the epoch is 0, but training is resumed.
             anew = epoch == 0 and not self._iterations()
             self._events.start(self._ask, epoch, self._step(), anew=anew)
 
@@ -123,11 +123,11 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._events.epoch_end(self._ask, epoch + 1, self._step(), dict(logs or {}))
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Capture the last state, unless that is done."""
+        """Capture the last state, unless it is already captured."""
         if self._started:
             self._events.finish(self._ask)
         else:
-            # Restored from a backup that left nothing to train.
+            # Training was already complete when it was restored from a backup.
             self.recorder.close()
 
     def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -136,7 +136,7 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
             self._events.step_end(self._ask, step, dict(logs or {}))
 
     def _step(self) -> int | None:
-        # Reading the optimizer makes JAX wait for the device: only where steps are asked for.
+        # Only for step schedules, since reading the optimizer makes JAX wait for the device.
         if not self.recorder.schedule.counts_steps:
             return None
         return self._iterations()
@@ -197,10 +197,10 @@ class _KerasPredictor:
     def _cloned_model(self, model: Any) -> Any:
         clone = keras.models.clone_model(model)
         with _undisturbed(model):
-            # Some configurations say less than the model does: only its answer shows that.
+            # A model's config can be incomplete, so the clone's output is compared as well.
             wanted = self.ask(model, self._probe)
             with _undisturbed(clone, shared=False):
-                self.ask(clone, self._probe)  # which builds it
+                self.ask(clone, self._probe)  # The first call builds the clone.
             if _shapes(clone) != _shapes(model):
                 raise RuntimeError("clone_model returns a model with other variables")
             found = _FrozenKerasPredictor(self, clone, _values(model))(self._probe)
@@ -210,7 +210,7 @@ class _KerasPredictor:
 
 
 class _FrozenKerasPredictor:
-    """Values of all variables at a capture, put into a clone only when it is asked."""
+    """The values of all variables at a capture; assigned to a clone when first called."""
 
     def __init__(self, predictor: _KerasPredictor, clone: Any, values: list[Any]) -> None:
         self._predictor = predictor
@@ -220,7 +220,7 @@ class _FrozenKerasPredictor:
 
     def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         if not self._assigned:
-            # Captures share the clone: they are evaluated one after another.
+            # Captures can share the clone, because they are evaluated one after another.
             for variable, value in zip(self._clone.variables, self._values, strict=True):
                 variable.assign(value)
             self._assigned = True
@@ -229,7 +229,7 @@ class _FrozenKerasPredictor:
 
 
 def _tensor(part: npt.NDArray[Any], dtype: Any) -> Any:
-    # Whole numbers come from preprocess= alone, and are what an embedding layer wants.
+    # Integers, which only preprocess= can return, stay so, as embedding layers need them.
     return keras.ops.convert_to_tensor(part, dtype=None if part.dtype.kind in "iu" else dtype)
 
 
@@ -250,7 +250,7 @@ def keras_predictor(model: Any, predict: Predict | None = None) -> PredictProba:
     Returns
     -------
     callable
-        With a method ``session``, as ``TorchPredictor`` of the torch adapter has it.
+        With a method ``session``, like that of ``TorchPredictor`` in the torch adapter.
 
     Examples
     --------
@@ -276,10 +276,10 @@ class _KerasRandomStreams:
 
 @contextmanager
 def _undisturbed(model: Any, *, shared: bool = True) -> Iterator[Any]:
-    """Leave a model's state (moving averages, random seeds) as it was.
+    """Restore a model's state (moving averages, random seeds) after the block.
 
-    What is not ``shared`` with a training is left alone without touching
-    anything that the training uses.
+    With ``shared=False``, for a clone that is not trained, no global state is
+    changed that a concurrent training uses.
     """
     with _without_gradients(model, shared) as streams:
         state = [

@@ -1,4 +1,4 @@
-"""Plain PyTorch: its recorder, and what leaves a training undisturbed. Internal.
+"""Plain PyTorch: its recorder, and evaluation without side effects on training. Internal.
 
 Enter through :class:`trainviz.TorchRecorder`.
 """

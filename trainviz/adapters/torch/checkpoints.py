@@ -1,4 +1,4 @@
-"""Checkpoints of PyTorch and Lightning, put into a model one after another."""
+"""Checkpoints of PyTorch and Lightning, loaded into one model after another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["TorchCheckpoints"]
 _STATES = ("state_dict", "model_state_dict", "model")
 _EPOCHS = ("epoch", "epochs")
 _REFUSED = re.compile(r"Unsupported (global|class)[^\n]*?(?= was not| Please|\n|$)")
-"""How torch tells of what is more than weights; of damaged files it says other things."""
+"""Torch's message if a file contains more than weights; for damaged files it differs."""
 
 _STEPS = ("global_step", "step", "steps", "iteration")
 
@@ -34,14 +34,14 @@ class TorchCheckpoints:
     Parameters
     ----------
     model : nn.Module, class, callable or None
-        A module, whose weights :meth:`restore` puts back; a callable that makes one; a
+        A module, whose weights :meth:`restore` puts back; a callable that returns one; or a
         LightningModule class, whose arguments come from the checkpoint. None only for files that
-        hold a whole module.
+        contain a whole module.
     predict : callable, optional
     output : {"logits", "probabilities", "log_probabilities"}, default "logits"
         As for :class:`~trainviz.adapters.torch.recorder.TorchPredictor`.
     allow_pickle : bool, default False
-        Load what is more than tensors and plain containers, which can run code.
+        Load files with objects other than tensors and plain containers, which can run code.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class TorchCheckpoints:
         Raises
         ------
         CheckpointError
-            If it cannot be read.
+            If the file cannot be read.
         """
         content = self._read(path, weights=False)
         if not isinstance(content, Mapping):
@@ -93,12 +93,12 @@ class TorchCheckpoints:
         return CheckpointInfo(epoch, _first_whole(content, _STEPS), metrics)
 
     def open(self, path: str) -> tuple[TorchPredictor, Output]:
-        """Put a file into the model.
+        """Load a file into the model.
 
         Returns
         -------
         ask : TorchPredictor
-            Good until the next file is opened.
+            Valid until the next file is opened.
         output : str
 
         Raises
@@ -128,7 +128,7 @@ class TorchCheckpoints:
         )
 
     def restore(self) -> None:
-        """Put the weights that the given model had back into it."""
+        """Restore the weights that the given model had before the first :meth:`open`."""
         if self._module is not None and self._before is not None:
             self._module.load_state_dict(self._before)
         self._module = self._before = None
@@ -168,7 +168,7 @@ class TorchCheckpoints:
 
 def _read_torch(path: str, allow_pickle: bool) -> Any:
     if _is_torchscript(path):
-        # Which torch.load would run, whatever it is told about weights.
+        # torch.load would execute its code even with weights_only=True.
         raise CheckpointError(
             f"{path} is a TorchScript archive, which holds code: if you trust it, "
             "load=torch.jit.load reads it"
@@ -180,7 +180,7 @@ def _read_torch(path: str, allow_pickle: bool) -> Any:
         except RuntimeError as error:
             if "mmap" not in str(error):
                 raise
-            return torch.load(path, **options)  # files of before torch 1.6 cannot be mapped
+            return torch.load(path, **options)  # The format before torch 1.6 cannot be mapped.
     except pickle.UnpicklingError as error:
         if not allow_pickle and _REFUSED.search(str(error)):
             raise CheckpointError(
@@ -243,10 +243,10 @@ def _state_of(content: Any, path: str) -> Mapping[str, Any]:
 
 
 def _matched(state: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Name a state's entries as the model does, where a wrapper alone makes the difference.
+    """Rename a state's entries to the model's names, if they differ by a wrapper's prefix only.
 
-    Compiled and data-parallel models, and a network inside a LightningModule, have the same
-    names after one prefix. Anything else is left to the model to refuse.
+    Such are those of compiled and data-parallel models, and of a network inside a
+    LightningModule. Any other state is returned as it is, so that loading it raises.
     """
     if state.keys() == wanted.keys():
         return state
@@ -269,7 +269,7 @@ def _uncompiled(name: str) -> str:
 
 
 def _from_lightning(model: Any, path: str) -> Any:
-    # The file was read with this session's own rules before, so nothing new can run here.
+    # allow_pickle was already enforced when describe() or open() read the file.
     options: dict[str, Any] = {"map_location": "cpu"}
     if "weights_only" in inspect.signature(model.load_from_checkpoint).parameters:
         options["weights_only"] = False
@@ -292,7 +292,7 @@ def _made(model: Callable[[], Any]) -> Any:
 
 
 def _completed_epochs(content: Mapping[str, Any]) -> int | None:
-    # "epoch" is the one under way; the loop's progress tells whether it is completed.
+    # "epoch" is the current one; the loop's progress says whether it is completed.
     try:
         done = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     except (KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The events of a training loop in a process group: on rank zero alone, or shared by all."""
+"""The events of a training loop in a process group, handled by rank zero or by all ranks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DistributedEvents(TrainingEvents):
     Parameters
     ----------
     recorder : Recorder
-        Stays empty on all ranks but zero.
+        Only that of rank zero gets snapshots.
     distributed : {"rank_zero", "shard"}
     background : bool, default False
         Whether the recorder captures in the background.
@@ -43,8 +43,8 @@ class DistributedEvents(TrainingEvents):
 
     Notes
     -----
-    The predict callables handed in must have an attribute ``module``, the
-    module that they ask.
+    Predict callables must have an attribute ``module``, the module that they
+    evaluate.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class DistributedEvents(TrainingEvents):
         *,
         anew: bool | None = None,
     ) -> None:
-        """Training starts, on every rank."""
+        """Report the start of training, on every rank."""
         run = super().start
         self._on_ranks(predict, lambda ask: run(ask, epoch, step, anew=anew))
 
@@ -85,27 +85,27 @@ class DistributedEvents(TrainingEvents):
         step: int | None = None,
         metrics: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Tell that ``epoch`` epochs are completed; returns whether this rank has a snapshot."""
+        """Report that ``epoch`` epochs are completed; return whether this rank has a snapshot."""
         run = super().epoch_end
         return bool(self._on_ranks(predict, lambda ask: run(ask, epoch, step, metrics)))
 
     def step_end(
         self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
     ) -> bool:
-        """Tell that ``step`` steps are completed; returns whether this rank has a snapshot."""
+        """Report that ``step`` steps are completed; return whether this rank has a snapshot."""
         if self._shares and self._settled and not self.step_due(step):
-            # Told by the same numbers on every rank, so that most steps need no message.
+            # Every rank decides this from the same counts, so that most steps need no message.
             self.state.pass_step(step)
             return False
         run = super().step_end
         return bool(self._on_ranks(predict, lambda ask: run(ask, step, metrics)))
 
     def finish(self, predict: PredictProba) -> None:
-        """Training is over, on every rank."""
+        """Report the end of training, on every rank."""
         self._on_ranks(predict, super().finish)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A process group cannot travel to a process that a trainer spawns.
+        # A process group cannot be pickled for a process that a trainer spawns.
         return {**self.__dict__, "_link": None}
 
     @property
@@ -147,7 +147,7 @@ class DistributedEvents(TrainingEvents):
 
 
 def check_distributed(distributed: str, background: bool = False) -> None:
-    """Refuse an unknown ``distributed=``, and ``"shard"`` in the background."""
+    """Raise for an unknown ``distributed=``, and for ``"shard"`` with ``background``."""
     if distributed not in get_args(Distributed):
         raise ValueError(
             f"distributed={distributed!r}: expected one of {', '.join(get_args(Distributed))}"
@@ -160,16 +160,17 @@ def check_distributed(distributed: str, background: bool = False) -> None:
 
 
 def own_options(options: Options, launched: bool = False) -> Options:
-    """Leave a recording's place on disk to rank zero: no other rank looks at it.
+    """Remove the recording's path from the options of all ranks but zero, which alone opens it.
 
     Parameters
     ----------
     options : dict
         The keyword arguments of a recorder.
     launched : bool, default False
-        Whether to believe what started the process, where there is no group
-        yet: a trainer's recorder is made before it. Without a trainer
-        processes that were started together need not train together.
+        Whether to read the rank from environment variables if there is no
+        process group yet, as when a trainer creates the group after the
+        recorder. Without a trainer, processes that were launched together may
+        be independent.
 
     Returns
     -------

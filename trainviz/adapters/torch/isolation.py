@@ -1,4 +1,4 @@
-"""Ask a torch module so that its training cannot notice."""
+"""Evaluate a torch module without side effects on its training."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["ThreadState", "TorchRandomStreams", "evaluating", "undisturbed"]
 
 @dataclass
 class TorchRandomStreams:
-    """Whether a forward drew from torch's random streams."""
+    """Whether a forward used torch's random number generators."""
 
     drawn: bool = False
 
 
 @contextmanager
 def undisturbed(module: Any) -> Iterator[TorchRandomStreams]:
-    """Evaluate a module so that its training cannot notice.
+    """Evaluate a module without side effects on its training.
 
-    Inside: eval mode, no gradients, eager. Afterwards the train/eval mode of
-    every submodule, the buffers, torch's random streams and autocast's weight
-    cache are as before.
+    Within the block: eval mode, no gradients, eager. Afterwards the train/eval
+    mode of every submodule, the buffers, torch's random states and autocast's
+    weight cache are restored.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def undisturbed(module: Any) -> Iterator[TorchRandomStreams]:
     Yields
     ------
     TorchRandomStreams
-        What is known once the block is left.
+        Valid after the block.
     """
     accelerators = {
         tensor.device for tensor in (*module.parameters(), *module.buffers())
@@ -58,11 +58,11 @@ def undisturbed(module: Any) -> Iterator[TorchRandomStreams]:
 
 @contextmanager
 def evaluating(module: Any) -> Iterator[None]:
-    """Put a module in eval mode without gradients; change only it and this thread.
+    """Put a module in eval mode without gradients; affect no other module and no other thread.
 
-    Afterwards the train/eval mode of every submodule and the buffers are as
-    before. ``no_grad`` and not inference mode, because a module that caches a
-    tensor in its forward could not train with an inference tensor.
+    Afterwards the train/eval mode of every submodule and the buffers are
+    restored. ``no_grad`` is used instead of inference mode, because a module
+    that caches a tensor in its forward could not train with an inference tensor.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def evaluating(module: Any) -> Iterator[None]:
             for part, mode in modes:
                 part.training = mode
             for part, own in owned:
-                # A forward may also put another tensor in a buffer's place (not of TorchScript,
-                # which makes these objects anew whenever it is asked).
+                # A forward may also have replaced a buffer's tensor (TorchScript is excluded,
+                # since each access to its _buffers creates new objects).
                 if isinstance(part._buffers, dict) and any(
                     part._buffers.get(name) is not own[name] for name in own
                 ):
@@ -100,7 +100,7 @@ def evaluating(module: Any) -> Iterator[None]:
 
 
 class ThreadState:
-    """What torch keeps for each thread, as it is on the thread that makes this."""
+    """Torch's thread-local settings (autocast, default device) of the thread that creates this."""
 
     def __init__(self) -> None:
         self._autocast = [
@@ -111,9 +111,9 @@ class ThreadState:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Put this thread into that state, and back."""
-        # Leaving the outermost autocast empties the cache of all threads, and the gradients of
-        # a forward that goes on elsewhere would then be summed up in another order.
+        """Apply the settings to the current thread within the block."""
+        # Leaving the outermost autocast clears the cache of all threads, and the gradients of
+        # a forward that runs on another thread would then be accumulated in another order.
         torch.autocast_increment_nesting()
         try:
             with ExitStack() as stack:
@@ -128,7 +128,7 @@ class ThreadState:
 
 
 class _Stance:
-    """What the compiler does, which a process has only once, while any thread asks a model."""
+    """The compiler stance, which is global to the process, and how many threads need it eager."""
 
     lock = threading.Lock()
     asking = 0
@@ -137,8 +137,8 @@ class _Stance:
 
 @contextmanager
 def _eager() -> Iterator[None]:
-    # Under grad mode and training flags of its own a compiled module would be compiled again,
-    # and the recompile limit would then change how it trains.
+    # With other grad mode and training flags a compiled module would be recompiled, which
+    # counts towards the recompile limit and so could change how it trains.
     with _Stance.lock:
         if not _Stance.asking:
             known = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
@@ -151,7 +151,7 @@ def _eager() -> Iterator[None]:
         with _Stance.lock:
             _Stance.asking -= 1
             if not _Stance.asking:
-                # Each thread that restored what it found would restore another one's stance.
+                # Only the last thread restores the stance: others found it already set to eager.
                 _Stance.eager.__exit__(None, None, None)
 
 

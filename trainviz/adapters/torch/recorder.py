@@ -1,4 +1,4 @@
-"""PyTorch: a predict callable of any ``nn.Module``, and a recorder for plain loops."""
+"""PyTorch: a predict callable for any ``nn.Module``, and a recorder for plain loops."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ _KEYS = {
 class TorchPredictor:
     """A torch model as a callable from numpy points to numpy outputs.
 
-    The model is asked in eval mode, without gradients, eagerly, on its own
-    device and in its own dtype, and everything is restored afterwards: the
-    mode of each submodule, buffers, random streams, autocast's weight cache.
+    The model is evaluated in eval mode, without gradients, eagerly, on its own
+    device and in its own dtype. Afterwards its state is restored: the mode of
+    each submodule, buffers, random states, autocast's weight cache.
 
     Parameters
     ----------
     model : nn.Module
         Compiled, ``DataParallel`` and ``DistributedDataParallel`` wrappers are
-        taken off: the module inside is asked, so that nothing is recompiled
-        and no other process is waited for.
+        removed and the module inside is evaluated, so that nothing is
+        recompiled and no other process is waited for.
     predict : callable, optional
-        ``(model, points) -> output`` for models that are not called with the
-        points alone. ``points`` is a tensor on the model's device, or a dict or
-        tuple of tensors where the domain has several inputs; without
-        ``predict`` the model is called with them as keywords or in order.
+        ``(model, points) -> output`` for models that need other arguments.
+        ``points`` is a tensor on the model's device, or a dict or tuple of
+        tensors if the domain has several inputs; without ``predict`` the model
+        is called with them as keyword or positional arguments.
     output : str, default "logits"
-        Which entry is wanted of a model that returns a dict. The values are
-        handed on as they are.
+        Which entry to use if the model returns a dict. The values are returned
+        unchanged.
     forward_context : callable, optional
-        Makes a context manager around the forward pass (a precision plugin's).
+        Returns a context manager for the forward pass (a precision plugin's).
     convert : callable, optional
         Applied to the points before the forward pass (a precision plugin's).
     replicas : Replicas, optional
@@ -105,7 +105,7 @@ class TorchPredictor:
 
     @property
     def module(self) -> Any:
-        """The module that is asked."""
+        """The module that is evaluated, without wrappers."""
         return bare_module(self._model)
 
     def __call__(self, points: Inputs) -> npt.NDArray[Any]:
@@ -119,7 +119,7 @@ class TorchPredictor:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Ask several times, but put the model into eval mode and restore it once."""
+        """Put the model into eval mode and restore it only once for several calls."""
         module = bare_module(self._model)
         if _is_lazy(module):
             yield
@@ -134,7 +134,7 @@ class TorchPredictor:
             self._replicas.unsafe = "it draws from torch's random stream when asked"
 
     def ask(self, module: Any, points: Inputs) -> npt.NDArray[Any]:
-        """Return the output of ``module``, the model or a copy, which must be in eval mode."""
+        """Return the output of ``module``, the model or a copy of it, which is in eval mode."""
         device, dtype = _device_and_dtype(module)
         default = torch.get_default_dtype()
         with self._forward_context():
@@ -147,12 +147,12 @@ class TorchPredictor:
             return to_numpy(_pick(answer, self._output))
 
     def frozen(self) -> FrozenTorchPredictor:
-        """Return a callable that answers on any thread as this one does now.
+        """Return a callable of a copy of the model as it is now, for use on any thread.
 
         Raises
         ------
         RuntimeError
-            If the model must not be asked on another thread.
+            If the model must not be evaluated on another thread.
         """
         return FrozenTorchPredictor(self, self._replicas.take(bare_module(self._model)))
 
@@ -164,7 +164,7 @@ class FrozenTorchPredictor:
     ----------
     predictor : TorchPredictor
     replica : Replica
-        Goes back to its pool with :meth:`release`.
+        The copy; :meth:`release` returns it to its pool.
 
     Examples
     --------
@@ -191,7 +191,7 @@ class FrozenTorchPredictor:
             return self._predictor.ask(self.module, points)
 
     def release(self) -> None:
-        """Give the copy back."""
+        """Return the copy to its pool."""
         self._replica.release()
 
 
@@ -207,16 +207,16 @@ class TorchRecorder(LoopRecorder):
         ``output="probabilities"``).
     domain : Domain
     predict : callable, optional
-        ``(model, points) -> output`` for models that take anything else.
+        ``(model, points) -> output`` for models that need other arguments.
     output : str, default "logits"
         What the model's values are; see :func:`trainviz.evaluate`.
     first_epoch : int, default 0
         The number your loop gives its first epoch.
     distributed : {"rank_zero", "shard"}, default "rank_zero"
         What the ranks of a ``torch.distributed`` group do, if there is one.
-        ``"rank_zero"``: rank zero asks its own replica, the others do nothing.
-        ``"shard"``: the points are shared out over the ranks; this pays where
-        a point costs much, and is what models need whose weights are sharded
+        ``"rank_zero"``: rank zero evaluates its replica, the others do nothing.
+        ``"shard"``: the points are distributed over the ranks, which is faster
+        if the model is expensive, and required if its weights are sharded
         (FSDP). Either way the recording is on rank zero.
     **options
         The keyword arguments of :class:`trainviz.Recorder`: ``every``, ``at``,
@@ -232,10 +232,10 @@ class TorchRecorder(LoopRecorder):
     Snapshots count *completed* epochs: ``start()`` records epoch 0, and
     ``epoch_end(0)``, at the end of the loop's first pass, records epoch 1.
 
-    With ``distributed="shard"`` every rank makes the recorder, after
-    ``init_process_group``, and the same calls of it. Rank zero's domain, data,
-    schedule and buffers count. Where a rank's forward fails, the capture fails
-    on all, by rank zero's ``on_error``.
+    With ``distributed="shard"`` every rank must create the recorder, after
+    ``init_process_group``, and call the same methods. Rank zero's domain, data,
+    schedule and buffers are used on all ranks. If one rank's forward fails, the
+    capture fails on all; what happens then depends on rank zero's ``on_error``.
 
     Examples
     --------
@@ -270,7 +270,7 @@ class TorchRecorder(LoopRecorder):
 
 
 def bare_module(model: Any) -> Any:
-    """Take compile and data-parallel wrappers off a module."""
+    """Return a module without its compile and data-parallel wrappers."""
     wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
     while True:
         if hasattr(model, "_orig_mod"):
@@ -282,7 +282,7 @@ def bare_module(model: Any) -> Any:
 
 
 def _tensor(part: npt.NDArray[Any], device: Any, dtype: Any) -> Any:
-    # Whole numbers come from preprocess= alone, and are what an embedding layer wants.
+    # Integers, which only preprocess= can return, stay so, as embedding layers need them.
     wanted = None if part.dtype.kind in "iu" else dtype
     return torch.from_numpy(np.ascontiguousarray(part)).to(device=device, dtype=wanted)
 
@@ -294,7 +294,7 @@ def _forward(module: Any, inputs: Inputs) -> Any:
 
 
 def _device_and_dtype(module: Any) -> tuple[Any, Any]:
-    # Asked at every call of a model that may take less time than a walk over all its tensors.
+    # Stops at the first floating tensor: for small models a pass over all would dominate a call.
     device = torch.device("cpu")
     for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
         if place == 0:
@@ -317,7 +317,7 @@ def _refuse_lazy(module: Any) -> None:
 
 
 def _pick(answer: Any, output: str) -> Any:
-    # A tensor has a method named values.
+    # Tensors are excluded, since they have a method named values.
     if not isinstance(answer, (Mapping, torch.Tensor)) and hasattr(answer, output):
         answer = getattr(answer, output)
     if isinstance(answer, Mapping):

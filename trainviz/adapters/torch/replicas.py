@@ -1,4 +1,4 @@
-"""Copies of a torch module that can be asked while the module itself is trained."""
+"""Copies of a torch module that can be evaluated while the module itself is trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 __all__ = ["Replica", "Replicas"]
 
 _INTERNAL = frozenset(torch.nn.Module().__dict__)
-"""What every module has: parameters, buffers and hooks, which are copied in other ways."""
+"""Attributes that every module has: parameters, buffers, hooks; they are copied separately."""
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, type)
 
@@ -25,7 +25,7 @@ class Replicas:
     Attributes
     ----------
     unsafe : str
-        Why the module must not be asked on another thread; empty if it may.
+        Why the module must not be evaluated on another thread; empty if it may.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Replicas:
         self._free: deque[Replica] = deque()
 
     def take(self, module: Any) -> Replica:
-        """Return a replica of ``module`` as it is now, used by nobody else.
+        """Return a replica of ``module`` in its current state, for exclusive use.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Replicas:
         Raises
         ------
         RuntimeError
-            If the module must not be asked on another thread.
+            If the module must not be evaluated on another thread.
         """
         if self.unsafe:
             raise RuntimeError(self.unsafe)
@@ -70,30 +70,30 @@ class Replicas:
         return Replica(module, self._free)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Streams and events cannot travel to another process.
+        # CUDA streams and events cannot be pickled.
         return {"unsafe": self.unsafe, "_free": deque()}
 
 
 class Replica:
-    """An independent copy of a module, made to be refreshed.
+    """An independent copy of a module, which can be updated.
 
     Parameters
     ----------
     source : nn.Module
     home : deque of Replica
-        Where :meth:`release` puts it.
+        The pool that :meth:`release` puts it into.
 
     Notes
     -----
     A refresh copies parameters, buffers, and attributes that are plain data:
     numbers, strings, tensors, arrays, and containers of these. An attribute
-    of any other class is copied anew when another object is in its place.
+    of any other class is copied again only if it is a different object.
     """
 
     def __init__(self, source: Any, home: deque[Replica]) -> None:
         self._home = home
         self._shape = _shape(source)
-        # Under inference mode the copies could never be written to again.
+        # Tensors created in inference mode could not be updated in place later.
         with torch.inference_mode(False), torch.no_grad():
             self.module = copy.deepcopy(source, _without_graphs(source))
         self._parts = list(self.module.modules())
@@ -104,7 +104,7 @@ class Replica:
             for name, value in _attributes(part).items()
             if not _is_plain(value)
         }
-        # What __setstate__ puts into a copy, which the source does not show.
+        # Attributes that __setstate__ adds to a copy, and that the source's state lacks.
         self._added = [
             set(own.__dict__) - set(_attributes(theirs))
             for own, theirs in zip(self._parts, source.modules(), strict=True)
@@ -115,7 +115,7 @@ class Replica:
         self._note_copied()
 
     def refresh(self, source: Any) -> bool:
-        """Become a copy of ``source`` as it is now; False where its structure is another one."""
+        """Copy the current state of ``source``; return False if its structure differs."""
         if _shape(source) != self._shape:
             return False
         parts, tensors = list(source.modules()), _tensors(source)
@@ -132,12 +132,12 @@ class Replica:
         return True
 
     def release(self) -> None:
-        """Say that the replica may be refreshed."""
+        """Return the replica to its pool."""
         self._home.append(self)
 
     @contextmanager
     def on_side_stream(self) -> Iterator[None]:
-        """Order the work of this thread after the copying, and beside the training."""
+        """Run on side CUDA streams: after the copying, and concurrently with the training."""
         if not self._devices:
             yield
             return
@@ -180,12 +180,12 @@ def _tensors(module: Any) -> list[Any]:
 
 
 def _attributes(part: Any) -> dict[str, Any]:
-    # As a pickle would see them: Lightning leaves its trainer out there.
+    # The pickled state, since Lightning excludes its trainer from it.
     return {name: value for name, value in part.__getstate__().items() if name not in _INTERNAL}
 
 
 def _shape(module: Any) -> list[Any]:
-    """Return what a replica cannot follow: the parts, their hooks, the tensors' shapes."""
+    """Return what a refresh cannot change: submodules, their hooks, tensor shapes and dtypes."""
     shape: list[Any] = [
         (name, type(part), tuple(part._forward_hooks), tuple(part._forward_pre_hooks))
         for name, part in module.named_modules()
@@ -204,7 +204,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _without_graphs(source: Any) -> dict[int, Any]:
-    """Return a memo for ``deepcopy``, which refuses tensors that a forward has computed."""
+    """Return a memo for ``deepcopy``, which fails on non-leaf tensors, with detached copies."""
     memo: dict[int, Any] = {}
     for part in source.modules():
         _detach(part.__dict__, memo)

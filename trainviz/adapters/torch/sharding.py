@@ -1,14 +1,15 @@
-"""A model that several ranks are asked for together.
+"""Evaluate a model on several ranks together.
 
-Rank zero leads. It runs the recorder as in a single process; where a call of
-the model is worth it, it hands each rank a part of the points, and the others
-serve it until it says that the capture is over. So only rank zero decides what
-is asked next (two machines whose arithmetic differs in the last bit cannot
-lose step), holds a recording, and opens a path. The state of every answer
-travels with it: a rank whose forward fails makes the capture fail, never wait.
+Rank zero leads. It runs the recorder as in a single process; for a call with
+enough points it sends each rank a part of them, and the other ranks evaluate
+what they receive until rank zero ends the capture. Only rank zero decides which
+points come next (so ranks cannot get out of step because their arithmetic
+differs in the last bit), holds the recording, and opens a path. Each reply says
+whether the forward succeeded: if it fails on one rank, the capture fails
+instead of waiting forever.
 
-The messages go through a gloo group of the recorder's own. They meet no
-collective of the training, and control needs no accelerator.
+Messages use a gloo group of the recorder's own, so that they do not interleave
+with the training's collectives, and need no accelerator.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from trainviz.evaluation.evaluator import session
 __all__ = ["End", "Follower", "Leader", "Link", "LostError", "sharing"]
 
 _WORTH_SHARING = 16
-"""Points for each rank from which on a call is shared; below, the messages cost more."""
+"""The minimum number of points per rank to share a call; with fewer, messages cost more."""
 
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def sharing(module: Any) -> Literal["replicated", "sharded", "together"]:
-    """Say how the ranks hold a module.
+    """Return how a module's weights are distributed over the ranks.
 
     Parameters
     ----------
@@ -48,9 +49,10 @@ def sharing(module: Any) -> Literal["replicated", "sharded", "together"]:
     Returns
     -------
     {"replicated", "sharded", "together"}
-        Each rank has all of it and can be asked alone; each rank must be asked
-        at the same time (FSDP, ZeRO-3); or with the same points, too (tensor
-        parallel layers, meshes of more than one dimension).
+        ``"replicated"``: each rank has all weights and can run a forward alone;
+        ``"sharded"``: all ranks must run the forward at the same time (FSDP,
+        ZeRO-3); ``"together"``: and on the same points (tensor parallel layers,
+        meshes of more than one dimension).
 
     Examples
     --------
@@ -75,7 +77,7 @@ def sharing(module: Any) -> Literal["replicated", "sharded", "together"]:
 class _Question:
     points: npt.NDArray[Any]
     buffers: dict[str, Any] | None
-    """Of rank zero, with the first question of a capture."""
+    """The buffers of rank zero, with the first message of a capture; None later."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,9 @@ class End:
     Attributes
     ----------
     counts : dict or None
-        Of rank zero's events, for :meth:`TrainingEvents.follow`, and its schedule.
+        The counts of rank zero's events, for :meth:`TrainingEvents.follow`, and its schedule.
     failure : str
-        What rank zero raised; empty if nothing.
+        The exception that rank zero raised; empty if none.
     """
 
     counts: dict[str, Any] | None = None
@@ -107,7 +109,7 @@ class LostError(RuntimeError):
 
 
 class Link:
-    """The recorder's own group, with rank zero at one end and all others at the other."""
+    """The recorder's own process group, for messages between rank zero and the others."""
 
     def __init__(self) -> None:
         self._world = dist.group.WORLD
@@ -118,16 +120,16 @@ class Link:
 
     @property
     def stale(self) -> bool:
-        """Whether the training's group is another one by now."""
+        """Whether the training's process group has been replaced since this was made."""
         return self._world is not dist.group.WORLD
 
     def ask(self, questions: list[_Question], own: Callable[[], _Reply]) -> list[_Reply]:
-        """Hand a question to each rank; returns the replies of all, rank zero's own first."""
+        """Send a question to each rank; return the replies of all, rank zero's first."""
         self._scatter([None, *questions[1:]])
         return self._gather(own())
 
     def end(self, message: End) -> None:
-        """Let the others go on training."""
+        """Send the last message, after which the other ranks go on training."""
         if not self.lost:
             try:
                 self._scatter([message] * self.size)
@@ -135,12 +137,12 @@ class Link:
                 _warn_of_loss(error)
 
     def receive(self) -> _Question | End:
-        """Wait for rank zero."""
+        """Wait for the next message from rank zero."""
         message: _Question | End = self._scatter(None)
         return message
 
     def reply(self, reply: _Reply) -> None:
-        """Answer rank zero."""
+        """Send a reply to rank zero."""
         self._gather(reply)
 
     def _scatter(self, messages: list[Any] | None) -> Any:
@@ -168,9 +170,9 @@ class Link:
 
 
 def _patience() -> timedelta | None:
-    """Return the timeout of the training's own group; None, torch's default, if it is not told."""
+    """Return the timeout of the training's process group; None (torch's default) if unknown."""
     world: Any = dist.group.WORLD
-    # Torch shows it only under private names, which may change.
+    # torch exposes the timeout only in private attributes, which may change.
     for device in getattr(world, "_device_types", ()):
         options: Any = getattr(world._get_backend(device), "options", None)
         timeout = getattr(options, "_timeout", None)
@@ -180,13 +182,13 @@ def _patience() -> timedelta | None:
 
 
 class Leader:
-    """A model that all ranks hold, as a predict callable of rank zero.
+    """A model that all ranks evaluate together, as rank zero's predict callable.
 
     Parameters
     ----------
     link : Link
     predict : TorchPredictor
-        Or another callable with an attribute ``module``.
+        Or any other callable with an attribute ``module``.
     """
 
     def __init__(self, link: Link, predict: Any) -> None:
@@ -196,7 +198,7 @@ class Leader:
         self._asked = False
 
     def session(self) -> AbstractContextManager[Any]:
-        """Prepare rank zero's own replica once; the others see to theirs."""
+        """Put rank zero's replica into eval mode; the other ranks do so with theirs."""
         return session(self._predict)
 
     def __call__(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -213,7 +215,7 @@ class Leader:
     def _shared(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         parts = self._parts(points)
         buffers = None if self._asked else _buffers(self._predict.module)
-        # An idle rank has to go through the forward of a sharded model like the others.
+        # A rank without points gets one, since a sharded forward needs all ranks.
         questions = [_Question(part if len(part) else points[:1], buffers) for part in parts]
         errors: list[Exception] = []
         replies = self._link.ask(questions, lambda: self._own(questions[0].points, errors))
@@ -257,7 +259,7 @@ class Leader:
 
 
 class Follower:
-    """What the ranks above zero do during an event: answer until rank zero says it is over.
+    """What the other ranks do during an event: evaluate points until rank zero ends it.
 
     Parameters
     ----------
@@ -271,12 +273,12 @@ class Follower:
         self._predict = predict
 
     def serve(self) -> dict[str, Any] | None:
-        """Answer until the event is over.
+        """Evaluate points and reply until the event is over.
 
         Returns
         -------
         dict or None
-            The counts of rank zero; None if it is lost.
+            The counts of rank zero; None if the connection to it is lost.
 
         Raises
         ------
@@ -302,7 +304,7 @@ class Follower:
             if question.buffers is not None:
                 if sharing(module) == "replicated":
                     fingerprint = _fingerprint(module)
-                # Left when rank zero says so: until then the model stays in eval mode.
+                # The model stays in eval mode until rank zero ends the event.
                 stack.enter_context(session(self._predict))
                 _put_buffers(module, question.buffers)
             with _resharded(module):
@@ -318,13 +320,13 @@ def _answer(reply: _Reply) -> npt.NDArray[Any]:
 
 
 def _narrow(points: npt.NDArray[Any], module: Any) -> npt.NDArray[Any]:
-    """Send no digits that the model would drop: it rounds to its own precision in any case."""
+    """Cast points to float32 for a float32 model, which would do so anyway, to send less."""
     precisions = {p.dtype for p in module.parameters() if p.is_floating_point()}
     return points.astype(np.float32) if precisions == {torch.float32} else points
 
 
 def _buffers(module: Any) -> dict[str, Any]:
-    # Of data-parallel ranks the weights are the same, but the running means are each rank's own.
+    # Data-parallel ranks have equal weights, but each has its own batch-norm running statistics.
     return {
         name: buffer.detach().cpu() for name, buffer in module.named_buffers()
         if not hasattr(buffer, "device_mesh")
@@ -338,7 +340,7 @@ def _put_buffers(module: Any, buffers: Mapping[str, Any]) -> None:
 
 
 def _fingerprint(module: Any) -> int:
-    """Return a number that differs where weights do; sums of whole numbers know no order."""
+    """Return a checksum of the weights' bits: an integer sum, whatever the order of summation."""
     totals: dict[Any, Any] = {}
     for place, parameter in enumerate(module.parameters(), start=1):
         values = parameter.detach()
@@ -352,7 +354,7 @@ def _fingerprint(module: Any) -> int:
 
 @contextmanager
 def _resharded(module: Any) -> Iterator[None]:
-    """Give back the weights that a forward without a backward keeps gathered."""
+    """Reshard FSDP modules afterwards, since only a backward would do it otherwise."""
     try:
         yield
     finally:

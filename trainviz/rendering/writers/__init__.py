@@ -1,7 +1,7 @@
 """Write frames to a file: the format is chosen by the suffix. Internal.
 
-Every writer writes to a neighbouring temporary file, which takes the final
-name only when it is whole: an interrupted ``save`` leaves no half film.
+Every writer writes to a temporary file in the same folder, which is renamed
+when it is complete, so that an interrupted ``save`` leaves no incomplete film.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ STILL_SUFFIXES = (".png", ".svg", ".pdf")
 
 @dataclass(frozen=True)
 class FrameSource:
-    """What a writer needs to know of an animation.
+    """What a writer needs to know about a film.
 
     Attributes
     ----------
     frames : callable
-        ``indices -> iterator`` of these ``(height, width, 3)`` uint8 frames; the
-        indices rise.
+        ``indices -> iterator`` of the ``(height, width, 3)`` uint8 frames with
+        these indices, which must ascend.
     n_frames : int
     shape : tuple of int
         ``(height, width)``.
@@ -49,10 +49,10 @@ class FrameSource:
         Frames a second.
     title : str
     colors : callable
-        Returns the colours that frames are made of, the same one again as often
-        as it matters: ndarray of uint8, shape (n, 3); or None if nobody knows.
+        Returns the colours of frames, repeated by importance: ndarray of uint8,
+        shape (n, 3); or None if they are not known.
     told : callable
-        ``(index, n_frames)``, called for each frame as it is written or left out.
+        ``(index, n_frames)``, called for each frame when it is written or skipped.
     """
 
     frames: Callable[[Sequence[int]], Iterator[Image]]
@@ -99,12 +99,13 @@ def write_film(
 
 
 def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
-    """Return ``path`` if a file of one of these formats can be put there.
+    """Return ``path`` if a file of one of these formats can be written there.
 
     Raises
     ------
     ValueError
-        If the suffix is none of ``suffixes``, the folder is missing, or the path is one.
+        If the suffix is not one of ``suffixes``, the folder does not exist, or the
+        path is a folder.
 
     Examples
     --------
@@ -129,7 +130,7 @@ def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
 
 @contextmanager
 def finished_file(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``target``, which takes its name on success.
+    """Yield a temporary path in the folder of ``target``, and rename it to that on success.
 
     Yields
     ------
@@ -145,7 +146,7 @@ def finished_file(target: Path) -> Iterator[Path]:
 
 
 def still_target(path: str | os.PathLike[str] | None) -> Path | None:
-    """Return where a picture goes; None where it is only shown.
+    """Return the checked path of a picture; None if it is not to be saved.
 
     Raises
     ------
@@ -156,12 +157,12 @@ def still_target(path: str | os.PathLike[str] | None) -> Path | None:
 
 
 def save_figure(figure: Any, target: Path | None) -> None:
-    """Write a still, unless there is no path for it."""
+    """Write a still, unless ``target`` is None."""
     if target is None:
         return
     from matplotlib import rc_context
 
-    # Text stays text, to be searched and edited.
+    # Text is stored as text, so that it can be searched and edited.
     fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
     with finished_file(target) as unfinished, rc_context(fonts):
         figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())

@@ -1,4 +1,4 @@
-"""APNG: of each frame only the rectangle that changes. Pillow compresses it."""
+"""APNG: each frame stores only the rectangle that changes, compressed by Pillow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["start_times", "write_apng"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LONGEST = 0xFFFF
-"""Milliseconds that a frame can last."""
+"""The maximum duration of a frame, in milliseconds."""
 
 
 def write_apng(path: Path, film: FrameSource, *, loop: int = 0, exact: bool = True) -> None:
@@ -34,8 +34,8 @@ def write_apng(path: Path, film: FrameSource, *, loop: int = 0, exact: bool = Tr
     loop : int, default 0
         How often the film is repeated; 0 is for ever.
     exact : bool, default True
-        False shares one palette of 255 colours, as a GIF does, for a smaller
-        file that is written faster.
+        False uses one palette of 255 colours, like a GIF, for a smaller file
+        that is written faster.
     """
     durations = np.diff(start_times(film)).tolist()
     palette = None if exact else SharedPalette(film)
@@ -47,15 +47,15 @@ def write_apng(path: Path, film: FrameSource, *, loop: int = 0, exact: bool = Tr
 
 
 def start_times(film: FrameSource) -> Any:
-    """Return when each frame starts, and the film ends, in milliseconds.
+    """Return the start time of each frame, and the end of the film, in milliseconds.
 
-    What is rounded are these and not how long frames last, so that errors do not add up.
+    Start times are rounded instead of durations, so that rounding errors do not add up.
     """
     return np.rint(np.arange(film.n_frames + 1) * 1000 / film.fps).astype(int)
 
 
 class _ApngStream:
-    """An APNG that grows frame by frame, of which only the last two are in memory."""
+    """An APNG that is written frame by frame; only the last two frames are in memory."""
 
     def __init__(
         self, file: BinaryIO, shape: tuple[int, int], palette: SharedPalette | None, loop: int
@@ -74,7 +74,7 @@ class _ApngStream:
             self._chunk(b"PLTE", palette.table.tobytes())
 
     def show(self, frame: Image, milliseconds: int) -> None:
-        """Add a frame; one that changes nothing makes the one before last longer."""
+        """Add a frame; if it equals the previous one, extend the duration of that."""
         entries = frame if self._palette is None else self._palette.apply(frame)
         box = changed_box(self._frame, entries)
         if box is None and self._milliseconds + milliseconds > _LONGEST:
@@ -85,7 +85,7 @@ class _ApngStream:
         self._milliseconds += milliseconds
 
     def close(self) -> None:
-        """Write what is left, and how many frames there are."""
+        """Write the last frame, and the number of frames into the header."""
         self._write()
         self._chunk(b"IEND", b"")
         self._file.seek(self._counted_at)
@@ -113,7 +113,7 @@ class _ApngStream:
 
 
 def _compressed(entries: Any, palette: SharedPalette | None) -> Iterator[bytes]:
-    """Give the image data of a PNG that holds these pixels."""
+    """Yield the contents of the IDAT chunks of a PNG of these pixels."""
     from PIL import Image as Images
 
     picture = Images.fromarray(entries)

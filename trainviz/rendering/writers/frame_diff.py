@@ -1,4 +1,4 @@
-"""What changes from one frame to the next."""
+"""The rectangle that changes from one frame to the next."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Box(NamedTuple):
     height: int
 
     def cut(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the rectangle's part of an image; it shares the image's memory."""
+        """Return a view of an image's part in the rectangle."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def changed_box(before: npt.NDArray[Any] | None, now: npt.NDArray[Any]) -> Box | None:
-    """Find the smallest rectangle that holds all that differs between two images.
+    """Return the bounding box of the pixels that differ between two images.
 
     Parameters
     ----------
     before : ndarray, shape (h, w, ...), or None
-        Without it, all differs.
+        With None, the box is the whole image.
     now : ndarray, shape (h, w, ...)
 
     Returns

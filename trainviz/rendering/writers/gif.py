@@ -1,4 +1,4 @@
-"""GIF: one palette, and of each frame only what is new. Pillow compresses it."""
+"""GIF: one palette, and each frame stores only the pixels that change. Pillow compresses it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from trainviz.rendering.writers.prefetch import painted
 __all__ = ["gif_timing", "write_gif"]
 
 _LONGEST = 0xFFFF
-"""Hundredths of a second that a frame can last."""
+"""The maximum duration of a frame, in hundredths of a second."""
 
 
 def write_gif(path: Path, film: FrameSource, *, loop: int = 0) -> None:
     """Write a GIF with one palette for the whole film, so that colours do not flicker.
 
-    GIF counts time in hundredths of a second, so frames last unequally long
-    for the speed to be right on average; above 50 frames a second, which
-    browsers refuse to play, frames are left out.
+    GIF durations are hundredths of a second, so frames last unequally long to
+    keep the speed right on average. Above 50 frames a second, which browsers do
+    not play, frames are skipped.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def write_gif(path: Path, film: FrameSource, *, loop: int = 0) -> None:
 
 
 def gif_timing(n_frames: int, fps: float) -> list[tuple[int, int]]:
-    """Choose a GIF's frames and how long each lasts.
+    """Choose which frames a GIF contains, and the duration of each.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def gif_timing(n_frames: int, fps: float) -> list[tuple[int, int]]:
 
 
 class _GifStream:
-    """A GIF that grows frame by frame, of which only the last two are in memory."""
+    """A GIF that is written frame by frame; only the last two frames are in memory."""
 
     def __init__(
         self, file: BinaryIO, shape: tuple[int, int], palette: SharedPalette, loop: int
@@ -84,17 +84,17 @@ class _GifStream:
         self._frame: Image | None = None
         self._entries: npt.NDArray[np.uint8] = np.empty(shape, dtype=np.uint8)
         self._picture, self._box, self._hundredths = self._entries, Box(0, 0, 0, 0), 0
-        # 0xf7: a table of 256 colours follows, of 8 bits a channel.
+        # 0xf7: a global colour table of 256 entries follows, 8 bits a channel.
         file.write(b"GIF89a" + pack("<HHBBB", width, height, 0xF7, 0, 0))
         file.write(palette.table.tobytes())
         file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01" + pack("<HB", loop, 0))
 
     def show(self, frame: Image, hundredths: int) -> None:
-        """Add a frame; one that changes nothing makes the one before last longer."""
+        """Add a frame; if it equals the previous one, extend the duration of that."""
         box = changed_box(self._frame, frame)
         if box is not None:
             entries, shown = self._palette.apply(box.cut(frame)), box.cut(self._entries)
-            # Long runs of one entry take few bytes.
+            # Unchanged pixels become transparent, since long runs of one entry compress well.
             news = entries if self._frame is None else _only_new(shown, entries)
             shown[:] = entries
         elif self._hundredths + hundredths > _LONGEST:
@@ -106,7 +106,7 @@ class _GifStream:
         self._hundredths += hundredths
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the last frame and the trailer."""
         self._write()
         self._file.write(b";")
 

@@ -13,20 +13,20 @@ from trainviz.rendering.writers import FrameSource
 __all__ = ["TRANSPARENT", "SharedPalette"]
 
 TRANSPARENT = 255
-"""The entry that no colour takes: it stands for what the frame before shows."""
+"""The palette index of transparent pixels, which keep the colour of the previous frame."""
 
 _SAMPLED_FRAMES = 12
 _PINNED = 24
-"""How many of the most frequent colours are kept exactly."""
+"""How many of the most frequent colours are in the palette exactly."""
 
 _BITS = 6
-"""Colours are matched by their 6 upper bits: off by at most 2 of 255."""
+"""Colours are matched by the 6 upper bits of each channel, an error of at most 2 of 255."""
 
 
 class SharedPalette:
-    """255 colours for the whole film, chosen from those that it is made of.
+    """255 colours for the whole film, computed from the colours of its frames.
 
-    Where the film does not know them, they are taken from frames all along it.
+    If ``film.colors()`` returns None, they are computed from a few of its frames.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class SharedPalette:
     Attributes
     ----------
     table : ndarray of uint8, shape (256, 3)
-        The colours; the last is none.
+        The colours; the last entry is unused, as it means transparent.
     """
 
     def __init__(self, film: FrameSource) -> None:
@@ -51,12 +51,12 @@ class SharedPalette:
         pinned = values[np.argsort(counts, kind="stable")[-_PINNED:]]
         places = _pin(self.table[:TRANSPARENT], pinned[::-1])[::-1]
         self._index = _nearest(self.table[:TRANSPARENT])
-        # A neighbour may be nearer to the middle of the colour's cell than the colour itself.
-        # The most frequent one comes last, and so wins a shared cell.
+        # Set explicitly, as another colour may be nearer to the centre of a pinned colour's cell.
+        # The most frequent colour is last, and so gets a cell that several share.
         self._index[color_cells(pinned, _BITS)] = places
 
     def apply(self, image: Image) -> npt.NDArray[np.uint8]:
-        """Return the entry of each pixel's colour, shape (h, w, 3) to (h, w)."""
+        """Return the palette index of each pixel, shape (h, w, 3) to (h, w)."""
         entries = np.empty(image.shape[:2], dtype=np.uint8)
         look_up(ready(image, np.uint8), self._index, _BITS, entries)
         return entries
@@ -76,17 +76,17 @@ def _counted_colors(pixels: Image) -> tuple[Image, npt.NDArray[np.intp]]:
 
 
 def _by_importance(values: Image, counts: npt.NDArray[np.intp]) -> Image:
-    """Repeat frequent colours, but not by their area.
+    """Repeat colours by the square root of their counts, at most 64 times.
 
-    By area a large even background would take most of the palette, and the
-    shades of thin borders and small letters none of it.
+    In proportion to their counts, a large uniform background would get most of
+    the palette, and the shades of thin borders and small letters nothing.
     """
     repeats = np.minimum(np.ceil(np.sqrt(counts)), 64).astype(int)
     return np.repeat(values, repeats, axis=0)
 
 
 def _pin(palette: Image, colors: Image) -> list[int]:
-    """Put the most frequent colours into the palette as they are: a white ground stays white."""
+    """Replace palette entries by the most frequent colours, so that white stays exactly white."""
     free = np.ones(len(palette), dtype=bool)
     places = []
     for color in colors:
@@ -105,7 +105,7 @@ def _nearest(palette: Image) -> npt.NDArray[np.uint8]:
     norm = (colors**2).sum(axis=1)
     table = np.empty((2**_BITS,) * 3, dtype=np.uint8)
     green_blue = np.stack(np.meshgrid(levels, levels, indexing="ij"), axis=-1).reshape(-1, 2)
-    # What red adds to a distance is the same for all of its slice.
+    # The red term is constant for each slice of the table, so it is added in the loop.
     partial = norm - 2 * green_blue @ colors[:, 1:].T
     for index, red in enumerate(levels):
         distance = partial - 2 * red * colors[:, 0]

@@ -1,4 +1,4 @@
-"""A self-contained HTML page, and the element that Jupyter shows."""
+"""A self-contained HTML page, and the ``<video>`` element that Jupyter shows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAGE = """<!doctype html>
 
 
 def write_html(path: Path, film: FrameSource, *, loop: bool = True, autoplay: bool = True) -> None:
-    """Write a page that holds the film itself and needs nothing else.
+    """Write an HTML page with the film embedded, which needs no other file.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def write_html(path: Path, film: FrameSource, *, loop: bool = True, autoplay: bo
 
 
 def video_element(film: FrameSource, *, loop: bool = True, autoplay: bool = False) -> str:
-    """Return the film as an HTML ``<video>`` element that holds its data.
+    """Return the film as an HTML ``<video>`` element with embedded data.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Painting goes on in a thread beside the encoder, a few frames ahead of it."""
+"""Paint frames in a thread, a few frames ahead of the encoder."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from trainviz.rendering.writers import FrameSource
 __all__ = ["painted"]
 
 _AHEAD = 8
-"""Frames: enough to even out that some take longer, and few in memory."""
+"""The length of the queue: long enough for uneven painting times, short to save memory."""
 
 _PATIENCE = 0.05
-"""Seconds after which one that waits looks whether the other has given up."""
+"""Seconds after which the waiting painter checks whether the writer has given up."""
 
 
 @contextmanager
 def painted(film: FrameSource, indices: Sequence[int] | None = None) -> Iterator[Iterator[Image]]:
-    """Paint a film's frames beside what the block does with them.
+    """Paint a film's frames in a thread while the block consumes them.
 
     Parameters
     ----------
     film : FrameSource
     indices : sequence of int, optional
-        Which frames, in rising order; default all.
+        Which frames, in ascending order; default: all.
 
     Yields
     ------
     iterator of ndarray
-        The frames. What goes wrong in painting is raised from it as it is.
-        When the block ends, however it ends, painting has ended too.
+        The frames. It raises the exceptions of the painting thread. The thread
+        has ended when the block is left, also by an exception.
     """
     wanted = range(film.n_frames) if indices is None else indices
     queue: Queue[Image | BaseException] = Queue(_AHEAD)
@@ -55,14 +55,14 @@ def _arriving(
         frame = queue.get()
         if isinstance(frame, BaseException):
             raise frame
-        # Here and not in the thread: what is told may draw on a terminal or in a window.
+        # Not in the thread, because the callback may draw a progress bar or use a GUI.
         told = _tell(film, told, index + 1)
         yield frame
     _tell(film, told, film.n_frames)
 
 
 def _tell(film: FrameSource, start: int, stop: int) -> int:
-    """Tell of frames, those that are left out included."""
+    """Report frames as done, including those that are skipped."""
     for index in range(start, stop):
         film.told(index, film.n_frames)
     return stop

@@ -1,4 +1,4 @@
-"""MP4 and WebM, through moviepy and the ffmpeg that it brings."""
+"""MP4 and WebM, by moviepy and the ffmpeg that it installs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _BT709 = [
     "-vf", "scale=out_color_matrix=bt709:out_range=tv,"
     "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv",
 ]  # fmt: skip
-"""Unless matrix, primaries and transfer are all stated, a browser guesses them by the
-picture's size, and colours shift. ffmpeg's output options of these names yield to what the
-frames say, so a filter says it."""
+"""Unless matrix, primaries and transfer are all set, a browser guesses them from the
+picture's size, and colours shift. A filter sets them, since ffmpeg's output options of these
+names are overridden by the metadata of the frames."""
 
 
 _PIPE_BYTES = 1 << 20
-"""As much as Linux grants to everyone."""
+"""The default limit on Linux for unprivileged processes."""
 
 
 def write_mp4(
@@ -48,16 +48,16 @@ def write_mp4(
     codec : str, default "libx264"
         An encoder of the installed ffmpeg.
     preset : str, default "veryfast"
-        x264's trade of time for size: "ultrafast" to "veryslow". Maps are smooth:
-        "medium" takes twice the time and makes films no smaller.
+        x264's trade-off of time and size: "ultrafast" to "veryslow". Maps are so
+        smooth that "medium" takes twice the time and makes films no smaller.
     crf : int or None, default 18
-        Constant quality, 0 (lossless) to 51; None where ``bitrate`` counts.
+        Constant quality, 0 (lossless) to 51; None to use ``bitrate``.
     bitrate : str, optional
         E.g. ``"2000k"``; replaces ``crf``.
     threads : int, optional
         Of the encoder.
     ffmpeg_params : sequence of str, optional
-        Handed on to ffmpeg.
+        Passed to ffmpeg.
     """
     params = ["-crf", str(crf)] if crf is not None and bitrate is None else []
     params += [*_BT709, "-movflags", "+faststart", *ffmpeg_params]
@@ -99,7 +99,7 @@ def _encode(
     from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 
     height, width = film.shape
-    # ffmpeg takes what stands before a colon for a protocol, unless a slash comes first.
+    # An absolute path, since ffmpeg takes text before a colon for a protocol if no slash precedes.
     process: Any = FFMPEG_VideoWriter(
         str(path.absolute()), (width, height), film.fps, codec=codec, preset=preset,
         bitrate=bitrate, threads=threads, ffmpeg_params=params,
@@ -108,13 +108,13 @@ def _encode(
     try:
         with painted(film) as frames:
             for frame in frames:
-                # An encoder that has ended tells why on its error stream, the broken pipe does
-                # not; an OSError of the frames themselves is none of the encoder's.
+                # If the encoder has ended, its stderr says why, unlike the broken pipe. Only the
+                # write is in the try block, as an OSError of the painting is no encoder failure.
                 try:
                     process.stdin.write(np.ascontiguousarray(frame).data)
                 except OSError:
                     break
-        # Only now does a full disk show.
+        # A full disk is reported only when the encoder ends.
         _, errors = process.communicate()
     except BaseException:
         process.kill()
@@ -126,7 +126,7 @@ def _encode(
 
 
 def _widen(pipe: Any) -> None:
-    """Let a pipe hold a whole frame, so that the encoder is not woken for each part of it."""
+    """Enlarge a pipe's buffer, so that the encoder is not woken for each small part of a frame."""
     with suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -134,5 +134,5 @@ def _widen(pipe: Any) -> None:
 
 
 def _end_of(status: int) -> str:
-    # Popen's way to say that a signal ended the process.
+    # Popen's return code is negative if a signal ended the process.
     return f"killed by signal {-status}" if status < 0 else f"exit status {status}"

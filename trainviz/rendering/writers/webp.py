@@ -1,4 +1,4 @@
-"""Animated WebP, through Pillow."""
+"""Animated WebP, by Pillow."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_webp(
 
 
 class _WebpStream(Images.Image):
-    """A picture of many frames, of which one is in memory: a list, Pillow would keep whole."""
+    """A multi-frame image with one frame in memory; Pillow would keep all frames of a list."""
 
     def __init__(self, frames: Iterator[Image], n_frames: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _WebpStream(Images.Image):
         self.seek(0)
 
     def seek(self, frame: int) -> None:
-        """Go on to the next frame; at the end Pillow asks for the first, and needs none."""
+        """Go to the next frame; ignore Pillow's seek to the first frame after the last."""
         if frame != self._place + 1:
             return
         picture = Images.fromarray(next(self._frames))
@@ -57,5 +57,5 @@ class _WebpStream(Images.Image):
         self._place = frame
 
     def tell(self) -> int:
-        """Return which frame this is."""
+        """Return the index of the current frame."""
         return self._place
