@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.scale import demo_domain
 from trainviz import Domain, Recorder, Recording, TorchRecorder, evaluate
-from trainviz.adapters.torch.recorder import TorchPredictor
+from trainviz.adapters.torch.predictor import TorchPredictor
 from trainviz.demo import seven_clusters
 
 __all__ = [

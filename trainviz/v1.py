@@ -308,7 +308,7 @@ def _map_shape(
 def _predictor(model: Any, output: Output) -> tuple[Callable[[Any], Any], Output]:
     if hasattr(model, "predict_proba"):
         return model.predict_proba, "probabilities"
-    from trainviz.adapters.torch.recorder import TorchPredictor
+    from trainviz.adapters.torch.predictor import TorchPredictor
 
     return TorchPredictor(model, output=output), output
 

@@ -25,7 +25,7 @@ PROVIDERS: dict[str, str] = {
     "kernels.evaluation": "trainviz.evaluation.kernels:KERNELS",
     "checkpoints.torch": "trainviz.adapters.torch.checkpoints:TorchCheckpoints",
     "checkpoints.keras": "trainviz.adapters.keras.checkpoints:KerasCheckpoints",
-    "predictor.torch": "trainviz.adapters.torch.recorder:TorchPredictor",
+    "predictor.torch": "trainviz.adapters.torch.predictor:TorchPredictor",
     "predictor.keras": "trainviz.adapters.keras.recorder:keras_predictor",
     "predictor.sklearn": "trainviz.adapters.sklearn:SklearnPredictor",
 }

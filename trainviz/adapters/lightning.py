@@ -19,7 +19,7 @@ from trainviz.adapters.torch.distributed import (
     in_a_group,
     own_options,
 )
-from trainviz.adapters.torch.recorder import FrozenTorchPredictor, TorchPredictor
+from trainviz.adapters.torch.predictor import FrozenTorchPredictor, TorchPredictor
 from trainviz.adapters.torch.replicas import Replicas
 from trainviz.adapters.torch.sharding import sharing
 from trainviz.capture.recorder import Recorder, RecorderOptions

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from trainviz import CaptureWarning, Domain, EvaluationError, TorchRecorder
-from trainviz.adapters.torch.recorder import TorchPredictor
+from trainviz.adapters.torch.predictor import TorchPredictor
 
 DOMAIN = Domain((-2, 2), (-1, 3), shape=(9, 7))
 X = torch.tensor(np.random.default_rng(0).normal(size=(64, 2)), dtype=torch.float32)

@@ -2,3 +2,10 @@
 
 Enter through :class:`trainviz.TorchRecorder`.
 """
+
+from trainviz._common.providers import install_hint
+
+try:
+    import torch as _  # noqa: F401
+except ImportError as error:
+    raise ImportError(install_hint("PyTorch", "TorchRecorder")) from error

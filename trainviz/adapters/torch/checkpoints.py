@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import torch
 
-from trainviz.adapters.torch.recorder import Predict, TorchPredictor, bare_module
+from trainviz.adapters.torch.predictor import Predict, TorchPredictor, bare_module
 from trainviz.capture.replay.checkpoints import CheckpointInfo
 from trainviz.errors import CheckpointError
 from trainviz.evaluation.outputs import Output
@@ -39,7 +39,7 @@ class TorchCheckpoints:
         contain a whole module.
     predict : callable, optional
     output : {"logits", "probabilities", "log_probabilities"}, default "logits"
-        As for :class:`~trainviz.adapters.torch.recorder.TorchPredictor`.
+        As for :class:`~trainviz.adapters.torch.predictor.TorchPredictor`.
     allow_pickle : bool, default False
         Load files with objects other than tensors and plain containers, which can run code.
 

@@ -49,7 +49,7 @@ class DistributedEvents(TrainingEvents):
     Examples
     --------
     >>> import torch, trainviz as tv
-    >>> from trainviz.adapters.torch.recorder import TorchPredictor
+    >>> from trainviz.adapters.torch.predictor import TorchPredictor
     >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), output="logits")
     >>> events = DistributedEvents(recorder, "shard")
     >>> events.start(TorchPredictor(torch.nn.Linear(2, 2)))
