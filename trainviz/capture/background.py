@@ -154,7 +154,7 @@ class BackgroundCaptures:
         self._wait_until(lambda: not self._jobs)
 
     def forget_last(self) -> None:
-        """Treat no stored snapshot as the last capture's, because the store was changed."""
+        """Wait for all captures; then no snapshot counts as the last capture's any more."""
         self.drain()
         self._last = None
 

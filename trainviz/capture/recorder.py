@@ -81,8 +81,8 @@ class Recorder:
     every : int, optional
         Capture every ``every``-th epoch (default 1, unless another condition is given).
     every_n_steps : int, optional
-        Capture every n-th optimisation step, where :meth:`capture` is told the step
-        (adapters that see steps do so).
+        Capture every n-th optimisation step, if :meth:`capture` is given the step
+        (adapters with hooks for steps give it).
     at : iterable of int, optional
         Capture these epochs.
     schedule : Schedule or "geometric", optional

@@ -86,7 +86,7 @@ class Schedule:
         initial: bool = True,
         final: bool = True,
     ) -> Schedule:
-        """Capture often at first and ever more seldom later.
+        """Return a schedule whose captures become rarer by a constant ratio.
 
         Parameters
         ----------

@@ -170,7 +170,7 @@ class TrainingEvents:
     def resume(self, cursor: Mapping[str, Any]) -> None:
         """Continue from a checkpoint's cursor: later snapshots will be superseded."""
         if cursor:
-            # Only when training starts are they removed: a checkpoint may be loaded for testing.
+            # They are removed only when training starts: a checkpoint is loaded for testing, too.
             self.recorder.drain()
             self.state.resume(cursor, self.recorder.recording)
 

@@ -320,7 +320,7 @@ class DomainConstructors:
         reducer : object
             Fitted, with ``transform`` and ``inverse_transform``: scikit-learn's
             ``PCA(2)``, ``KernelPCA(2, fit_inverse_transform=True)``, a pipeline
-            of such, UMAP (which takes milliseconds a point, where
+            of such, UMAP (milliseconds per point, where
             :meth:`from_embedding` takes microseconds). A recording on disk
             cannot hold it: opened again, it renders as before, but does not embed.
         X : array-like, shape (n, ...), or mapping or tuple of such arrays

@@ -47,8 +47,8 @@ class Domain(DomainConstructors):
         :meth:`principal`, :meth:`from_reducer` and :meth:`from_embedding`
         make the others.
     input_shape : tuple of int, mapping of str to tuple, or tuple of tuples, optional
-        The shape of one model input, where the model wants its features in
-        another shape than a flat row, e.g. ``(1, 2)`` for a sequence. With a
+        The shape of one model input, if the model does not take its features
+        as a flat row, e.g. ``(1, 2)`` for a sequence. With a
         mapping or a tuple of shapes the model is given a dict or a tuple of
         arrays, which take their values from a row in this order.
     preprocess : transformer or callable, optional
@@ -130,7 +130,7 @@ class Domain(DomainConstructors):
 
     @property
     def n_values(self) -> int:
-        """The number of values in one input, before or after ``preprocess``."""
+        """The number of values in one input, before or after ``preprocess``: the larger one."""
         return int(self._form.n_values)
 
     def embed(self, points: npt.ArrayLike) -> Inputs:

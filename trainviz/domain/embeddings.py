@@ -99,7 +99,7 @@ class Embedding:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the embedding again from what :meth:`arrays` returned.
+        """Return the embedding whose :meth:`arrays` these are.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Embedding:
 
 
 def rebuild(kind: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
-    """Make an embedding again from its kind and its arrays.
+    """Return the embedding of a kind from its arrays.
 
     Raises
     ------
@@ -246,13 +246,13 @@ class Plane(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the plane."""
         return cls()
 
 
 @dataclass(frozen=True)
 class Slice(Embedding):
-    """Two features vary, the others stay at a fixed row.
+    """Two features vary, the others have the values of a fixed row.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ class Slice(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the slice again."""
+        """Return the slice with these :meth:`arrays`."""
         row = stored(arrays, "row", None)
         return cls(stored_pair(arrays, len(row)), tuple(row.tolist()))
 

@@ -1,4 +1,4 @@
-"""Learn the inverse of a two-dimensional embedding; the one domain that needs scikit-learn."""
+"""Learning the inverse of a two-dimensional embedding; needs scikit-learn."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ class InputForm:
         return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
     def raw(self, rows: npt.NDArray[Any]) -> Inputs:
-        """Give flat rows the shape of inputs in the user's units."""
+        """Return flat rows in the shape of inputs in the user's units."""
         return _shaped(rows, self.raw_shape)
 
     def inputs(self, rows: npt.NDArray[Any], dtype: npt.DTypeLike = np.float64) -> Inputs:

@@ -155,7 +155,7 @@ class Learned(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the embedding with these :meth:`arrays`."""
         mean, settings = stored(arrays, "mean", None), stored(arrays, "settings", 3)
         centers, places = stored(arrays, "centers", None, 2), stored(arrays, "places", None, 2)
         embedded = stored(arrays, "embedded", None, 2)

@@ -72,7 +72,7 @@ class Nearest(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the slice again."""
+        """Return the slice with these :meth:`arrays`."""
         rows = stored(arrays, "rows", None, None)
         if not len(rows):
             raise ValueError("'rows' of an embedding: expected at least one")
@@ -120,7 +120,7 @@ class Linear(Embedding):
         self._directions = np.linalg.pinv(components).T
 
     def embed(self, points: FloatArray) -> FloatArray:
-        """Return the rows of the plane."""
+        """Return the rows at plane coordinates."""
         rows: FloatArray = self.center + points @ self._directions
         return rows
 
@@ -135,7 +135,7 @@ class Linear(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the plane with these :meth:`arrays`."""
         center = stored(arrays, "center", None)
         return cls(center, stored(arrays, "components", 2, len(center)))
 
@@ -199,7 +199,7 @@ class Through(Embedding):
         return self._anchors
 
     def embed(self, points: FloatArray) -> FloatArray:
-        """Return the rows of the plane."""
+        """Return the rows at plane coordinates."""
         rows: FloatArray = self._anchors[0] + points @ self._axes
         return rows
 
@@ -214,7 +214,7 @@ class Through(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the plane with these :meth:`arrays`."""
         return cls(stored(arrays, "anchors", 3, None))
 
 

@@ -67,7 +67,7 @@ def evaluate(
     predict_proba : callable
         ``(N, *input_shape) array -> (N, C)`` array. A single column, or a flat
         array, is the positive class of a binary model. Domains of several
-        inputs hand it a dict or tuple of arrays.
+        inputs pass it a dict or tuple of arrays.
     domain : Domain
     method : {"adaptive", "dense"}, default "adaptive"
         ``"dense"`` evaluates every grid point. ``"adaptive"`` evaluates a
@@ -161,7 +161,7 @@ class Evaluated:
 
 
 class Evaluator:
-    """Evaluate one model again and again while it changes.
+    """Evaluates one model repeatedly while it is trained.
 
     Parameters
     ----------

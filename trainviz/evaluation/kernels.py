@@ -1,4 +1,4 @@
-"""The loops of the evaluation, compiled and by NumPy: refining, filling a lattice, normalising.
+"""The loops of evaluation, for Numba and in NumPy: refining, filling a lattice, normalising.
 
 All arrays are C-contiguous. A compiled loop and the function that precedes it return
 the same bits: each adds up the classes in their order, in single precision.

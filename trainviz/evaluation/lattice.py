@@ -32,7 +32,7 @@ class Lattice:
     shape : tuple of int
         ``(H, W)`` of the grid.
     stride : int
-        Of the coarse lattice; a power of two.
+        Grid points per interval of the coarse lattice; a power of two.
 
     Attributes
     ----------

@@ -282,7 +282,7 @@ def _softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[A
 
 
 def _by_class(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """Return a copy with one row a class: numpy is slow along short rows."""
+    """Return a copy with one row per class, because NumPy is slow along short rows."""
     return np.array(values.T, order="C")
 
 

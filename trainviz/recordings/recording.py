@@ -27,7 +27,7 @@ __all__ = ["Recording"]
 
 
 class Recording(Sequence[Snapshot]):
-    """The ordered snapshots of one training run, and what they were taken of.
+    """The ordered snapshots of one training run, with their domain, data and class names.
 
     A recording is made by a recorder and only read afterwards. It is a
     sequence: ``len(recording)``, ``recording[0]``, ``recording[-1]``,
