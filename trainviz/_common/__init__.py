@@ -1,1 +1,1 @@
-"""Hold what several rooms use: arrays, checks, compiled loops, random state. Internal."""
+"""Hold what several packages use: arrays, checks, compiled loops, random state. Internal."""

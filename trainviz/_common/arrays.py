@@ -1,4 +1,4 @@
-"""The arrays that pass from room to room."""
+"""The array types that packages exchange, and conversion to NumPy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Image = npt.NDArray[np.uint8]
 """A picture, shape (h, w, 3), row 0 on top."""
 
 TINY = 1e-12
-"""A probability of 0 counts as this in log space, where it has no logarithm."""
+"""Lower bound of probabilities before their logarithm is taken, because that of 0 is infinite."""
 
 
 def to_numpy(values: Any) -> npt.NDArray[Any]:
@@ -60,5 +60,5 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
         if "bfloat16" in str(values.dtype):
             values = values.float()
     array: npt.NDArray[Any] = np.asarray(values)
-    # JAX and TensorFlow hand out bfloat16 as a type that numpy cannot compute with.
+    # JAX and TensorFlow return bfloat16 as a dtype with which NumPy cannot compute.
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -1,4 +1,4 @@
-"""Checks of arguments that several rooms make."""
+"""Checks of arguments that several packages use."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ __all__ = ["is_positive"]
 
 
 def is_positive(value: Any) -> bool:
-    """Tell whether an argument is a finite number above 0."""
+    """Return whether an argument is a finite number above 0."""
     return isinstance(value, Real) and math.isfinite(value) and float(value) > 0

@@ -1,11 +1,11 @@
-"""Loops that Numba compiles to machine code, each beside a NumPy function that does the same.
+"""Loops that Numba compiles to machine code, each with an equivalent NumPy function.
 
-Compiling takes seconds, and nobody's training waits for it. A kernel is loaded
-from Numba's cache on the disk. While it is not there, its NumPy reference
-serves, and one process of its own fills the cache. A kernel and its reference
-return the same bits, so that it does not matter when the one takes over from
-the other. NumPy serves for good where Numba is missing or turned off
-(``NUMBA_DISABLE_JIT=1``), and where nothing can be kept on the disk
+Compiling takes seconds, for which training must not wait. A kernel is therefore
+loaded from Numba's cache on disk. Until it is there, its NumPy reference is
+called, while a separate process fills the cache. A kernel and its reference
+return the same bits, so that results do not depend on when the kernel replaces
+the reference. Only the references are used if Numba is missing or disabled
+(``NUMBA_DISABLE_JIT=1``), or if its cache cannot be written
 (``NUMBA_CACHE_DIR`` names another folder).
 """
 
@@ -33,26 +33,26 @@ __all__ = ["POLICY", "Kernel", "Policy", "fill_cache", "inlined", "kernel", "rea
 Policy = Literal["cached", "compiled", "numpy"]
 
 POLICY: Policy = "cached"
-"""``"cached"`` never waits for a compiler; ``"compiled"`` compiles at once what is not in the
-cache, for tests and measurements; ``"numpy"`` takes the references."""
+"""``"cached"`` never waits for the compiler; ``"compiled"`` compiles what is not in the cache at
+the first call, for tests and measurements; ``"numpy"`` uses the references."""
 
 _LOOK_AGAIN = 0.25
-"""Seconds from one look into the cache to the next, while it is being filled."""
+"""Seconds between two checks of the cache, while it is being filled."""
 
 
 class Kernel:
-    """A compiled loop, or its NumPy reference: whichever can be had without waiting.
+    """A compiled loop, or its NumPy reference as long as the loop is not compiled.
 
     Parameters
     ----------
     function : callable
-        Loops over arrays, in the part of Python that Numba knows. It may call
-        functions of its own module that are :func:`inlined`.
+        Loops over arrays, in the subset of Python that Numba supports. It may
+        call functions of its own module that are :func:`inlined`.
     signature : str
-        The types of the arguments as Numba writes them. Arrays are those that
-        :func:`ready` returns.
+        The argument types in Numba's notation. Pass arrays through
+        :func:`ready`.
     reference : callable
-        Does the same with NumPy, to the bit.
+        Returns the same bits with NumPy.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Kernel:
         self._next_look = 0.0
 
     def __call__(self, *args: Any) -> Any:
-        """Call the loop."""
+        """Call the compiled loop or the reference."""
         return self.choice()(*args)
 
     def choice(self) -> Callable[..., Any]:
-        """Return what a call now would call."""
+        """Return the function that a call would use now."""
         if POLICY == "numpy":
             return self.reference
         if self._compiled is None and (POLICY == "compiled" or time.monotonic() >= self._next_look):
@@ -78,7 +78,7 @@ class Kernel:
         return self._compiled or self.reference
 
     def compile(self) -> None:
-        """Compile the loop, or load it, and wait for that; without Numba, do nothing."""
+        """Load the loop from the cache, or wait while it compiles; without Numba, do nothing."""
         if self._made() is not None:
             self._dispatcher.compile(self._types())
             self._compiled = self._dispatcher
@@ -86,7 +86,7 @@ class Kernel:
     def _look(self) -> None:
         if POLICY == "compiled" or self._is_cached():
             self.compile()
-        # Asked before the last look, the cache fills until after it.
+        # The cache is checked again after has_ended(), as it may have been filled in between.
         elif self._dispatcher is None or (_filling.has_ended() and not self._is_cached()):
             self._next_look = float("inf")
         else:
@@ -99,7 +99,7 @@ class Kernel:
         made = self._dispatcher
         try:
             found = made._cache.load_overload(self._types(), made.targetctx)
-        except Exception:  # a file that was left unfinished, or comes from another version
+        except Exception:  # An unfinished file, or one of another version of Numba.
             return False
         return found is not None
 
@@ -112,13 +112,13 @@ class Kernel:
         if self._dispatcher is None and _numba_works():
             try:
                 self._dispatcher = _compiler(self._function, cache=True)
-            except RuntimeError:  # nowhere to keep it
+            except RuntimeError:  # Numba finds no writable folder for its cache.
                 return None
         return self._dispatcher
 
 
 def kernel(signature: str, reference: Callable[..., Any]) -> Callable[[Callable[..., Any]], Kernel]:
-    """Make a :class:`Kernel` of a function.
+    """Return a decorator that makes a :class:`Kernel` of a function.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def kernel(signature: str, reference: Callable[..., Any]) -> Callable[[Callable[
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a function that kernels call: what is called for each pixel must cost no call.
+    """Mark a function that kernels call, so that Numba inlines it: calls per pixel are costly.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def ready(values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
-    """Return an array of the one kind that kernels are compiled for; a copy if it is of another.
+    """Return an array with the dtype and memory layout of kernels; a copy only if needed.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def ready(values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> npt.NDArr
 
 
 def fill_cache() -> None:
-    """Compile every kernel that is not in the cache, and wait for that."""
+    """Compile every kernel that is not in the cache, and wait until all are."""
     for name in PROVIDERS:
         if name.startswith("kernels."):
             for each in provided(name):
@@ -179,7 +179,7 @@ def fill_cache() -> None:
 
 
 class _Filling:
-    """The process that fills the cache, one for each that needs it."""
+    """The child process that fills the cache; at most one is started."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -203,7 +203,7 @@ _filling = _Filling()
 
 
 def _start_process() -> subprocess.Popen[bytes] | None:
-    # In a program that was frozen to one file, this is that program and no interpreter.
+    # In a frozen program (PyInstaller), sys.executable is that program and no interpreter.
     if not sys.executable or getattr(sys, "frozen", False):
         return None
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
@@ -220,14 +220,14 @@ def _start_process() -> subprocess.Popen[bytes] | None:
 
 def _fill_cache_in_turn() -> None:
     if hasattr(os, "nice"):
-        os.nice(10)  # The training comes first.
+        os.nice(10)  # Training has priority.
     with _one_at_a_time():
         fill_cache()
 
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Wait for a process that does the same, as every rank of a training begins to."""
+    """Hold a file lock, because every rank of a distributed training starts such a process."""
     try:
         import fcntl
     except ImportError:
@@ -245,7 +245,7 @@ def _numba_works() -> bool:
     try:
         import numba
     except Exception:
-        # It refuses what it does not know, a numpy or a Python, in several ways.
+        # Numba raises various exceptions for versions of NumPy or Python that it does not support.
         return False
     return not numba.config.DISABLE_JIT
 
@@ -255,7 +255,7 @@ def _compiler(function: Callable[..., Any], cache: bool) -> Any:
     import numba
 
     assert isinstance(function, FunctionType)
-    # Numba knows its own functions, and not those that are still to be compiled.
+    # Compiled code can call only compiled functions, so the inlined ones are replaced by those.
     known = dict(function.__globals__)
     for name in function.__code__.co_names:
         if hasattr(known.get(name), "_inlined"):

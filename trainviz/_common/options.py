@@ -1,7 +1,7 @@
-"""Keyword arguments that several functions take: their types, defaults and names written once.
+"""Keyword arguments that several functions share, with types and defaults written once.
 
 A function takes them as ``**options: Unpack[...]`` of a ``TypedDict``, which
-editors and type checkers know. Its signature shows their defaults, too.
+editors and type checkers understand. Its signature shows their defaults, too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Options = TypeVar("Options", bound=Mapping[str, Any])
 def shows_defaults(
     defaults: Mapping[str, Any], *, complete: bool
 ) -> Callable[[Function], Function]:
-    """Let a function's signature show the options that it takes as ``**``, for ``help``.
+    """Return a decorator that shows ``**`` options in a function's signature, for ``help``.
 
     Parameters
     ----------
     defaults : mapping of str to object
     complete : bool
-        Whether these are all; else ``**`` stays for the others.
+        Whether these are all options; otherwise the signature keeps its ``**``.
 
     Examples
     --------
@@ -51,12 +51,12 @@ def shows_defaults(
 
 
 def with_defaults(options: Options, defaults: Options, function: str) -> Options:
-    """Fill in the defaults of options that were not given.
+    """Return the options, with defaults for those that were not given.
 
     Raises
     ------
     TypeError
-        If one is unknown; as Python says it of a function that is named.
+        If one is unknown, with Python's own message for the named function.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from trainviz._common.arrays import Map
 __all__ = ["OutputKind"]
 
 _SUM_TOLERANCE = 0.02
-"""bfloat16 keeps 8 bits of a probability, so honest sums miss 1 by up to about a hundredth."""
+"""bfloat16 keeps 8 bits of a probability, so that valid sums are 1 only within about 0.01."""
 
 
 class OutputKind(str, Enum):
@@ -29,7 +29,7 @@ class OutputKind(str, Enum):
     MULTILABEL = "multilabel"
     VALUES = "values"
 
-    # As the plain string that it is for users.
+    # Print as the plain string, which is what users pass and compare with.
     __str__ = str.__str__
     __repr__ = str.__repr__
 
@@ -50,25 +50,25 @@ class OutputKind(str, Enum):
 
     @property
     def least_columns(self) -> int:
-        """How many planes a map has at least."""
+        """The smallest number of planes in a map."""
         return 2 if self.has_classes else 1
 
     @property
     def plural(self) -> str:
-        """What is counted in a map."""
+        """The word for the planes of a map: "classes", "labels" or "value"."""
         return {"probabilities": "classes", "multilabel": "labels"}.get(self.value, "value")
 
     def counted(self, count: int) -> str:
-        """Say how many of it a map has."""
+        """Return a count with its unit, e.g. "3 classes"."""
         return f"{count} {self.plural}"
 
     def fault(self, values: Map) -> str | None:
-        """Say why an array, shape (C, H, W), cannot be a map of this kind; None if it can."""
+        """Return why an array, shape (C, H, W), cannot be a map of this kind; None if it can."""
         if len(values) < self.least_columns:
             return f"a map of {self} has at least {self.least_columns} planes, not {len(values)}"
         if self.has_value and len(values) > 1:
             return f"a map of values has one plane, not {len(values)}"
-        # Of all values at once: a sum is not finite where one of them is not.
+        # The sums, which are needed anyway, are finite only if all values are.
         sums = values.sum(axis=0)
         if not np.isfinite(sums).all():
             return "a map must be finite"

@@ -1,8 +1,8 @@
-"""What is looked up by name and imported only when it is used: one table for the whole package.
+"""A table of objects that are looked up by name and imported only when they are used.
 
-A room never imports a room above it, nor a framework. Where it hands work on to
-one all the same (a recording shows itself in Jupyter, a checkpoint is read by its
-framework), it asks this table by name.
+No package imports one of a higher layer, or a framework. Where it needs one
+nevertheless (a recording shows itself in Jupyter, a checkpoint is read by its
+framework), it looks it up in this table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROVIDERS: dict[str, str] = {
     "predictor.keras": "trainviz.adapters.keras.recorder:keras_predictor",
     "predictor.sklearn": "trainviz.adapters.sklearn:SklearnPredictor",
 }
-"""Name of what is wanted -> ``"module:attribute"``."""
+"""Name -> ``"module:attribute"``."""
 
 _EXTRAS = {
     "PyTorch": "torch",
@@ -41,11 +41,11 @@ _EXTRAS = {
     "xarray": "xarray",
     "Dask": "dask",
 }
-"""What somebody may have to install -> the extra that brings it."""
+"""Optional dependency -> the extra that installs it."""
 
 
 def provided(name: str) -> Any:
-    """Import what a name of :data:`PROVIDERS` stands for.
+    """Import and return the object that a name in :data:`PROVIDERS` stands for.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def provided(name: str) -> Any:
     KeyError
         If the table has no such name.
     ImportError
-        If what it needs is not installed; the module says how to install it.
+        If a package that it needs is not installed; the message says how to install it.
 
     Examples
     --------
@@ -68,14 +68,14 @@ def provided(name: str) -> Any:
 
 
 def install_hint(needed: str, by: str) -> str:
-    """Say how to install what something needs.
+    """Return an error message that says how to install an optional dependency.
 
     Parameters
     ----------
     needed : str
-        As people call it, e.g. ``"PyTorch"``.
+        The name of the dependency, e.g. ``"PyTorch"``.
     by : str
-        What needs it.
+        The feature that needs it.
 
     Examples
     --------

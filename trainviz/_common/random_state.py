@@ -1,4 +1,4 @@
-"""The random streams that every library of a process shares."""
+"""The global random streams of Python and NumPy, which all libraries of a process share."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class HostStreams:
 
 @contextmanager
 def host_rng_preserved() -> Iterator[HostStreams]:
-    """Leave Python's and numpy's global random streams as they were.
+    """Restore Python's and numpy's global random streams at the end of the block.
 
     Yields
     ------
     HostStreams
-        What is known once the block is left.
+        Set when the block is left.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """Captures off the training path: one worker thread behind a bounded queue.
 
 A capture copies the model and training goes on; one thread evaluates the
-copies, in order. It changes nothing that a process has only once: no random
-stream, no default dtype, no compiler stance.
-What the copy follows, and what it does not: see the notes of :class:`trainviz.Recorder`.
+copies, in order. The thread changes no global state of the process: no random
+stream, no default dtype, no compiler stance. The notes of
+:class:`trainviz.Recorder` say what the copy includes.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ _WAITING = 2
 """Captures that may wait behind the one being evaluated; each holds a copy of the weights."""
 
 _LINGER = 2.0
-"""Seconds that an idle worker waits for work: frameworks keep a pool of threads for each thread."""
+"""Seconds after which an idle worker ends: frameworks keep a thread pool for each thread."""
 
 _POLL = 0.1
-"""Seconds after which a waiting thread looks whether the other one is still alive."""
+"""Seconds after which a waiting thread checks that the other one is still alive."""
 
 
 def check_freezable(predict_proba: PredictProba) -> None:
-    """Refuse a predict callable that offers no copy of itself.
+    """Raise a TypeError for a predict callable that cannot be copied.
 
     Parameters
     ----------
     predict_proba : callable
-        With a method ``frozen()`` that returns an independent callable, which
-        answers as this one does now. That one may have a method ``release()``,
-        which is called once it is no longer needed.
+        With a method ``frozen()`` that returns an independent callable with
+        the outputs that this one has now. The copy may have a method
+        ``release()``, which is called once it is no longer needed.
 
     Raises
     ------
     TypeError
-        If there is no such method; the message says how to mend it.
+        If there is no such method; the message says what to pass instead.
     """
     if not callable(getattr(predict_proba, "frozen", None)):
         name = getattr(predict_proba, "__qualname__", type(predict_proba).__name__)
@@ -72,18 +72,18 @@ class _Job:
 class BackgroundCaptures:
     """Evaluate frozen models in order on one thread, while training goes on.
 
-    The thread is no daemon: the interpreter waits for what was handed in, also
-    after an exception. It ends by itself when nothing comes.
+    The thread is no daemon, so that the interpreter waits for the queued
+    captures, also after an exception. It ends when it has been idle.
 
     Parameters
     ----------
     evaluate : callable
         ``(predict_proba, epoch, step, metrics) -> Snapshot``; runs on the worker.
     keep : callable
-        ``(snapshot) -> None``; runs on the worker, never beside a call of
+        ``(snapshot) -> None``; runs on the worker, never at the same time as
         :meth:`amend` or :meth:`relabel`.
     enabled : bool, default True
-        Whether there is anything to do at all; kept for the caller.
+        Whether captures are made in the background; only the caller uses it.
     waiting : int, default 2
         Captures that may wait behind the one being evaluated.
 
@@ -129,15 +129,15 @@ class BackgroundCaptures:
         step: int | None,
         metrics: Mapping[str, float],
     ) -> None:
-        """Hand in a capture; waits while the queue is full.
+        """Queue a capture; waits while the queue is full.
 
         Parameters
         ----------
         predict_proba : callable
-            As :func:`check_freezable` wants it. It is copied once there is
+            As :func:`check_freezable` requires. It is copied once there is
             room, so that no more copies exist than the queue holds.
         epoch, step, metrics
-            What the snapshot will say.
+            Of the snapshot.
         """
         self._wait_until(lambda: len(self._jobs) < self._limit)
         with host_rng_preserved():
@@ -150,11 +150,11 @@ class BackgroundCaptures:
             self._changed.notify_all()
 
     def drain(self) -> None:
-        """Wait until everything that was handed in is kept or has failed."""
+        """Wait until every queued capture is stored or has failed."""
         self._wait_until(lambda: not self._jobs)
 
     def forget_last(self) -> None:
-        """Take no snapshot for the last capture any more: the store was changed otherwise."""
+        """Wait for all captures; then no snapshot counts as the last capture's any more."""
         self.drain()
         self._last = None
 
@@ -167,17 +167,17 @@ class BackgroundCaptures:
 
     @property
     def pending(self) -> tuple[int, int | None] | None:
-        """Epoch and step of the last capture handed in, as long as it is not kept."""
+        """Epoch and step of the last queued capture, until it is stored; then None."""
         last = self._last
         return (last.epoch, last.step) if last is not None and not last.done else None
 
     @property
     def last_failed(self) -> bool:
-        """Whether the last capture handed in has failed."""
+        """Whether the last queued capture has failed."""
         return self._last is not None and self._last.failed
 
     def amend(self, metrics: Mapping[str, float]) -> bool:
-        """Add metrics to the last capture; False if the store holds it already."""
+        """Add metrics to the last capture; return False if it is stored already."""
         with self._changed:
             if self._last is None or (self._last.done and not self._last.failed):
                 return False
@@ -185,7 +185,7 @@ class BackgroundCaptures:
             return True
 
     def relabel(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Let the last capture stand for ``epoch``; False if it is not under way any more."""
+        """Set the last capture's epoch and add metrics; return False if it is stored already."""
         with self._changed:
             if self._last is None or self._last.done:
                 return False
@@ -208,7 +208,7 @@ class BackgroundCaptures:
         try:
             self._thread.start()
         except RuntimeError:
-            # No threads are left, or the interpreter is shutting down: late beats never.
+            # No thread can be started (a limit, or interpreter shutdown): run the jobs here.
             while self._jobs:
                 self._run(self._jobs[0])
 
@@ -236,7 +236,7 @@ class BackgroundCaptures:
         except Exception as error:
             outcome = error
         except BaseException as error:
-            # On this thread nothing else can end the worker, and training must not wait for it.
+            # SystemExit and the like must not end the worker, for which training would wait.
             outcome = RuntimeError(f"the model raised {type(error).__name__}: {error}")
         self._finish(job, outcome)
 
@@ -246,7 +246,7 @@ class BackgroundCaptures:
                 _release(job.predict)
                 if isinstance(outcome, Exception):
                     raise outcome
-                # The label may have changed while the model was asked.
+                # The epoch may have been relabelled during the evaluation.
                 self._keep(replace(outcome, epoch=job.epoch, metrics=dict(job.metrics)))
             except Exception as error:
                 job.failed = True
@@ -258,7 +258,7 @@ class BackgroundCaptures:
                 self._changed.notify_all()
 
     def __getstate__(self) -> dict[str, Any]:
-        # For processes that a trainer spawns: locks and threads cannot travel.
+        # Locks and threads cannot be pickled, which processes that a trainer spawns need.
         own: dict[str, Any] = {"_changed": None, "_thread": None, "_last": None, "_jobs": deque()}
         return {**self.__dict__, **own}
 

@@ -1,4 +1,4 @@
-"""Schedule, evaluate, append: the recorder."""
+"""The recorder: evaluates a model as its schedule says, and stores the snapshots."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ RECORDER_DEFAULTS: RecorderOptions = {
 class Recorder:
     """Capture class probability maps of any classifier while it learns.
 
-    The recorder knows a predict callable and nothing of any framework; the
+    The recorder takes a predict callable and depends on no framework; the
     adapters (:class:`~trainviz.TorchRecorder` and its like) call it.
 
     Parameters
@@ -81,8 +81,8 @@ class Recorder:
     every : int, optional
         Capture every ``every``-th epoch (default 1, unless another condition is given).
     every_n_steps : int, optional
-        Capture every n-th optimisation step, where :meth:`capture` is told the step
-        (adapters that see steps do so).
+        Capture every n-th optimisation step, if :meth:`capture` is given the step
+        (adapters with hooks for steps give it).
     at : iterable of int, optional
         Capture these epochs.
     schedule : Schedule or "geometric", optional
@@ -92,29 +92,29 @@ class Recorder:
     data : tuple of array-like, optional
         ``(X, y)``: inputs and their labels (integers or strings; numbers for
         ``output="values"``; one column of 0 and 1 a label for multi-label
-        models) that travel with the recording and are drawn over the map. A
-        classifier is asked for these points too, at every capture, so that its
-        errors can be marked.
+        models) that are stored with the recording and drawn over the map. A
+        classifier is evaluated at these points too, at every capture, so that
+        its errors can be marked.
     class_names : sequence of str, optional
-        One a class or label, in the order of the model's output columns; of
+        One per class or label, in the order of the model's output columns; for
         ``output="values"`` the name of the value.
     classes : sequence, optional
-        The label of each output column, where ``y`` does not count from 0.
+        The label of each output column, if ``y`` does not hold column numbers.
     output : str, default "probabilities"
         What the predict callable returns: ``"probabilities"``, ``"logits"``,
         ``"log_probabilities"``, ``"multilabel"``, ``"multilabel_logits"`` or
         ``"values"``; see :func:`trainviz.evaluate`.
     on_error : {"warn", "raise"}, default "warn"
-        What a failing capture does *during* training: warn once and be
-        skipped, or raise. The first capture always raises, so that a mistake
+        Whether a capture that fails *during* training is skipped, with one
+        warning, or raises. The first capture always raises, so that a mistake
         shows before training time is spent.
     batch_size : int or "auto", default "auto"
-        Points a call of the model.
+        Points per call of the model.
     evaluation : {"adaptive", "dense"}, default "adaptive"
-        ``"dense"`` asks the model for every grid point, ``"adaptive"`` only
+        ``"dense"`` evaluates the model at every grid point, ``"adaptive"`` only
         where the map is not smooth; see :func:`trainviz.evaluate`.
     tolerance : float, default 1/255
-        Of a probability, for the adaptive evaluation.
+        Allowed error of a probability, for the adaptive evaluation.
     background : bool, default False
         Copy the model at a capture and evaluate the copy on another thread,
         while training goes on. The first capture is made at once. At most
@@ -123,8 +123,8 @@ class Recorder:
         in order, and :meth:`drain` waits for them (so does the end of a fit,
         of a ``with`` block and of the interpreter). Failures show at the next
         call of the recorder. A model that cannot be copied, or that draws
-        random numbers when it is asked, is captured at once, with one warning;
-        the notes below say what a copy does not follow.
+        random numbers when it is called, is captured at once, with one warning;
+        the notes below say what a copy does not include.
     path : str or PathLike, optional
         Record into a Zarr group here (a folder, or an address that fsspec
         knows), one snapshot after another, instead of into memory. A process
@@ -135,11 +135,11 @@ class Recorder:
     resume : bool or "checkpoint", default False
         Continue the recording at ``path``, if there is one. Its snapshots from
         the first epoch captured now are superseded. ``"checkpoint"`` does so
-        only once :meth:`allow_resume` is called (``LightningRecorder``,
-        where a checkpoint says so).
+        only once ``allow_resume()`` is called (``LightningRecorder``
+        calls it when it loads a checkpoint of the recording).
     precision : {"float16", "float32"}, default "float16"
-        In which maps are kept on disk; half precision is good for a
-        probability to 0.0003.
+        In which maps are stored on disk; half precision keeps a probability to
+        within 0.0003.
 
     Attributes
     ----------
@@ -148,11 +148,11 @@ class Recorder:
     failures : list of tuple of (int, str)
         Epoch and message of each capture that was skipped.
     location : str or None
-        The full ``path``.
+        The absolute ``path``.
     state : TrainingState
-        Where training stands; the adapters keep it.
+        The progress of training, updated by the adapters.
     writer : RecordingWriter
-        What it writes with.
+        Writes the recording.
 
     Raises
     ------
@@ -163,15 +163,15 @@ class Recorder:
 
     Notes
     -----
-    The copy that ``background=True`` makes follows weights, buffers and plain
-    attributes. It does not follow what ``predict=`` reaches by other ways than
-    the model that it is given; an object of a class of its own that an attribute
-    holds, changed in place; and, in Keras, attributes that are no variables and
-    not in ``get_config``. A model that begins to draw from a shared random stream
-    only after the first capture disturbs its training, and a function under
-    ``torch.compile`` that a forward calls is compiled for the copy as well. Where
-    evaluating takes longer than the training between two captures, or no
-    processor is free, training waits for the queue; what is gained then is small.
+    The copy that ``background=True`` makes includes weights, buffers and plain
+    attributes. It does not include what ``predict=`` uses besides the model that
+    it is given; an attribute's object of a custom class that is changed in place;
+    and, in Keras, attributes that are no variables and not in ``get_config``. A
+    model that draws from a shared random stream only after the first capture
+    disturbs its training, and a function under ``torch.compile`` that a forward
+    calls is compiled for the copy as well. Where evaluating takes longer than the
+    training between two captures, or no processor is free, training waits for the
+    queue, and little time is saved.
 
     Examples
     --------
@@ -254,13 +254,13 @@ class Recorder:
         ----------
         predict_proba : callable
             ``(N, *input_shape) float64 array -> (N, C)`` array; domains of
-            several inputs hand it a dict or tuple of arrays.
+            several inputs pass it a dict or tuple of arrays.
         epoch : int
             Completed epochs; 0 is the state before training.
         step : int, optional
             Completed optimisation steps.
         metrics : mapping of str to number, optional
-            Kept beside the snapshot; what is no single number is left out.
+            Stored with the snapshot; anything but single numbers is left out.
         force : bool, default False
             Capture whether the schedule asks for it or not.
 
@@ -269,7 +269,7 @@ class Recorder:
         Snapshot or None
             None when the schedule skips it, when ``step`` is given and
             captured already, when the capture failed and was skipped, or when
-            it goes on in the background.
+            it is made in the background.
 
         Raises
         ------
@@ -293,12 +293,12 @@ class Recorder:
         *,
         force: bool = False,
     ) -> Snapshot | bool:
-        """Do the same as :meth:`capture`, and say more of it.
+        """Do the same as :meth:`capture`, and return whether a capture is in the background.
 
         Returns
         -------
         Snapshot or bool
-            True for a capture that goes on in the background, False for none.
+            True for a capture in the background, False for none.
         """
         self._settle()
         self._supersede(epoch, step)
@@ -363,7 +363,7 @@ class Recorder:
         return snapshot
 
     def check(self, predict_proba: PredictProba, epoch: int = 0) -> None:
-        """Try a predict callable on a few points, so that mistakes show early.
+        """Evaluate a predict callable at the corners, so that mistakes show early.
 
         Does nothing once a map has been captured or a check has passed.
 
@@ -387,21 +387,21 @@ class Recorder:
             )
 
     def learn_classes(self, classes: Sequence[Any] | None) -> None:
-        """Take the labels of the output columns from the model, unless they were given.
+        """Set the labels of the output columns, unless the user gave them.
 
         Parameters
         ----------
         classes : sequence, optional
-            Some models know them only once they are fitted.
+            From the model; some know them only once they are fitted.
         """
         if self._validator.classes is None and classes is not None:
             self._validator.classes = list(classes)
             self.writer.learn_classes(list(classes))
 
     def drain(self) -> None:
-        """Wait for the captures that go on in the background, and tell of their failures.
+        """Wait for the captures in the background, and report their failures.
 
-        Does nothing where there are none. Raises the first failure with
+        Does nothing if there are none. Raises the first failure with
         ``on_error="raise"``; all of them are in ``failures`` then.
 
         Examples
@@ -427,14 +427,14 @@ class Recorder:
         self._evaluator.tell(stacklevel=3)
 
     def subscribe(self, callback: Callable[[Snapshot], object]) -> Callable[[], None]:
-        """Call a function with each snapshot after it was kept.
+        """Call a function with each snapshot after it was stored.
 
-        It is called in order, on the thread that trains. With ``background=True``
-        a snapshot is told at the next call of the recorder, or when it is drained.
+        It is called in order, on the training thread. With ``background=True``
+        it is called at the next call of the recorder, or of :meth:`drain`.
         An exception of the callback is handled as ``on_error`` says: it is listed
         in ``failures``, with one warning, and training goes on, or it is raised.
-        What ``amend`` and ``relabel`` change afterwards is not told again. A copy
-        of the recorder for another process has no subscribers.
+        Later changes by ``amend`` and ``relabel`` cause no call. A copy of the
+        recorder for another process has no subscribers.
 
         Parameters
         ----------
@@ -465,22 +465,22 @@ class Recorder:
         return self.writer.subscribe(callback)
 
     def close(self) -> None:
-        """Wait for what goes on in the background, and let others write to ``path``.
+        """Wait for the captures in the background, and release the lock of ``path``.
 
-        A recorder that captures again afterwards takes ``path`` again. One
-        that is never closed holds it until it is deleted or its process ends.
+        A recorder that captures again afterwards locks ``path`` again. One
+        that is never closed holds the lock until it is deleted or its process ends.
         """
         self.drain()
         self.writer.close()
 
     def claim(self) -> None:
-        """Take ``path`` now, so that one that is not free shows before training.
+        """Lock ``path`` now, so that an error shows before training.
 
         Raises
         ------
         RecordingError
-            If another process records there, or nobody allowed to continue
-            what is there.
+            If another process records there, or ``path`` holds a recording that
+            neither ``overwrite`` nor ``resume`` allows to change.
         """
         self.writer.open()
 
@@ -493,15 +493,15 @@ class Recorder:
         self.writer.amend(plain_metrics(metrics))
 
     def relabel(self, epoch: int, metrics: Mapping[str, Any]) -> None:
-        """Say that the last snapshot is also the state at the end of ``epoch``."""
+        """Label the last snapshot as the state at the end of ``epoch``, and add metrics."""
         self.writer.relabel(epoch, plain_metrics(metrics))
 
     def rewind(self, epoch: int, step: int | None = None) -> None:
-        """Forget the snapshots after ``epoch`` and ``step``: training continues from there."""
+        """Remove the snapshots after ``epoch`` and ``step``, from which training continues."""
         self.drain()
         later = self.recording.epochs > epoch
         if step is not None:
-            later |= self.recording.steps > step  # NaN, where the step is unknown, is not later
+            later |= self.recording.steps > step  # False for NaN, an unknown step
         self.state.stage = Stage.RUNNING
         self.writer.truncate(int((~later).sum()))
         self._asked = (epoch, step or 0)
@@ -509,7 +509,7 @@ class Recorder:
     def _submit(
         self, predict_proba: PredictProba, epoch: int, step: int | None, metrics: Mapping[str, Any]
     ) -> bool:
-        """Hand the capture to the background; False where it is to be made at once."""
+        """Queue the capture for the background; return False if it is to be made at once."""
         if not self.writer.in_background:
             return False
         check_freezable(predict_proba)
@@ -523,7 +523,7 @@ class Recorder:
         self.writer.settle()
 
     def _supersede(self, epoch: int, step: int | None) -> None:
-        """Where a stored recording is continued, forget what is about to be captured again."""
+        """Remove the snapshots of a continued recording that will be captured again."""
         if self.state.stage is not Stage.STORED:
             return
         self._validator.check_order(epoch, step, None)
@@ -531,7 +531,7 @@ class Recorder:
         epochs, steps = self.recording.epochs, self.recording.steps
         again = epochs >= epoch
         if step is not None:
-            # Of the epoch under way, the steps before are still true; NaN is no step before.
+            # Earlier steps of the same epoch stay. NaN, an unknown step, is not earlier.
             again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
         self.writer.truncate(int((~again).sum()))
         if self.writer.last is not None:
@@ -542,7 +542,7 @@ class Recorder:
         due = self.schedule.due_epoch(epoch)
         if step is None or not self.schedule.counts_steps:
             return due
-        # Asked within epochs too, where the epoch is due at its first step alone.
+        # Called at steps too: a due epoch is captured at the first of its steps alone.
         last_epoch, last_step = self._asked
         self._asked = epoch, step
         return (due and epoch > last_epoch) or self.schedule.due_step(step, since=last_step)

@@ -1,4 +1,4 @@
-"""What a recorder writes down: in order, amended, superseded; and what happens when it fails."""
+"""Writing of a recording: storing, changing and removing snapshots, and handling failures."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["RecordingWriter"]
 
 
 class RecordingWriter:
-    """The writing side of a recording: what is kept, changed, told, and what fails.
+    """Writes a recording: stores and changes snapshots, notifies subscribers, handles failures.
 
     Parameters
     ----------
     recording : Recording
-        Grows with ``store``.
+        Reads from ``store``.
     store : WritableStore
     evaluate : callable
         ``(predict_proba, epoch, step, metrics) -> Snapshot``, for captures in the background.
     background : bool, default False
-        Whether captures are made there.
+        Whether captures are made in the background.
     on_error : {"warn", "raise"}, default "warn"
 
     Attributes
@@ -57,11 +57,11 @@ class RecordingWriter:
         self._subscribers: dict[object, Callable[[Snapshot], object]] = {}
         self._untold: deque[Snapshot] = deque()
 
-    # What is kept.
+    # Snapshots.
 
     @property
     def last(self) -> tuple[int, int | None] | None:
-        """Epoch and step of the last capture, also of one that is under way."""
+        """Epoch and step of the last capture, including one still in the background."""
         pending = self._background.pending
         if pending is not None or not len(self._store):
             return pending
@@ -69,13 +69,13 @@ class RecordingWriter:
         return self._store.epoch(index), self._store.step(index)
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Store a snapshot that does not come from the background, and tell of it."""
+        """Store a snapshot that was not made in the background, and notify the subscribers."""
         self._background.forget_last()
         self._append(snapshot)
         self._tell_subscribers()
 
     def learn_classes(self, classes: list[Any]) -> None:
-        """Keep the labels of the output columns."""
+        """Store the labels of the output columns."""
         self.recording.learn_classes(classes)
         self._store.learn_classes(classes)
 
@@ -87,7 +87,7 @@ class RecordingWriter:
             self._attempt(lambda: self._store.amend(last, metrics), "an addition to the metrics")
 
     def relabel(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Let the last snapshot stand for ``epoch``."""
+        """Set the last snapshot's epoch, and add metrics to it."""
         self.settle()
         if self._background.relabel(epoch, metrics):
             return
@@ -103,23 +103,23 @@ class RecordingWriter:
 
     @property
     def provisional(self) -> Provisional | None:
-        """What the last snapshot is to be if training goes on from it."""
+        """The label that the last snapshot gets back if training continues, or None."""
         return self._store.provisional
 
     def mark_provisional(self, provisional: Provisional) -> None:
-        """Say that the last snapshot is as it is only because training has ended."""
+        """Mark the last snapshot as made or relabelled only because training has ended."""
         self.drain()
         self._attempt(lambda: self._store.mark(provisional), "the end")
 
     def withdraw_provisional(self) -> None:
-        """Make the last snapshot what it is to be where training goes on."""
+        """Undo what the end of training did to the last snapshot, because training continues."""
         found, last = self._store.provisional, len(self._store) - 1
         if found is not None and last >= 0:
             self._background.forget_last()
             self._attempt(lambda: self._withdraw(found, last), "continuing after the end")
 
     def _append(self, snapshot: Snapshot) -> None:
-        """Store a snapshot; the thread that trains tells the subscribers of it later."""
+        """Store a snapshot; the training thread notifies the subscribers later."""
         self._store.append(snapshot)
         if self._subscribers:
             self._untold.append(snapshot)
@@ -128,49 +128,49 @@ class RecordingWriter:
         if found.epoch is None:
             self._store.truncate(last)
             return
-        # A metric cannot be taken away, but one that is no number was not given.
+        # Metrics cannot be removed, but NaN means that a metric was not given.
         unknown = dict.fromkeys(self._store.metrics(last), float("nan"))
         self._store.relabel(last, found.epoch, {**unknown, **found.metrics})
         self._store.mark(None)
 
     def _attempt(self, change: Callable[[], None], what: str) -> None:
-        """Change the last snapshot; a disk that is full ends no training."""
+        """Change the last snapshot; a failure (a full disk) is handled as ``on_error`` says."""
         try:
             change()
         except Exception as error:
             self.handle(error, self._store.epoch(len(self._store) - 1), what)
 
-    # Where it is kept.
+    # The store.
 
     def open(self) -> None:
-        """Take the place where the recording is, or raise because it is not free."""
+        """Lock the recording's path for writing; raise if another process holds it."""
         self._store.open()
 
     def close(self) -> None:
-        """Wait for what goes on in the background, and let others write there."""
+        """Wait for the captures in the background, and release the recording's path."""
         self.drain()
         self._store.close()
 
     def allow_resume(self) -> None:
-        """Let ``resume="checkpoint"`` continue what is there."""
+        """Allow ``resume="checkpoint"`` to continue the stored recording."""
         self._store.allow_resume()
 
     # In the background.
 
     @property
     def in_background(self) -> bool:
-        """Whether captures are made there."""
+        """Whether captures are made in the background."""
         return self._background.enabled
 
     @property
     def lost_last(self) -> bool:
-        """Whether the last capture that went on in the background has failed."""
+        """Whether the last capture in the background has failed."""
         return self._background.last_failed
 
     def submit(
         self, predict_proba: PredictProba, epoch: int, step: int | None, metrics: dict[str, float]
     ) -> bool:
-        """Hand a capture to the background; False where the model cannot be copied."""
+        """Queue a capture for the background; return False if the model cannot be copied."""
         try:
             self._background.submit(predict_proba, epoch, step, metrics)
         except Exception as error:
@@ -179,7 +179,7 @@ class RecordingWriter:
         return True
 
     def stop_background(self, reason: str) -> None:
-        """Make captures at once from now on, because of the model."""
+        """Make captures at once from now on, and warn of the reason."""
         if not self._background.enabled:
             return
         self._background.forget_last()
@@ -193,19 +193,19 @@ class RecordingWriter:
         self.settle()
 
     def drain(self) -> None:
-        """Wait for the captures that go on in the background, and tell of their failures."""
+        """Wait for the captures in the background, and report their failures."""
         self._background.drain()
         self.settle()
 
-    # What is told.
+    # Subscribers and failures.
 
     def subscribe(self, callback: Callable[[Snapshot], object]) -> Callable[[], None]:
-        """Call a function with each snapshot after it was kept; see the recorder's."""
+        """Call a function with each stored snapshot; see ``Recorder.subscribe``."""
         if not callable(callback):
             raise TypeError(
                 f"callback={callback!r}: expected a function of one argument, the snapshot"
             )
-        # Not by the function itself, which may subscribe twice.
+        # The key is not the callback, because a callback may subscribe twice.
         key = object()
         self._subscribers[key] = callback
 
@@ -215,7 +215,10 @@ class RecordingWriter:
         return unsubscribe
 
     def settle(self) -> None:
-        """Apply the error policy, on the thread that trains, to what failed in the background."""
+        """Handle background failures as ``on_error`` says, and notify the subscribers.
+
+        Runs on the training thread.
+        """
         errors = self._background.take_errors()
         if errors and self._on_error == "raise":
             self.failures += [
@@ -229,7 +232,7 @@ class RecordingWriter:
     def handle(
         self, error: Exception, epoch: int, what: str = "the capture", *, is_first: bool = False
     ) -> None:
-        """Raise an error, or list it and warn of the first one."""
+        """Raise an error, or list it in ``failures`` and warn of the first one."""
         if is_first or self._on_error == "raise":
             raise error
         self.failures.append((epoch, f"{type(error).__name__}: {error}"))
@@ -254,6 +257,6 @@ class RecordingWriter:
                     self.handle(error, snapshot.epoch, "telling a subscriber")
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy for another process must not miss what is under way.
+        # A pickled copy must hold the captures that are still in the background.
         self._background.drain()
         return {**self.__dict__, "_subscribers": {}, "_untold": deque()}

@@ -16,8 +16,7 @@ class Schedule:
 
     Epochs are counted as *completed* epochs: 0 is the model before its first
     step, 1 the model after the first pass over the data. Steps are completed
-    optimisation steps. The conditions add up: a snapshot is due when any of
-    them says so.
+    optimisation steps. A snapshot is due when any of the conditions holds.
 
     Parameters
     ----------
@@ -87,13 +86,13 @@ class Schedule:
         initial: bool = True,
         final: bool = True,
     ) -> Schedule:
-        """Capture often at first and ever more seldom later.
+        """Return a schedule whose captures become rarer by a constant ratio.
 
         Parameters
         ----------
         growth : float, default 1.25
-            The ratio of one captured epoch to the one before; the first ones,
-            where that would be less than one apart, follow each other.
+            The ratio of one captured epoch to the one before; at first, where
+            they would be less than one epoch apart, every epoch is captured.
         unit : {"epoch", "step"}, default "epoch"
             What is counted.
         initial, final : bool, default True
@@ -113,11 +112,11 @@ class Schedule:
 
     @property
     def counts_steps(self) -> bool:
-        """Whether any condition looks at steps, so that step hooks are needed at all."""
+        """Whether any condition counts steps, so that adapters need hooks for steps."""
         return self.every_n_steps is not None or (self.growth is not None and self.unit == "step")
 
     def due_epoch(self, epoch: int) -> bool:
-        """Tell whether the state after ``epoch`` completed epochs is captured.
+        """Return whether the state after ``epoch`` completed epochs is captured.
 
         Parameters
         ----------
@@ -141,17 +140,17 @@ class Schedule:
         )
 
     def due_step(self, step: int, since: int) -> bool:
-        """Tell whether a captured step lies in ``(since, step]``.
+        """Return whether a step in ``(since, step]`` is due.
 
-        An interval and not one step, because some loops report only every
-        n-th step (Keras with ``steps_per_execution``).
+        The argument is an interval because some loops report only every n-th
+        step (Keras with ``steps_per_execution``).
 
         Parameters
         ----------
         step : int
             Completed optimisation steps.
         since : int
-            The completed steps at the previous question.
+            The completed steps at the previous call.
 
         Returns
         -------
@@ -180,7 +179,7 @@ def make_schedule(
     initial: bool = True,
     final: bool = True,
 ) -> Schedule:
-    """Make a schedule of the arguments that every recorder takes.
+    """Return the schedule for the arguments that every recorder takes.
 
     Parameters
     ----------
@@ -223,7 +222,7 @@ def make_schedule(
 
 
 def _grows_past(growth: float, since: int, now: int) -> bool:
-    """Whether the sequence 1, then ``max(n + 1, ceil(growth * n))`` visits ``(since, now]``."""
+    """Return whether 1, then ``max(n + 1, ceil(growth * n))``, has a term in ``(since, now]``."""
     captured = 1
     while captured <= since:
         captured = max(captured + 1, math.ceil(captured * growth))

@@ -18,9 +18,9 @@ __all__ = ["TrainingEvents"]
 class TrainingEvents:
     """Turn "started", "epoch done", "step done", "finished" into captures.
 
-    What adapters have in common lives here: the initial and the final state,
-    never the same state twice, epochs that go on counting when ``fit`` is
-    called again, and continuing after a checkpoint.
+    All adapters share this logic: it captures the initial and the final state,
+    no state twice, continues the count of epochs when ``fit`` is called again,
+    and continues after a checkpoint.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class TrainingEvents:
     ----------
     recorder : Recorder
     state : TrainingState
-        Where training stands.
+        The progress of training.
 
     Examples
     --------
@@ -57,12 +57,12 @@ class TrainingEvents:
         *,
         anew: bool | None = None,
     ) -> None:
-        """Training starts (or goes on) with ``epoch`` epochs and ``step`` steps completed.
+        """Report that training starts or continues after ``epoch`` epochs and ``step`` steps.
 
-        ``anew`` says whether nothing is trained yet, where ``step`` does not.
+        ``anew`` says whether nothing is trained yet; by default that is so if both are 0.
         """
         state, schedule = self.state, self.recorder.schedule
-        # A fit that failed and starts within its own epochs goes on from a backup.
+        # After an exception, a start within the epochs already trained continues from a backup.
         from_backup = state.stage is Stage.RUNNING and 0 < epoch + state.epoch_offset <= state.epoch
         lacks_due = False
         if state.goes_back or from_backup:
@@ -72,13 +72,13 @@ class TrainingEvents:
             state.count_on(epoch, step)
             state.move(epoch, step, {})
         if lacks_due or (schedule.initial and state.captured is None):
-            # After a checkpoint that lies between them, the end of this step's epoch still comes.
+            # If this step is the last of its epoch, the snapshot can be relabelled as the epoch's.
             self._capture(predict, awaits_epoch=lacks_due and state.step is not None)
         else:
             self.recorder.check(predict)
 
     def go_on(self, epoch: int, step: int | None = None, *, anew: bool | None = None) -> None:
-        """Go back to ``epoch`` and ``step`` in what is recorded; capture nothing."""
+        """Forget the snapshots after ``epoch`` and ``step``; capture nothing."""
         state, writer, recording = self.state, self.recorder.writer, self.recorder.recording
         state.step = None
         state.move(epoch, step, {})
@@ -91,7 +91,7 @@ class TrainingEvents:
             self._warn_of_loss()
         self.recorder.rewind(-1 if anew else state.epoch, None if anew else state.step)
         state.captured = last_captured(recording)
-        # What the step before a mid-epoch checkpoint gave can still stand for the epoch.
+        # The epoch may end with the last captured step, whose snapshot is relabelled then.
         state.awaits_epoch = state.captured is not None and state.captured[1] is not None
         state.is_end = writer.provisional is not None and not self._due_by_epoch()
 
@@ -102,7 +102,7 @@ class TrainingEvents:
         step: int | None = None,
         metrics: Mapping[str, Any] | None = None,
     ) -> bool:
-        """``epoch`` epochs are completed; returns whether a snapshot stands for it."""
+        """Report that ``epoch`` epochs are completed; return whether that state is recorded."""
         self.state.move(epoch, step, metrics or {})
         if not self.recorder.schedule.due_epoch(self.state.epoch):
             self.recorder.check(predict)
@@ -112,7 +112,7 @@ class TrainingEvents:
     def step_end(
         self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
     ) -> bool:
-        """``step`` steps are completed; returns whether a snapshot was captured."""
+        """Report that ``step`` steps are completed; return whether a snapshot was captured."""
         due = self.step_due(step)
         self.state.pass_step(step)
         if not due:
@@ -122,17 +122,17 @@ class TrainingEvents:
         return self._capture(predict, awaits_epoch=True)
 
     def step_due(self, step: int) -> bool:
-        """Tell whether the schedule asks for a capture at ``step``, and count nothing."""
+        """Return whether a capture is due at ``step``, without changing the state."""
         since = self.state.step or 0
         now = max(since, step + self.state.step_offset)
         return self.recorder.schedule.due_step(now, since)
 
     def finish(self, predict: PredictProba) -> None:
-        """Training is over: capture its last state, unless that is done or switched off."""
+        """Report that training is over: capture its last state, unless done or switched off."""
         self.recorder.drain()
         self._reconcile()
         is_missing = self.state.captured != self.state.position
-        # Where nothing was trained, nothing is known of the epoch.
+        # In any other stage nothing was trained since, so that there is nothing to capture.
         if self.state.stage is Stage.RUNNING and self.recorder.schedule.final and is_missing:
             self._capture_end(predict)
         if self.state.stage is Stage.RUNNING:
@@ -140,7 +140,7 @@ class TrainingEvents:
         self.recorder.close()
 
     def interrupt(self) -> None:
-        """Training has failed: keep what was captured, and hide no exception by another."""
+        """Report that training has failed: close the recorder, and only warn if that fails too."""
         try:
             self.recorder.close()
         except Exception as error:
@@ -151,9 +151,9 @@ class TrainingEvents:
             )
 
     def cursor(self) -> dict[str, Any]:
-        """Return where the recording stands, for a checkpoint; empty before any capture."""
+        """Return the recording's progress, for a checkpoint; empty before any capture."""
         if self.recorder.location is not None:
-            # What a checkpoint has passed is not captured again.
+            # Captures before the checkpoint must be stored now: resuming does not repeat them.
             self.recorder.drain()
         self._reconcile()
         if self.state.captured is None:
@@ -168,14 +168,14 @@ class TrainingEvents:
         return found
 
     def resume(self, cursor: Mapping[str, Any]) -> None:
-        """Continue from a checkpoint's cursor: later snapshots are superseded."""
+        """Continue from a checkpoint's cursor: later snapshots will be superseded."""
         if cursor:
-            # Nothing is forgotten before training goes on: a checkpoint is loaded to test it, too.
+            # They are removed only when training starts: a checkpoint is loaded for testing, too.
             self.recorder.drain()
             self.state.resume(cursor, self.recorder.recording)
 
     def _due_by_epoch(self) -> bool:
-        """Whether the schedule asks for the last snapshot as the end of its epoch."""
+        """Return whether the schedule asks for the last snapshot as the end of its epoch."""
         epochs = self.recorder.recording.epochs[-2:]
         is_first = len(epochs) < 2 or epochs[0] < epochs[1]
         return bool(is_first and self.recorder.schedule.due_epoch(int(epochs[-1])))
@@ -203,7 +203,7 @@ class TrainingEvents:
                 writer.mark_provisional(Provisional())
 
     def _relabel(self) -> bool:
-        """Let the last step's snapshot stand for the epoch that it has just completed."""
+        """Relabel the last step's snapshot as that of the epoch which the step completed."""
         self._reconcile()
         state = self.state
         if not state.awaits_epoch or state.captured is None or state.captured[1] != state.step:
@@ -225,7 +225,7 @@ class TrainingEvents:
         return True
 
     def _reconcile(self) -> None:
-        """Take back a capture that was handed to the background and has failed there."""
+        """Correct the state if the last capture has failed in the background."""
         if self.state.captured is not None and self.recorder.writer.lost_last:
             self.state.captured = last_captured(self.recorder.recording)
             self.state.awaits_epoch = False

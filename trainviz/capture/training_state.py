@@ -1,4 +1,4 @@
-"""Where training stands, and what the last snapshot is of it: all that resuming goes by."""
+"""The progress of training and its last snapshot: the state that resuming depends on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COUNTS = ("epoch", "step", "epoch_offset", "step_offset", "stage")
 
 
 class Stage(Enum):
-    """What is known of the training that a recording is of; see :class:`TrainingState`."""
+    """The stages of the training behind a recording; see :class:`TrainingState`."""
 
     NEW = "new"
     STORED = "stored"
@@ -29,24 +29,23 @@ class Stage(Enum):
 
 @dataclass
 class TrainingState:
-    """Where training stands, and what the last snapshot is of it.
+    """The progress of training and its last snapshot.
 
     ========  =====================================  =========================================
-    stage     means                                  is left by
+    stage     meaning                                transitions
     ========  =====================================  =========================================
-    NEW       nothing is trained or recorded         any event, to RUNNING
-    STORED    there are snapshots, of an earlier     a start or a capture, which tells where
-              process; it is not known where         training goes on: what is recorded from
-              training goes on                       there on is superseded, to RUNNING;
-                                                     a checkpoint, to RESUMED
-    RESUMED   a checkpoint says where training       a start or an epoch, which supersedes
-              goes on; nothing is forgotten before   what lies after it, to RUNNING
-              it does
-    RUNNING   training goes on, or was broken off    the end, to FINISHED; a checkpoint, to
-              by an exception; a start within its    RESUMED
-              own epochs goes on from a backup
-    FINISHED  training is over                       a start, which counts on, to RUNNING;
-                                                     a checkpoint, to RESUMED
+    NEW       nothing is trained or recorded         any event: to RUNNING
+    STORED    there are snapshots of an earlier      a start or a capture tells the epoch, and
+              process; the epoch at which training   snapshots from there on are superseded:
+              continues is unknown                   to RUNNING; a checkpoint: to RESUMED
+    RESUMED   a checkpoint tells the epoch at which  a start or an epoch supersedes the later
+              training continues; no snapshot is     snapshots: to RUNNING
+              removed before it does
+    RUNNING   training goes on, or an exception has  the end: to FINISHED; a checkpoint: to
+              interrupted it; a start within its     RESUMED
+              epochs continues from a backup
+    FINISHED  training is over                       a start continues the count of epochs: to
+                                                     RUNNING; a checkpoint: to RESUMED
     ========  =====================================  =========================================
 
     Attributes
@@ -57,17 +56,17 @@ class TrainingState:
     step : int or None
         Completed steps, over all fits; None where they are not counted.
     epoch_offset, step_offset : int
-        What is added to what a further fit counts, which may begin with 0 again.
+        Added to the counts of a further fit, which may start at 0 again.
     metrics : mapping
-        Of the epoch or step.
+        Of the last epoch or step.
     captured : tuple of (int, int or None), or None
         Epoch and step of the last snapshot.
     awaits_epoch : bool
-        Whether the last snapshot was taken for a step: where the epoch ends with
-        this step, it stands for the epoch, too.
+        Whether the last snapshot was taken for a step: if the epoch ends with
+        this step, the snapshot is relabelled as the epoch's.
     is_end : bool
-        Whether the last snapshot is there only because a training had ended that
-        goes on now: the next capture takes it away.
+        Whether the last snapshot exists only because training had ended, which
+        now continues: the next capture removes it.
     """
 
     stage: Stage = Stage.NEW
@@ -82,14 +81,14 @@ class TrainingState:
 
     @classmethod
     def of(cls, recording: Recording) -> TrainingState:
-        """Return the state of a training of which only the recording is known."""
+        """Return the state before training, which may continue a stored recording."""
         captured = last_captured(recording)
-        # A recording that is continued has its initial state.
+        # With snapshots, the initial state is among them.
         return cls(Stage.NEW if captured is None else Stage.STORED, captured=captured)
 
     @property
     def goes_back(self) -> bool:
-        """Whether the next start goes on within the recording."""
+        """Whether the next start may continue before the end of the recording."""
         return self.stage in (Stage.STORED, Stage.RESUMED)
 
     @property
@@ -98,7 +97,7 @@ class TrainingState:
         return self.epoch, self.step
 
     def move(self, epoch: int, step: int | None, metrics: Mapping[str, Any]) -> None:
-        """``epoch`` epochs and ``step`` steps of this fit are completed."""
+        """Note that ``epoch`` epochs and ``step`` steps of this fit are completed."""
         self.stage = Stage.RUNNING
         self.epoch = epoch + self.epoch_offset
         if step is not None:
@@ -106,12 +105,12 @@ class TrainingState:
         self.metrics = metrics
 
     def pass_step(self, step: int) -> None:
-        """``step`` steps of this fit are completed."""
+        """Note that ``step`` steps of this fit are completed."""
         self.stage = Stage.RUNNING
         self.step = max(self.step or 0, step + self.step_offset)
 
     def count_on(self, epoch: int, step: int | None) -> None:
-        """Let a further fit, which may count from 0 again, go on counting."""
+        """Set the offsets so that a fit that starts at 0 again continues the count."""
         if epoch + self.epoch_offset < self.epoch:
             self.epoch_offset = self.epoch - epoch
             self.step_offset = (self.step or 0) - (step or 0)
@@ -123,9 +122,9 @@ class TrainingState:
         self.captured, self.awaits_epoch = self.position, awaits_epoch
 
     def lacks_due(self, schedule: Schedule) -> bool:
-        """Tell whether the state that training goes on from was due, and is not recorded.
+        """Return whether the state from which training continues was due, but is not recorded.
 
-        A checkpoint may be written just before the capture of the same moment.
+        A checkpoint may have been written just before the capture of the same moment.
         """
         if self.captured is None:
             return False
@@ -136,7 +135,7 @@ class TrainingState:
         return (step or 0) < now and schedule.due_step(now, since=now - 1)
 
     def resume(self, cursor: Mapping[str, Any], recording: Recording) -> None:
-        """Take over what a checkpoint says; see :meth:`TrainingEvents.cursor`."""
+        """Restore the counts of a checkpoint; see :meth:`TrainingEvents.cursor`."""
         self.stage = Stage.RESUMED
         self.epoch, self.step = int(cursor["epoch"]), None
         self.epoch_offset = int(cursor["epoch_offset"])
@@ -144,11 +143,11 @@ class TrainingState:
         self.captured = last_captured(recording, int((recording.epochs <= self.epoch).sum()))
 
     def counts(self) -> dict[str, Any]:
-        """Return what is counted, for :meth:`follow` in another process."""
+        """Return the stage and the counts, for :meth:`follow` in another process."""
         return {name: getattr(self, name) for name in _COUNTS}
 
     def follow(self, counts: Mapping[str, Any]) -> None:
-        """Count on as the state does whose :meth:`counts` these are."""
+        """Take over the :meth:`counts` of a state in another process."""
         self.__dict__.update(counts)
 
 

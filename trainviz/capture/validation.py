@@ -1,4 +1,4 @@
-"""What a recording accepts: snapshots in order, of the same classes, with plain metrics."""
+"""Validation of snapshots: in order, with the same classes, with single numbers as metrics."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["SnapshotValidator", "check_names", "plain_metrics"]
 
 
 class SnapshotValidator:
-    """Refuse what does not belong into a recording, with a message that says why.
+    """Checks what is to be recorded; raises with a message that says what does not fit.
 
     Parameters
     ----------
     grid : tuple of int
         ``(H, W)``.
     data : LabelledData, optional
-        The points that travel with the recording.
+        The points that are stored with the recording.
     class_names, classes : sequence, optional
         As for :class:`~trainviz.Recorder`.
     output : OutputKind, default "probabilities"
@@ -34,10 +34,10 @@ class SnapshotValidator:
     Attributes
     ----------
     n_classes : int or None
-        None as long as no map was seen.
+        None until the first map.
     model_checked : bool
-        Whether the model has answered rightly once; a recording that is
-        continued has classes before that.
+        Whether an output of the model was valid once. A continued recording
+        knows its classes before that.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class SnapshotValidator:
 
     @classmethod
     def of(cls, recording: Recording) -> SnapshotValidator:
-        """Admit what fits a recording, which may hold snapshots already."""
+        """Return the validator for a recording, which may hold snapshots already."""
         own = cls(
             recording.domain.shape, recording.data, recording.given_names,
             recording.given_classes, recording.output,
@@ -75,7 +75,7 @@ class SnapshotValidator:
         return own
 
     def check_classes(self, n_classes: int) -> None:
-        """Learn the number of classes from the first map, and hold the others to it."""
+        """Take the number of classes from the first map; raise if a later one differs."""
         if self.n_classes is None:
             if self._class_names is not None and len(self._class_names) != n_classes:
                 raise PredictionError(
@@ -95,7 +95,7 @@ class SnapshotValidator:
         self.model_checked = True
 
     def map(self, probabilities: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Check a map that was computed elsewhere.
+        """Check and copy a map that was computed elsewhere.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class SnapshotValidator:
         return values
 
     def predictions(self, guesses: npt.ArrayLike | None) -> npt.NDArray[np.intp] | None:
-        """Check the predicted class of each data point, shape (n,)."""
+        """Check the predicted class of each data point, and return it as integers, shape (n,)."""
         if guesses is None:
             return None
         if not self._output.has_classes:
@@ -138,7 +138,7 @@ class SnapshotValidator:
 
     @staticmethod
     def check_order(epoch: int, step: int | None, last: tuple[int, int | None] | None) -> None:
-        """Refuse an epoch or step before the last ones captured.
+        """Raise for an epoch or step that lies before the last captured one.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ _ASIDE = {
 
 
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Keep the metrics that are single numbers, as floats.
+    """Return the metrics that are single numbers, as floats.
 
     Examples
     --------
@@ -190,7 +190,7 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def check_names(names: Sequence[str] | None) -> list[str] | None:
-    """Refuse a single string where a list of names is expected."""
+    """Return the names as a list of str; raise a TypeError for a single string."""
     if names is None:
         return None
     if isinstance(names, str):

@@ -1,4 +1,4 @@
-"""Arguments of a domain, refused before anything is made of them."""
+"""Validation of a domain's arguments, before they are used."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MAX_POINTS = 50_000_000
 
 
 def check_limits(name: str, limits: tuple[float, float]) -> tuple[float, float]:
-    """Refuse what is no window."""
+    """Return ``(low, high)`` as floats; raise unless they are finite and increasing."""
     try:
         low, high = (float(limit) for limit in limits)
     except (TypeError, ValueError):
@@ -99,13 +99,13 @@ def _shape_from_step(
                 f"step={step:g} is larger than the window {name}=({low:g}, {high:g}), which is "
                 f"{high - low:g} wide: take a smaller step, e.g. {(high - low) / 100:g}"
             )
-        # Bounded before it is rounded: a tiny step would overflow to infinity.
+        # Clipped before rounding, because a tiny step overflows to infinity, which round refuses.
         counts.append(round(min((high - low) / step, 2.0 * MAX_POINTS)) + 1)
     return counts[0], counts[1]
 
 
 def check_shape(name: str, shape: Any) -> tuple[int, int]:
-    """Refuse what is no ``(H, W)`` of two points at least."""
+    """Return ``(H, W)`` as integers; raise unless both are at least 2."""
     try:
         height, width = shape
     except (TypeError, ValueError):
@@ -121,7 +121,7 @@ def check_shape(name: str, shape: Any) -> tuple[int, int]:
 def check_features(
     features: tuple[int | str, int | str] | None, names: list[str], n_columns: int
 ) -> tuple[int, int]:
-    """Return the positions of two columns."""
+    """Return the positions of the two columns that ``features`` names."""
     if features is None:
         if n_columns > 2:
             raise ValueError(
@@ -148,7 +148,7 @@ def check_features(
 
 
 def check_margin(margin: Any) -> float:
-    """Refuse what is no share of a range."""
+    """Return the margin as a float; raise if it is negative or not finite."""
     if not (isinstance(margin, (int, float, np.number)) and 0 <= margin < math.inf):
         raise ValueError(f"margin={margin!r}: expected a share of the data's range, e.g. 0.1")
     return float(margin)
@@ -168,7 +168,7 @@ def check_rows(X: Any) -> npt.NDArray[np.float64]:
 
 
 def check_embedded(embedded: Any, n_rows: int, name: str = "embedded") -> npt.NDArray[np.float64]:
-    """Return the places of rows in a plane, shape (n, 2)."""
+    """Return the plane coordinates of the rows, shape (n, 2); raise if they do not fit."""
     try:
         places = np.asarray(to_numpy(embedded), dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -184,7 +184,7 @@ def check_embedded(embedded: Any, n_rows: int, name: str = "embedded") -> npt.ND
 
 
 def fixed_row(fixed: Fixed, rows: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the row at which the features stay that do not vary."""
+    """Return the row that gives the features that do not vary their values."""
     if isinstance(fixed, str):
         if fixed not in ("mean", "median"):
             raise ValueError(
@@ -207,25 +207,25 @@ def fixed_row(fixed: Fixed, rows: npt.NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def framed(places: FloatArray, margin: float) -> list[tuple[float, float]]:
-    """Return the limits of both axes that hold ``(n, 2)`` places, and a margin."""
+    """Return ``[xlim, ylim]``, which enclose ``(n, 2)`` points with a margin."""
     return [_padded(places[:, axis], margin) for axis in (0, 1)]
 
 
 def _padded(values: FloatArray, margin: float) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
-    # A column with one value has no range to take a share of.
+    # A constant column has a range of 0, of which any share is 0.
     pad = margin * (high - low) if high > low else max(margin, 0.5)
     return low - pad, high + pad
 
 
 def check_resolution(resolution: Any) -> tuple[int, int]:
-    """Return ``(H, W)``, of the same number twice where there is one."""
+    """Return ``(H, W)``; a single number is used for both."""
     pair = resolution if np.ndim(resolution) else (resolution, resolution)
     return check_shape("resolution", pair)
 
 
 def as_batch(sample: Any) -> Any:
-    """Give one sample the axis that tells samples apart."""
+    """Return one sample as a batch of one: add a leading axis to each of its arrays."""
     several = isinstance(sample, Mapping) or (
         isinstance(sample, tuple) and all(getattr(part, "ndim", 0) for part in sample)
     )
@@ -235,12 +235,12 @@ def as_batch(sample: Any) -> Any:
 
 
 def default_shape(given: Shape | None, own: Shape, preprocess: Any) -> Shape | None:
-    """Return the shape of the data, unless a transformer makes it another."""
+    """Return ``given``, or by default the data's shape, which a transformer may change."""
     return own if given is None and not hasattr(preprocess, "transform") else given
 
 
 def check_subset(rows: npt.NDArray[np.float64], subset: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return the rows that a mask or numbers of rows choose."""
+    """Return the rows that a boolean mask or row numbers select."""
     chosen = np.asarray(subset)
     fits = chosen.ndim == 1 and (
         (chosen.dtype.kind == "b" and len(chosen) == len(rows))
@@ -256,7 +256,7 @@ def check_subset(rows: npt.NDArray[np.float64], subset: npt.ArrayLike) -> npt.ND
 
 
 def check_components(components: npt.ArrayLike, n_features: int) -> npt.NDArray[np.float64]:
-    """Return a linear map of two components, shape (2, D)."""
+    """Return the linear map as an array of shape (2, D); raise if it has another shape."""
     rows, _ = rows_and_shape(components, "components")
     if rows.shape != (2, n_features):
         raise ValueError(
@@ -267,7 +267,7 @@ def check_components(components: npt.ArrayLike, n_features: int) -> npt.NDArray[
 
 
 def ask_reducer(reducer: Any, method: str, given: Any) -> Any:
-    """Call a reducer; its own exceptions say how to mend it."""
+    """Call a method of a reducer; its exceptions become a ValueError that says what to pass."""
     try:
         return getattr(reducer, method)(given)
     except Exception as error:
@@ -275,7 +275,7 @@ def ask_reducer(reducer: Any, method: str, given: Any) -> Any:
 
 
 def component_names(name: str, shares: Any = None) -> tuple[str, str]:
-    """Return the names of two axes, with the share of variance along each where it is known."""
+    """Return the names of two axes, with the explained variance of each if it is known."""
     if shares is None or len(shares) < 2:
         return f"{name} 1", f"{name} 2"
     first, second = (f"{name} {i + 1} ({100 * float(shares[i]):.0f} %)" for i in (0, 1))
@@ -283,7 +283,7 @@ def component_names(name: str, shares: Any = None) -> tuple[str, str]:
 
 
 def reducer_lacks(reducer: Any, problem: str) -> str:
-    """Say what a reducer needs."""
+    """Return an error message that states a reducer's problem and what is expected."""
     return (
         f"reducer={type(reducer).__name__} {problem}. Expected one that is fitted, with transform "
         "and inverse_transform (KernelPCA: fit_inverse_transform=True); for any other embedding "

@@ -1,4 +1,4 @@
-"""The ways to lay a window through data and samples: constructors of a domain."""
+"""Constructors that place a domain's window by data, samples or a reducer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Resolution = int | tuple[int, int]
 
 
 class DomainConstructors:
-    """The ways to lay a window through data and samples; :class:`~trainviz.Domain` inherits them.
+    """Constructors from data, samples and reducers; :class:`~trainviz.Domain` inherits them.
 
     All of them take ``margin`` (what is added on every side, as a share of the
     range), ``resolution`` (grid points along either axis, or ``(H, W)``), and
@@ -51,7 +51,7 @@ class DomainConstructors:
         input_shape: Shape | None,
         preprocess: Any,
     ) -> Self:
-        # What takes these arguments is Domain, which inherits this class.
+        # cls is Domain, which inherits this class and whose __init__ takes these arguments.
         return cls(  # type: ignore[call-arg]
             limits[0], limits[1], shape=shape, embedding=embedding, input_shape=input_shape,
             preprocess=preprocess, axis_names=axis_names,
@@ -69,7 +69,7 @@ class DomainConstructors:
         input_shape: Shape | None = None,
         preprocess: Any = None,
     ) -> Self:
-        """Frame the data: the window that holds every row of ``X``, and a margin.
+        """Return the window that encloses every row of ``X``, with a margin.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class DomainConstructors:
         input_shape: Shape | None = None,
         preprocess: Any = None,
     ) -> Self:
-        """Let two features vary and fix the others: :meth:`around`, said by its purpose.
+        """Let two features vary and fix the others: :meth:`around` with ``features`` required.
 
         Parameters
         ----------
@@ -258,16 +258,16 @@ class DomainConstructors:
         Parameters
         ----------
         X : array-like, shape (n, ...), or mapping or tuple of such arrays
-            The data to frame, in the user's own units. Features of different
-            units want a scaled map: ``Domain.from_reducer(make_pipeline(
+            The data to frame, in the user's own units. Scale features of
+            different units first: ``Domain.from_reducer(make_pipeline(
             StandardScaler(), PCA(2)).fit(X), X)``.
         subset : array of bool, shape (n,), or of int, optional
             The rows whose principal plane is taken (and whose mean is at
             (0, 0)); all of ``X`` are framed.
         components : array-like, shape (2, D), optional
-            Instead of the principal directions, any linear map: the axes show
-            ``components @ (x - mean)``. Elsewhere in the plane's inputs
-            nothing changes that the map can see.
+            Any linear map instead of the principal directions: the axes show
+            ``components @ (x - mean)``. The inputs in the plane vary only
+            within the span of its two rows.
         margin, resolution, input_shape, preprocess
             As for :meth:`around`; ``input_shape`` is by default that of the data.
 
@@ -313,18 +313,18 @@ class DomainConstructors:
         input_shape: Shape | None = None,
         preprocess: Any = None,
     ) -> Self:
-        """Frame data as a fitted reducer to two dimensions sees them.
+        """Frame data in the two-dimensional space of a fitted reducer.
 
         Parameters
         ----------
         reducer : object
             Fitted, with ``transform`` and ``inverse_transform``: scikit-learn's
             ``PCA(2)``, ``KernelPCA(2, fit_inverse_transform=True)``, a pipeline
-            of such, UMAP (which takes milliseconds a point, where
+            of such, UMAP (milliseconds per point, where
             :meth:`from_embedding` takes microseconds). A recording on disk
             cannot hold it: opened again, it renders as before, but does not embed.
         X : array-like, shape (n, ...), or mapping or tuple of such arrays
-            The data to frame; the reducer is given flat rows.
+            The data to frame; the reducer receives them as flat rows.
         margin, resolution, input_shape, preprocess
             As for :meth:`around`; ``input_shape`` is by default that of the data.
 
@@ -384,10 +384,10 @@ class DomainConstructors:
         input_shape: Shape | None = None,
         preprocess: Any = None,
     ) -> Self:
-        """Frame data as t-SNE or UMAP placed them, and learn the way back to inputs.
+        """Frame data in their t-SNE or UMAP embedding, and learn its inverse, plane to inputs.
 
-        Where rows that the regressor had not seen are badly reconstructed, or
-        no data are near, the map shows guesses, and pictures are hatched.
+        Where held-out rows are badly reconstructed, or no data are near, the
+        map is unreliable, and pictures are hatched.
 
         Parameters
         ----------
@@ -436,7 +436,7 @@ class DomainConstructors:
         places = check_embedded(embedded, len(rows))
         if not (isinstance(poor_above, (int, float, np.number)) and 0 < poor_above < np.inf):
             raise ValueError(f"poor_above={poor_above!r}: expected a share of the spread, e.g. 0.7")
-        # Only here: it imports scikit-learn.
+        # Imported here, because it needs scikit-learn, an optional dependency.
         from trainviz.domain.fitting import learn_inverse
 
         return cls._of(

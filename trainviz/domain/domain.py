@@ -25,10 +25,10 @@ from trainviz.domain.planes import GridRows
 __all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice"]
 
 _BLOCK = 2**22
-"""How many values of data are compared with the plane at a time."""
+"""Largest number of values per block in :meth:`Domain.distance`, to bound its memory."""
 
 _DOUBT_GRID = 200
-"""Points along an axis at which it is looked where a map is a guess."""
+"""Points along an axis at which :attr:`Domain.doubt` is computed."""
 
 
 class Domain(DomainConstructors):
@@ -54,14 +54,14 @@ class Domain(DomainConstructors):
         :meth:`principal`, :meth:`from_reducer` and :meth:`from_embedding`
         make the others.
     input_shape : tuple of int, mapping of str to tuple, or tuple of tuples, optional
-        The shape of one model input, where the model wants its features in
-        another shape than a flat row, e.g. ``(1, 2)`` for a sequence. With a
+        The shape of one model input, if the model does not take its features
+        as a flat row, e.g. ``(1, 2)`` for a sequence. With a
         mapping or a tuple of shapes the model is given a dict or a tuple of
         arrays, which take their values from a row in this order.
     preprocess : transformer or callable, optional
-        What stands between the user's units, in which the plane lives, and the
-        model: a fitted scikit-learn transformer or pipeline, which is given
-        flat rows (``input_shape`` is that of its result), or a callable
+        Converts inputs in the user's units, those of the plane, to the model's:
+        a fitted scikit-learn transformer or pipeline, which is given flat rows
+        (``input_shape`` is that of its result), or a callable
         ``(N, *input_shape) array -> what the model takes``.
     axis_names : tuple of (str or None), optional
         What the axes mean, for the axis labels of pictures.
@@ -137,7 +137,7 @@ class Domain(DomainConstructors):
 
     @property
     def n_values(self) -> int:
-        """The number of values in one input, before or after ``preprocess``."""
+        """The number of values in one input, before or after ``preprocess``: the larger one."""
         return int(self._form.n_values)
 
     def embed(self, points: npt.ArrayLike) -> Inputs:
@@ -150,8 +150,8 @@ class Domain(DomainConstructors):
         Returns
         -------
         ndarray, shape (n, *input_shape), or dict or tuple of ndarray
-            What :meth:`prepare` makes the model's inputs of. With a transformer
-            as ``preprocess``: flat rows, shape (n, n_features).
+            What :meth:`prepare` takes. With a transformer as ``preprocess``:
+            flat rows, shape (n, n_features).
         """
         plane = np.asarray(points, dtype=np.float64)
         return self._form.raw(self.embedding.embed(plane))
@@ -175,7 +175,7 @@ class Domain(DomainConstructors):
         return np.asarray(self.embedding.project(self.flatten(X)), dtype=np.float64)
 
     def distance(self, X: Inputs) -> npt.NDArray[np.float64]:
-        """Return how far inputs are from the plane: from what it shows in their place.
+        """Return how far inputs are from the plane: from the embedding of their projections.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class Domain(DomainConstructors):
         array([1., 1.])
         """
         rows = self.flatten(X)
-        # In blocks, because each needs copies of its rows.
+        # In blocks, because the computation copies the rows.
         size = max(1, _BLOCK // self.n_values)
         parts = [
             self._form.distance(rows[start : start + size], self.embedding)
@@ -208,7 +208,7 @@ class Domain(DomainConstructors):
         return self._form.rows(X)
 
     def prepare(self, X: Inputs, dtype: npt.DTypeLike = np.float64) -> Inputs:
-        """Turn inputs in the user's units into what the model is given.
+        """Turn inputs in the user's units into the model's inputs.
 
         Parameters
         ----------
@@ -231,19 +231,19 @@ class Domain(DomainConstructors):
 
     @property
     def anchors(self) -> npt.NDArray[np.float64] | None:
-        """Where the samples lie that the plane goes through, shape (k, 2); None without such."""
+        """Plane coordinates of the samples that the plane goes through, shape (k, 2), or None."""
         rows = self.embedding.anchors
         return None if rows is None else np.asarray(self.embedding.project(rows), dtype=np.float64)
 
     @property
     def anchor_inputs(self) -> Inputs:
-        """The samples that the plane goes through, in the user's units; None without such."""
+        """The samples that the plane goes through, in the user's units, or None."""
         rows = self.embedding.anchors
         return None if rows is None else self._form.raw(rows)
 
     @property
     def poor(self) -> npt.NDArray[np.bool_] | None:
-        """Where the map is a guess, because inputs are badly reconstructed.
+        """Where the map is unreliable, because inputs are badly reconstructed.
 
         ndarray of bool, shape (H, W); None where the embedding is exact.
         """
@@ -252,7 +252,7 @@ class Domain(DomainConstructors):
 
     @cached_property
     def doubt(self) -> FloatArray | None:
-        """How doubtful the inputs are, 1 and more being poor, for the hatch of pictures.
+        """How unreliable the reconstructed inputs are; from 1 on, pictures are hatched.
 
         ndarray, shape (200, 200), over the window; None where the embedding is exact.
         """
@@ -294,7 +294,7 @@ class Domain(DomainConstructors):
     def points_at(
         self, index: npt.NDArray[np.integer[Any]], dtype: npt.DTypeLike = np.float64
     ) -> Inputs:
-        """Return single grid points as model inputs.
+        """Return the grid points at the given indices as model inputs.
 
         Parameters
         ----------
@@ -319,7 +319,7 @@ class Domain(DomainConstructors):
         return self.embedding.embed(np.stack([self.x[column], self.y[row]], axis=1))
 
     def chunks(self, size: int, dtype: npt.DTypeLike = np.float64) -> Iterator[Inputs]:
-        """Hand out the whole grid as model inputs, at most ``size`` points at a time.
+        """Yield the whole grid as model inputs, at most ``size`` points at a time.
 
         Parameters
         ----------
@@ -342,9 +342,9 @@ class Domain(DomainConstructors):
             yield self.points(start, start + size, dtype)
 
     def matches(self, other: Domain) -> bool:
-        """Tell whether maps of both show the same points, as far as that can be known.
+        """Return whether both grids have the same points, as far as that is known.
 
-        Of what could not be stored with a recording, only the kind is compared.
+        Embeddings that could not be stored with a recording are compared by kind alone.
 
         Parameters
         ----------

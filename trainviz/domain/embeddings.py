@@ -34,15 +34,15 @@ _KINDS: dict[str, type[Embedding]] = {}
 class Embedding:
     """How points of the plane become inputs of the model, and back.
 
-    A subclass says its ``kind``, :meth:`embed` and :meth:`project`, and, so
-    that recordings on disk keep it, :meth:`arrays` and :meth:`from_arrays`.
+    A subclass defines :meth:`embed` and :meth:`project`, and, so that
+    recordings on disk keep it, ``kind``, :meth:`arrays` and :meth:`from_arrays`.
 
     Attributes
     ----------
     kind : str
-        What tells it from others on disk.
+        The name under which recordings on disk store it.
     costly : bool
-        Whether embedding a point is so slow that a domain remembers the result.
+        Whether embedding a point is so slow that a domain caches the result.
     n_features : int
         The length of an embedded row, before it is given the model's shape.
 
@@ -76,16 +76,16 @@ class Embedding:
         raise NotImplementedError
 
     def trial(self, point: FloatArray) -> FloatArray:
-        """Return a row with which a domain tries what it is given."""
+        """Return a row on which a domain checks ``input_shape`` and ``preprocess``."""
         return self.embed(point)
 
     def distance(self, rows: FloatArray) -> FloatArray:
-        """Return how far ``(n, n_features)`` rows are from what the plane shows in their place."""
+        """Return how far ``(n, n_features)`` rows are from the embedding of their projections."""
         away: FloatArray = np.linalg.norm(rows - self.embed(self.project(rows)), axis=1)
         return away
 
     def doubt(self, points: FloatArray) -> FloatArray | None:
-        """Return how doubtful embedded points are, 1 and more being poor; None: not at all."""
+        """Return how unreliable embedded points are, from 1 on poor; None if they are exact."""
         return None
 
     @property
@@ -94,12 +94,12 @@ class Embedding:
         return None
 
     def arrays(self) -> Arrays | None:
-        """Return all that :meth:`from_arrays` needs; None where that is more than arrays."""
+        """Return what :meth:`from_arrays` needs, or None if arrays cannot hold it."""
         return None
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the embedding again from what :meth:`arrays` returned.
+        """Return the embedding whose :meth:`arrays` these are.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Embedding:
 
 
 def rebuild(kind: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
-    """Make an embedding again from its kind and its arrays.
+    """Return the embedding of a kind from its arrays.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def rebuild(kind: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
 def stored(
     arrays: Mapping[str, npt.NDArray[Any]], name: str, *shape: int | None
 ) -> npt.NDArray[np.float64]:
-    """Return one of the arrays that :func:`rebuild` was given, once it is seen to be sound.
+    """Return one of the arrays that :func:`rebuild` was given, as float64, after checking it.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def stored(
 
 @dataclass(frozen=True)
 class UnstoredEmbedding(Embedding):
-    """Stands for the embedding of a stored recording that cannot be made anew.
+    """Placeholder for the embedding of a stored recording that cannot be rebuilt.
 
     Parameters
     ----------
@@ -195,19 +195,19 @@ class UnstoredEmbedding(Embedding):
     n_features: int
 
     def trial(self, point: FloatArray) -> FloatArray:
-        """Return a row of zeros: there is no other."""
+        """Return rows of zeros, because no real row is known."""
         return np.zeros((len(point), self.n_features))
 
     def embed(self, points: FloatArray) -> FloatArray:
-        """Refuse."""
+        """Raise a RecordingError: the mapping is not known."""
         raise self._refused()
 
     def project(self, rows: FloatArray) -> FloatArray:
-        """Refuse."""
+        """Raise a RecordingError: the mapping is not known."""
         raise self._refused()
 
     def doubt(self, points: FloatArray) -> FloatArray | None:
-        """Return None: nothing is known of it."""
+        """Return None, because the embedding is not known."""
         return None
 
     def _refused(self) -> RecordingError:
@@ -219,7 +219,7 @@ class UnstoredEmbedding(Embedding):
 
 
 def name_of(embedding: Embedding) -> str:
-    """Return what an embedding is called where it is stored."""
+    """Return the name under which an embedding is stored."""
     if isinstance(embedding, UnstoredEmbedding):
         return embedding.name
     return embedding.kind or type(embedding).__name__
@@ -227,7 +227,7 @@ def name_of(embedding: Embedding) -> str:
 
 @dataclass(frozen=True)
 class Plane(Embedding):
-    """The identity: a model of two features, the window is its input space."""
+    """The identity: the inputs of a model of two features are the plane coordinates."""
 
     kind: ClassVar[str] = "plane"
     n_features: int = 2
@@ -241,18 +241,18 @@ class Plane(Embedding):
         return rows
 
     def arrays(self) -> Arrays:
-        """Return nothing: there is only one such plane."""
+        """Return an empty dict, because the plane has no parameters."""
         return {}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the plane."""
         return cls()
 
 
 @dataclass(frozen=True)
 class Slice(Embedding):
-    """Two features vary, the others stay at a fixed row.
+    """Two features vary, the others have the values of a fixed row.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ class Slice(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the slice again."""
+        """Return the slice with these :meth:`arrays`."""
         row = stored(arrays, "row", None)
         return cls(stored_pair(arrays, len(row)), tuple(row.tolist()))
 

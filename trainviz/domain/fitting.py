@@ -1,4 +1,4 @@
-"""Learn the inverse of a two-dimensional embedding; the one domain that needs scikit-learn."""
+"""Learning the inverse of a two-dimensional embedding; needs scikit-learn."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ __all__ = ["learn_inverse"]
 Rows = npt.NDArray[np.float64]
 
 _LARGEST = 2000
-"""Rows to learn from: the regression's time grows with their cube."""
+"""Largest number of rows to fit: the time of kernel ridge regression grows with their cube."""
 
 _CHOOSING = 700
-"""Rows on which the kernel is chosen."""
+"""Largest number of rows on which the kernel width is cross-validated."""
 
 _SCORE = "neg_mean_squared_error"
-"""Not the default, in which a feature that hardly varies counts as much as any other."""
+"""Not the default R², which gives a feature that hardly varies the same weight as any other."""
 
 _LEAST = 10
-"""Rows below which nothing can be held out."""
+"""Fewest rows: cross-validation needs some to hold out."""
 
 _WIDTHS = (2, 4, 8, 16)
-"""Kernel widths to choose from, in typical distances of neighbours."""
+"""Kernel widths to choose from, in units of the median distance to the nearest neighbour."""
 
 
 def learn_inverse(embedded: Rows, rows: Rows, regressor: Any, tolerance: float) -> LearnedInverse:
-    """Fit a regressor from the plane to the data, and see how it does on rows held out.
+    """Fit a regressor from the plane to the data, and measure its error on held-out rows.
 
     Parameters
     ----------
@@ -114,5 +114,5 @@ def _chosen_ridge(places: Rows, wanted: Rows, typical: float, folds: Any) -> Any
     grid = {"gamma": [1 / (2 * width**2) for width in widths], "alpha": [0.1, 1.0]}
     search = GridSearchCV(KernelRidge(kernel="rbf"), grid, cv=folds, scoring=_SCORE)
     best = search.fit(places[::thinned], wanted[::thinned]).best_params_
-    # All of the places lie closer together by as much.
+    # All places together are denser by this factor, so that the width shrinks by its root.
     return KernelRidge(kernel="rbf", gamma=best["gamma"] * thinned, alpha=best["alpha"])

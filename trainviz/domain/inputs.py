@@ -1,4 +1,4 @@
-"""The form of a model's inputs: flat rows in the user's units, and what the model is given."""
+"""Conversion between flat rows in the user's units and a model's inputs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Rows = npt.NDArray[np.float64]
 
 
 def convert_each(inputs: Inputs, convert: Callable[[Any], Any]) -> Inputs:
-    """Convert every array of a model's inputs, and keep their form.
+    """Apply a function to every array of a model's inputs; a dict or tuple stays one.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def count(inputs: Inputs) -> int:
 
 
 def describe(inputs: Inputs) -> str:
-    """Say in an error's words what a model was given.
+    """Describe a model's inputs in words, for error messages.
 
     Examples
     --------
@@ -74,20 +74,20 @@ def describe(inputs: Inputs) -> str:
 
 
 def rows_and_shape(X: Any, name: str = "X") -> tuple[Rows, Shape]:
-    """Flatten data of any form.
+    """Return data as flat rows, and the shape of one input.
 
     Parameters
     ----------
     X : array-like, shape (n, ...), or mapping or tuple of such arrays
         A tuple counts as several inputs where it holds arrays of two or more axes.
     name : str, default "X"
-        What errors call it.
+        The argument's name in error messages.
 
     Returns
     -------
     rows : ndarray of float64, shape (n, D)
     shape
-        That of one input, a mapping or a tuple of shapes where there are several.
+        That of one input; a mapping or tuple of shapes if ``X`` has several arrays.
 
     Raises
     ------
@@ -120,9 +120,9 @@ def rows_and_shape(X: Any, name: str = "X") -> tuple[Rows, Shape]:
 
 
 def named_columns(fitted: Any, rows: npt.NDArray[Any]) -> Any:
-    """Give rows the column names that a scikit-learn object was fitted with.
+    """Return rows with the column names that a scikit-learn object was fitted with.
 
-    Without them it warns at every call.
+    Without them scikit-learn warns at every call.
     """
     names = getattr(fitted, "feature_names_in_", None)
     if names is None or len(names) != rows.shape[1]:
@@ -133,12 +133,12 @@ def named_columns(fitted: Any, rows: npt.NDArray[Any]) -> Any:
 
 
 class InputForm:
-    """How flat rows in the user's units become what a model is given.
+    """Converts flat rows in the user's units to a model's inputs, and back.
 
     Parameters
     ----------
     rows : ndarray of float64, shape (n, D)
-        Some rows, to try it with.
+        Example rows, on which the shape and ``preprocess`` are checked.
     shape : tuple of int, mapping of str to tuple, or tuple of tuples, optional
         Of one input; several inputs take their values from a row in this order.
         Default: flat.
@@ -150,9 +150,9 @@ class InputForm:
     Attributes
     ----------
     shape
-        What the model (or a callable ``preprocess``) is given of one input.
+        Of one input of the model, or of a callable ``preprocess``.
     raw_shape
-        One input in the user's units.
+        Of one input in the user's units.
 
     Raises
     ------
@@ -191,7 +191,7 @@ class InputForm:
         Parameters
         ----------
         X : array-like, mapping or tuple
-            ``(n, *raw_shape)``, or in any case ``(n, D)``.
+            Of shape ``(n, *raw_shape)`` or ``(n, D)``.
 
         Returns
         -------
@@ -237,17 +237,17 @@ class InputForm:
         return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
     def raw(self, rows: npt.NDArray[Any]) -> Inputs:
-        """Give flat rows the shape of inputs in the user's units."""
+        """Return flat rows in the shape of inputs in the user's units."""
         return _shaped(rows, self.raw_shape)
 
     def inputs(self, rows: npt.NDArray[Any], dtype: npt.DTypeLike = np.float64) -> Inputs:
-        """Turn flat rows in the user's units into what the model is given.
+        """Turn flat rows in the user's units into the model's inputs.
 
         Parameters
         ----------
         rows : ndarray, shape (n, D)
         dtype : dtype, default float64
-            Of the arrays; whole numbers that ``preprocess`` returns stay such.
+            Of floating-point arrays; integers that ``preprocess`` returns are kept.
 
         Returns
         -------
@@ -257,7 +257,7 @@ class InputForm:
         return convert_each(given, lambda part: _cast(part, dtype))
 
     def distance(self, rows: Rows, embedding: Any) -> Rows:
-        """Return how far rows are from what the plane of an embedding shows in their place."""
+        """Return how far rows are from the embedding of their projections."""
         if not self._transforms:
             away: Rows = embedding.distance(rows)
             return away

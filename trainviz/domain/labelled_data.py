@@ -1,4 +1,4 @@
-"""Labelled points that travel with a recording, and what their labels mean."""
+"""Labelled points that are stored with a recording, and the output columns of their labels."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class LabelledData:
     Attributes
     ----------
     X : ndarray, shape (n, *input_shape)
-        The inputs in the user's units; flat rows (n, n_features) of models that
-        take several arrays, or that a transformer prepares them for.
+        The inputs in the user's units; flat rows (n, n_features) if the model
+        takes several arrays or ``preprocess`` is a transformer.
     y : ndarray, shape (n,)
-        The labels as they came: integers or strings.
+        Integers or strings; floats for ``"values"``, shape (n, L) for ``"multilabel"``.
     points : ndarray of float64, shape (n, 2)
         Where the inputs lie in the domain's plane.
     distances : ndarray of float64, shape (n,), or None
-        How far they are from it; None where that is not known.
+        How far the inputs are from the plane; None if that is not known.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class LabelledData:
     def of(
         cls, data: tuple[Any, Any], domain: Domain, output: OutputKind = OutputKind.PROBABILITIES
     ) -> LabelledData:
-        """Check ``(X, y)`` and place it in the domain's plane.
+        """Check ``(X, y)`` and project it onto the domain's plane.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class LabelledData:
         return cls(inputs, labels, points, distances)
 
     def matches(self, other: LabelledData | None) -> bool:
-        """Tell whether both are the same points with the same labels."""
+        """Return whether both have the same points with the same labels."""
         return (
             other is not None
             and np.array_equal(self.X, other.X)
@@ -90,7 +90,7 @@ class LabelledData:
         )
 
     def require_labels(self, n_labels: int) -> None:
-        """Refuse an indicator matrix that has not one column a label."""
+        """Raise a ValueError unless the indicator matrix has one column per label."""
         if self.y.shape[1] != n_labels:
             raise ValueError(
                 f"data=(X, y): y has {self.y.shape[1]} columns, but the model returns {n_labels} "
@@ -103,7 +103,7 @@ class LabelledData:
         class_names: Sequence[str] | None,
         classes: Sequence[Any] | None,
     ) -> npt.NDArray[np.intp]:
-        """Return the model's output column of every label.
+        """Return the index of the model's output column for the label of each point.
 
         The columns are, in this order of preference: the labels listed in
         ``classes``; the ``class_names``, where labels are names; 0 to
@@ -150,7 +150,7 @@ class LabelledData:
 
 
 def counts_from_zero(known: npt.NDArray[Any], n_classes: int) -> bool:
-    """Tell whether sorted labels are integers that can be columns 0 to ``n_classes - 1``."""
+    """Return whether sorted labels are integers from 0 to ``n_classes - 1``."""
     if known.dtype.kind not in "iu":
         return False
     return len(known) == 0 or bool(known[0] >= 0 and known[-1] < n_classes)
@@ -160,7 +160,7 @@ def _flat_labels(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
-        # One-hot rows, as Keras users have them.
+        # One-hot rows, as Keras takes them.
         return np.asarray(y.argmax(axis=1))
     if y.ndim != 1:
         raise ValueError(f"data=(X, y): y has the shape {y.shape}, expected (n,) or one-hot rows")

@@ -1,4 +1,4 @@
-"""A plane whose inverse was learnt: for two-dimensional embeddings that have none."""
+"""An embedding with a learnt inverse, for t-SNE and the like, which have none."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["InverseErrors", "KernelInverse", "LearnedInverse"]
 Rows = npt.NDArray[np.float64]
 
 _BLOCK = 2**21
-"""How many distances are held at a time."""
+"""Largest number of pairwise distances in memory at a time."""
 
 _NEIGHBOURS = 10
-"""How many held-out errors are averaged to know the error between them."""
+"""How many nearest held-out errors are averaged to estimate the error at a point."""
 
 _AROUND = 5
-"""How many rows say where an unknown one lies in the plane."""
+"""How many nearest rows are averaged to place a new row in the plane."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class KernelInverse:
     centers : ndarray of float64, shape (m, 2)
     weights : ndarray of float64, shape (m, D)
     mean : ndarray of float64, shape (D,)
-        What it answers far from all centres.
+        The value far from all centres.
     gamma : float
-        Of ``exp(-gamma * distance**2)``.
+        The kernel is ``exp(-gamma * distance**2)``.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class KernelInverse:
     gamma: float
 
     def __call__(self, points: FloatArray) -> FloatArray:
-        """Return the rows of plane coordinates."""
+        """Return the rows at plane coordinates, shape (n, D)."""
         rows = np.empty((len(points), len(self.mean)))
         for part in _blocks(len(points), len(self.centers)):
             near = np.exp(-self.gamma * _squares(points[part], self.centers))
@@ -63,17 +63,17 @@ class KernelInverse:
 
 @dataclass(frozen=True)
 class InverseErrors:
-    """How far a learnt inverse can be trusted.
+    """How unreliable a learnt inverse is at points of the plane.
 
     Parameters
     ----------
     places : ndarray of float64, shape (m, 2)
     errors : ndarray of float64, shape (m,)
-        Of rows that the inverse had not seen, as a share of the data's spread.
+        Of held-out rows, as a share of the data's spread.
     tolerance : float
         The largest error that is not poor.
     reach : float
-        How far from every place the inverse is a guess.
+        At this distance from every place the inverse counts as poor.
     """
 
     places: Rows
@@ -82,7 +82,7 @@ class InverseErrors:
     reach: float
 
     def __call__(self, points: FloatArray) -> FloatArray:
-        """Return the doubts about plane coordinates, 1 and more being poor."""
+        """Return how unreliable the inverse is at plane coordinates, from 1 on poor."""
         doubts = np.empty(len(points))
         few = min(_NEIGHBOURS, len(self.places))
         for part in _blocks(len(points), len(self.places)):
@@ -102,7 +102,7 @@ class LearnedInverse(Embedding):
         ``(n, 2) -> (n, D)``; only a :class:`KernelInverse` can be stored.
     embedded : ndarray of float64, shape (n, 2)
     rows : ndarray of float64, shape (n, D)
-        What was embedded. Other rows lie where their nearest ones do.
+        What was embedded. Other rows are placed by their nearest ones.
     doubts : InverseErrors
     """
 
@@ -120,17 +120,17 @@ class LearnedInverse(Embedding):
         self.n_features = rows.shape[1]
 
     def embed(self, points: FloatArray) -> FloatArray:
-        """Ask the learnt inverse."""
+        """Return the rows that the learnt inverse predicts."""
         return np.asarray(self._inverse(points), dtype=np.float64)
 
     def project(self, rows: FloatArray) -> FloatArray:
-        """Return the mean place of the nearest embedded rows, the nearer counting more."""
+        """Return the mean place of the nearest embedded rows, weighted by inverse distance."""
         points = np.empty((len(rows), 2))
         few = min(_AROUND, len(self._rows))
         for part in _blocks(len(rows), len(self._rows)):
             squares = _squares(rows[part].astype(np.float32), self._rows)
             near = np.argpartition(squares, few - 1, axis=1)[:, :few]
-            # Anew for these: what the fast formula leaves of a distance of 0 is rounding.
+            # Recomputed, because _squares cancels: it leaves rounding errors of a distance of 0.
             away = rows[part, None].astype(np.float32) - self._rows[near]
             weights = 1 / ((away.astype(np.float64) ** 2).sum(axis=2) + 1e-30)
             weights /= weights.sum(axis=1, keepdims=True)
@@ -138,11 +138,11 @@ class LearnedInverse(Embedding):
         return points
 
     def doubt(self, points: FloatArray) -> FloatArray:
-        """Return how doubtful the learnt inverse is, 1 and more being poor."""
+        """Return how unreliable the learnt inverse is, from 1 on poor."""
         return self._doubts(points)
 
     def arrays(self) -> Arrays | None:
-        """Return the data and what was learnt; None for a regressor of the user's own."""
+        """Return the data and the fitted kernel; None for the user's own regressor."""
         inverse, doubts = self._inverse, self._doubts
         if not isinstance(inverse, KernelInverse):
             return None
@@ -155,7 +155,7 @@ class LearnedInverse(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the embedding with these :meth:`arrays`."""
         mean, settings = stored(arrays, "mean", None), stored(arrays, "settings", 3)
         centers, places = stored(arrays, "centers", None, 2), stored(arrays, "places", None, 2)
         embedded = stored(arrays, "embedded", None, 2)
@@ -174,7 +174,7 @@ def _blocks(count: int, width: int) -> list[slice]:
 
 
 def _squares(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the squared distances of all rows, shape (len(a), len(b))."""
+    """Return the squared distances of all pairs of rows, shape (len(a), len(b))."""
     squares: npt.NDArray[Any] = a @ b.T
     squares *= -2
     squares += (a**2).sum(axis=1)[:, None]

@@ -18,13 +18,13 @@ __all__ = ["GridRows", "Linear", "Nearest", "Reduced", "Through", "principal_axe
 Rows = npt.NDArray[np.float64]
 
 _BLOCK = 2**21
-"""How many differences are held at a time while the nearest row is looked for."""
+"""Largest number of differences in memory at a time in the search for nearest rows."""
 
 _KEPT = 2**25
-"""How many values of embedded rows a domain remembers: 256 MiB."""
+"""Largest number of values of embedded rows that a domain caches: 256 MiB."""
 
 _FLAT = 1e-6
-"""Of a length: single precision, in which samples often come, tells no less from 0."""
+"""Relative length that counts as 0: float32, in which samples often come, resolves no less."""
 
 
 class Nearest(Embedding):
@@ -72,7 +72,7 @@ class Nearest(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the slice again."""
+        """Return the slice with these :meth:`arrays`."""
         rows = stored(arrays, "rows", None, None)
         if not len(rows):
             raise ValueError("'rows' of an embedding: expected at least one")
@@ -80,12 +80,12 @@ class Nearest(Embedding):
 
 
 class Linear(Embedding):
-    """The plane that a linear map of two components reads its coordinates from.
+    """The plane whose coordinates are the two components of a linear map.
 
     Parameters
     ----------
     center : ndarray of float64, shape (D,)
-        What lies at (0, 0).
+        The row at (0, 0).
     components : ndarray of float64, shape (2, D)
         A row's coordinates are ``components @ (row - center)``. A point is
         embedded as the row nearest to the centre that has its coordinates.
@@ -120,7 +120,7 @@ class Linear(Embedding):
         self._directions = np.linalg.pinv(components).T
 
     def embed(self, points: FloatArray) -> FloatArray:
-        """Return the rows of the plane."""
+        """Return the rows at plane coordinates."""
         rows: FloatArray = self.center + points @ self._directions
         return rows
 
@@ -135,7 +135,7 @@ class Linear(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the plane with these :meth:`arrays`."""
         center = stored(arrays, "center", None)
         return cls(center, stored(arrays, "components", 2, len(center)))
 
@@ -144,7 +144,7 @@ class Through(Embedding):
     r"""The plane through three samples, in their own units of length.
 
     The first lies at (0, 0), the second at (\|b - a\|, 0), the third above the
-    x axis. Rows beside the plane are projected at right angles.
+    x axis. Rows outside the plane are projected orthogonally.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ class Through(Embedding):
                     f"the samples {names} are equal: expected three different ones, not on a line"
                 )
         along = (b - a) / sides["a and b"]
-        # Twice, because the first difference of nearly parallel vectors is mostly rounding.
+        # Twice, because for nearly parallel vectors the first difference is mostly rounding error.
         up = (c - a) - ((c - a) @ along) * along
         up -= (up @ along) * along
         height = np.linalg.norm(up)
@@ -199,12 +199,12 @@ class Through(Embedding):
         return self._anchors
 
     def embed(self, points: FloatArray) -> FloatArray:
-        """Return the rows of the plane."""
+        """Return the rows at plane coordinates."""
         rows: FloatArray = self._anchors[0] + points @ self._axes
         return rows
 
     def project(self, rows: FloatArray) -> FloatArray:
-        """Project at right angles."""
+        """Project rows orthogonally onto the plane."""
         points: FloatArray = (rows - self._anchors[0]) @ self._axes.T
         return points
 
@@ -214,12 +214,12 @@ class Through(Embedding):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Make the plane again."""
+        """Return the plane with these :meth:`arrays`."""
         return cls(stored(arrays, "anchors", 3, None))
 
 
 class Reduced(Embedding):
-    """What a fitted reducer to two dimensions says: its transform and its inverse.
+    """The transform of a fitted reducer to two dimensions, and its inverse.
 
     Parameters
     ----------
@@ -246,22 +246,22 @@ class Reduced(Embedding):
         self.n_features = n_features
 
     def embed(self, points: FloatArray) -> FloatArray:
-        """Ask the reducer for the rows."""
+        """Return the reducer's inverse transform."""
         return np.asarray(to_numpy(self._reducer.inverse_transform(points)), dtype=np.float64)
 
     def project(self, rows: FloatArray) -> FloatArray:
-        """Ask the reducer for the coordinates."""
+        """Return the reducer's transform."""
         given = self._reducer.transform(named_columns(self._reducer, rows))
         return np.asarray(to_numpy(given), dtype=np.float64)
 
 
 class GridRows:
-    """The embedded rows of a grid, each of them asked for once where that is costly.
+    """The embedded rows of a grid, cached if the embedding is costly.
 
     Parameters
     ----------
     n_points, n_features : int
-        0: nothing is remembered.
+        With 0 nothing is cached.
 
     Examples
     --------
@@ -280,7 +280,7 @@ class GridRows:
 
     @classmethod
     def of(cls, embedding: Embedding, n_points: int) -> Self:
-        """Return one that remembers if the embedding is costly and the memory bearable."""
+        """Return one that caches if the embedding is costly and the rows fit in 256 MiB."""
         size = n_points * embedding.n_features
         return cls(n_points, embedding.n_features) if embedding.costly and size <= _KEPT else cls()
 
@@ -294,19 +294,19 @@ class GridRows:
             return embed(index)
         new = np.unique(index[~self._known[index]])
         if len(new):
-            # Rows before marks: another thread may be reading.
+            # Rows before marks, because another thread may be reading.
             self._rows[new] = embed(new)
             self._known[new] = True
         rows: FloatArray = self._rows[index]
         return rows
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Processes and copies of a domain ask anew.
+        # The cache is not pickled: copies, and other processes, fill their own.
         return type(self), self._rows.shape
 
 
 def principal_axes(rows: Rows) -> tuple[Rows, Rows, Rows]:
-    """Return where data vary most.
+    """Return the mean of data, their first two principal axes and the variance along each.
 
     Parameters
     ----------
@@ -318,7 +318,7 @@ def principal_axes(rows: Rows) -> tuple[Rows, Rows, Rows]:
     components : ndarray of float64, shape (2, D)
         Of length 1, each with its largest entry positive.
     shares : ndarray of float64, shape (2,)
-        The part of all variance along each.
+        The share of the total variance along each.
 
     Raises
     ------
@@ -336,7 +336,7 @@ def principal_axes(rows: Rows) -> tuple[Rows, Rows, Rows]:
     away = rows - center
     size = np.abs(away).max()
     away = away / (size if size > 0 else 1.0)
-    # Of the two products of the data with themselves the smaller one is decomposed.
+    # Of the covariance (D, D) and the Gram matrix (n, n) the smaller one is decomposed.
     tall = len(rows) >= rows.shape[1]
     values, vectors = np.linalg.eigh(away.T @ away if tall else away @ away.T)
     values, vectors = values[::-1], vectors[:, ::-1]

@@ -1,4 +1,4 @@
-"""Ask a model at grid points and return a class probability map. Internal.
+"""Evaluate a model on a grid and return a class probability map. Internal.
 
 Enter through :func:`trainviz.evaluate`.
 """

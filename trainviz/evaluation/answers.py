@@ -1,4 +1,4 @@
-"""What a model answered at grid points: some of it used, some asked for beforehand."""
+"""Cache of a model's log-probabilities at grid points, some of which were prefetched."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ Ask = Callable[[IndexArray], Float32Array]
 
 
 class TooRough(Exception):  # noqa: N818
-    """More of the grid would have to be asked for than adaptive evaluation is worth."""
+    """Adaptive evaluation would need more of the grid than makes it worth while."""
 
 
 class Answers:
-    """The log-probabilities at the grid points that a model was asked for.
+    """The log-probabilities at the grid points at which a model was evaluated.
 
-    A point that was asked for beforehand is not known until it is put, so that
-    what is foretold saves calls and has no other effect.
+    A prefetched point is not known until :meth:`put` is called with it, so
+    that prefetching saves calls and has no other effect.
 
     Parameters
     ----------
     n_points : int
         Of the grid.
     limit : int
-        How many may be asked for.
+        How many may be evaluated.
 
     Attributes
     ----------
     count : int
-        How many points were asked for.
+        How many points were evaluated.
     slots : ndarray of int32, shape (n_points,)
-        Where in the values each grid point lies; -1 where it is not known.
+        Row of ``values`` of each grid point; -1 where it is not known.
     fetched : ndarray of int32, shape (n_points,)
-        The same, of the points that were asked for, known or not.
+        The same for all evaluated points, known or not.
     values, odds : ndarray of float32, shape (m, C), m >= count
-        Log-probabilities and probabilities, in the order in which they were asked for.
+        Log-probabilities and probabilities, in the order of evaluation.
     """
 
     def __init__(self, n_points: int, limit: int) -> None:
@@ -50,7 +50,7 @@ class Answers:
         self.values = self.odds = np.empty((0, 0), np.float32)
 
     def start(self, ask: Ask) -> None:
-        """Forget all answers."""
+        """Forget all values, and use ``ask`` to evaluate points from now on."""
         self._ask = ask
         self.slots.fill(-1)
         self.fetched.fill(-1)
@@ -62,14 +62,14 @@ class Answers:
         return points, self.values[self.slots[points]]
 
     def put(self, points: IndexArray, beside: IndexArray | None = None) -> None:
-        """Make points known, asking for those that were not asked for yet.
+        """Make points known, evaluating those that were not evaluated yet.
 
         Parameters
         ----------
         points : ndarray of int
             Flat grid indices.
         beside : ndarray of int, optional
-            Points to ask for in the same call.
+            Points to prefetch in the same call.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class Answers:
         self.slots[points] = self.fetched[points]
 
     def fetch(self, points: IndexArray) -> None:
-        """Ask for the points that were not asked for yet, without making them known.
+        """Evaluate the points that were not evaluated yet, without making them known.
 
         Raises
         ------

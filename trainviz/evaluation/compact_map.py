@@ -1,4 +1,4 @@
-"""A class probability map, kept as what adaptive evaluation learnt of it."""
+"""A class probability map, stored as the points that adaptive evaluation used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CompactMap", "normalised_odds"]
 
 @dataclass(frozen=True, eq=False)
 class CompactMap:
-    """The log-probabilities at the points that were asked for; the rest lies between them.
+    """The log-probabilities at the evaluated points, from which the rest is interpolated.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class CompactMap:
         points: npt.NDArray[np.intp],
         logs: npt.NDArray[np.floating],
     ) -> CompactMap:
-        """Keep what is known at some points.
+        """Make a map of the log-probabilities at some points.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class CompactMap:
         return self.gaps.nbytes + self.logs.nbytes
 
     def dense(self) -> npt.NDArray[np.float32]:
-        """Return the whole map, shape (C, H, W)."""
+        """Return the class probabilities on the whole grid, shape (C, H, W)."""
         points = np.cumsum(self.gaps, dtype=np.intp)
         filled = Lattice.of(self.grid).fill(points, self.logs.astype(np.float32))
         return normalised_odds(filled)

@@ -1,4 +1,4 @@
-"""By how much probabilities are wrong where log-probabilities are not what was foretold."""
+"""Estimates of the interpolation error of probabilities from that of log-probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["CORNERS", "excess", "excess_at"]
 
 
 CORNERS = np.array([0, 2, 6, 8])
-"""Of a cell, among its nine points."""
+"""Positions of a cell's corners among its nine points."""
 
 _LINES = np.array([[0, 6, 0, 2], [1, 7, 3, 5], [2, 8, 6, 8]])
 """Start, middle and end of a cell's four edges among its nine points."""
@@ -24,27 +24,27 @@ def excess(
     right: Float32Array,
     part: int,
 ) -> Float32Array:
-    """Compare points of cells with what is foretold between the corners.
+    """Return how far points of cells are from the interpolation between their corners.
 
-    Differences of log-probabilities are weighed by the highest probability that
-    a class has around the point, so that they bound those of probabilities.
+    Differences of log-probabilities are weighted by the highest probability of
+    the class around the point, so that they bound those of probabilities.
 
     Parameters
     ----------
     values, odds : ndarray of float32, shape (m, C)
-        Log-probabilities and probabilities of what is known.
+        Log-probabilities and probabilities of the known points.
     slots : ndarray of int32, shape (9, n)
-        Where the points of each cell lie in these, row by row; -1 where an
+        Index of each cell's nine points in these, row by row; -1 where an
         edge's middle is not known.
     up, right : ndarray of float32, shape (n,)
-        How far along the cell its centre lies.
+        Position of the centre in its cell, as shares of the cell's sides.
     part : {0, 1, 2}
-        Look at the centres; at the edges; at both.
+        Compare the centres; the edges; both.
 
     Returns
     -------
     ndarray of float32, shape (n,)
-        The largest of each cell, 0 where nothing of it is known.
+        The largest difference in each cell, 0 where no point of it is known.
     """
     found = np.zeros(slots.shape[1], np.float32)
     if part != 1:
@@ -73,7 +73,7 @@ def excess_at(
     right: Float32Array,
     found: Float32Array,
 ) -> Float32Array:
-    """Compare what was found anywhere in cells with what is foretold there.
+    """Return how far values anywhere in cells are from the interpolation there.
 
     Parameters
     ----------
@@ -81,8 +81,9 @@ def excess_at(
         As for :func:`excess`.
     corners : ndarray of int32, shape (4, n)
     up, right : ndarray of float32, shape (n,)
-        Where in the cell.
+        Position in the cell, as shares of its sides.
     found : ndarray of float32, shape (n, C)
+        Log-probabilities.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def _weighed(
 ) -> Float32Array:
     difference = foretold
     difference -= found
-    # What all classes have in common changes no probability.
+    # Adding the same number to all log-probabilities changes no probability.
     difference -= np.add.accumulate(difference * at, axis=1)[:, -1:]
     np.abs(difference, out=difference)
     highest = at.copy()

@@ -1,4 +1,4 @@
-"""A predict callable on a domain: class probability maps, dense or adaptive."""
+"""Evaluation of a predict callable on a domain's grid, densely or adaptively."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ __all__ = ["Evaluated", "Evaluator", "Method", "check_method", "evaluate", "sess
 Method = Literal["adaptive", "dense"]
 
 _SMALL_GRID = 64 * 64
-"""On a grid this small one dense call is cheaper than any refinement."""
+"""Largest number of grid points on which one dense call is cheaper than any refinement."""
 
 _SEED_SHARE = 0.01
-"""Of the grid, that is asked for where data lie beside the plane and not in it."""
+"""Largest share of the grid evaluated as seeds, where the data lie outside the plane."""
 
 _PROBES = 32
-"""How many points are asked for twice, to see whether the answers are the same."""
+"""How many points are evaluated twice, to detect a model whose output varies between calls."""
 
 _NOISE = 0.02
-"""Half precision and other batch sizes may change a probability by as much."""
+"""Largest change of a probability that half precision and other batch sizes may cause."""
 
 
 def evaluate(
@@ -67,17 +67,18 @@ def evaluate(
     predict_proba : callable
         ``(N, *input_shape) array -> (N, C)`` array. A single column, or a flat
         array, is the positive class of a binary model. Domains of several
-        inputs hand it a dict or tuple of arrays.
+        inputs pass it a dict or tuple of arrays.
     domain : Domain
     method : {"adaptive", "dense"}, default "adaptive"
-        ``"dense"`` asks for every grid point. ``"adaptive"`` asks for a coarse
-        lattice, refines it where log-probabilities are not bilinear to within
-        ``tolerance``, and interpolates the rest: a few per cent of the points
-        of a smooth classifier. Grids of up to 4096 points are always dense,
-        and so are the outputs ``"values"`` and ``"multilabel"``, whose
-        smoothness log-probabilities do not measure.
+        ``"dense"`` evaluates every grid point. ``"adaptive"`` evaluates a
+        coarse lattice, refines it where log-probabilities are not bilinear to
+        within ``tolerance``, and interpolates the rest: for a smooth classifier
+        it evaluates a few per cent of the points. Grids of up to 4096 points
+        are always dense, and so are the outputs ``"values"`` and
+        ``"multilabel"``, because log-probabilities do not measure their
+        smoothness.
     tolerance : float, default 1/255
-        Of a probability, for the adaptive method. See the notes.
+        Allowed error of a probability, for the adaptive method. See the notes.
     output : str, default "probabilities"
         What the callable returns, which is never guessed from the values:
         ``"probabilities"``, ``"logits"`` or ``"log_probabilities"`` of classes
@@ -85,10 +86,10 @@ def evaluate(
         a probability or logit for each of several independent labels;
         ``"values"``, the prediction of a regression model of one output.
     batch_size : int or "auto", default "auto"
-        Points a call; "auto" is about a million input values a call, and less
-        after a call that ran out of memory.
+        Points per call; "auto" is about a million input values per call, and
+        fewer after a call that ran out of memory.
     dtype : dtype, default float64
-        Of the points handed to the callable.
+        Of the points passed to the callable.
 
     Returns
     -------
@@ -106,19 +107,19 @@ def evaluate(
     Warns
     -----
     EvaluationWarning
-        If the callable answers differently when asked again, or is so rough
+        If the callable returns other values when called again, or is so rough
         that most of the grid is needed: it is evaluated densely then.
 
     Notes
     -----
-    ``tolerance`` decides about refinement and is no proof: between the points
-    that were asked for, nothing is known. In the training of small ReLU
-    networks, 999 of 1000 pixels were within the tolerance, the worst pixel of
-    nearly every map within 2.5 times and of all within about 4 times of it. A feature that is
-    smaller than the coarse cells (32 grid points, or an eighth of the short
-    side) and touches none of the points asked for is not seen, unless a
-    recorder's data lie in it, a refined neighbour touches it, or it was there
-    in the snapshot before and has moved by less than its own size. Regions of
+    ``tolerance`` controls the refinement and bounds no error: between the
+    evaluated points nothing is known. In the training of small ReLU networks,
+    999 of 1000 pixels were within the tolerance, the worst pixel of nearly
+    every map within 2.5 times and of all within about 4 times of it. A feature
+    that is smaller than the coarse cells (32 grid points, or an eighth of the
+    short side) and contains no evaluated point is missed, unless a recorder's
+    data lie in it, a refined neighbour touches it, or it was found in the
+    previous snapshot and has moved by less than its own size. Regions of
     constant probability with straight borders (trees) are exact where they are
     larger than that; finer checkerboards are evaluated densely. Use
     ``method="dense"`` where every point counts.
@@ -143,13 +144,13 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes
     ----------
     map : ndarray of float32, shape (C, H, W), or CompactMap
     evaluations : int
-        The points of the grid that the model was asked for.
+        The number of grid points at which the model was evaluated.
     data_predictions : ndarray of int, shape (n,), or None
         The class that the model predicts for each data point.
     """
@@ -160,7 +161,7 @@ class Evaluated:
 
 
 class Evaluator:
-    """Evaluate one model again and again while it changes.
+    """Evaluates one model repeatedly while it is trained.
 
     Parameters
     ----------
@@ -168,8 +169,8 @@ class Evaluator:
     method, tolerance, output, batch_size, dtype
         As for :func:`evaluate`.
     data : LabelledData, optional
-        Points that the map has to agree with: a region of their own is found,
-        however small.
+        Points with which the map has to agree, so that the regions around them
+        are found, however small.
 
     Raises
     ------
@@ -229,7 +230,7 @@ class Evaluator:
         return Evaluated(compact, self._refinement.asked, guesses)
 
     def probabilities(self, predict_proba: PredictProba) -> Map:
-        """Return the map itself, in full precision, shape (C, H, W)."""
+        """Return the map as a float32 array, shape (C, H, W)."""
         refined = self._refined(predict_proba, self._at_data(predict_proba))
         if refined is None:
             return self._dense(predict_proba)
@@ -238,7 +239,7 @@ class Evaluator:
     def _refined(
         self, predict_proba: PredictProba, at_data: npt.NDArray[np.floating[Any]] | None
     ) -> tuple[npt.NDArray[np.intp], Map] | None:
-        """Return the points asked for and their log-probabilities; None: to be done densely."""
+        """Return the evaluated points and their log-probabilities; None to evaluate densely."""
         if self._refinement is None or self._is_noisy(predict_proba):
             return None
         known: list[int] = []
@@ -276,10 +277,10 @@ class Evaluator:
         )
 
     def tell(self, stacklevel: int = 2) -> None:
-        """Warn of what was noticed since the last call.
+        """Warn if the evaluator has switched to dense evaluation since the last call.
 
-        Apart from evaluating, which may go on where no warning should be raised: on another
-        thread, or where it would be taken for a failure.
+        Separate from evaluating, which may run where no warning should be raised: on another
+        thread, or where a warning turned into an exception would count as a failed capture.
         """
         notice, self._notice = self._notice, None
         if notice is not None:
@@ -291,7 +292,8 @@ class Evaluator:
         rows, columns, inside = self._places
         if isinstance(self._domain.embedding, Plane):
             return Seeds(rows, columns, logarithms(at_data[inside]))
-        # What the data's other features make of them is not what the plane shows there.
+        # Data outside the plane have other outputs than the grid points that they project to, so
+        # the model is evaluated at these instead.
         nearest = np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp)
         index = np.unique(np.ravel_multi_index(nearest, self._domain.shape))
         index = index[:: -(-len(index) // int(_SEED_SHARE * self._domain.n_points))]
@@ -339,7 +341,7 @@ class Evaluator:
         count: int,
         points: Callable[[slice], Inputs],
     ) -> Iterator[tuple[int, int, Any]]:
-        """Ask for points in few large calls, smaller ones once the memory does not suffice."""
+        """Yield the model's outputs in large batches, which are halved when memory runs out."""
         start = 0
         while start < count:
             stop = min(start + self._size, count)
@@ -355,14 +357,14 @@ class Evaluator:
 
 
 def session(predict_proba: PredictProba) -> AbstractContextManager[Any]:
-    """Prepare the model once for several calls, where the callable knows how."""
+    """Return the callable's own context, which prepares the model once for several calls."""
     begin = getattr(predict_proba, "session", nullcontext)
     context: AbstractContextManager[Any] = begin()
     return context
 
 
 def check_method(method: str, tolerance: float, argument: str = "method") -> None:
-    """Refuse an unknown method or an impossible tolerance."""
+    """Raise a ValueError for an unknown method or a tolerance outside (0, 1)."""
     if method not in get_args(Method):
         raise ValueError(f"{argument}={method!r}: expected one of {', '.join(get_args(Method))}")
     if not (isinstance(tolerance, (int, float, np.number)) and 0 < tolerance < 1):
@@ -374,7 +376,7 @@ def check_method(method: str, tolerance: float, argument: str = "method") -> Non
 def _seed_places(
     domain: Domain, data: LabelledData
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    """Return where data lie in grid lines, and which of them are inside the window."""
+    """Return the rows, columns and indices of the data inside the window, in grid units."""
     (x0, x1), (y0, y1) = domain.xlim, domain.ylim
     rows = (data.points[:, 1] - y0) / (y1 - y0) * (domain.shape[0] - 1)
     columns = (data.points[:, 0] - x0) / (x1 - x0) * (domain.shape[1] - 1)
@@ -394,6 +396,6 @@ def _require_same_classes(before: int, now: int) -> None:
 
 
 def _out_of_memory(error: BaseException | None) -> bool:
-    # torch and TensorFlow have classes of their own, which are not imported for this.
+    # By name, so that the classes of torch and TensorFlow need not be imported.
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names & {"MemoryError", "OutOfMemoryError", "ResourceExhaustedError"})

@@ -1,4 +1,4 @@
-"""The loops of the evaluation, compiled and by NumPy: refining, filling a lattice, normalising.
+"""The loops of evaluation, for Numba and in NumPy: refining, filling a lattice, normalising.
 
 All arrays are C-contiguous. A compiled loop and the function that precedes it return
 the same bits: each adds up the classes in their order, in single precision.
@@ -40,9 +40,9 @@ _PLACES = "Tuple((intp[::1], intp[::1], float32[:, ::1], float32[:, ::1]))"
 _LIMITS = "Tuple((float32[::1], float32[::1], float32))"
 
 LEAF, EDGED, FOUND, SPLIT, LOOK, SPLIT_ALWAYS = (np.uint8(1 << bit) for bit in range(6))
-"""What is known of a cell: it is drawn as it is; its edges were looked at; something was found in
-it; its quarters were looked at. And what is to be done whatever its values say: look at its edges,
-look at its quarters too."""
+"""Bits of a cell's state: it is interpolated as it is; its edges were checked; its values differ
+from the interpolation; it was split. And orders that hold whatever its values are: check its
+edges; check them and split it."""
 
 
 def cell_points(cells: IndexArray, places: PlaceTable) -> IndexArray:
@@ -81,7 +81,7 @@ def _descend_by_numpy(centres, edged, state, fetched, known, places, limits):
 
 
 def _reveal(points, fetched, slots):
-    """Make known the columns of points that were asked for as a whole; tell which."""
+    """Make known the columns of points that were all fetched; return a mask of these columns."""
     found = fetched[points]
     ready = (found >= 0).all(axis=0)
     slots[points[:, ready]] = found[:, ready]
@@ -89,7 +89,7 @@ def _reveal(points, fetched, slots):
 
 
 def _step(centres, edged, state, known, places, limits):
-    """Let each cell go a step on; return the next ones."""
+    """Refine each cell by one step; return the cells whose centres and edges to check next."""
     centre_limits, edge_limits, tolerance = limits
     width = len(places[1])
     found = _excess_of_cells(centres, known, places, 0) > centre_limits[_halves(centres, width)]
@@ -150,19 +150,19 @@ def _excess_of_cells(cells, known, places, part):
     _descend_by_numpy,
 )
 def descend(centres, edged, state, fetched, known, places, limits):
-    """Refine cells as far as the answers go; return those that wait for more.
+    """Refine cells as far as points were fetched; return those that wait for more points.
 
     Parameters
     ----------
     centres, edged : ndarray of int
-        Cells that are leaves unless their centres tell otherwise; cells whose
-        centres are known, and whose edges are to be looked at.
+        Cells whose centres are to be checked, which decides whether they are
+        leaves; cells whose centres are known and whose edges are to be checked.
     state
-        As :class:`trainviz.evaluation.quadtree.Quadtree` has it.
+        Of :class:`trainviz.evaluation.quadtree.Quadtree`.
     fetched, known
         Of :class:`trainviz.evaluation.answers.Answers`; ``known`` are slots, values and odds.
     places
-        What tells where a place lies: starts, columns, up and right.
+        See ``Places``: starts, columns, up and right.
     limits
         For centres and for edges, by half a cell's side; and the tolerance.
     """
@@ -279,9 +279,9 @@ def nine_points(cell, places, nine):
 
 @inlined
 def excess_at_edges(cell, half, nine, known, places, difference):
-    """Do as :func:`trainviz.evaluation.error_estimate.excess`, of the known edges of a cell.
+    """Return :func:`trainviz.evaluation.error_estimate.excess` of the known edges of a cell.
 
-    ``difference`` is written over.
+    ``difference`` is scratch.
     """
     slots, values, odds = known
     _, columns, ups, rights = places
@@ -310,7 +310,7 @@ def excess_at_edges(cell, half, nine, known, places, difference):
 
 @inlined
 def excess_at_centre(cell, half, nine, known, places, difference):
-    """Do as :func:`trainviz.evaluation.error_estimate.excess`, of the centre of a cell."""
+    """Return :func:`trainviz.evaluation.error_estimate.excess` of the centre of a cell."""
     slots, values, odds = known
     _, columns, ups, rights = places
     up = ups[half, cell // len(columns) - half]
@@ -330,14 +330,15 @@ def excess_at_centre(cell, half, nine, known, places, difference):
 
 
 LOW = np.float32(-40)
-"""Of the highest logarithm of a pixel. Far below it, the exponentials of all classes would be 0:
-between two classes, each certain in its place, every class has a low logarithm."""
+"""Below this, the highest logarithm of a pixel is subtracted from all, because the exponentials of
+all classes would underflow to 0: interpolation between two regions, each of which is certain of
+another class, gives every class a low logarithm."""
 
 
 def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, filled):
     rows, row_ends, new_rows, row_shares, new_row_ends = row_steps
     columns, column_ends, new_columns, column_shares, new_column_ends = column_steps
-    # Class by class, so that what is worked on stays in the processor's cache.
+    # Class by class, so that the plane at work stays in the processor's cache.
     for plane, known in zip(filled, values.T, strict=True):
         flat, start = plane.reshape(-1), 0
         for depth, end in enumerate(ends):
@@ -383,7 +384,7 @@ def fill_lattice(values, points, ends, row_steps, column_steps, filled):
 
 @inlined
 def fill_columns(plane, depth, row_steps, column_steps):
-    """Interpolate a level's new columns, in the rows that are there."""
+    """Interpolate a level's new columns, in the rows of the level before."""
     lines, lines_ends, _, _, _ = row_steps
     _, _, columns, shares, ends = column_steps
     for line in range(lines_ends[depth - 1], lines_ends[depth]):
@@ -447,7 +448,6 @@ _LOWEST_POWER, _BIAS, _MANTISSA = np.float32(-100), np.float32(127), np.float32(
 
 
 @kernel("(float32[:, :, ::1],)", _normalise_by_numpy)
-@inlined
 def normalise_odds(logs):
     """Turn log-probabilities, shape (C, H, W), into probabilities that sum to 1; in place.
 
@@ -472,7 +472,7 @@ def normalise_odds(logs):
 
 @inlined
 def raise_row(logs, y, highest):
-    """Take the highest of each pixel from the logarithms in a row, if one is very low."""
+    """Subtract each pixel's highest logarithm in a row of pixels, if one of them is below LOW."""
     n_low = np.int32(0)
     for x in range(len(highest)):
         highest[x] = logs[0, y, x]
@@ -491,11 +491,11 @@ def raise_row(logs, y, highest):
 
 @inlined
 def exponentials(row, bits):
-    """Take the exponential of each value, but of those below -69, which become 0.
+    """Replace each value by its exponential, or by 0 if the value is below -69.
 
-    Powers of two times a polynomial of what is left, which errs by 1e-7 at
-    most. Numbers that are smaller still are a hundred times as slow to reckon
-    with. ``bits`` is scratch.
+    A power of two times a polynomial of the remainder, with an error of 1e-7
+    at most. Smaller results become 0 because arithmetic with denormal numbers
+    is a hundred times as slow. ``bits`` is scratch.
     """
     for x in range(len(row)):
         whole = np.floor(row[x] * _LOG2_E + _HALF)
@@ -509,4 +509,4 @@ def exponentials(row, bits):
 
 
 KERNELS = (fill_lattice, normalise_odds, descend)
-"""In the order in which they are compiled: what films need comes first, what takes longest last."""
+"""In compilation order: first those that films need, last the one that compiles longest."""

@@ -1,4 +1,4 @@
-"""The nested lattices on which a grid is refined, and the map between their points."""
+"""The nested lattices on which a grid is refined, and interpolation between their points."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Lattice:
 
     Each level halves the intervals of the one before. A grid whose sides are
     no multiple of the coarse stride has intervals of nearly that length, and
-    halves of nearly equal length, so that no point outside the grid is needed:
-    on an axis, a *place* counts the halves, and :attr:`rows` (or
-    :attr:`columns`) tells which grid line it is. Where an interval cannot be
-    halved any more, two places are the same grid line.
+    halves of nearly equal length, so that no point outside the grid is needed.
+    A *place* is an index along an axis of the finest level; :attr:`rows` and
+    :attr:`columns` map places to grid lines. Where an interval is too short to
+    be halved, two places are the same grid line.
 
     Parameters
     ----------
     shape : tuple of int
         ``(H, W)`` of the grid.
     stride : int
-        Of the coarse lattice; a power of two.
+        Grid points per interval of the coarse lattice; a power of two.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Lattice:
     @classmethod
     @lru_cache(maxsize=16)
     def of(cls, shape: tuple[int, int]) -> Lattice:
-        """Return the lattice for a grid: coarse, but with eight intervals along its short side.
+        """Return a grid's lattice: a stride of at most 32, and eight intervals on the short side.
 
         Parameters
         ----------
@@ -91,8 +91,8 @@ class Lattice:
         Returns
         -------
         ndarray of float32, shape (C, H, W)
-            The values at the points, and between the points of a level the
-            bilinear interpolation of those around.
+            The given values at the points, elsewhere the bilinear interpolation
+            between the surrounding points of the level before.
         """
         levels = self.first_levels(points)
         order = np.argsort(levels, kind="stable")
@@ -133,7 +133,7 @@ def _first_levels(lines: IndexArray, levels: int) -> IndexArray:
 def _steps(
     lines: IndexArray, levels: int
 ) -> tuple[npt.NDArray[np.uintp], IndexArray, npt.NDArray[np.uintp], Float32Array, IndexArray]:
-    """Return what :func:`trainviz.evaluation.kernels.fill_lattice` goes along on an axis.
+    """Return one axis's lines and weights for :func:`trainviz.evaluation.kernels.fill_lattice`.
 
     Returns
     -------
@@ -141,9 +141,9 @@ def _steps(
         The grid lines of each level, ascending, level after level; those of
         level d end at ``lines_ends[d + 1]``.
     steps : ndarray of int, shape (n, 3)
-        Of each line that is new on a level: it, and the two around it.
+        Each line that is new on a level, and the two around it.
     shares : ndarray of float32, shape (n,)
-        How far it lies from the first of these to the second.
+        The new line's position between the two, from 0 to 1.
     ends
         Where the new lines of each level end.
     """

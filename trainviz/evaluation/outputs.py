@@ -1,4 +1,4 @@
-"""What a predict callable answers: checked, and turned into class probabilities."""
+"""Validation of a predict callable's output, and its conversion to class probabilities."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ Output = Literal[
 PredictProba = Callable[[Inputs], Any]
 
 _ROW_SUM_TOLERANCE = 0.02
-"""bfloat16 keeps 8 bits of a probability, so honest rows miss 1 by up to about a hundredth."""
+"""bfloat16 keeps 8 bits of a probability, so that valid rows sum to 1 only within about 0.01."""
 
 
 _LOWEST_LOG = -1e4
-"""Half precision, in which maps are kept, counts further down, but not much."""
+"""Not much above the lowest number of float16, in which maps are stored."""
 
 _VALUES_PER_BATCH = 2**20
-"""How many input values one call of the model is given when ``batch_size`` is "auto"."""
+"""How many input values a call of the model gets when ``batch_size`` is "auto"."""
 
 
 def probabilities_at(
     predict_proba: PredictProba, points: Inputs, output: Output
 ) -> npt.NDArray[np.floating[Any]]:
-    """Ask the callable for some points and check what it answers.
+    """Evaluate the callable at some points and check its output.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def probabilities_at(
 
 
 def answer_at(predict_proba: PredictProba, points: Inputs) -> Any:
-    """Call the callable; its own exceptions become an :class:`EvaluationError`."""
+    """Return the callable's output; its exceptions become an :class:`EvaluationError`."""
     try:
         return predict_proba(points)
     except Exception as error:
@@ -79,13 +79,13 @@ def answer_at(predict_proba: PredictProba, points: Inputs) -> Any:
 
 
 def to_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.floating[Any]]:
-    """Check a predict callable's answer and turn it into class probabilities.
+    """Check a predict callable's output and turn it into class probabilities.
 
     Parameters
     ----------
     answer : array-like, shape (N, C), (N, 1) or (N,)
     n_points : int
-        The N that was asked for.
+        The expected N.
     output : {"probabilities", "logits", "log_probabilities"}
         What the values are.
 
@@ -120,7 +120,10 @@ def to_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDArray[
 
 
 def to_log_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.float32]:
-    """Do as :func:`to_probabilities`, but keep small probabilities apart: return logarithms.
+    """Check a predict callable's output and turn it into class log-probabilities.
+
+    From logits directly, so that small probabilities do not underflow. See
+    :func:`to_probabilities`.
 
     Returns
     -------
@@ -145,13 +148,13 @@ def to_log_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDAr
 
 
 def logarithms(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Return logarithms of probabilities, those of 0 as if it were 1e-12."""
+    """Return logarithms of probabilities, which are raised to at least 1e-12."""
     logs: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, TINY)).astype(np.float32)
     return logs
 
 
 def recorded_as(output: Output) -> OutputKind:
-    """Return what a map holds that was made of such an output: see ``Recording.output``.
+    """Return what a map of such an output holds; see ``Recording.output``.
 
     Examples
     --------
@@ -165,17 +168,17 @@ def recorded_as(output: Output) -> OutputKind:
 
 
 def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.floating[Any]]:
-    """Check a predict callable's answer and turn it into what a map of it holds.
+    """Check a predict callable's output and turn it into the values that a map stores.
 
     Parameters
     ----------
     answer : array-like, shape (N, C), (N, 1) or (N,)
     n_points : int
-        The N that was asked for.
+        The expected N.
     output : str
-        Class probabilities as for :func:`to_probabilities`; ``"values"`` of a
-        regression model, one a point; ``"multilabel"`` or
-        ``"multilabel_logits"``, a probability or a logit for each label.
+        As for :func:`to_probabilities`; or ``"values"`` of a regression model,
+        one per point; ``"multilabel"`` or ``"multilabel_logits"``, a
+        probability or a logit for each label.
 
     Returns
     -------
@@ -210,7 +213,7 @@ def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.
 
 
 def chunk_size(domain: Domain, batch_size: int | Literal["auto"]) -> int:
-    """Return the number of points a call of the model is given."""
+    """Return the number of points in a call of the model."""
     if batch_size == "auto":
         return max(1, min(_VALUES_PER_BATCH // max(domain.n_values, 2), 2**16))
     if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
@@ -219,7 +222,7 @@ def chunk_size(domain: Domain, batch_size: int | Literal["auto"]) -> int:
 
 
 def check_output(output: str) -> None:
-    """Refuse an unknown ``output=``."""
+    """Raise a ValueError for an unknown ``output=``."""
     if output not in get_args(Output):
         raise ValueError(f"output={output!r}: expected one of {', '.join(get_args(Output))}")
 
@@ -251,13 +254,13 @@ def _checked_columns(values: npt.NDArray[Any], n_points: int) -> npt.NDArray[np.
             f"predict_proba returned {len(values)} rows for {n_points} points; expected one row "
             "a point, in order"
         )
-    # Half precision cannot carry a softmax, and integers no probabilities.
+    # float16 is too coarse for a softmax, and integers cannot hold probabilities.
     wanted = values.dtype if values.dtype in (np.float32, np.float64) else np.float32
     return values.astype(wanted, copy=False)
 
 
 def _check_finite(values: npt.NDArray[np.floating[Any]]) -> None:
-    # The sum tells of all values, in less time than a look at each.
+    # The sum is finite only if all values are, and is faster than isfinite of each.
     if np.isfinite(values.sum(dtype=np.float64)):
         return
     finite = np.isfinite(values)
@@ -279,12 +282,12 @@ def _softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[A
 
 
 def _by_class(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """Return a copy with one row a class: numpy is slow along short rows."""
+    """Return a copy with one row per class, because NumPy is slow along short rows."""
     return np.array(values.T, order="C")
 
 
 def _two_columns(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """Give the other class of a binary model its logit of 0."""
+    """Return the logits, with a column of 0 for the negative class of a binary model."""
     if logits.shape[1] > 1:
         return logits
     return np.concatenate([np.zeros_like(logits), logits], axis=1)

@@ -1,4 +1,4 @@
-"""The quadtree of a map in the making: which of its cells are looked at, split or left."""
+"""The quadtree of a map under evaluation: which cells are checked, split or left as leaves."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ __all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"
 
 
 _CENTRE_SHARES = {1: 1.5, 2: 0.2, 4: 0.3, 8: 0.25, 16: 0.5}
-"""Of the tolerance, by half a cell's side: how far its centre may lie from what its corners
-foretell. A centre sees little of a bend that passes near an edge. Found by trial on the training
-of a ReLU network, as few points as possible for an error of about 2.5 times the tolerance."""
+"""By half a cell's side: how far its centre may be from the interpolation between its corners, as
+a multiple of the tolerance. Below 1 for larger cells, as a bend near an edge hardly shows at
+the centre. Tuned on the training of a ReLU network for the fewest points with an error of about
+2.5 times the tolerance."""
 
 _EDGE_SHARES = {1: 2.0, 2: 1.8, 4: 1.5, 8: 1.5, 16: 2.0}
 _COARSE_EDGE_SHARE = 0.3
-"""The same, for a cell whose edges were asked for too: it is drawn with half the spacing, so its
-error is a fraction of the difference found. The few coarse cells hide most."""
+"""The same for a cell whose edges were evaluated too: it is interpolated at half the spacing, so
+its error is a fraction of the difference found. Lower for the coarsest cells, which are few and
+miss the most."""
 
 _MIDDLES = np.array([1, 3, 5, 7])
 
 
 class Quadtree:
-    """Square cells of any level, each known by the place of its centre.
+    """Square cells of all levels, each identified by the place of its centre.
 
     No two cells have the same centre, and a centre's place tells how large the
     cell is: half its side is the lowest bit of the row (and of the column).
@@ -46,12 +48,12 @@ class Quadtree:
     ----------
     lattice : Lattice
     tolerance : float
-        Of a probability.
+        Allowed error of a probability.
 
     Attributes
     ----------
     state : ndarray of uint8
-        By place: the sum of what is known of the cell.
+        The state bits of each cell, by place; see ``LEAF`` and the others.
     """
 
     def __init__(self, lattice: Lattice, tolerance: float) -> None:
@@ -72,11 +74,11 @@ class Quadtree:
     # Places.
 
     def which(self, bits: np.uint8) -> IndexArray:
-        """Return the cells of which all these things are known."""
+        """Return the cells whose state has all of these bits."""
         return np.flatnonzero(self.state & bits == bits)
 
     def around(self, y: IndexArray, x: IndexArray, half: int) -> IndexArray:
-        """Return the cells of a size around places."""
+        """Return the cells with half side ``half`` that contain places."""
         side = 2 * half
         cells: IndexArray = (y // side * side + half) * self.shape[1] + x // side * side + half
         return cells
@@ -91,7 +93,7 @@ class Quadtree:
         return quarters(cells, self.shape[1])
 
     def ancestors(self, cells: IndexArray) -> BoolArray:
-        """Mark every cell that one of these lies in, without being it."""
+        """Return a mask of all larger cells that contain one of these."""
         inside = np.zeros(len(self.state), bool)
         y, x = np.divmod(cells, self.shape[1])
         half, size = y & -y, 2
@@ -106,7 +108,7 @@ class Quadtree:
         return cell_points(cells, self._places)
 
     def take(self, leaves: IndexArray) -> IndexArray:
-        """Return these leaves, each once; they are leaves no more."""
+        """Return these leaves without duplicates, and clear their leaf bit."""
         leaves = np.unique(leaves)
         self.state[leaves] &= ~LEAF
         return leaves
@@ -116,20 +118,20 @@ class Quadtree:
     def descend(
         self, centres: IndexArray, edged: IndexArray, answers: Answers
     ) -> tuple[IndexArray, IndexArray]:
-        """Refine cells as far as the answers go.
+        """Refine cells as far as points were fetched.
 
         Parameters
         ----------
         centres : ndarray of int
-            Cells that are leaves unless their centres tell otherwise.
+            Cells whose centres are to be checked, which decides whether they are leaves.
         edged : ndarray of int
-            Cells whose centres are known, and whose edges are to be looked at.
+            Cells whose centres are known, and whose edges are to be checked.
         answers : Answers
 
         Returns
         -------
         centres, edged : ndarray of int
-            The cells that wait for a point that was not asked for.
+            The cells that wait for a point that was not fetched.
         """
         left: tuple[IndexArray, IndexArray] = descend(
             ready(centres, np.intp), ready(edged, np.intp), self.state, answers.fetched,
@@ -139,11 +141,11 @@ class Quadtree:
         return left
 
     def wanted(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
-        """Return the points that such cells need."""
+        """Return the points needed to check these centres and edges."""
         return np.concatenate([self._centres(centres), self._middles(edged).ravel()])
 
     def after(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
-        """Return the points that the cells may need next."""
+        """Return the points that may be needed next: the quarters' centres, the cells' edges."""
         return self.wanted(self.quarters(edged[self.halves(edged) > 1]), centres)
 
     def _centres(self, cells: IndexArray) -> IndexArray:
@@ -161,7 +163,7 @@ def _by_half(shares: dict[int, float], sizes: int) -> Float32Array:
 
 
 def _shares(lines: IndexArray, halves: int) -> Float32Array:
-    """Return how far along each cell its centre lies, by half its side and its lower place."""
+    """Return the centre's position in its cell, from 0 to 1, by half its side and lower place."""
     shares = np.zeros((halves, len(lines)), np.float32)
     for half in range(1, halves):
         start, centre, end = lines[: -2 * half], lines[half:-half], lines[2 * half :]

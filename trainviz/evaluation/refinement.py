@@ -1,4 +1,4 @@
-"""Adaptive evaluation: ask the model only where the map is not what its surroundings foretell."""
+"""Adaptive evaluation: evaluate the model only where interpolation is not accurate."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ __all__ = ["Refinement", "Seeds"]
 
 
 _STAYING = 0.9
-"""Of the points of a level that the map before needed, how many the one before that must have
-needed too: then they are asked for beforehand."""
+"""A level's points are prefetched if the last map needed at least this share of the points that
+the map before it needed on this level."""
 
 _FEW = 64
-"""Points so few that those which they may lead to are asked for with them: a call of the model
-costs more than the points."""
+"""Up to this many points, those that may be needed next are fetched in the same call, because a
+call of the model costs more than the points."""
 
 _NO_CELLS = _NO_POINTS = np.empty(0, np.intp)
 
 
 @dataclass
 class Seeds:
-    """Known values somewhere on the plane, that the map has to agree with.
+    """Points of the plane with known values, with which the map has to agree.
 
     Attributes
     ----------
     rows, columns : ndarray of float64, shape (n,)
-        Where they lie, in grid lines; all inside the grid.
+        Their positions in grid units; all inside the grid.
     values : ndarray of float32, shape (n, C), or None
-        Log-probabilities; None for grid points, which are asked for.
+        Log-probabilities; None for grid points, at which the model is evaluated.
     """
 
     rows: npt.NDArray[np.float64 | np.intp]
@@ -48,26 +48,27 @@ class Seeds:
 class Refinement:
     """A quadtree over a grid, refined where log-probabilities are not bilinear.
 
-    A cell's centre is asked for. Where it differs from what the corners
-    foretell, its edges are asked for too, and where these differ, its quarters
-    are treated in the same way. A cell that is left as it is, a leaf, is
-    compared with what its finer neighbours find on the common edge, and
-    afterwards with the seeds. Every cell goes on as far as the answers reach
-    before the model is called again, so that it sees few large calls.
+    The model is evaluated at a cell's centre. Where the result differs from the
+    interpolation between the corners, the middles of the edges are evaluated
+    too, and where these differ, the cell's quarters are treated in the same
+    way. A cell that is not divided, a leaf, is compared with the points of its
+    finer neighbours on the common edge, and afterwards with the seeds. All
+    cells are refined as far as the known values allow before the model is
+    called again, so that its calls are few and large.
 
-    What no cell found by itself (a seed did, or a neighbour) is looked for
+    Cells that were refined only because of a seed or a neighbour are refined
     again in the next map of the same object: a thin feature that was found
     once is followed while training moves it. Besides, the points of the levels
-    that stay much as they were are asked for in the first call of the next map;
-    they are used there only where they are needed, so that it changes no map.
+    that hardly changed are prefetched in the first call of the next map; only
+    those that it needs are used, so that prefetching changes no map.
 
     Parameters
     ----------
     lattice : Lattice
     tolerance : float
-        Of a probability.
+        Allowed error of a probability.
     max_share : float, default 0.3
-        Of the grid's points that may be asked for.
+        Largest share of the grid's points that may be evaluated.
     """
 
     def __init__(self, lattice: Lattice, tolerance: float, max_share: float = 0.3) -> None:
@@ -88,11 +89,11 @@ class Refinement:
 
     @property
     def asked(self) -> int:
-        """How many points the last run asked for."""
+        """How many points the last run evaluated."""
         return self._answers.count
 
     def run(self, ask: Ask, seeds: Seeds | None = None) -> tuple[IndexArray, Float32Array]:
-        """Refine one map.
+        """Evaluate one map adaptively.
 
         Parameters
         ----------
@@ -103,14 +104,14 @@ class Refinement:
         Returns
         -------
         points : ndarray of int, shape (n,)
-            The flat grid indices that the map is made of, ascending.
+            The flat grid indices from which the map is interpolated, ascending.
         values : ndarray of float32, shape (n, C)
             Their log-probabilities.
 
         Raises
         ------
         TooRough
-            If more than ``max_share`` of the grid would be asked for.
+            If more than ``max_share`` of the grid would be evaluated.
         """
         self._answers.start(ask)
         self._tree.state.fill(0)
@@ -126,7 +127,7 @@ class Refinement:
         return points, values
 
     def _foretell(self, points: IndexArray) -> None:
-        """Choose what is asked for beforehand: the levels that stay much as they were."""
+        """Choose the points to prefetch for the next map: those of levels that hardly changed."""
         (before, needed), levels = self._before, self._lattice.first_levels(points)
         self._before = points, levels
         n_levels = self._lattice.levels + 1
@@ -135,7 +136,7 @@ class Refinement:
         self._foretold = points[stay[levels]] if len(before) else _NO_POINTS
 
     def _refine(self, centres: IndexArray, edged: IndexArray) -> None:
-        """Look at the centres of cells, and at the edges of others, until nothing is left."""
+        """Check the centres of some cells and the edges of others, until none is left to refine."""
         while len(centres) or len(edged):
             centres, edged = self._tree.descend(centres, edged, self._answers)
             wanted = self._tree.wanted(centres, edged)
@@ -144,7 +145,7 @@ class Refinement:
             self._answers.fetch(wanted)
 
     def _remember(self) -> None:
-        """Keep what no cell found by itself."""
+        """Keep the cells that were refined only because of a seed or a neighbour."""
         tree = self._tree
         looked = tree.which(LOOK | FOUND | EDGED)
         split = tree.which(SPLIT | SPLIT_ALWAYS)
@@ -155,7 +156,7 @@ class Refinement:
     # Seeds.
 
     def _wrong_at(self, seeds: Seeds) -> IndexArray:
-        """Take away the leaves that disagree with a seed, and mark what is to be split there."""
+        """Unmark and return the leaves that disagree with a seed; mark the cells there to split."""
         if self._places is None or self._places.rows is not seeds.rows:
             self._places = _SeedPlaces.of(seeds, self._lattice, self._tree)
         places, values = self._places, seeds.values
@@ -192,11 +193,11 @@ class _SeedPlaces:
     Attributes
     ----------
     rows : ndarray, shape (n,)
-        Of the seeds: whose places these are.
+        Of the seeds, by identity: tells whether these places are theirs.
     points : ndarray of int, shape (n,)
-        The grid point at or below each.
+        The flat index of the grid point at or below each seed.
     cells : ndarray of int, shape (sizes, n)
-        The cell of each size around each.
+        The cell of each size around each seed.
     """
 
     rows: npt.NDArray[np.float64 | np.intp]
@@ -212,6 +213,6 @@ class _SeedPlaces:
 
 
 def _places(lines: IndexArray, at: npt.NDArray[Any]) -> IndexArray:
-    """Return the last place at or below each position, which is given in grid lines."""
+    """Return the last place at or below each position, which is given in grid units."""
     places = np.searchsorted(lines, at, side="right") - 1
     return np.minimum(places, len(lines) - 2)

@@ -1,4 +1,4 @@
-"""What was captured: snapshots, the stores that keep them, files, the time axis. Internal.
+"""Hold what was captured: snapshots, their stores, files on disk, the time axis. Internal.
 
 Enter through :class:`trainviz.Recording` and :func:`trainviz.open_recording`.
 """

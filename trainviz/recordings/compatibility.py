@@ -1,4 +1,4 @@
-"""Which recordings can be laid over one another, and which hold classes at all."""
+"""Checks whether recordings can be compared, and whether they hold class probabilities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_comparable", "check_matching", "mismatch", "named", "require_c
 
 
 class Recorded(Protocol):
-    """What a recording and what is stored of one have in common."""
+    """The attributes that a recording and the description of a stored one share."""
 
     @property
     def domain(self) -> Domain:
@@ -28,7 +28,7 @@ class Recorded(Protocol):
 
 
 def mismatch(first: Recorded, other: Recorded, names: tuple[str, str]) -> str | None:
-    """Say why maps of two show different points or quantities; None if they do not."""
+    """Return why maps of two show different points or quantities; None if they do not."""
     a, b = names
     if not other.domain.matches(first.domain):
         same = repr(first.domain) == repr(other.domain)
@@ -40,14 +40,14 @@ def mismatch(first: Recorded, other: Recorded, names: tuple[str, str]) -> str | 
 
 
 def check_matching(recordings: Sequence[Recording], names: Sequence[str]) -> None:
-    """Refuse recordings whose maps show different points, quantities or classes.
+    """Raise for recordings whose maps show different points, quantities or classes.
 
     Parameters
     ----------
     recordings : sequence of Recording
-        None is empty.
+        Each with a snapshot at least.
     names : sequence of str
-        One each, for messages.
+        One per recording, for messages.
 
     Raises
     ------
@@ -79,13 +79,13 @@ def check_matching(recordings: Sequence[Recording], names: Sequence[str]) -> Non
 
 
 def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> None:
-    """Refuse runs that cannot be laid over one another.
+    """Raise for recordings that are empty or cannot be compared.
 
     Parameters
     ----------
     recordings : sequence of Recording
     names : sequence of str
-        One each, for messages.
+        One per recording, for messages.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
 
 
 def require_classes(recordings: Sequence[Recording], what: str) -> None:
-    """Refuse recordings of anything but class probabilities.
+    """Raise for recordings of anything but class probabilities.
 
     Raises
     ------
     RecordingError
-        Names ``what`` needs the classes.
+        The message begins with ``what``, which needs the classes.
     """
     for recording in recordings:
         if not recording.output.has_classes:
@@ -122,7 +122,7 @@ def require_classes(recordings: Sequence[Recording], what: str) -> None:
 
 
 def named(recordings: Sequence[Recording]) -> Recording:
-    """Return the run that a legend is made of: with names if any has, and with data if one has."""
+    """Return the run to take the legend from: one with class names, then one with data."""
     return min(recordings, key=lambda run: (_is_numbered(run), run.data is None))
 
 

@@ -1,4 +1,4 @@
-"""Recordings by their path: to read one, and to begin or continue one."""
+"""Opening a recording at a path to read it, and starting or continuing one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     """Open a recording that a recorder has written with ``path=``.
 
     Opening reads epochs, steps and metrics; a map is read only when its
-    snapshot is asked for. Nothing is unpickled and nothing executed, whatever
-    the files hold. A recording that is still being written opens as it is at
-    this moment.
+    snapshot is accessed. Nothing is unpickled or executed, whatever the files
+    hold. A recording that is still being written opens with its snapshots so
+    far.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     ------
     RecordingError
         If there is no recording, it is damaged, or a newer trainviz wrote it.
-        A single damaged snapshot raises only once it is read.
+        A damaged snapshot raises only when it is read.
     ImportError
         If Zarr's codecs are not installed.
 
@@ -75,7 +75,7 @@ def start_recording(
     Raises
     ------
     RecordingError
-        If the path is not free, or what is there does not fit.
+        If the path is not free, or the recording there does not fit.
     """
     if precision not in ("float16", "float32"):
         raise ValueError(f"precision={precision!r}: expected 'float16' or 'float32'")

@@ -27,7 +27,7 @@ __all__ = ["Recording"]
 
 
 class Recording(Sequence[Snapshot]):
-    """The ordered snapshots of one training run, and what they were taken of.
+    """The ordered snapshots of one training run, with their domain, data and class names.
 
     A recording is made by a recorder and only read afterwards. It is a
     sequence: ``len(recording)``, ``recording[0]``, ``recording[-1]``,
@@ -37,12 +37,12 @@ class Recording(Sequence[Snapshot]):
     ----------
     domain : Domain
     data : LabelledData or None
-        The points that travel with the recording.
+        The points that are stored with the recording.
     output : {"probabilities", "multilabel", "values"}, default "probabilities"
         What the snapshots hold: probabilities of classes that exclude one
         another, of independent labels, or the value of a regression model.
     class_names : list of str
-        One a class; empty as long as nothing is recorded and no names were given.
+        One per class; empty as long as nothing is recorded and no names were given.
 
     Examples
     --------
@@ -144,12 +144,12 @@ class Recording(Sequence[Snapshot]):
 
     @property
     def given_names(self) -> list[str] | None:
-        """The class names that were given, None where :attr:`class_names` are made up."""
+        """The class names that the user gave, or None."""
         return self._class_names
 
     @property
     def given_classes(self) -> list[Any] | None:
-        """The label of each class, as far as it was given or learnt."""
+        """The label of each class, from the user or the model, or None."""
         return self._classes
 
     @property
@@ -163,7 +163,7 @@ class Recording(Sequence[Snapshot]):
         return self.data.class_indices(self.n_classes, self._class_names, self._classes)
 
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
-        """Return what :class:`Snapshot` has under this name, without reading the map.
+        """Return a snapshot's ``data_predictions`` without reading its map.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class Recording(Sequence[Snapshot]):
         Returns
         -------
         Recording
-            It copies nothing; :meth:`save` makes a smaller file of it.
+            A view, which copies nothing; :meth:`save` writes a smaller file.
 
         Raises
         ------
@@ -209,13 +209,13 @@ class Recording(Sequence[Snapshot]):
         recordings : iterable of Recording
             On the same domain, with the same classes and data.
         renumber : bool, default False
-            Let the epochs and steps of each go on counting where the one
-            before has ended; otherwise they must do so themselves.
+            Add the last epoch and step of the recording before to those of
+            each; otherwise the epochs must not decrease.
 
         Returns
         -------
         Recording
-            It copies nothing.
+            A view, which copies nothing.
 
         Raises
         ------
@@ -253,17 +253,17 @@ class Recording(Sequence[Snapshot]):
         overwrite: bool = False,
         precision: Precision = "float16",
     ) -> None:
-        """Write the recording to disk, in one step: a reader sees all of it or nothing.
+        """Write the recording to disk atomically: a reader sees all of it or nothing.
 
         Parameters
         ----------
         path : str or PathLike
             A folder (``"a.zarr"``), a single file (``"a.zarr.zip"``), or an
-            address that fsspec knows (which is filled step by step).
+            address that fsspec knows (where writing is not atomic).
         overwrite : bool, default False
             Replace a recording that is there; it may be this one.
         precision : {"float16", "float32"}, default "float16"
-            In which maps are kept.
+            In which maps are stored.
 
         Raises
         ------
@@ -305,11 +305,11 @@ class Recording(Sequence[Snapshot]):
         )  # fmt: skip
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
-        """Set the label of each class (its recorder does, once the model knows them)."""
+        """Set the label of each class; the recorder calls this once the model knows them."""
         self._classes = list(classes)
 
     def at(self, epoch: int) -> Snapshot:
-        """Return the snapshot of an epoch (the last one, where steps gave it several).
+        """Return the snapshot of an epoch (the last one, if steps were captured within it).
 
         Parameters
         ----------

@@ -20,23 +20,23 @@ class Snapshot:
     Parameters
     ----------
     map : ndarray of float32, shape (C, H, W), or CompactMap
-        The map itself, or what adaptive evaluation learnt of it.
+        The map itself, or the points from which it is interpolated.
 
     Attributes
     ----------
     probabilities : ndarray of float32, shape (C, H, W)
-        Row 0 is the lower end of the domain's y axis. Made anew of a compact
-        map each time it is asked for.
+        Row 0 is the lower end of the domain's y axis. A compact map is
+        interpolated at each access.
     shape : tuple of int
         ``(C, H, W)``.
     epoch : int
         Completed epochs; 0 is the state before training.
     step : int or None
-        Completed optimisation steps, where the loop knows them.
+        Completed optimisation steps, if the loop counts them.
     metrics : mapping of str to float
         Loss, accuracy and the like at that moment.
     evaluations : int
-        The points of the grid that the model was asked for.
+        The number of grid points at which the model was evaluated.
     data_predictions : ndarray of int, shape (n,), or None
         The class that the model predicts for each point of the recording's data.
 
@@ -61,7 +61,7 @@ class Snapshot:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """``(C, H, W)``, without making the map."""
+        """``(C, H, W)``, without interpolating a compact map."""
         n_classes, height, width = self.map.shape
         return n_classes, height, width
 
@@ -75,17 +75,17 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Provisional:
-    """What the last snapshot of a recording is once its run goes on.
+    """How to undo the end of a run in its last snapshot, if the run is continued.
 
-    A run that ends captures its last state, whether the schedule asks for it
-    or not; one that is continued from there leaves no trace of that end.
+    A run that ends captures or relabels its last state, whether the schedule
+    asks for it or not. If it is continued from there, this is undone.
 
     Attributes
     ----------
     epoch : int or None
-        The epoch that it stood for before the end; None if it was made for the end alone.
+        The snapshot's epoch before the end; None if it was captured for the end alone.
     metrics : mapping of str to float
-        Those that it had before the end.
+        Its metrics before the end.
     """
 
     epoch: int | None = None

@@ -1,4 +1,4 @@
-"""What keeps snapshots: the protocol, and the stores in memory."""
+"""Stores of snapshots: the protocols, and the stores in memory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = [
 
 
 class Store(Protocol):
-    """An ordered keeper of snapshots.
+    """An ordered collection of snapshots.
 
-    Indices run from 0 to ``len - 1``; negative ones are the recording's work.
-    ``epoch``, ``step``, ``metrics`` and ``data_predictions`` of an entry are
-    cheap to ask for; the map comes only with :meth:`read`.
+    Indices run from 0 to ``len - 1``; the recording converts negative ones.
+    ``epoch``, ``step``, ``metrics`` and ``data_predictions`` are cheap; only
+    :meth:`read` reads the map.
     """
 
     @property
@@ -62,51 +62,50 @@ class Store(Protocol):
 class WritableStore(Store, Protocol):
     """A store that a recorder can write to.
 
-    ``provisional`` says what the last snapshot is to be if the run goes on;
-    appending and truncating forget it. With ``background=True`` a thread appends
-    while another reads. A recorder is pickled with its store; the copy reads, and
-    need not write.
+    Appending and truncating reset ``provisional`` to None. With ``background=True``
+    one thread appends while another reads. A recorder is pickled with its store;
+    the copy must be able to read, but need not write.
     """
 
     @property
     def provisional(self) -> Provisional | None:
-        """What the last snapshot is to be if the run goes on, where that is not what it is."""
+        """How to undo the end of the run in the last snapshot; None if it is not to be undone."""
         ...
 
     def mark(self, provisional: Provisional | None) -> None:
-        """Say what the last snapshot is to be if the run goes on."""
+        """Set :attr:`provisional`."""
         ...
 
     def open(self) -> None:
-        """Make sure that it can be written to; the methods below do so themselves."""
+        """Lock the store for writing; the methods below do so themselves."""
         ...
 
     def close(self) -> None:
-        """Let others write to it; writing again opens it again."""
+        """Release the lock; writing again takes it again."""
         ...
 
     def allow_resume(self) -> None:
-        """Let ``resume="checkpoint"`` continue what is stored."""
+        """Allow ``resume="checkpoint"`` to continue what is stored."""
         ...
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
-        """Keep the label of each class beside the snapshots."""
+        """Store the label of each class."""
         ...
 
     def append(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot; it is safe once this returns."""
+        """Store a snapshot; it is safe once this returns."""
         ...
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
-        """Add metrics to a snapshot that is already kept."""
+        """Add metrics to a stored snapshot."""
         ...
 
     def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
+        """Set the epoch of a stored snapshot, and add metrics."""
         ...
 
     def truncate(self, length: int) -> None:
-        """Forget all snapshots but the first ``length``."""
+        """Remove all snapshots but the first ``length``."""
         ...
 
 
@@ -140,7 +139,7 @@ class MemoryStore:
         """Do nothing: memory holds nothing that could be continued."""
 
     def mark(self, provisional: Provisional | None) -> None:
-        """Say what the last snapshot is to be if the run goes on."""
+        """Set :attr:`provisional`."""
         self.provisional = provisional
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
@@ -170,21 +169,21 @@ class MemoryStore:
         return self._snapshots[index].data_predictions
 
     def append(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot."""
+        """Store a snapshot."""
         self._snapshots.append(snapshot)
         self.provisional = None
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
-        """Add metrics to a snapshot that is already kept."""
+        """Add metrics to a stored snapshot."""
         self.relabel(index, self.epoch(index), metrics)
 
     def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
+        """Set the epoch of a stored snapshot, and add metrics."""
         old = self._snapshots[index]
         self._snapshots[index] = replace(old, epoch=epoch, metrics={**old.metrics, **metrics})
 
     def truncate(self, length: int) -> None:
-        """Forget all snapshots but the first ``length``."""
+        """Remove all snapshots but the first ``length``."""
         if length < len(self._snapshots):
             del self._snapshots[length:]
             self.provisional = None
@@ -234,7 +233,7 @@ class JoinedStore:
     parts : sequence of Store
         None of them empty.
     renumber : bool
-        Whether epochs and steps go on counting from part to part.
+        Whether to add the last epoch and step of each part to those of the next.
 
     Raises
     ------
@@ -266,27 +265,27 @@ class JoinedStore:
         return len(self._entries)
 
     def read(self, index: int) -> Snapshot:
-        """Return snapshot ``index`` of all."""
+        """Return snapshot ``index`` of the joined ones."""
         part, own, *_ = self._entries[index]
         return replace(part.read(own), epoch=self.epoch(index), step=self.step(index))
 
     def epoch(self, index: int) -> int:
-        """Return the epoch of snapshot ``index`` of all."""
+        """Return the epoch of snapshot ``index`` of the joined ones."""
         part, own, shift, _ = self._entries[index]
         return part.epoch(own) + shift
 
     def step(self, index: int) -> int | None:
-        """Return the step of snapshot ``index`` of all."""
+        """Return the step of snapshot ``index`` of the joined ones."""
         part, own, _, shift = self._entries[index]
         step = part.step(own)
         return None if step is None else step + shift
 
     def metrics(self, index: int) -> Mapping[str, float]:
-        """Return the metrics of snapshot ``index`` of all."""
+        """Return the metrics of snapshot ``index`` of the joined ones."""
         part, own, *_ = self._entries[index]
         return part.metrics(own)
 
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
-        """Return the predictions of snapshot ``index`` of all."""
+        """Return the predictions of snapshot ``index`` of the joined ones."""
         part, own, *_ = self._entries[index]
         return part.data_predictions(own)

@@ -14,7 +14,7 @@ __all__ = ["Moment", "counted_by", "positions", "positions_on", "value_at"]
 
 @dataclass(frozen=True)
 class Moment:
-    """A point of the film: the mixture of snapshot ``left`` and the one after it.
+    """A point in time: the mixture of snapshot ``left`` and the one after it.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Moment:
 
 
 def counted_by(recording: Recording) -> str:
-    """Return what tells the snapshots apart: the epoch, or the step where epochs repeat."""
+    """Return the unit of the time axis: "epoch", or "step" if epochs repeat and steps are known."""
     epochs, steps = recording.epochs, recording.steps
     repeated = len(np.unique(epochs)) < len(epochs)
     return "step" if repeated and np.isfinite(steps).all() else "epoch"
@@ -48,10 +48,10 @@ def positions(recording: Recording) -> npt.NDArray[np.float64]:
 
 
 def positions_on(recording: Recording, other: Recording) -> npt.NDArray[np.float64]:
-    """Return where another recording is when each snapshot is taken, shape (n,).
+    """Return the time of each snapshot as a fractional index into ``other``, shape (n,).
 
-    As fractional indices of its snapshots, 0 to ``len(other) - 1``; its ends
-    stand for what lies beyond them. Counted by steps where both are, else by epochs.
+    From 0 to ``len(other) - 1``; times beyond its ends are clipped. In steps if
+    both recordings are counted by steps, else in epochs.
 
     Examples
     --------
@@ -67,13 +67,13 @@ def positions_on(recording: Recording, other: Recording) -> npt.NDArray[np.float
     by_step = counted_by(recording) == counted_by(other) == "step"
     ours = recording.steps if by_step else recording.epochs.astype(np.float64)
     theirs = other.steps if by_step else other.epochs.astype(np.float64)
-    # Of the snapshots of one epoch the last is its end, as in Recording.at.
+    # The last snapshot of an epoch counts as its end, as in Recording.at.
     known, last = np.unique(theirs[::-1], return_index=True)
     return np.interp(ours, known, (len(theirs) - 1 - last).astype(np.float64))
 
 
 def value_at(values: npt.NDArray[np.float64], moment: Moment) -> float:
-    """Return what the snapshots' ``values`` are at a moment, on the line between two of them."""
+    """Return the linear interpolation of the snapshots' ``values`` at a moment."""
     here = float(values[moment.left])
     if moment.weight == 0:
         return here

@@ -31,8 +31,8 @@ def as_dataset(store: Store, domain: Domain, class_names: Sequence[str]) -> xarr
     Returns
     -------
     xarray.Dataset
-        ``probabilities`` and a variable for each metric; one named like
-        something else gets the prefix ``metric_``.
+        ``probabilities`` and a variable for each metric; a metric whose name is
+        taken gets the prefix ``metric_``.
     """
     try:
         import xarray

@@ -1,1 +1,1 @@
-"""Make a recording from the checkpoints that a training left behind. Internal."""
+"""Make a recording from the checkpoints of a finished training. Internal."""

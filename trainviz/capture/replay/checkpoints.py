@@ -1,4 +1,4 @@
-"""Which checkpoints there are, and in which order: by what they say, or by their names."""
+"""Finds checkpoints, and orders them by the epochs in their content or their names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Checkpoints: TypeAlias = "StrPath | Sequence[StrPath] | Mapping[int, StrPath]"
 Skipped: TypeAlias = list[tuple[str, str]]
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".keras", ".h5")
-"""What is taken from a folder."""
+"""Endings of the files that are taken from a folder."""
 
 _NUMBER = re.compile(r"(?<![0-9.])(\d+)(?!\d*\.\d)|(?<=[^0-9]\.)(\d+)(?!\d*\.\d)")
 _NAMED = re.compile(r"(epochs?|ep|global_steps?|steps?)[ =_.-]*(\d+)(?!\d)", re.IGNORECASE)
@@ -37,12 +37,12 @@ _LAST = re.compile(r"last(-v\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself.
+    """The epoch, step and metrics that a checkpoint or its name states.
 
     Attributes
     ----------
     epoch, step : int or None
-        None where it does not say.
+        None if not stated.
     metrics : dict of str to float
     """
 
@@ -73,12 +73,12 @@ class Checkpoint:
         return f"{self.path} (epoch {self.epoch})"
 
     def absolute(self) -> Checkpoint:
-        """Return it with a path that means the same in a process elsewhere on this machine."""
+        """Return a copy with an absolute path, for processes with another working directory."""
         return self if "://" in self.path else replace(self, path=os.path.abspath(self.path))
 
 
 def numbers_of(path: StrPath) -> CheckpointInfo:
-    """Read epoch and step off a file's name, or off its folder's where the name has no number.
+    """Return the epoch and step in a file's name, or in its folder's if the name has none.
 
     The epoch is the number after "epoch" (or "ep"), else the last whole number that is not a
     step; the step is the number after "step".
@@ -114,7 +114,7 @@ def numbers_of(path: StrPath) -> CheckpointInfo:
 def find_checkpoints(
     checkpoints: Checkpoints, *, any_suffix: bool = False
 ) -> tuple[list[tuple[int | None, str]], Skipped]:
-    """List the files that were named.
+    """Return the checkpoint files that exist, and those that are missing.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def find_checkpoints(
         named = [(None, _path(path)) for path in listed]
     if not named:
         raise CheckpointError(f"checkpoints={checkpoints!r}: no checkpoint is listed")
-    # Of a file and a link to it ("best.pt") the name of the file tells more.
+    # Files before links to them ("best.pt"), because the file's own name states the epoch.
     named.sort(key=lambda item: (os.path.islink(item[1]), natural_key(item[1])))
     found, missing, seen = [], [], set()
     for epoch, path in named:
@@ -170,14 +170,14 @@ def in_order(
     describe: Callable[[str], CheckpointInfo],
     recorded: Sequence[tuple[int, int | None]] = (),
 ) -> tuple[list[Checkpoint], Skipped]:
-    """Put checkpoints in the order of their epochs and steps.
+    """Return checkpoints in the order of their epochs and steps, and those that do not fit.
 
     Parameters
     ----------
     found : sequence of (int or None, str)
         As of :func:`find_checkpoints`.
     describe : callable
-        Reads what a file says of itself; raises a :class:`CheckpointError` where it cannot.
+        Returns the information in a file; raises a :class:`CheckpointError` if it cannot.
     recorded : sequence of (int, int or None)
         Epoch and step of what is recorded already, which is left out.
 
@@ -246,7 +246,7 @@ def _without_last(ordered: Sequence[Checkpoint]) -> list[Checkpoint]:
 def _misplaced(
     one: Checkpoint, ordered: Sequence[Checkpoint], last: tuple[int, int | None] | None
 ) -> str:
-    """Say why a checkpoint cannot follow those before it; empty if it can."""
+    """Return why a checkpoint cannot follow those before it; empty if it can."""
     for other in ordered[-1:]:
         if _same(one, other.epoch, other.step):
             return f"it is of epoch {one.epoch}, and so is {other.path}: give one of them"

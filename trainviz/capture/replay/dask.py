@@ -1,9 +1,9 @@
 """Checkpoints evaluated by the workers of a Dask cluster, each of which writes its own chunk.
 
-No map travels: a worker writes it beside the recording, and tells the client
-where. The client alone holds the recording's lock and takes the maps in, in
-order, so that the recording is the one that a single process would have made.
-A task whose worker is killed is given to another one.
+No map is sent over the network: a worker writes it beside the recording and
+returns its path. Only the client holds the recording's lock and appends the
+maps, in order, so that the recording equals that of a single process. A task
+whose worker is killed is run by another one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _own = threading.local()
 
 @contextmanager
 def client_of(scheduler: Any) -> Iterator[Any]:
-    """Return a client of a scheduler, and close it afterwards if it was made here.
+    """Yield a client of a scheduler, and close it afterwards if it was made here.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def client_of(scheduler: Any) -> Iterator[Any]:
     ImportError
         If Dask is not installed.
     TypeError
-        If it is neither.
+        If ``scheduler`` is neither.
     CheckpointError
         If no scheduler answers at the address.
     """
@@ -92,7 +92,7 @@ def on_workers(
     token = secrets.token_hex(8)
     if isinstance(place, FolderPlace):
         place = FolderPlace(Path(place.root).absolute())
-    # The result of a task, not scattered data: it is made anew where its worker is killed.
+    # The result of a task, not scattered data, because Dask recomputes it if its worker is killed.
     payload = client.submit(_same, dumps(work), key=f"replay-work-{token}")
     futures = [
         client.submit(
@@ -134,12 +134,12 @@ def _same(payload: bytes) -> bytes:
 def _evaluate(
     payload: bytes, token: str, checkpoint: Checkpoint, place: Place, name: str, precision: str
 ) -> StagedSnapshot:
-    """Run on a worker."""
+    """Evaluate a checkpoint on a worker, and write its map beside the recording."""
     return stage(place, name, _work_of_thread(payload, token).snapshot(checkpoint), precision)
 
 
 def _work_of_thread(payload: bytes, token: str) -> Work:
-    """Return a copy for this thread alone: each checkpoint is put into the same model."""
+    """Return this thread's own copy, because all checkpoints are loaded into its one model."""
     if getattr(_own, "token", None) != token:
         from distributed.protocol.pickle import loads
 

@@ -1,4 +1,4 @@
-"""Recordings made after the fact, from the checkpoints of a training."""
+"""Recordings made from the checkpoints of a finished training."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def replay(
     domain : Domain
         Where the model is evaluated, at any resolution.
     model : nn.Module, keras.Model, class or callable
-        What the weights belong to: a model (its weights are put back afterwards), a callable
-        without arguments that makes one, or a LightningModule class whose arguments are in its
-        checkpoints. Not needed for ``.keras`` files, which bring it.
+        The model of the weights (its own are restored afterwards), a callable without arguments
+        that makes one, or a LightningModule class whose arguments are in its checkpoints. Not
+        needed for ``.keras`` files, which contain it.
     load : callable, optional
         ``path -> model or predict callable``, for files of any other kind, instead of ``model``.
         It may return an ``nn.Module``, a ``keras.Model``, a scikit-learn classifier, or a
-        callable from points, shape (N, D), to answers, shape (N, C).
+        callable from points, shape (N, D), to outputs, shape (N, C).
     predict : callable, optional
         ``(model, points) -> output`` for models that are not called with the points alone.
     output : {"logits", "probabilities", "log_probabilities"}, optional
@@ -87,10 +87,10 @@ def replay(
     data, class_names, classes, evaluation, tolerance, batch_size, path, overwrite, precision
         As for :class:`~trainviz.Recorder`.
     resume : bool, default False
-        Continue a replay to ``path`` that was interrupted: epochs that are there are left out.
+        Continue an interrupted replay to ``path``: recorded epochs are left out.
     on_error : {"raise", "skip"}, default "raise"
-        What a checkpoint does that is missing, damaged, of another model or out of place. What
-        was recorded before it is kept at ``path``.
+        Whether to raise for a checkpoint that is missing, damaged, of another model or out of
+        order, or to skip it. What was recorded before it stays at ``path``.
     allow_pickle : bool, default False
         Load files that hold more than weights, which can run code as they are loaded. For
         files that you trust only.
@@ -121,9 +121,9 @@ def replay(
 
     Notes
     -----
-    The epoch of a checkpoint is that of the mapping, else what the file says, else what its name
-    says: the number after "epoch", or its last whole number. Lightning's count completed epochs,
-    as recorders do; an ``"epoch"`` in a file of your own is taken as it is.
+    The epoch of a checkpoint is that of the mapping, else that in the file, else that in its name:
+    the number after "epoch", or its last whole number. Lightning's checkpoints count completed
+    epochs, as recorders do; an ``"epoch"`` in a file of your own is used unchanged.
 
     Each map depends on its own checkpoint alone, so that serial, interrupted and distributed
     replays are equal, bit for bit. With ``evaluation="dense"`` they also equal what a recorder
@@ -171,7 +171,7 @@ def replay(
 
 
 class _Policy:
-    """Raise for what cannot be replayed, or list it and tell of it at the end."""
+    """Applies ``on_error``: raises for a checkpoint, or lists it and warns at the end."""
 
     def __init__(self, on_error: str) -> None:
         self._skips = on_error == "skip"
@@ -260,7 +260,7 @@ def _watched(outcomes: Iterator[Outcome], total: int, progress: bool | None) -> 
 
 
 class _Loaded:
-    """Checkpoints that the caller's own function loads."""
+    """A loader that calls the user's ``load=``."""
 
     def __init__(
         self,
@@ -282,7 +282,7 @@ class _Loaded:
             raise CheckpointError(
                 f"load= failed on {path}: {type(error).__name__}: {error}"
             ) from error
-        # A framework whose object this is has been imported already.
+        # If the model is an object of a framework, that framework has been imported already.
         if _is_of("keras", "Model", model):
             predictor = provided("predictor.keras")(model, self._predict)
             return predictor, self._output or "probabilities"
@@ -328,7 +328,7 @@ def _loader(
     output: Output | None,
     allow_pickle: bool,
 ) -> tuple[Loader, list[tuple[int | None, str]], Skipped]:
-    """Choose what reads the files, and list those that it does not read."""
+    """Return the loader, the files that it reads, and the others with the reason."""
     if load is not None:
         return _Loaded(load, predict, output), found, []
     kinds = {path: _kind(path) for _, path in found}

@@ -1,4 +1,4 @@
-"""What a replay does with one checkpoint, wherever that happens."""
+"""Evaluation of one checkpoint of a replay, in this process or in another."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ Outcome: TypeAlias = "tuple[Checkpoint, Snapshot | StagedSnapshot | Exception]"
 
 
 class Loader(Protocol):
-    """Reads checkpoints of one kind; the adapters have them."""
+    """Reads checkpoints of one kind; the adapters implement it."""
 
     def describe(self, path: str) -> CheckpointInfo:
-        """Return what a file says of itself, or raise a :class:`CheckpointError`."""
+        """Return the epoch, step and metrics in a file, or raise a :class:`CheckpointError`."""
         ...
 
     def open(self, path: str) -> tuple[PredictProba, Output]:
-        """Return the model as a file has it, good until the next call, and what it answers."""
+        """Return a file's model, valid until the next call, and the kind of its output."""
         ...
 
     def restore(self) -> None:
-        """Put the model that was given back into its own state."""
+        """Give the user's model back the weights that it had before."""
         ...
 
 
 @dataclass(frozen=True)
 class Work:
-    """What all checkpoints of a replay have in common; it travels to other processes.
+    """What all checkpoints of a replay have in common; it is pickled for other processes.
 
     Attributes
     ----------
@@ -65,12 +65,12 @@ class Work:
         CheckpointError
             If it cannot be loaded or evaluated; the message names it.
         TypeError, ImportError
-            If no checkpoint could be.
+            If an argument is wrong or a package missing, so that every checkpoint would fail.
         """
         try:
             return self._snapshot(checkpoint)
         except (CheckpointError, ImportError, TypeError):
-            raise  # the last two are about what was given for all checkpoints
+            raise  # The last two concern the arguments, and so all checkpoints.
         except Exception as error:
             raise CheckpointError(
                 f"{checkpoint} cannot be replayed: {type(error).__name__}: {error}"
@@ -79,8 +79,8 @@ class Work:
     def _snapshot(self, checkpoint: Checkpoint) -> Snapshot:
         with host_rng_preserved():
             ask, output = self.loader.open(checkpoint.path)
-            # A new one each time, so that a map depends on nothing but its own checkpoint: not
-            # on the others, nor on where a replay was interrupted, nor on who makes it.
+            # A new one each time, because an evaluator builds on its last map, and a map must
+            # depend on its own checkpoint alone, wherever it is made.
             evaluator = Evaluator(
                 self.domain, method=self.evaluation, tolerance=self.tolerance, output=output,
                 batch_size=self.batch_size, data=self.data,  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
-"""Recordings on disk: a Zarr v3 group, one chunk a snapshot. Internal.
+"""Recordings on disk: a Zarr v3 group, one chunk per snapshot. Internal.
 
-The group is plain Zarr, so ``zarr`` and ``xarray`` open it without us. We
-write and read its few kinds of file ourselves, for three promises that the
-array interface does not give: a snapshot becomes visible in one atomic step
-(the root's consolidated metadata is replaced last), a file is checked before
-memory is given to it, and a write at the interpreter's exit still works,
-where Zarr's thread pool is closed already.
+The group is plain Zarr, so that ``zarr`` and ``xarray`` can open it. This
+package reads and writes the files without the ``zarr`` library, for three
+guarantees that its arrays do not give: a snapshot becomes visible atomically
+(the root's consolidated metadata is replaced last), a file's size is checked
+before memory is allocated for it, and writing works at interpreter exit, when
+Zarr's thread pool is closed already.
 """

@@ -1,4 +1,4 @@
-"""The arrays of a recording: their Zarr documents, and their chunks as checked bytes."""
+"""The arrays of a recording: their Zarr documents, and their chunks with checksums."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from trainviz.recordings.zarr_store.places import Place
 __all__ = ["ArrayLayout", "check_installed", "is_storable", "read_rows", "write_rows"]
 
 _LEVEL = 3
-"""Of zstd; 5 makes the demo's chunks 7 % smaller and takes a quarter longer."""
+"""Compression level of zstd; 5 makes the demo's chunks 7 % smaller and takes a quarter longer."""
 
 _LARGEST = 2**31 - 1024
-"""Bytes that blosc can take at once."""
+"""Largest number of bytes that blosc can compress at once."""
 
 _OVERHEAD = 16 + 4
-"""Bytes of blosc's own header and of the checksum."""
+"""Bytes of blosc's header and of the checksum."""
 
 _NAME = re.compile(r"(embedding/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,119}")
 _KINDS = (
@@ -35,7 +35,7 @@ _CODECS = ["bytes", "blosc", "crc32c"]
 
 
 def check_installed() -> None:
-    """Raise an ImportError that names the extra, where Zarr and its codecs are missing."""
+    """Raise an ImportError that names the extra to install if Zarr's codecs are missing."""
     try:
         import google_crc32c  # noqa: F401
         import numcodecs.blosc  # noqa: F401
@@ -45,7 +45,7 @@ def check_installed() -> None:
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """One array; its chunks are whole rows, so that a chunk has one number.
+    """The layout of an array; its chunks are whole rows, so that a chunk has one number.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class ArrayLayout:
     dims : tuple of str
         The name of each axis.
     attributes : mapping
-        What the array says of itself.
+        The attributes in the array's Zarr document.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class ArrayLayout:
 
     @classmethod
     def of_document(cls, name: str, document: Any) -> tuple[ArrayLayout, int]:
-        """Read a Zarr document, and refuse what no recording holds.
+        """Return the layout in a Zarr document; raise if no recorder writes such an array.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class ArrayLayout:
         return self.rows * math.prod(self.row) * np.dtype(self.dtype).itemsize
 
     def document(self, length: int) -> dict[str, Any]:
-        """Return what ``zarr.json`` says of the array."""
+        """Return the array's Zarr document, the content of its ``zarr.json``."""
         fill: Any = {"f": "NaN", "b": False, "u": 0}.get(np.dtype(self.dtype).kind, -1)
         return {
             "zarr_format": 3,
@@ -158,7 +158,7 @@ class ArrayLayout:
         }  # fmt: skip
 
     def key(self, chunk: int) -> str:
-        """Return the name of the file of a chunk."""
+        """Return the file name of a chunk."""
         return f"{self.name}/c/{chunk}" + "/0" * len(self.row)
 
     def encode(self, values: npt.NDArray[Any]) -> bytes:
@@ -181,8 +181,8 @@ class ArrayLayout:
         Raises
         ------
         RecordingError
-            If the bytes are not those of such a chunk. Nothing is unpacked
-            before its announced size is known to be the right one.
+            If the bytes are not those of such a chunk. They are decompressed
+            only if the size in their header is the expected one.
         """
         import google_crc32c
         from numcodecs import blosc
@@ -210,7 +210,7 @@ class ArrayLayout:
         RecordingError
             If it is damaged; the message names the file.
         """
-        # A decompressed size is known, so a larger file is no chunk.
+        # The decompressed size is known, so a larger file is no chunk.
         payload = place.read(self.key(chunk), self.nbytes + _OVERHEAD)
         if payload is None:
             return None
@@ -223,12 +223,12 @@ class ArrayLayout:
 
 
 def is_array_name(name: str) -> bool:
-    """Tell whether a recording can have an array of this name; no path leads out of it."""
+    """Return whether an array may have this name; no path out of the recording matches."""
     return _NAME.fullmatch(name) is not None
 
 
 def is_storable(name: str, values: npt.NDArray[Any]) -> bool:
-    """Tell whether an array has a name and a type that a recording can hold."""
+    """Return whether a recording can store an array with this name and dtype."""
     return is_array_name(name) and values.dtype.name in _KINDS
 
 
@@ -242,7 +242,7 @@ def read_rows(
     place : Place
     layout : ArrayLayout
     length : int
-        What the metadata announces; memory is taken only as files are found.
+        From the metadata; memory is allocated only for chunks that exist.
     missing : float, optional
         The value of the entries of a missing chunk; default is an error.
     """

@@ -1,4 +1,4 @@
-"""What a recording on disk holds: its root document, checked, and its columns."""
+"""The contents of a recording on disk but for its maps: root document, columns and layouts."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ SCHEMA = 1
 ROOT = "zarr.json"
 
 _ROOT_LIMIT = 2**25
-"""Bytes of the root document; a recording with hundreds of metrics has one of 2**19."""
+"""Largest root document in bytes; one with hundreds of metrics has 2**19."""
 
 _ROWS = 1024
 _INT_COLUMNS = ("epoch", "step", "evaluations")
 
 
 def root_document(place: Place) -> dict[str, Any] | None:
-    """Return the root document of a recording, None where there is no recording.
+    """Return the root document of a recording, or None if there is no recording.
 
     Raises
     ------
     RecordingError
-        If it is a recording of a newer version, or damaged.
+        If a newer version of trainviz wrote it, or its file cannot be read.
     """
     payload = place.read(ROOT, _ROOT_LIMIT)
     if payload is None:
@@ -71,7 +71,7 @@ def root_document(place: Place) -> dict[str, Any] | None:
 
 
 def array_names(document: Mapping[str, Any]) -> list[str]:
-    """Return the top-level names of the arrays that a root document lists, and no others."""
+    """Return the top-level names of the arrays that a root document lists."""
     try:
         names = [str(name) for name in document["consolidated_metadata"]["metadata"]]
     except (KeyError, TypeError):
@@ -80,7 +80,7 @@ def array_names(document: Mapping[str, Any]) -> list[str]:
 
 
 def is_empty(document: Mapping[str, Any]) -> bool:
-    """Tell whether a recording is sure to hold no snapshot."""
+    """Return whether a recording certainly holds no snapshot."""
     try:
         arrays = document["consolidated_metadata"]["metadata"]
         return "probabilities" not in arrays or arrays["probabilities"]["shape"][0] == 0
@@ -103,7 +103,7 @@ class Contents:
     columns : dict of str to list
         ``epoch``, ``step``, ``evaluations``.
     metrics : dict of str to list
-        A column for each metric, by its own name.
+        A column for each metric, by the metric's name.
     metric_arrays : dict of str to ArrayLayout
         Under the same names.
     """
@@ -123,7 +123,7 @@ class Contents:
 
     @classmethod
     def new(cls, description: Description) -> Contents:
-        """Start a recording without snapshots."""
+        """Return the contents of a new recording, without snapshots."""
         layouts = {layout.name: (layout, len(rows)) for layout, rows in description.arrays()}
         return cls(description, layouts)
 
@@ -197,21 +197,21 @@ class Contents:
             raise RecordingError("its predictions do not belong to its data")
 
     def start_maps(self, n_classes: int, precision: str) -> None:
-        """Learn the number of classes, with the first snapshot."""
+        """Define the arrays that depend on the number of classes, at the first snapshot."""
         self.probabilities = maps_layout(n_classes, self.description.domain.shape, precision)
         names = {"names": self.description.class_names} if self.description.class_names else {}
         classes = ArrayLayout("class", "int64", (), n_classes, ("class",), names)
         self.fixed["class"] = (classes, n_classes)
         if self.description.data is not None and self.description.output.has_classes:
             points = len(self.description.data.y)
-            # Rewritten with every snapshot: 64 kB at most, unless one row is more.
+            # A chunk is rewritten with every snapshot, so it has 64 kB at most, or a single row.
             rows = max(1, min(_ROWS, 2**16 // (4 * max(points, 1))))
             self.predictions = ArrayLayout(
                 "data_predictions", "int32", (points,), rows, ("snapshot", "point")
             )
 
     def start_metric(self, metric: str) -> ArrayLayout:
-        """Make a column for a metric that was not seen before."""
+        """Return the layout of a column for a new metric."""
         taken = {layout.name.casefold() for layout in self.metric_arrays.values()}
         plain = "".join(
             letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_"
@@ -224,7 +224,7 @@ class Contents:
         return ArrayLayout(name, "float64", (), _ROWS, ("snapshot",), {"metric": metric})
 
     def truncate(self, length: int) -> None:
-        """Forget all entries but the first ``length``."""
+        """Remove all entries but the first ``length``."""
         for counts in self.columns.values():
             del counts[length:]
         for numbers in self.metrics.values():
@@ -241,13 +241,13 @@ class Contents:
         return found
 
     def first_document(self) -> dict[str, Any]:
-        """Return a root document that names no array, and opens without any."""
+        """Return a root document without arrays, which can be opened before they are written."""
         ours = self.description.attributes()
         ours["domain"]["stored"] = False
         return _root({}, ours)
 
     def document(self, length: int) -> dict[str, Any]:
-        """Return the root document, as if there were ``length`` snapshots."""
+        """Return the root document of the recording with ``length`` snapshots."""
         inside: dict[str, Any] = {}
         for name, (layout, own) in self.layouts().items():
             inside[name] = layout.document(length if layout.dims[0] == "snapshot" else own)
@@ -267,7 +267,7 @@ def _root(arrays: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
 
 
 EMPTY_GROUP = _group({})
-"""The document of a group that only holds arrays."""
+"""The document of a group without attributes."""
 
 
 def column(name: str) -> ArrayLayout:

@@ -1,4 +1,4 @@
-"""What a recording is of: domain, data and names, as attributes and arrays on disk."""
+"""A recording's domain, data and class names, as attributes and arrays on disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Description"]
 _CHUNK_BYTES = 2**24
 
 _MOST_FEATURES = 2**27
-"""A stranger's recording that announces more is not believed."""
+"""A file that states more is refused, because it may be malicious."""
 
 
 @dataclass
@@ -41,11 +41,11 @@ class Description:
     classes : list, or None
         As for :class:`~trainviz.Recorder`.
     schedule : str
-        What the recorder was told to capture, in words.
+        The recorder's schedule as text.
     output : OutputKind
         What the maps hold.
     provisional : Provisional or None
-        What its last snapshot is to be if its run goes on.
+        How to undo the end of the run in the last snapshot.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Description:
     provisional: Provisional | None = None
 
     def attributes(self) -> dict[str, Any]:
-        """Return what JSON can say of it."""
+        """Return the part that is stored as JSON attributes."""
         domain = self.domain
         embedding = domain.embedding
         found: dict[str, Any] = {
@@ -93,7 +93,7 @@ class Description:
         return found
 
     def arrays(self) -> list[tuple[ArrayLayout, npt.NDArray[Any]]]:
-        """Return the arrays that stay the same while it is recorded."""
+        """Return the part that is stored as arrays, which do not change during recording."""
         domain, data = self.domain, self.data
         found = [_table("x", domain.x, ("x",)), _table("y", domain.y, ("y",))]
         for name, values in (_stored(domain) or {}).items():
@@ -120,12 +120,12 @@ class Description:
     def of(
         cls, attributes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
     ) -> Description:
-        """Read it back.
+        """Make a description from its attributes and arrays.
 
         Raises
         ------
         RecordingError
-            If the attributes are no description.
+            If they do not form a description.
         """
         try:
             domain = _domain(attributes["domain"], arrays)
@@ -141,13 +141,13 @@ class Description:
             )
         except RecordingError:
             raise
-        except Exception as error:  # a stranger's attributes can fail in any way
+        except Exception as error:  # Attributes of unknown origin can fail in any way.
             raise RecordingError(
                 f"its description is damaged: {type(error).__name__}: {error}"
             ) from error
 
     def check_classes(self, n_classes: int) -> None:
-        """Refuse names and labels that are not those of so many classes."""
+        """Raise if names or labels do not fit the number of classes."""
         names = self.class_names
         if names is not None and len(names) != n_classes:
             raise RecordingError(f"it has {len(names)} class names for {n_classes} classes")
@@ -162,7 +162,7 @@ class Description:
             raise RecordingError(f"its labels do not fit its classes: {error}") from error
 
     def check_fits(self, other: Description, path: str) -> None:
-        """Refuse to continue this recording with what ``other`` describes.
+        """Raise if this recording cannot be continued with what ``other`` describes.
 
         Raises
         ------
@@ -184,9 +184,9 @@ class Description:
 
 
 def _stored(domain: Domain) -> dict[str, npt.NDArray[Any]] | None:
-    """Return the arrays of an embedding, None if they are not of a kind that is stored."""
+    """Return the arrays of an embedding, or None if they cannot be stored."""
     if domain.preprocess is not None:
-        # It stands between the plane and the model, and code is not stored.
+        # The embedding alone does not give the model's inputs, and code is not stored.
         return None
     own = domain.embedding.arrays()
     if own is None or not all(is_storable(f"embedding/{name}", own[name]) for name in own):

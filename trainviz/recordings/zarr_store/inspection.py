@@ -1,4 +1,4 @@
-"""What is in a recording on disk, and whether it is whole."""
+"""Reports on the contents and the integrity of a recording on disk."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Report", "inspect"]
 
 @dataclass(frozen=True)
 class Report:
-    """What :func:`inspect` found.
+    """The result of :func:`inspect`.
 
     Attributes
     ----------
     lines : list of str
-        What is in the recording, to be printed.
+        The contents of the recording, to be printed.
     problems : list of str
-        What is damaged or missing; empty for a recording that is whole.
+        What is damaged or missing; empty for an intact recording.
     """
 
     lines: list[str]
@@ -33,7 +33,7 @@ class Report:
 
 
 def inspect(path: str | os.PathLike[str]) -> Report:
-    """Read every file of a recording once.
+    """Return a report on a recording, every snapshot of which is read once.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def inspect(path: str | os.PathLike[str]) -> Report:
     Raises
     ------
     RecordingError
-        If there is no recording that opens.
+        If there is no recording, or it cannot be opened.
     """
     place = place_of(path)
     reader = DiskReader.at(place)

@@ -1,4 +1,4 @@
-"""One writer a recording: a lock file that names its holder."""
+"""The lock file that allows one writer per recording and names its holder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from trainviz.recordings.zarr_store.places import Place
 __all__ = ["LOCK", "Lock"]
 
 LOCK = "x/.lock"
-"""The lock file: in an array that every recording has, where Zarr lists no strange names."""
+"""The lock file: inside an array, because Zarr would list an unknown file in a group."""
 
 _LIMIT = 4096
 
 
 class Lock:
-    """The right to write to a place, as long as the lock file says so.
+    """An exclusive lock for writing to a place, held as long as the lock file names it.
 
-    A lock whose process has died is taken over, and so is one of this very
-    process (a notebook cell that is run again); the older holder then fails
-    at its next write. Forked children and pickled copies hold nothing.
+    The lock of a dead process is taken over, and so is one of this process (if
+    a notebook cell is run again); the older holder then fails at its next
+    write. Forked children and pickled copies do not hold the lock.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Lock:
         self._acquire()
 
     def check(self) -> None:
-        """Raise a :class:`RecordingError` if the lock is no longer this one's."""
+        """Raise a :class:`RecordingError` if this object no longer holds the lock."""
         where = self._place.describe()
         if os.getpid() != self._pid:
             raise RecordingError(
@@ -87,10 +87,10 @@ class Lock:
         )
 
     def release(self) -> None:
-        """Give the lock back, if it is still this process's own."""
+        """Delete the lock file, if this object still holds the lock."""
         if os.getpid() != self._pid:
             return
-        # What is left behind counts as stale once this process has ended.
+        # A lock file that stays counts as stale once this process has ended.
         with contextlib.suppress(Exception):
             if self._place.read(LOCK, _LIMIT) == self._payload:
                 self._place.delete(LOCK)
@@ -120,7 +120,7 @@ class Lock:
             return
         moved = self._place.read(aside, _LIMIT)
         if moved is not None and moved != seen:
-            # Another process was faster, and this is its lock: it gets it back.
+            # Another process took over the stale lock first: restore that process's lock.
             self._place.create(LOCK, moved)
         self._place.delete(aside)
 
@@ -142,12 +142,12 @@ def _is_this_process(holder: dict[str, Any]) -> bool:
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
-    """Whether the holder ran on this host and does not run any more."""
+    """Return whether the holder ran on this host and does not run any more."""
     pid = holder.get("pid")
     if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid < 1:
         return False
     if os.name != "posix":
-        return False  # asking for a process there can end it
+        return False  # On Windows os.kill(pid, 0) can end the process.
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -159,11 +159,11 @@ def _is_dead(holder: dict[str, Any]) -> bool:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process started, as far as the system tells."""
+    """Return when a process started, or None if it does not run or there is no /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, ValueError):
         return None
-    # The name of the program, in brackets, may hold spaces and brackets itself.
+    # The program's name, in parentheses, may itself contain spaces and parentheses.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else fields[19]

@@ -1,4 +1,4 @@
-"""Where the files of a recording lie: a folder, an fsspec file system, a zip archive."""
+"""Storage of a recording's files: in a folder, on an fsspec file system, in a zip archive."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Place(Protocol):
         ...
 
     def read(self, key: str, limit: int) -> bytes | None:
-        """Return a whole file, None if there is none; refuse one over ``limit`` bytes."""
+        """Return a whole file, or None if there is none; raise if it exceeds ``limit`` bytes."""
         ...
 
     def write(self, key: str, payload: bytes) -> None:
-        """Write a whole file in one step: a reader sees the old or the new one."""
+        """Write a whole file atomically: a reader sees the old or the new one."""
         ...
 
     def create(self, key: str, payload: bytes) -> bool:
-        """Write a file that must not exist; False if it does."""
+        """Write a new file; return False if it exists already."""
         ...
 
     def move(self, key: str, to: str) -> None:
@@ -46,11 +46,11 @@ class Place(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Delete a file or a folder, and not mind if it is gone."""
+        """Delete a file or a folder, if it exists."""
         ...
 
     def holds_anything(self) -> bool:
-        """Tell whether there is any file but hidden and unfinished ones."""
+        """Return whether there is any file but hidden and unfinished ones."""
         ...
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -80,7 +80,7 @@ class FolderPlace:
         return str(self.root / key)
 
     def read(self, key: str, limit: int) -> bytes | None:
-        """Return a whole file; links, pipes and devices are refused."""
+        """Return a whole file; raise for links, pipes and devices."""
         flags = os.O_RDONLY
         for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
             flags |= getattr(os, name, 0)
@@ -100,7 +100,7 @@ class FolderPlace:
             return file.read(found.st_size)
 
     def write(self, key: str, payload: bytes) -> None:
-        """Write beside the file, then take its name."""
+        """Write a temporary file beside the target, then rename it."""
         path = self._inside(key)
         unfinished = self._unfinished(path, payload)
         try:
@@ -110,11 +110,11 @@ class FolderPlace:
             raise
 
     def create(self, key: str, payload: bytes) -> bool:
-        """Write beside the file, then take its name unless it is taken."""
+        """Write a temporary file, then link it to the name; return False if the name exists."""
         path = self._inside(key)
         unfinished = self._unfinished(path, payload)
         try:
-            # A link, because a file that is opened exclusively is empty for a moment.
+            # A link, because a file opened with mode "x" is empty until it is written.
             os.link(unfinished, path)
         except FileExistsError:
             return False
@@ -139,7 +139,7 @@ class FolderPlace:
             path.unlink(missing_ok=True)
 
     def holds_anything(self) -> bool:
-        """Tell whether there is any file but hidden and unfinished ones."""
+        """Return whether there is any file but hidden and unfinished ones."""
         if not self.root.is_dir():
             return self.root.exists() or self.root.is_symlink()
         return _any_visible(self.sizes())
@@ -214,11 +214,11 @@ class RemotePlace:
         return cast(bytes, payload)
 
     def write(self, key: str, payload: bytes) -> None:
-        """Write a whole file; object stores do so in one step."""
+        """Write a whole file; object stores do so atomically."""
         self._files.pipe_file(self._path(key), payload)
 
     def create(self, key: str, payload: bytes) -> bool:
-        """Write a file that must not exist, as strictly as the file system can."""
+        """Write a new file; return False if it exists. Not atomic: most file systems cannot."""
         self._files.invalidate_cache()
         if self._files.exists(self._path(key)):
             return False
@@ -226,7 +226,7 @@ class RemotePlace:
         return self.read(key, len(payload)) == payload
 
     def move(self, key: str, to: str) -> None:
-        """Copy and delete: few object stores can rename."""
+        """Rename a file; object stores copy and delete it."""
         self._files.mv(self._path(key), self._path(to))
 
     def delete(self, key: str) -> None:
@@ -235,7 +235,7 @@ class RemotePlace:
             self._files.rm(self._path(key), recursive=True)
 
     def holds_anything(self) -> bool:
-        """Tell whether there is any file but hidden ones."""
+        """Return whether there is any file but hidden ones."""
         return _any_visible(self.sizes())
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -250,7 +250,7 @@ class RemotePlace:
 
 
 class ZipPlace:
-    """A zip archive of a recording, to be read only."""
+    """A zip archive of a recording; it is read-only."""
 
     writable = False
 
@@ -268,36 +268,36 @@ class ZipPlace:
         try:
             info = archive.getinfo(key)
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # Others may want gigabytes for a few bytes.
+                # Other methods may allocate gigabytes for a few bytes.
                 raise RecordingError("it is packed in an unusual way")
             with archive.open(info) as file:
                 payload = file.read(limit + 1)
         except KeyError:
             return None
-        except Exception as error:  # a stranger's archive can fail in any way
+        except Exception as error:  # An archive of unknown origin can fail in any way.
             raise RecordingError(f"{self.describe(key)} cannot be read: {error}") from error
         if len(payload) > limit:
             raise _too_large(self.describe(key), limit)
         return payload
 
     def write(self, key: str, payload: bytes) -> None:
-        """Refuse."""
+        """Raise a RecordingError: an archive is read-only."""
         raise _read_only(self._path)
 
     def create(self, key: str, payload: bytes) -> bool:
-        """Refuse."""
+        """Raise a RecordingError: an archive is read-only."""
         raise _read_only(self._path)
 
     def move(self, key: str, to: str) -> None:
-        """Refuse."""
+        """Raise a RecordingError: an archive is read-only."""
         raise _read_only(self._path)
 
     def delete(self, key: str) -> None:
-        """Refuse."""
+        """Raise a RecordingError: an archive is read-only."""
         raise _read_only(self._path)
 
     def holds_anything(self) -> bool:
-        """Tell whether the archive is there."""
+        """Return whether the archive exists."""
         return self._path.exists()
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -318,7 +318,7 @@ class ZipPlace:
 
 
 def place_of(path: str | os.PathLike[str]) -> Place:
-    """Find what kind of place a path names.
+    """Return the place that a path names.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ class DiskReader:
                 f"{who}: the chunk {self.place.describe(layout.key(index))} holds no {output}"
             )
         if layout.dtype == "float16" and output.has_classes:
-            # Half precision loses up to 0.0003 of a probability; the sum shall not show it.
+            # float16 loses up to 0.0003 of a probability: normalise, so that the sums are 1 again.
             values /= values.sum(axis=0)
         return values
 
@@ -98,7 +98,7 @@ class DiskReader:
 
     def metrics(self, index: int) -> Mapping[str, float]:
         """Return the metrics of snapshot ``index``."""
-        # A copy, because the thread that records may add a metric meanwhile.
+        # A copy, because the recording thread may add a metric meanwhile.
         columns = tuple(self.contents.metrics.items())
         return {name: row[index] for name, row in columns if not np.isnan(row[index])}
 

@@ -1,4 +1,4 @@
-"""A whole recording to a new place, which it takes in one step where that can be done."""
+"""Writing a whole recording to a new place, atomically except on remote file systems."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _check_free(place: Place, target: Path, overwrite: bool) -> None:
 
 
 def _pack(folder: Path, archive: Path) -> None:
-    # Stored, not deflated: the chunks are compressed, and stay cheap to find.
+    # Stored, not deflated, because the chunks are compressed already.
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
         for key, _ in sorted(FolderPlace(folder).sizes()):
             if not key.rpartition("/")[2].startswith("."):

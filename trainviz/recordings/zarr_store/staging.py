@@ -1,4 +1,4 @@
-"""Maps that other processes write beside a recording, for its one writer to take in."""
+"""Maps that other processes write beside a recording, for its one writer to append."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from trainviz.recordings.zarr_store.places import Place
 __all__ = ["STAGED", "StagedSnapshot", "stage"]
 
 STAGED = "x/.staged"
-"""A folder beside the lock, where Zarr lists no strange names."""
+"""A folder beside the lock, inside an array, whose unknown files Zarr does not list."""
 
 
 @dataclass(frozen=True, eq=False)
 class StagedSnapshot:
-    """A snapshot without its map, which lies in a file that is no part of the recording yet.
+    """A snapshot whose map lies in a file that is not yet part of the recording.
 
     Attributes
     ----------
@@ -42,14 +42,14 @@ class StagedSnapshot:
 
 
 def stage(place: Place, name: str, snapshot: Snapshot, precision: str) -> StagedSnapshot:
-    """Write the map of a snapshot beside a recording; needs no lock, changes nothing in it.
+    """Write the map of a snapshot beside a recording, without its lock and without changing it.
 
     Parameters
     ----------
     place : Place
         The recording.
     name : str
-        Given to no other map.
+        A name that no other map has.
     snapshot : Snapshot
     precision : {"float16", "float32"}
         Of the recording.

@@ -1,4 +1,4 @@
-"""Snapshots on disk, written so that each is whole or not there."""
+"""Writing of snapshots to disk, so that each becomes visible as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ Precision = Literal["float16", "float32"]
 Resume = bool | Literal["checkpoint"]
 
 _SECONDS = 2.0
-"""Between two updates of what arrays say of their own length."""
+"""Least time between two updates of the lengths in the arrays' own documents."""
 
 
 class DiskStore(DiskReader):
     """A recording on disk that is being written.
 
-    Nothing is touched before :meth:`open`, which takes the lock. A snapshot
-    is written in this order: its chunk, its entry in each column (a file that
-    is replaced as a whole), and last the root document, which says how long
-    all arrays are. Whatever a killed process leaves beyond that does not count.
+    Nothing is written before :meth:`open`, which takes the lock. A snapshot is
+    written in this order: its chunk, its entry in each column (a file that is
+    replaced as a whole), and last the root document, which states the length
+    of all arrays. What a killed process has written beyond it is ignored.
 
     Parameters
     ----------
@@ -57,9 +57,10 @@ class DiskStore(DiskReader):
         Replace a recording that is there.
     resume : bool or "checkpoint"
         Continue it; ``"checkpoint"`` only reads it until :meth:`allow_resume` is
-        called. Without either a recording is refused, unless it is empty.
+        called. With neither of the two, an existing recording raises, unless
+        it is empty.
     precision : {"float16", "float32"}
-        In which the maps are kept.
+        In which the maps are stored.
 
     Raises
     ------
@@ -82,7 +83,7 @@ class DiskStore(DiskReader):
         super().__init__(place, Contents.new(description))
         self._overwrite = overwrite
         self._resume = resume
-        # Half precision ends at 65504, and a regression model's value has any size.
+        # float16 ends at 65504, and the values of a regression model are unbounded.
         self._precision = "float32" if description.output.has_value else precision
         self._root: bytes | None = None
         self._lock: Lock | None = None
@@ -94,12 +95,12 @@ class DiskStore(DiskReader):
 
     @property
     def precision(self) -> str:
-        """In which the maps are kept; that of a recording that is continued is its own."""
+        """The dtype of the maps on disk; a continued recording keeps its own."""
         maps = self.contents.probabilities
         return self._precision if maps is None else maps.dtype
 
     def open(self) -> None:
-        """Take the lock, and bring to order what a killed process left."""
+        """Take the lock, and repair what a killed process has left."""
         with self._mutex:
             self._open()
 
@@ -115,8 +116,8 @@ class DiskStore(DiskReader):
             return
         if self._root is None:
             if self._resume == "checkpoint":
-                self._resume = False  # nobody has allowed it
-            self._take_stock()  # before the lock is taken from anybody
+                self._resume = False  # allow() was not called
+            self._take_stock()  # First, because taking the lock may take it from another holder.
         self._lock = Lock(self.place)
         self._ending = weakref.finalize(self, _end, self._lock, self._arrays)
         try:
@@ -139,15 +140,15 @@ class DiskStore(DiskReader):
                 self._ending()
 
     def append(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot; it is safe once this returns."""
+        """Store a snapshot; it is safe once this returns."""
         self._append(snapshot, lambda index: self._write_map(index, snapshot.probabilities))
 
     def append_staged(self, snapshot: StagedSnapshot) -> None:
-        """Keep a snapshot whose map another process has written with :func:`stage`."""
+        """Store a snapshot whose map another process has written with :func:`stage`."""
         self._append(snapshot, lambda index: self._take_in(index, snapshot))
 
     def clear_staged(self) -> None:
-        """Delete the maps that were staged and not taken in."""
+        """Delete the maps that were staged but not appended."""
         with self._mutex:
             self._open()
             self.place.delete(STAGED)
@@ -171,7 +172,7 @@ class DiskStore(DiskReader):
                 self._commit(index + 1)
             for name, number in metrics.items():
                 contents.metrics.setdefault(name, [np.nan] * index).append(float(number))
-            # The epoch last: it counts the snapshots, and another thread may read.
+            # The epoch last: len() counts epochs, and another thread may be reading.
             for name, value in reversed(entry.items()):
                 contents.columns[name].append(value)
             if index == 0:
@@ -179,11 +180,11 @@ class DiskStore(DiskReader):
             self._arrays.outdate(contents)
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
-        """Add metrics to a snapshot that is already kept."""
+        """Add metrics to a stored snapshot."""
         self.relabel(index, self.epoch(index), metrics)
 
     def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Let a snapshot that is already kept stand for ``epoch``, and add metrics."""
+        """Set the epoch of a stored snapshot, and add metrics."""
         with self._mutex:
             self._open()
             contents = self.contents
@@ -200,7 +201,7 @@ class DiskStore(DiskReader):
                 self._arrays.write(contents)
 
     def truncate(self, length: int) -> None:
-        """Forget all snapshots but the first ``length``."""
+        """Remove all snapshots but the first ``length``."""
         with self._mutex:
             before = len(self)
             if length >= before:
@@ -212,33 +213,33 @@ class DiskStore(DiskReader):
             self._guesses = (-1, None)
             self._arrays.write(self.contents)
             for index in range(length, before):
-                # What stays behind does not count: the length says so.
+                # A chunk that cannot be deleted is ignored, because it lies beyond the length.
                 with contextlib.suppress(Exception):
                     self.place.delete(f"probabilities/c/{index}")
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
-        """Keep the label of each class; it is written with the next snapshot."""
+        """Set the label of each class, to be written with the next snapshot."""
         self.contents.description.classes = list(classes)
 
     @property
     def provisional(self) -> Provisional | None:
-        """What the last snapshot is to be if the run goes on, where that is not what it is."""
+        """How to undo the end of the run in the last snapshot; None if it is not to be undone."""
         return self.contents.description.provisional
 
     def mark(self, provisional: Provisional | None) -> None:
-        """Say what the last snapshot is to be if the run goes on."""
+        """Set :attr:`provisional`."""
         with self._mutex:
             self._open()
             self.contents.description.provisional = provisional
             self._commit(len(self))
 
     def allow_resume(self) -> None:
-        """Let ``resume="checkpoint"`` continue what is there."""
+        """Allow ``resume="checkpoint"`` to continue the stored recording."""
         if self._resume == "checkpoint":
             self._resume = True
 
     def _take_stock(self) -> bool:
-        """Look at what is there; return whether it is continued, refuse if it is in the way."""
+        """Return whether an existing recording is continued; raise if the place is not free."""
         where = self.place.describe()
         document = root_document(self.place)
         if document is None:
@@ -249,7 +250,7 @@ class DiskStore(DiskReader):
                 )
             return False
         if is_empty(document):
-            return False  # a run that ended before its first capture has left nothing to lose
+            return False  # A run that ended before its first capture may be replaced.
         if self._overwrite:
             return False
         taken = RecordingError(
@@ -275,17 +276,17 @@ class DiskStore(DiskReader):
         self.contents = found
 
     def _begin(self) -> None:
-        """Write what does not change; called once, with the lock held."""
+        """Write the arrays that do not grow; called once, with the lock held."""
         if self._take_stock():
             self.place.delete(f"probabilities/c/{len(self)}")
             self._root = self.place.read(ROOT, 2**31)
         else:
             self.contents = Contents.new(self.contents.description)
             old = array_names(root_document(self.place) or {})
-            # From the first step on the old recording is gone, and the new one opens.
+            # First, so that a reader finds the new, empty recording and no mixture of the two.
             self._write_root(self.contents.first_document())
             for name in old:
-                if name != "x":  # which holds the lock, and is written anew
+                if name != "x":  # It contains the lock, and its values are overwritten below.
                     self.place.delete(name)
             for layout, values in self.contents.description.arrays():
                 write_rows(self.place, layout, values)
@@ -300,7 +301,7 @@ class DiskStore(DiskReader):
         self.place.move(staged.key, self._maps_of(staged.shape).key(index))
 
     def _maps_of(self, shape: tuple[int, ...]) -> ArrayLayout:
-        """Return the layout of the maps, which the first one decides."""
+        """Return the layout of the maps, which the first one determines."""
         if self.contents.probabilities is None:
             self.contents.start_maps(shape[0], self._precision)
             classes = self.contents.fixed["class"][0]
@@ -341,13 +342,13 @@ class DiskStore(DiskReader):
 
     @contextlib.contextmanager
     def _new_metrics(self, metrics: Mapping[str, float]) -> Iterator[list[str]]:
-        """Make columns for metrics not seen before; they are forgotten if writing fails."""
+        """Add columns for new metrics, and remove them again if writing fails."""
         arrays = self.contents.metric_arrays
         added = [name for name in metrics if name not in arrays]
         try:
             for name in added:
                 arrays[name] = self.contents.start_metric(name)
-                self.place.delete(arrays[name].name)  # what an attempt that failed has left
+                self.place.delete(arrays[name].name)  # remains of a failed attempt
             yield added
         except BaseException:
             for name in added:
@@ -355,7 +356,7 @@ class DiskStore(DiskReader):
             raise
 
     def _commit(self, length: int) -> None:
-        """Make the recording ``length`` snapshots long, for every reader at once."""
+        """Set the recording's length to ``length`` snapshots, atomically for readers."""
         self._write_root(self.contents.document(length))
 
     def _write_root(self, document: Mapping[str, Any]) -> None:
@@ -367,7 +368,7 @@ class DiskStore(DiskReader):
 
     def __getstate__(self) -> dict[str, Any]:
         own: dict[str, Any] = {"_lock": None, "_ending": None, "_mutex": None}
-        # A copy of what nobody has opened yet is as good as the original (a spawned rank's).
+        # Before it is opened a copy may write, as a rank that was spawned with it does.
         return {**self.__dict__, **own, "_is_copy": self._is_copy or self._root is not None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -376,10 +377,11 @@ class DiskStore(DiskReader):
 
 
 class _ArrayDocuments:
-    """What each array says of its own length, for readers that ask it and not the root.
+    """The arrays' own documents, for readers that do not use the root's consolidated metadata.
 
-    Written now and then only, because the files are many; the next recorder
-    that opens the recording brings to order what a killed process left.
+    Their lengths are updated only every few seconds, because the files are
+    many. If a process is killed before, the next recorder that opens the
+    recording updates them.
     """
 
     def __init__(self, place: Place) -> None:
@@ -388,13 +390,13 @@ class _ArrayDocuments:
         self._written = 0.0
 
     def outdate(self, contents: Contents) -> None:
-        """Say that the recording has grown."""
+        """Note that the recording has grown; write the documents if the last write is old."""
         self._waiting = contents
         if time.monotonic() > self._written + _SECONDS:
             self.write(contents)
 
     def write(self, contents: Contents) -> None:
-        """Write all of them; failing is no loss, because the root says the same."""
+        """Write all documents; errors are ignored, because the root states the same."""
         self._waiting, self._written = None, time.monotonic()
         with contextlib.suppress(Exception):
             for name, (layout, length) in contents.layouts().items():
@@ -403,13 +405,13 @@ class _ArrayDocuments:
                 self._place.write(f"embedding/{ROOT}", as_json(EMPTY_GROUP))
 
     def finish(self) -> None:
-        """Write what is outdated."""
+        """Write the documents if they are outdated."""
         if self._waiting is not None:
             self.write(self._waiting)
 
 
 def _end(lock: Lock, arrays: _ArrayDocuments) -> None:
-    """Leave a recording: called once, at the latest at the interpreter's end."""
+    """Write outdated documents and release the lock; called once, at interpreter exit at latest."""
     with contextlib.suppress(Exception):
         lock.check()
         arrays.finish()
