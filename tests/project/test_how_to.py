@@ -213,6 +213,7 @@ def test_the_store_of_the_page_is_recorded_into_and_read_again(used):
     ], found.stderr
 
 
+@pytest.mark.slow
 def test_the_tests_that_the_pages_write_pass_and_so_does_the_contract_of_stores(checkout):
     done = pytest_in(
         checkout, "tests/recordings", "tests/rendering/writers/test_npz.py", "tests/common"

@@ -74,6 +74,7 @@ def test_the_grid_has_the_columns_asked_for(make_recording, count, columns, rows
     assert order == sorted(order)
 
 
+@pytest.mark.slow
 def test_a_screen_is_filled_as_well_as_can_be(runs):
     def columns(count, **options):
         figure = tv.compare((runs * 3)[:count], legend=False, **options).still(dpi=40)

@@ -179,8 +179,12 @@ def test_where_many_classes_meet_a_frame_is_that_of_a_slow_painter():
 
 @pytest.mark.parametrize(
     ("n_classes", "interpolation"),
-    [(2, "linear"), (7, "linear"), (7, "geometric"), (7, "smooth"), (100, "linear")],
-)
+    [
+        (7, "linear"), (7, "smooth"),
+        *(pytest.param(*case, marks=pytest.mark.slow)
+          for case in ((2, "linear"), (7, "geometric"), (100, "linear"))),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize(
     "mode",
     [
@@ -254,7 +258,8 @@ def test_misclassified_points_cost_no_second_reading_of_a_map(tmp_path, suffix, 
 
 
 @pytest.mark.parametrize(
-    "suffix", [".mp4", ".gif", ".apng", pytest.param(".webp", marks=pytest.mark.slow)]
+    "suffix",
+    [".mp4", *(pytest.param(s, marks=pytest.mark.slow) for s in (".gif", ".apng", ".webp"))],
 )
 def test_ten_times_as_many_snapshots_take_no_more_memory(tmp_path, suffix):
     # What an encoder loads once is no memory of the film.

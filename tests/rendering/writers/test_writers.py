@@ -130,7 +130,10 @@ def test_a_saved_film_holds_every_frame_once(folder, suffix):
     assert os.listdir(folder) == [path.name]
 
 
-@pytest.mark.parametrize("fps", [12, 24, 29.97, 30, 60, 100])
+@pytest.mark.parametrize(
+    "fps",
+    [*(pytest.param(fps, marks=pytest.mark.slow) for fps in (12, 24, 60, 100)), 29.97, 30],
+)
 @pytest.mark.parametrize("suffix", DECODED)
 def test_a_film_lasts_as_long_as_its_frames_at_its_speed(folder, suffix, fps):
     film = make_film(interpolate=20)
@@ -421,6 +424,7 @@ def test_an_option_of_another_format_is_refused(folder, failing_mode, suffix, op
     assert os.listdir(folder) == []
 
 
+@pytest.mark.slow
 def test_quality_options_reach_the_encoder(folder):
     film = make_film(figsize=(6, 4), dpi=100)
 
