@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 
 # Before numpy and the frameworks are imported. A worker of pytest-xdist gets its share of the
 # cores: more threads than cores wait for one another.
@@ -25,6 +26,19 @@ jit.POLICY = "compiled"
 # A deadline for each example fails where the machine is busy with something else.
 settings.register_profile("trainviz", deadline=None, max_examples=50)
 settings.load_profile("trainviz")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Count as slow what repeats a test with further parameters; see ``slow_after``."""
+    seen = Counter()
+    for item in items:
+        kept = item.get_closest_marker("slow_after")
+        if kept is not None:
+            name = item.nodeid.partition("[")[0]
+            seen[name] += 1
+            if seen[name] > kept.args[0]:
+                item.add_marker("slow")
 
 
 @pytest.fixture(params=["compiled", "numpy"])

@@ -157,6 +157,7 @@ def keeps_metrics(options, save):
 
 @pytest.mark.parametrize("save", [{"every_n_epochs": 1}, {"every_n_train_steps": 3}])
 @pytest.mark.parametrize("options", SCHEDULES)
+@pytest.mark.slow_after(6)
 def test_lightning_continues_from_a_checkpoint_like_a_run_never_interrupted(
     whole_run, tmp_path, options, save
 ):
@@ -406,6 +407,7 @@ def loop(
         if tell != "epoch" or "every_n_steps" not in options  # only the loop knows its steps
     ],
 )
+@pytest.mark.slow_after(14)
 def test_a_loop_is_continued_like_one_never_interrupted(tmp_path, options, first_epoch, tell):
     whole, path, saved = tmp_path / "whole.zarr", tmp_path / "a.zarr", tmp_path / "saved.pt"
     loop(whole, options=options, first_epoch=first_epoch)

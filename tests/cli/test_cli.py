@@ -289,6 +289,7 @@ def same_film(path, film, fps=30):
         ),
     ],
 )
+@pytest.mark.slow_after(3)
 def test_render_makes_the_film_that_animate_makes(runs, here, options, keywords):
     assert main(["render", str(runs / "a.zarr"), "-o", "film.apng", *SMALL, *options]) == 0
     film = tv.animate(tv.open_recording(runs / "a.zarr"), figsize=(5, 4), **keywords)
@@ -359,6 +360,7 @@ def test_each_out_is_written_in_the_format_of_its_suffix_and_named(runs, here, c
         ),
     ],
 )
+@pytest.mark.slow_after(2)
 def test_still_draws_the_picture_that_the_interface_draws(runs, here, capsys, options, draw):
     assert main(["still", str(runs / "a.zarr"), "-o", "one.png", "-o", "one.svg", *options]) == 0
     assert capsys.readouterr().out == "one.png\none.svg\n"

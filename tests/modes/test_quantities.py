@@ -99,6 +99,7 @@ def test_no_mode_changes_the_map_that_it_paints(make_recording, mode):
 
 
 @pytest.mark.parametrize("mode", [name for name in MODES if name not in ("difference", "values")])
+@pytest.mark.slow_after(2)
 def test_every_mode_has_a_film_a_gif_and_a_still_by_its_name(make_recording, tmp_path, mode):
     recording = make_recording(n_classes=2)
     film = tv.animate(recording, mode=mode, interpolate=2, figsize=(4, 3), dpi=50)

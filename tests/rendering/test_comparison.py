@@ -200,6 +200,7 @@ def test_only_the_outer_panels_have_numbers(make_recording):
 @pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("figsize", [None, (6.4, 4.8), (19.2, 10.8)])
 @pytest.mark.parametrize("count", [2, 3, 6])
+@pytest.mark.slow_after(3)
 def test_nothing_is_cut_off_or_overlaps(make_recording, count, figsize, dark):
     runs = [
         make_recording(snapshots=3, class_names=["ash", "birch", "cedar"]) for _ in range(count)
@@ -315,6 +316,7 @@ def test_frame_and_still_show_the_same(runs):
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "gif", "webp", "html"])
+@pytest.mark.slow_after(2)
 def test_it_is_saved_by_suffix(runs, tmp_path, suffix):
     film = tv.compare(runs, disagreement=True, **SMALL)
     path = film.save(tmp_path / f"film.{suffix}")

@@ -118,6 +118,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("data", "options"), SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.slow_after(5)
 def test_no_text_is_cut_off_or_written_over_another(make_recording, data, options):
     figure = figure_of(make_recording(**data), **{"figsize": None, "dpi": 100, **options})
     renderer = figure.canvas.get_renderer()
@@ -137,6 +138,7 @@ def test_no_text_is_cut_off_or_written_over_another(make_recording, data, option
 
 
 @pytest.mark.parametrize(("data", "options"), SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.slow_after(5)
 def test_the_rim_of_a_frame_is_empty(make_recording, data, options):
     film = film_of(make_recording(**data), **{"figsize": None, "dpi": 60, **options})
     frame = film[-1]
@@ -155,6 +157,7 @@ def test_the_rim_of_a_frame_is_empty(make_recording, data, options):
     ],
 )
 @pytest.mark.parametrize("epoch", [0, 20])
+@pytest.mark.slow_after(4)
 def test_a_frame_of_the_film_is_the_still_of_its_epoch(recording, options, epoch):
     film = film_of(recording, **{"dpi": 100, **options})
     figure = film.still(epoch=epoch)
@@ -251,6 +254,7 @@ def test_without_axes_there_are_neither_ticks_nor_labels_and_more_map(recording)
     "options",
     [{}, {"title": "A title " * 20}, {"mode": "boundary"}, {"legend": False, "axes": False}],
 )
+@pytest.mark.slow_after(2)
 def test_a_margin_keeps_the_rim_free(recording, options, figsize):
     options = {**options, "figsize": figsize, "dpi": 100}
     (narrow, _), (wide, _) = (

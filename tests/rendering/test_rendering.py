@@ -135,6 +135,7 @@ def painted_slowly():
         ("region", lambda p, palette: reference_region(p, palette, shade=False), {"shade": False}),
     ],
 )
+@pytest.mark.slow_after(12)
 def test_frames_are_those_of_a_slow_painter(
     make_recording, painted_slowly, mode, reference, options, interpolation, dark
 ):
@@ -345,10 +346,15 @@ def test_a_film_that_cannot_be_opened_for_writing_ends_painting(recording, tmp_p
 def test_an_interrupt_ends_painting_too(recording, tmp_path):
     film = tv.animate(recording, interpolate=2000, **SMALL)
     film[0]
+    # A shell that runs the tests in the background lets them ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        film.save(tmp_path / "film.mp4")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            film.save(tmp_path / "film.mp4")
+    finally:
+        signal.signal(signal.SIGINT, before)
     timer.join()
     assert os.listdir(tmp_path) == []
 
@@ -360,6 +366,7 @@ def test_an_interrupt_ends_painting_too(recording, tmp_path):
 @pytest.mark.parametrize(
     "options", [{}, {"mode": "boundary", "interpolation": "smooth", "dark": True, "hold": 0.5}]
 )
+@pytest.mark.slow_after(1)
 def test_several_processes_make_the_same_film(make_recording, tmp_path, options, suffix):
     film = tv.animate(make_recording(snapshots=9), interpolate=4, **SMALL, **options)
     alone = film.save(tmp_path / f"alone{suffix}").read_bytes()

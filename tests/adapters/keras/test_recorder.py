@@ -273,6 +273,7 @@ def test_mixed_and_double_precision_are_respected():
 
 @pytest.mark.parametrize("make", [sequential, functional])
 @pytest.mark.parametrize("schedule", [{"every": 1}, {"every_n_steps": 1}])
+@pytest.mark.slow_after(2)
 def test_a_recording_made_in_the_background_is_the_same(schedule, make):
     def run(**options):
         keras.utils.set_random_seed(7)

@@ -122,6 +122,7 @@ def whole_run(tmp_path_factory):
 
 @pytest.mark.parametrize("order", ["recorder first", "backup first"])
 @pytest.mark.parametrize("options", [{"every": 1}, {"every": 4}, {"every": 3, "every_n_steps": 5}])
+@pytest.mark.slow_after(2)
 def test_a_backup_is_continued_like_a_run_never_interrupted(whole_run, tmp_path, options, order):
     path, backup = tmp_path / "a.zarr", str(tmp_path / "backup")
     for moment in ((2, 1), (4, 3)):

@@ -103,7 +103,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(client, runs, tmp_path):
 
     def kill_in_the_middle():
         deadline = time.monotonic() + 60
-        while not path.exists() or len(tv.open_recording(path)) < 3:
+        while not (path / "zarr.json").exists() or len(tv.open_recording(path)) < 3:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         os.kill(pids[0], signal.SIGKILL)

@@ -99,6 +99,7 @@ def test_each_change_is_on_disk_when_it_returns(path):
         assert dataset.sizes["snapshot"] == 2
 
 
+@pytest.mark.slow
 def test_columns_grow_over_many_chunks(path):
     tiny = Domain((0, 1), (0, 1), shape=(2, 2))
     recorder = Recorder(tiny, path=path, data=([[0, 0], [1, 1]], [0, 1]))

@@ -206,6 +206,7 @@ def look(name):
     # A film whose matrix is taken for the other one is off by 5 and more.
     [(".mp4", 3, 3), (".webm", 3, 3), (".webp", 2.5, 2), (".gif", 0.5, 0.25), (".apng", 0, 0)],
 )
+@pytest.mark.slow_after(5)
 def test_colours_are_those_of_the_animation(folder, suffix, everywhere, areas, name):
     film, source, even = look(name)
     frames, _ = decode(film.save(folder / f"film{suffix}"))
@@ -306,6 +307,7 @@ def test_a_wrong_speed_is_refused_before_anything_is_rendered(folder, failing_mo
 @pytest.mark.parametrize("older", [None, b"an older film"])
 @pytest.mark.parametrize("outcome", [KeyboardInterrupt, OSError(5, "the recording is gone")])
 @pytest.mark.parametrize("suffix", FILM_SUFFIXES)
+@pytest.mark.slow_after(12)
 def test_an_interrupted_save_leaves_everything_as_it_was(
     folder, failing_mode, suffix, outcome, older
 ):
@@ -399,6 +401,7 @@ def full_disk(folder):
 
 
 @pytest.mark.parametrize("suffix", FILM_SUFFIXES)
+@pytest.mark.slow_after(2)
 def test_a_full_disk_is_told_and_leaves_nothing(full_disk, suffix):
     film = make_film(figsize=(6, 5), dpi=100, interpolate=10)
     with pytest.raises((WriterError, OSError), match=r"[Nn]o space left on device"):
