@@ -409,6 +409,45 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path, monkeypatch, form, suffix
         assert (tmp_path / "executed").exists()
 
 
+@pytest.mark.parametrize("key", ["hyper_parameters", "hparams", "module_arguments"])
+def test_no_code_that_a_checkpoint_names_is_imported(tmp_path, monkeypatch, key):
+    (tmp_path / "named_by_a_checkpoint.py").write_text(
+        "def build(cls, arguments):\n    return cls()"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = Classifier(hidden=6)
+    content = {
+        "pytorch-lightning_version": "2.4.0", "epoch": 1, "state_dict": module.state_dict(),
+        key: {"hidden": 6, "_instantiator": "named_by_a_checkpoint.build"},
+    }  # fmt: skip
+    torch.save(content, tmp_path / "1.ckpt")
+    found = replay(tmp_path / "1.ckpt", model=Classifier, domain=DOMAIN)
+    assert_equal(found, replay(tmp_path / "1.ckpt", model=module, domain=DOMAIN))
+    assert "named_by_a_checkpoint" not in sys.modules
+
+
+def test_a_class_that_a_checkpoint_s_arguments_do_not_fit_says_what_to_do(tmp_path):
+    content = {
+        "pytorch-lightning_version": "2.4.0", "state_dict": Classifier().state_dict(),
+        "hyper_parameters": {"hidden": {"class_path": "builtins.int"}},
+    }  # fmt: skip
+    torch.save(content, tmp_path / "1.ckpt")
+    with pytest.raises(CheckpointError, match=r"does not fit .*Classifier.*allow_pickle=True"):
+        replay(tmp_path / "1.ckpt", model=Classifier, domain=DOMAIN)
+
+
+@pytest.mark.parametrize(("output", "n_outputs"), [("values", 1), ("multilabel_logits", 3)])
+def test_values_and_labels_are_recorded_as_what_they_are(tmp_path, output, n_outputs):
+    model = nn.Sequential(nn.Linear(2, n_outputs))
+    y = np.zeros(len(X)) if output == "values" else np.zeros((len(X), n_outputs), int)
+    recorder = tv.TorchRecorder(model, DOMAIN, output=output, data=(X, y)).start()
+    torch.save({"epoch": 0, "state_dict": model.state_dict()}, tmp_path / "0.pt")
+    found = replay(tmp_path / "0.pt", model=model, domain=DOMAIN, output=output, data=(X, y))
+    assert found.output == recorder.recording.output
+    assert_equal(found, recorder.recording)
+    assert (found.data.y == y).all()
+
+
 def test_a_file_with_more_than_weights_says_how_to_allow_it(tmp_path):
     path = tmp_path / "3.pt"
     torch.save(network(), path)

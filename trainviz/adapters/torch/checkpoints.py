@@ -150,7 +150,7 @@ class TorchCheckpoints:
             return module
         with torch.random.fork_rng(devices=[]):
             if hasattr(model, "load_from_checkpoint") and path.endswith(".ckpt"):
-                built = _from_lightning(model, path)
+                built = _from_lightning(model, path, self._allow_pickle)
             else:
                 built = _made(model)
         if not isinstance(built, torch.nn.Module):
@@ -268,16 +268,23 @@ def _uncompiled(name: str) -> str:
     return name.replace("_orig_mod.", "")
 
 
-def _from_lightning(model: Any, path: str) -> Any:
-    # allow_pickle was already enforced when describe() or open() read the file.
+def _from_lightning(model: Any, path: str, allow_pickle: bool) -> Any:
     options: dict[str, Any] = {"map_location": "cpu"}
     if "weights_only" in inspect.signature(model.load_from_checkpoint).parameters:
-        options["weights_only"] = False
+        options["weights_only"] = not allow_pickle
+    if not allow_pickle:
+        # Before 2.6.2, Lightning imports and calls whatever a checkpoint names here. An argument
+        # takes precedence over what the checkpoint holds, and None stands for the class itself.
+        options["_instantiator"] = None
     try:
         return model.load_from_checkpoint(path, **options)
-    except (RuntimeError, TypeError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # the class's own code runs, with arguments from a file
+        hint = "" if allow_pickle else (
+            ". If LightningCLI wrote it, its arguments have to be built by code that it names: if "
+            "you trust the file, allow_pickle=True does so, or give model= an instance"
+        )  # fmt: skip
         raise CheckpointError(
-            f"{path} does not fit the model {_name(model)}: {_brief(error)}"
+            f"{path} does not fit the model {_name(model)}: {_brief(error)}{hint}"
         ) from error
 
 

@@ -24,7 +24,13 @@ from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import CheckpointError, ReplayWarning
 from trainviz.evaluation.evaluator import Method, check_method
-from trainviz.evaluation.outputs import Output, PredictProba, check_output, chunk_size
+from trainviz.evaluation.outputs import (
+    Output,
+    PredictProba,
+    check_output,
+    chunk_size,
+    recorded_as,
+)
 from trainviz.recordings.opening import start_recording
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.stores import WritableStore
@@ -82,7 +88,7 @@ def replay(
         callable from points, shape (N, D), to outputs, shape (N, C).
     predict : callable, optional
         ``(model, points) -> output`` for models that are not called with the points alone.
-    output : {"logits", "probabilities", "log_probabilities"}, optional
+    output : str, optional
         What the model returns; default ``"logits"`` for torch, ``"probabilities"`` for all else.
     data, class_names, classes, evaluation, tolerance, batch_size, path, overwrite, precision
         As for :class:`~trainviz.Recorder`.
@@ -149,11 +155,12 @@ def replay(
     check_method(evaluation, tolerance, "evaluation")
     chunk_size(domain, batch_size)
     found, missing = find_checkpoints(checkpoints, any_suffix=load is not None)
-    labelled = LabelledData.of(data, domain) if data is not None else None
+    held = recorded_as(output or "probabilities")
+    labelled = LabelledData.of(data, domain, held) if data is not None else None
     loader, found, unknown = _loader(found, domain, model, load, predict, output, allow_pickle)
     names, labels = check_names(class_names), list(classes) if classes is not None else None
     recording, store = start_recording(
-        Description(domain, labelled, names, labels, "the checkpoints given"),
+        Description(domain, labelled, names, labels, "the checkpoints given", held),
         path=path, overwrite=overwrite, resume=resume, precision=precision,
     )  # fmt: skip
     recorded = [(store.epoch(index), store.step(index)) for index in range(len(store))]
