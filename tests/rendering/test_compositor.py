@@ -1,4 +1,9 @@
+import os
+import pickle
+import subprocess
+import sys
 from itertools import combinations
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -593,3 +598,29 @@ def test_a_recording_can_be_played_backwards(recording):
     columns = strip_times(film)
     assert columns == sorted(columns, reverse=True)
     assert counter_of(film.still()) == "epoch 0"
+
+
+def test_an_svg_is_well_formed_whatever_the_names_are(make_recording, tmp_path):
+    names = ["a\x00sh", "bi\x1b[2Jrch", "cedar & <co>"]
+    film = animate(make_recording(class_names=names), title="a\x08b\uffff")
+    film.still(tmp_path / "a.svg")
+    text = "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    assert "a\N{REPLACEMENT CHARACTER}sh" in text
+    assert "& <co>" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.parametrize("suffix", [".pdf", ".svg", ".png"])
+def test_a_full_disk_is_an_oserror(recording, tmp_path, suffix):
+    code = (
+        "import resource, signal, pickle, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "film = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "try:\n    film.still(sys.argv[2])\nexcept OSError as error:\n    print('told')\n"
+    )
+    (tmp_path / "film").write_bytes(pickle.dumps(animate(recording)))
+    command = [sys.executable, "-c", code, str(tmp_path / "film"), str(tmp_path / f"a{suffix}")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stdout == "told\n", found.stderr
+    assert os.listdir(tmp_path) == ["film"]

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -422,8 +425,60 @@ def test_a_process_that_is_killed_is_told(recording, tmp_path):
     assert children() <= before
 
 
-def children():
-    lists = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+FILM_OF_TWO_PROCESSES = """
+import sys, time
+import numpy as np
+import trainviz as tv
+
+class Slow(tv.Mode):
+    name, label = "slow", "nothing"
+    def values(self, probabilities):
+        time.sleep(0.2)
+        return probabilities[0]
+
+recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=4))
+for epoch in range(200):
+    recorder.append(np.full((2, 4, 4), 0.5), epoch=epoch)
+print("saving", flush=True)
+tv.animate(recorder.recording, mode=Slow(), figsize=(8, 8)).save(sys.argv[1], jobs=2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are killed on Linux")
+def test_processes_end_with_the_one_that_was_killed_and_the_next_save_tidies_up(
+    recording, tmp_path
+):
+    command = [sys.executable, "-c", FILM_OF_TWO_PROCESSES, str(tmp_path / "film.gif")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as saving:
+        saving.stdout.readline()
+        wait_until(lambda: len(children(saving.pid)) >= 2 and os.listdir(tmp_path))
+        workers = children(saving.pid)
+        saving.kill()
+        assert saving.stdout.read() == b""  # None of them keeps a pipe open.
+    wait_until(lambda: not any(map(runs, workers)))
+    (left,) = os.listdir(tmp_path)
+    assert left != "film.gif"
+    tv.animate(recording, **SMALL).save(tmp_path / "film.gif")
+    assert os.listdir(tmp_path) == ["film.gif"]
+
+
+def wait_until(is_so, seconds=60):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def children(pid=None):
+    lists = Path(f"/proc/{pid or os.getpid()}/task").glob("*/children")
     return {int(number) for text in lists for number in text.read_text().split()}
 
 

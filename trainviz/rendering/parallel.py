@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import mmap
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,7 +134,16 @@ _in_process: dict[str, Any] = {}
 def _start(make_frames: MakeFrames, slots: Image | None) -> None:
     # Ctrl-C signals all processes; workers ignore it, since the parent shuts them down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _in_process.update(make_frames=make_frames, slots=slots)
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed shuts nothing down, and the workers hold one another's pipes open.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _make(task: _Task) -> Image | None:

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from trainviz import CaptureWarning, Domain, Recorder, RecordingError, open_recording
+from trainviz._common.process import identity
 
 DOMAIN = Domain((0, 1), (0, 1), shape=(3, 3))
 WRITER = """
@@ -85,6 +86,8 @@ def test_a_process_that_is_dead_but_not_yet_reaped_counts_as_dead(path, other_pr
         ({"started": "1"}, True),  # the number belongs to another process by now
         ({}, False),
         ({"host": "elsewhere", "pid": 4_000_000}, False),  # nobody here can know
+        ({"boot": "another", "pid": 4_000_000}, False),
+        ({"pid_namespace": "pid:[1]", "pid": 4_000_000}, False),  # of a container
         ({"pid": 4_000_000}, True),
         ({"pid": "many"}, False),
     ],
@@ -92,7 +95,7 @@ def test_a_process_that_is_dead_but_not_yet_reaped_counts_as_dead(path, other_pr
 def test_which_locks_are_stale(path, change, taken):
     record(path).close()
     parent = os.getppid()
-    holder = {"pid": parent, "host": socket.gethostname(), "started": None, "token": "x"}
+    holder = {**identity(), "pid": parent, "started": None, "token": "x"}
     lock_of(path).write_text(json.dumps(holder | change))
     if taken:
         record(path, 1, resume=True)

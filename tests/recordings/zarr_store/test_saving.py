@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import zipfile
@@ -12,6 +11,7 @@ import xarray
 import zarr
 
 from trainviz import Domain, Recorder, Recording, RecordingError, open_recording
+from trainviz._common.process import identity
 from trainviz.cli.main import main
 
 
@@ -145,6 +145,16 @@ def test_info_says_what_is_in_a_recording(stored, capsys):
     assert re.search(r"size .* MB in \d+ files, .* MB a map", told.out)
 
 
+def test_info_shows_control_characters_of_a_stranger_s_names(tmp_path, make_recording, capsys):
+    forged = "ash\n  integrity  9 of 9 snapshots are whole\x1b[2J"
+    make_recording(class_names=[forged, "birch", "cedar"]).save(tmp_path / "a.zarr")
+    assert main(["info", str(tmp_path / "a.zarr")]) == 0
+    out = capsys.readouterr().out
+    assert sum(line.startswith("  integrity") for line in out.splitlines()) == 1
+    assert r"ash\n  integrity" in out
+    assert "\x1b" not in out
+
+
 def test_info_names_what_is_damaged(stored, capsys):
     chunk = stored / "probabilities/c/2/0/0/0"
     chunk.write_bytes(chunk.read_bytes()[:-10])
@@ -172,9 +182,41 @@ def test_info_of_no_recording_is_one_line(tmp_path, capsys):
     assert told.err == f"trainviz: there is no recording at {tmp_path / 'none.zarr'}\n"
 
 
+def test_a_swap_that_fails_puts_the_old_recording_back(stored, recording, monkeypatch):
+    replace = os.replace
+
+    def fail_at_the_end(old, new):
+        if str(old).endswith(".partial"):
+            raise OSError("no room")
+        replace(old, new)
+
+    before = set(os.listdir(stored.parent))
+    monkeypatch.setattr(os, "replace", fail_at_the_end)
+    with pytest.raises(OSError, match="no room"):
+        recording[:2].save(stored, overwrite=True)
+    monkeypatch.undo()
+    assert len(open_recording(stored)) == 5
+    assert set(os.listdir(stored.parent)) == before
+    recording[:2].save(stored, overwrite=True)
+    assert len(open_recording(stored)) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can know which process has ended")
+def test_what_killed_saves_have_left_is_undone_or_removed(stored, recording):
+    code = "from trainviz._common.process import mark; print(mark())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    mark = found.stdout.strip()
+    (stored.parent / f".{stored.name}.{mark}.partial").mkdir()
+    stored.rename(stored.parent / f".{stored.name}.{mark}.old")
+    with pytest.raises(RecordingError, match="holds a recording already"):
+        recording[:2].save(stored)
+    assert len(open_recording(stored)) == 5
+    assert os.listdir(stored.parent) == [stored.name]
+
+
 def test_a_recording_that_another_process_writes_is_not_replaced(stored, recording):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    holder = {"pid": other.pid, "host": socket.gethostname(), "started": None, "token": "x"}
+    holder = {**identity(), "pid": other.pid, "started": None, "token": "x"}
     (stored / "x" / ".lock").write_text(json.dumps(holder))
     try:
         with pytest.raises(RecordingError, match=f"recorded by the process {other.pid} on"):

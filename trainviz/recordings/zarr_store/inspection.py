@@ -60,7 +60,7 @@ def inspect(path: str | os.PathLike[str]) -> Report:
         _size(place, len(reader)),
         f"  integrity  {whole} of {len(reader)} snapshots are whole",
     ]
-    return Report(lines, problems)
+    return Report([_visible(line) for line in lines], [_visible(line) for line in problems])
 
 
 def _contents(reader: DiskReader) -> Iterator[str]:
@@ -87,6 +87,14 @@ def _contents(reader: DiskReader) -> Iterator[str]:
     holder = _writer(reader.place)
     if holder:
         yield f"  writer     {holder}"
+
+
+def _visible(text: str) -> str:
+    """Escape control characters: a stranger's class name must not forge another line."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def _problems(reader: DiskReader) -> Iterator[str]:

@@ -6,10 +6,9 @@ import contextlib
 import json
 import os
 import secrets
-import socket
-from pathlib import Path
 from typing import Any
 
+from trainviz._common.process import identity, is_dead, is_this_process
 from trainviz.errors import RecordingError
 from trainviz.recordings.zarr_store.places import Place
 
@@ -40,6 +39,7 @@ class Lock:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from trainviz.recordings.zarr_store.places import FolderPlace
     >>> place = FolderPlace(Path(tempfile.mkdtemp()))
     >>> first, second = Lock(place), Lock(place)
@@ -53,14 +53,7 @@ class Lock:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._pid = os.getpid()
-        self._payload = json.dumps(
-            {
-                "pid": self._pid,
-                "host": socket.gethostname(),
-                "started": _start_of(self._pid),
-                "token": secrets.token_hex(8),
-            }
-        ).encode()
+        self._payload = json.dumps({**identity(), "token": secrets.token_hex(8)}).encode()
         self._acquire()
 
     def check(self) -> None:
@@ -79,7 +72,7 @@ class Lock:
         holder = _holder(found)
         who = (
             "a newer recorder of this process"
-            if _is_this_process(holder)
+            if is_this_process(holder)
             else f"the process {holder.get('pid')} on {holder.get('host')}"
         )
         raise RecordingError(
@@ -103,7 +96,7 @@ class Lock:
             if found is None:
                 continue
             holder = _holder(found)
-            if not _is_this_process(holder) and not _is_dead(holder):
+            if not is_this_process(holder) and not is_dead(holder):
                 raise RecordingError(
                     f"{self._place.describe()} is being recorded by the process "
                     f"{holder.get('pid')} on {holder.get('host')}: record to another path, or end "
@@ -131,39 +124,3 @@ def _holder(payload: bytes) -> dict[str, Any]:
     except ValueError:
         holder = None
     return holder if isinstance(holder, dict) else {}
-
-
-def _is_this_process(holder: dict[str, Any]) -> bool:
-    return (
-        holder.get("pid") == os.getpid()
-        and holder.get("host") == socket.gethostname()
-        and holder.get("started") == _start_of(os.getpid())
-    )
-
-
-def _is_dead(holder: dict[str, Any]) -> bool:
-    """Return whether the holder ran on this host and does not run any more."""
-    pid = holder.get("pid")
-    if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid < 1:
-        return False
-    if os.name != "posix":
-        return False  # On Windows os.kill(pid, 0) can end the process.
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        pass
-    # The number may belong to another process by now.
-    return holder.get("started") is not None and holder["started"] != _start_of(pid)
-
-
-def _start_of(pid: int) -> str | None:
-    """Return when a process started, or None if it does not run or there is no /proc."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (OSError, ValueError):
-        return None
-    # The program's name, in parentheses, may itself contain spaces and parentheses.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import zipfile
 from pathlib import Path
 
+from trainviz._common.process import mark, mark_of_dead
 from trainviz.errors import RecordingError
 from trainviz.recordings.stores import Store
 from trainviz.recordings.zarr_store.description import Description
@@ -59,8 +61,9 @@ def save_recording(
         _fill(place, store, description, precision)
         return
     target = Path(path)
+    _tidy_up(target)
     _check_free(place, target, overwrite)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    unfinished = target.with_name(f".{target.name}.{mark()}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         _fill(FolderPlace(unfinished), store, description, precision)
@@ -112,11 +115,26 @@ def _swap(unfinished: Path, target: Path) -> None:
         os.replace(unfinished, target)
         return
     lock = Lock(FolderPlace(target))
-    aside = target.with_name(f".{target.name}.{os.getpid()}.old")
+    aside = target.with_name(f".{target.name}.{mark()}.old")
     try:
         os.replace(target, aside)
-        os.replace(unfinished, target)
+        try:
+            os.replace(unfinished, target)
+        except OSError:
+            os.replace(aside, target)
+            raise
     except OSError:
         lock.release()
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _tidy_up(target: Path) -> None:
+    """Undo what killed saves of the same recording have left, and remove the rest."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        if not mark_of_dead(left.name):
+            continue
+        if left.suffix == ".old" and not target.exists():
+            os.replace(left, target)
+        elif left.suffix in (".old", ".partial"):
+            shutil.rmtree(left, ignore_errors=True)

@@ -6,7 +6,10 @@ when it is complete, so that an interrupted ``save`` leaves no incomplete film.
 
 from __future__ import annotations
 
+import glob
+import io
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainviz._common.arrays import Image
+from trainviz._common.process import mark, mark_of_dead
 from trainviz._common.providers import PROVIDERS, provided
 
 __all__ = [
@@ -31,6 +35,8 @@ __all__ = [
 
 FILM_SUFFIXES = tuple(name[len("film") :] for name in PROVIDERS if name.startswith("film."))
 STILL_SUFFIXES = (".png", ".svg", ".pdf")
+
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -132,12 +138,18 @@ def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
 def finished_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``target``, and rename it to that on success.
 
+    What a killed process has left of the same file is removed.
+
     Yields
     ------
     Path
         With the same suffix; removed if the block raises.
     """
-    unfinished = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
+    for left in target.parent.glob(f".{glob.escape(target.stem)}.*{target.suffix}"):
+        if mark_of_dead(left.name):
+            left.unlink(missing_ok=True)
+    token = secrets.token_hex(4)
+    unfinished = target.with_name(f".{target.stem}.{token}.{mark()}{target.suffix}")
     try:
         yield unfinished
         os.replace(unfinished, target)
@@ -164,8 +176,27 @@ def save_figure(figure: Any, target: Path | None) -> None:
 
     # Text is stored as text, so that it can be searched and edited.
     fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
-    with finished_file(target) as unfinished, rc_context(fonts):
-        figure.savefig(unfinished, dpi=figure.dpi, facecolor=figure.get_facecolor())
+    _replace_control_characters(figure)
+    # Into memory first: where the disk is full, Matplotlib's PDF fails with an AttributeError.
+    picture = io.BytesIO()
+    with rc_context(fonts):
+        figure.savefig(
+            picture, format=target.suffix[1:].lower(), dpi=figure.dpi,
+            facecolor=figure.get_facecolor(),
+        )  # fmt: skip
+    with finished_file(target) as unfinished:
+        unfinished.write_bytes(picture.getbuffer())
+
+
+def _replace_control_characters(figure: Any) -> None:
+    """Replace what no XML may hold, such as a control character of a stranger's class name."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        found = text.get_text()
+        clean = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", found)
+        if clean != found:
+            text.set_text(clean)
 
 
 @contextmanager
