@@ -14,7 +14,7 @@ from trainviz.recordings.zarr_store.store import DiskStore, Precision, Resume
 __all__ = ["open_recording", "start_recording"]
 
 
-def open_recording(path: str | os.PathLike[str]) -> Recording:
+def open_recording(path: str | os.PathLike[str], *, trust: bool = False) -> Recording:
     """Open a recording that a recorder has written with ``path=``.
 
     Opening reads epochs, steps and metrics; a map is read only when its
@@ -27,6 +27,11 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     path : str or PathLike
         A folder, a single file ``.zarr.zip``, or an address that fsspec knows
         (``s3://bucket/a.zarr``).
+    trust : bool, default False
+        Take as much memory as the recording asks for. By default a map of more
+        than 1 GB raises when it is read, and so does opening a recording that
+        would take 64 MB and 500 times its size on disk: it is damaged, or made
+        to do harm.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     >>> tv.open_recording(path)
     Recording(3 snapshots, epochs 0 to 2, 2 classes, grid 5x5)
     """
-    reader = DiskReader.at(place_of(path))
+    reader = DiskReader.at(place_of(path), trust=trust)
     return _recording(reader, reader.contents.description)
 
 

@@ -115,6 +115,130 @@ def test_metadata_that_lies_is_refused_before_memory_is_taken(path, change):
         tracemalloc.stop()
 
 
+def zeros(count):
+    return with_checksum(blosc.compress(b"\0" * count, b"zstd", 9))
+
+
+def add_unknown_arrays(path):
+    """Add arrays of zeros that no recorder writes, 16 MB each."""
+
+    def change(root, arrays, ours):
+        for number in range(40):
+            name = f"strange{number}"
+            arrays[name] = copy.deepcopy(arrays["data_points"])
+            arrays[name].update(shape=[2**21, 1], data_type="float64")
+            arrays[name]["chunk_grid"]["configuration"]["chunk_shape"] = [2**21, 1]
+            (path / name / "c" / "0").mkdir(parents=True)
+            (path / name / "c" / "0" / "0").write_bytes(payload)
+
+    payload = zeros(2**24)
+    edit(path, change)
+
+
+def lengthen(path, names, length, rows, payload=None):
+    """Let columns have another length, in chunks of so many rows, each with these bytes."""
+
+    def change(root, arrays, ours):
+        for name, array in arrays.items():
+            if array.get("shape", [0])[0] == 3 and array["dimension_names"][0] == "snapshot":
+                array["shape"][0] = length
+                if name in names:
+                    array["chunk_grid"]["configuration"]["chunk_shape"][0] = rows
+
+    edit(path, change)
+    for name in names if payload else ():
+        for chunk in range(-(-length // rows)):
+            (path / name / "c" / str(chunk)).write_bytes(payload)
+
+
+def many_metrics(path):
+    def change(root, arrays, ours):
+        for number in range(3000):
+            arrays[f"metric_{number}"] = copy.deepcopy(arrays["metric_loss"])
+
+    edit(path, change)
+    columns = ["epoch", "step", "evaluations"]
+    lengthen(path, columns, 2**20, 2**16, zeros(2**19))
+
+
+def many_sides(path):
+    def change(root, arrays, ours):
+        arrays["data_points"]["shape"] = [2] * 300_000
+        arrays["data_points"]["chunk_grid"]["configuration"]["chunk_shape"] = [2] * 300_000
+        arrays["data_points"]["dimension_names"] = ["a"] * 300_000
+
+    edit(path, change)
+
+
+def many_arrays(path):
+    edit(path, lambda root, arrays, ours: arrays.update(
+        {f"a{number}": arrays["x"] for number in range(20_000)}))  # fmt: skip
+
+
+def large_table(path, chunks=128):
+    """Let the data be of 4 GB, of a chunk of zeros again and again."""
+
+    def change(root, arrays, ours):
+        arrays["data_x"]["shape"] = [2**20 * chunks, 4]
+        arrays["data_x"]["chunk_grid"]["configuration"]["chunk_shape"] = [2**20, 4]
+
+    edit(path, change)
+    payload = zeros(2**25)
+    for chunk in range(chunks):
+        (path / "data_x" / "c" / str(chunk)).mkdir(parents=True, exist_ok=True)
+        (path / "data_x" / "c" / str(chunk) / "0").write_bytes(payload)
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda path: lengthen(path, ["epoch", "step", "evaluations"], 2**26, 2**26), "'epoch'"),
+        (lambda path: lengthen(path, ["epoch"], 2**26, 2**16, zeros(2**19)), "bytes of memory"),
+        (many_metrics, "bytes of memory"),
+        (many_sides, "'data_points' has 300000 dimensions"),
+        (many_arrays, r"lists 20,\d+ arrays"),
+        (large_table, "bytes of memory"),
+    ],
+    ids=["long chunks", "long columns", "metrics", "sides", "arrays", "table"],
+)
+def test_what_would_fill_memory_is_refused_before_it_does(path, harm, message):
+    harm(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordingError, match=f"cannot be opened: .*{message}"):
+            open_recording(path)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_arrays_that_no_recorder_writes_are_not_read(path):
+    add_unknown_arrays(path)
+    tracemalloc.start()
+    try:
+        assert len(use(path)[0]) == 1
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_constant_map_of_few_bytes_does_not_fill_memory(path):
+    edit(path, lambda *root: set_shape(*root, classes=20, height=7000, width=7000))
+    edit(path, lambda root, arrays, ours: ours.update(class_names=None))
+    with pytest.raises(RecordingError, match=r"map takes 3,920,000,000 bytes .*trust=True"):
+        open_recording(path)[0]
+    with pytest.raises(RecordingError, match="it holds 192 bytes, expected 1,960,000,000"):
+        open_recording(path, trust=True)[0]
+
+
+def test_a_recording_that_is_trusted_may_take_what_it_asks_for(path):
+    large_table(path, chunks=3)
+    with pytest.raises(RecordingError, match=r"bytes of memory; .*trust=True"):
+        open_recording(path)
+    with pytest.raises(RecordingError, match=r"description|points of the shape|labels"):
+        open_recording(path, trust=True)
+
+
 @pytest.mark.parametrize(
     ("payload", "message"),
     [

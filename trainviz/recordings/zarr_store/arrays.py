@@ -15,13 +15,17 @@ from trainviz._common.providers import install_hint
 from trainviz.errors import RecordingError
 from trainviz.recordings.zarr_store.places import Place
 
-__all__ = ["ArrayLayout", "check_installed", "is_storable", "read_rows", "write_rows"]
+__all__ = ["ArrayLayout", "ReadBudget", "check_installed", "is_storable", "read_rows", "write_rows"]
 
 _LEVEL = 3
 """Compression level of zstd; 5 makes the demo's chunks 7 % smaller and takes a quarter longer."""
 
 _LARGEST = 2**31 - 1024
 """Largest number of bytes that blosc can compress at once."""
+
+_MOST_DIMENSIONS = 16
+
+_LARGEST_RATIO = 500
 
 _OVERHEAD = 16 + 4
 """Bytes of blosc's header and of the checksum."""
@@ -103,6 +107,9 @@ class ArrayLayout:
         if not is_array_name(name):
             raise RecordingError(f"it has an array with the name {name[:80]!r}")
         try:
+            # Before anything is multiplied: a product of 300,000 sides takes minutes.
+            if not 1 <= len(document["shape"]) <= _MOST_DIMENSIONS:
+                raise RecordingError(f"the array {name!r} has {len(document['shape'])} dimensions")
             shape = [_count(side) for side in document["shape"]]
             chunks = [
                 _count(side) for side in document["chunk_grid"]["configuration"]["chunk_shape"]
@@ -202,19 +209,23 @@ class ArrayLayout:
         values = np.frombuffer(raw, dtype=np.dtype(self.dtype).newbyteorder("<"))
         return values.reshape(self.rows, *self.row)
 
-    def read(self, place: Place, chunk: int) -> npt.NDArray[Any] | None:
+    def read(
+        self, place: Place, chunk: int, budget: ReadBudget | None = None
+    ) -> npt.NDArray[Any] | None:
         """Return a chunk of a place, None if its file is missing.
 
         Raises
         ------
         RecordingError
-            If it is damaged; the message names the file.
+            If it is damaged, or exceeds the budget; the message names the file.
         """
         # The decompressed size is known, so a larger file is no chunk.
         payload = place.read(self.key(chunk), self.nbytes + _OVERHEAD)
         if payload is None:
             return None
         try:
+            if budget is not None:
+                budget.take(len(payload), self.nbytes)
             return self.decode(payload)
         except RecordingError as error:
             raise RecordingError(
@@ -232,8 +243,46 @@ def is_storable(name: str, values: npt.NDArray[Any]) -> bool:
     return is_array_name(name) and values.dtype.name in _KINDS
 
 
+class ReadBudget:
+    """How much may be decompressed while a recording is opened, by what it has on disk.
+
+    Arrays that a recorder writes shrink by less than 500 times; a stranger's
+    archive of 100 kB must not fill gigabytes of memory.
+
+    Parameters
+    ----------
+    unquestioned : float, default 2**26
+        Bytes of memory that may be taken whatever was read.
+    """
+
+    def __init__(self, unquestioned: float = 2**26) -> None:
+        self._unquestioned = unquestioned
+        self._read = self._decoded = 0
+
+    def take(self, read: int, decoded: int) -> None:
+        """Count bytes on disk and the bytes of memory that they are to become.
+
+        Raises
+        ------
+        RecordingError
+            If they are more than ``unquestioned``, and more than 500 times what was read.
+        """
+        self._read += read
+        self._decoded += decoded
+        if self._decoded > max(self._unquestioned, _LARGEST_RATIO * self._read):
+            raise RecordingError(
+                f"{self._read:,} bytes that were read of it would take {self._decoded:,} bytes "
+                "of memory; if you trust it, open_recording(path, trust=True) opens it"
+            )
+
+
 def read_rows(
-    place: Place, layout: ArrayLayout, length: int, *, missing: float | None = None
+    place: Place,
+    layout: ArrayLayout,
+    length: int,
+    budget: ReadBudget,
+    *,
+    missing: float | None = None,
 ) -> npt.NDArray[Any]:
     """Return the first ``length`` entries of an array.
 
@@ -243,15 +292,18 @@ def read_rows(
     layout : ArrayLayout
     length : int
         From the metadata; memory is allocated only for chunks that exist.
+    budget : ReadBudget
+        Raises before too much is allocated.
     missing : float, optional
         The value of the entries of a missing chunk; default is an error.
     """
     parts: list[npt.NDArray[Any]] = []
     for chunk in range(-(-length // layout.rows)):
-        part = layout.read(place, chunk)
+        part = layout.read(place, chunk, budget)
         if part is None and missing is None:
             raise RecordingError(f"the chunk {place.describe(layout.key(chunk))} is missing")
         if part is None:
+            budget.take(0, layout.nbytes)
             part = np.full((layout.rows, *layout.row), missing, dtype=layout.dtype)
         parts.append(part)
     if not parts:
@@ -268,6 +320,6 @@ def write_rows(place: Place, layout: ArrayLayout, values: npt.NDArray[Any]) -> N
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**48:
         raise ValueError(f"{value!r} is no count")
     return value

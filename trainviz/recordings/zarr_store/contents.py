@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from trainviz.errors import RecordingError
 from trainviz.recordings.zarr_store.arrays import (
     ArrayLayout,
+    ReadBudget,
     check_installed,
     is_array_name,
     read_rows,
@@ -40,6 +42,10 @@ _ROOT_LIMIT = 2**25
 """Largest root document in bytes; one with hundreds of metrics has 2**19."""
 
 _ROWS = 1024
+_MOST_ROWS, _MOST_ARRAYS = 2**16, 10_000
+"""A stranger's recording that has more rows in a chunk of a column, or more arrays, is refused."""
+
+_TABLES = ("data_x", "data_y", "data_points", "data_distances")
 _INT_COLUMNS = ("epoch", "step", "evaluations")
 
 
@@ -128,8 +134,16 @@ class Contents:
         return cls(description, layouts)
 
     @classmethod
-    def read(cls, place: Place, document: Mapping[str, Any]) -> Contents:
+    def read(cls, place: Place, document: Mapping[str, Any], *, trust: bool = False) -> Contents:
         """Read and check everything but the maps.
+
+        Parameters
+        ----------
+        place : Place
+        document : mapping
+            The root document.
+        trust : bool, default False
+            Take as much memory as the document asks for.
 
         Raises
         ------
@@ -139,18 +153,18 @@ class Contents:
         check_installed()
         where = place.describe()
         try:
-            return cls._read(place, document)
+            return cls._read(place, document, trust)
         except RecordingError as error:
             raise RecordingError(f"{where} cannot be opened: {error}") from error
 
     @classmethod
-    def _read(cls, place: Place, document: Mapping[str, Any]) -> Contents:
-        found = _layouts(document)
+    def _read(cls, place: Place, document: Mapping[str, Any], trust: bool) -> Contents:
+        found, budget = _layouts(document), ReadBudget(math.inf if trust else 2**26)
         fixed = {name: item for name, item in found.items() if item[0].dims[0] != "snapshot"}
         values = {
-            name: read_rows(place, layout, length)
+            name: read_rows(place, layout, length, budget)
             for name, (layout, length) in fixed.items()
-            if name not in ("x", "y", "class")
+            if name in _TABLES or name.startswith("embedding/")
         }
         for name, (layout, length) in fixed.items():
             if layout.attributes.get("scalar") is True and length == 1:
@@ -165,21 +179,30 @@ class Contents:
         contents.probabilities = growing.pop("probabilities")
         contents.predictions = growing.pop("data_predictions", None)
         contents._check_maps()
-        contents._read_columns(place, growing, lengths.pop())
+        # Columns become lists, which take four times as much.
+        budget = ReadBudget(math.inf if trust else 2**24)
+        contents._read_columns(place, growing, lengths.pop(), budget)
         return contents
 
-    def _read_columns(self, place: Place, growing: dict[str, ArrayLayout], length: int) -> None:
+    def _read_columns(
+        self, place: Place, growing: dict[str, ArrayLayout], length: int, budget: ReadBudget
+    ) -> None:
         for name in _INT_COLUMNS:
             layout = growing.pop(name)
-            if layout.row or layout.dtype != "int64":
+            if layout.row or layout.dtype != "int64" or layout.rows > _MOST_ROWS:
                 raise RecordingError(f"the array {name!r} is not as a recorder writes it")
-            self.columns[name] = [int(value) for value in read_rows(place, layout, length)]
+            self.columns[name] = [int(value) for value in read_rows(place, layout, length, budget)]
         for name, layout in growing.items():
-            if layout.row or layout.dtype != "float64" or not name.startswith("metric_"):
+            if (
+                layout.row
+                or layout.dtype != "float64"
+                or not name.startswith("metric_")
+                or layout.rows > _MOST_ROWS
+            ):
                 raise RecordingError(f"the array {name!r} is not as a recorder writes it")
             metric = str(layout.attributes.get("metric", name))
             self.metric_arrays[metric] = layout
-            self.metrics[metric] = read_rows(place, layout, length, missing=np.nan).tolist()
+            self.metrics[metric] = read_rows(place, layout, length, budget, missing=np.nan).tolist()
 
     def _check_maps(self) -> None:
         maps, guesses, domain = self.probabilities, self.predictions, self.description.domain
@@ -195,6 +218,8 @@ class Contents:
         data = self.description.data
         if guesses is not None and (data is None or guesses.row != (len(data.y),)):
             raise RecordingError("its predictions do not belong to its data")
+        if guesses is not None and guesses.rows > 1 and guesses.nbytes > 2**20:
+            raise RecordingError("its predictions are in larger chunks than a recorder writes")
 
     def start_maps(self, n_classes: int, precision: str) -> None:
         """Define the arrays that depend on the number of classes, at the first snapshot."""
@@ -291,6 +316,8 @@ def as_json(document: Mapping[str, Any]) -> bytes:
 def _layouts(document: Mapping[str, Any]) -> dict[str, tuple[ArrayLayout, int]]:
     try:
         inside = document["consolidated_metadata"]["metadata"].items()
+        if len(inside) > _MOST_ARRAYS:
+            raise RecordingError(f"its zarr.json lists {len(inside):,} arrays")
     except (KeyError, TypeError, AttributeError):
         raise RecordingError("its zarr.json lists no arrays") from None
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,17 +17,28 @@ from trainviz.recordings.zarr_store.places import Place
 __all__ = ["DiskReader"]
 
 
+_LARGEST_MAP = 2**30
+"""Of a map as float32; a stranger's constant map of 0.5 MB on disk can be larger than memory."""
+
+
 class DiskReader:
     """The snapshots of a recording on disk; opening it reads no map."""
 
-    def __init__(self, place: Place, contents: Contents) -> None:
+    def __init__(self, place: Place, contents: Contents, trust: bool = True) -> None:
         self.place = place
+        self._trust = trust
         self.contents = contents
         self._guesses: tuple[int, npt.NDArray[Any] | None] = (-1, None)
 
     @classmethod
-    def at(cls, place: Place) -> DiskReader:
+    def at(cls, place: Place, *, trust: bool = False) -> DiskReader:
         """Open the recording at a place.
+
+        Parameters
+        ----------
+        place : Place
+        trust : bool, default False
+            Whether to take as much memory as the recording asks for.
 
         Raises
         ------
@@ -40,7 +52,7 @@ class DiskReader:
                 if place.holds_anything()
                 else f"there is no recording at {place.describe()}"
             )
-        return cls(place, Contents.read(place, document))
+        return cls(place, Contents.read(place, document, trust=trust), trust)
 
     @property
     def n_classes(self) -> int | None:
@@ -69,6 +81,12 @@ class DiskReader:
         layout = self.contents.probabilities
         assert layout is not None
         who = f"snapshot {index} (epoch {self.epoch(index)}) cannot be read"
+        size = 4 * math.prod(layout.row)
+        if size > _LARGEST_MAP and not self._trust:
+            raise RecordingError(
+                f"{who}: its map takes {size:,} bytes of memory, and the limit is "
+                f"{_LARGEST_MAP:,}; if you trust it, open_recording(path, trust=True) reads it"
+            )
         try:
             chunk = layout.read(self.place, index)
         except RecordingError as error:

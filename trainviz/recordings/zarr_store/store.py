@@ -259,7 +259,7 @@ class DiskStore(DiskReader):
         )
         if not self._resume:
             raise taken
-        found = Contents.read(self.place, document)
+        found = Contents.read(self.place, document, trust=True)
         try:
             found.description.check_fits(self.contents.description, where)
         except RecordingError as error:
