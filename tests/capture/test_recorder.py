@@ -190,6 +190,8 @@ def test_epochs_and_steps_may_not_go_backwards():
         ({"epoch": None}, TypeError, "epoch=None: expected a whole number"),
         ({"epoch": 1, "step": True}, TypeError, "step=True: expected a whole number"),
         ({"epoch": 1, "step": -2}, ValueError, "step=-2"),
+        ({"epoch": 2**63}, ValueError, r"below 2\*\*63"),
+        ({"epoch": 1, "step": 2**70}, ValueError, r"step=.* below 2\*\*63"),
     ],
 )
 def test_epochs_that_are_none(arguments, error, message):

@@ -182,6 +182,15 @@ def test_compiled_or_not_the_maps_are_the_same_to_the_bit(seed, n_classes, sharp
         assert compiled.evaluations == by_numpy.evaluations
 
 
+@pytest.mark.parametrize("total", [1.005, 0.985])
+def test_rows_that_nearly_sum_to_one_are_normalised_either_way(total):
+    network = relu_network(4, 8, 0.7)
+    adaptive, dense, _ = both(lambda X: total * softmax(network(X)))
+    np.testing.assert_allclose(dense.sum(axis=0), 1, atol=1e-5)
+    assert np.quantile(np.abs(adaptive - dense).max(axis=0), 0.99) < 1 / 255
+    assert np.quantile(np.abs(adaptive - dense).max(axis=0), 0.5) < 1e-3
+
+
 def test_a_hundred_classes():
     network = relu_network(5, 16, 0.5, n_classes=100)
     adaptive, dense, _ = both(network, output="logits")

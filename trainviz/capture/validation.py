@@ -150,8 +150,10 @@ class SnapshotValidator:
         for name, value in (("epoch", epoch), ("step", 0 if step is None else step)):
             if isinstance(value, bool) or not hasattr(value, "__index__"):
                 raise TypeError(f"{name}={value!r}: expected a whole number")
-            if value < 0:
-                raise ValueError(f"{name}={value}: expected 0 (before training) or more")
+            if not 0 <= value < _LIMIT:
+                raise ValueError(
+                    f"{name}={value}: expected 0 (before training) or more, below 2**63"
+                )
         if last is None:
             return
         last_epoch, last_step = last
@@ -168,6 +170,10 @@ _ASIDE = {
     OutputKind.PROBABILITIES: " (one sigmoid column counts as two)",
     OutputKind.VALUES: ", which one name is for",
 }
+
+
+_LIMIT = 2**63
+"""Epochs and steps are stored as int64."""
 
 
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
