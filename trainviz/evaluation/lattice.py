@@ -52,8 +52,8 @@ class Lattice:
         self.levels = stride.bit_length() - 1
         self.rows = _places(shape[0], stride)
         self.columns = _places(shape[1], stride)
-        self._first = tuple(_first_levels(at, self.levels) for at in (self.rows, self.columns))
-        self._steps = [_steps(axis, self.levels) for axis in (self.rows, self.columns)]
+        self.line_levels = tuple(_first_levels(at, self.levels) for at in (self.rows, self.columns))
+        self.steps = [_steps(axis, self.levels) for axis in (self.rows, self.columns)]
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -99,21 +99,22 @@ class Lattice:
         ends = np.searchsorted(levels[order], np.arange(self.levels + 1), side="right")
         filled = np.empty((values.shape[1], *self.shape), dtype=np.float32)
         fill_lattice(
-            ready(values[order]), points[order].astype(np.uintp), ends, *self._steps, filled
+            ready(values[order]), points[order].astype(np.uintp), ends, *self.steps, filled
         )
         return filled
 
     def first_levels(self, points: IndexArray) -> IndexArray:
         """Return the level at which each point, a flat grid index, appears first."""
         row, column = np.divmod(points, self.shape[1])
-        row_level, column_level = self._first
+        row_level, column_level = self.line_levels
         levels: IndexArray = np.maximum(row_level[row], column_level[column])
         return levels
 
 
 def _places(n: int, stride: int) -> IndexArray:
     cells = max(1, -(-(n - 1) // stride))
-    lines = np.rint(np.linspace(0, n - 1, cells + 1)).astype(np.intp)
+    # In integers, so that a decoder in another language finds the same lines.
+    lines = (2 * np.arange(cells + 1) * (n - 1) + cells) // (2 * cells)
     while stride > 1:
         finer = np.empty(2 * len(lines) - 1, dtype=np.intp)
         finer[::2] = lines

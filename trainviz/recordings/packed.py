@@ -1,0 +1,299 @@
+"""A snapshot's map as bytes that stand alone; ``docs/format.md`` describes them.
+
+The same bytes are meant for a file, a page and a stream: the header, which grid points
+are known, and their values as residuals of an integer prediction.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common.arrays import IndexArray, Int64Array
+from trainviz._common.output_kind import OutputKind
+from trainviz.errors import RecordingError
+from trainviz.evaluation.compact_map import CompactMap
+from trainviz.evaluation.lattice import Lattice
+from trainviz.recordings.kernels import code_residuals
+
+__all__ = ["Grade", "pack", "unpack"]
+
+Grade = Literal["exact", "display"]
+
+_MAGIC, _VERSION = b"TVSM", 1
+_HEADER = struct.Struct("<4s4B4IfII")
+"""Magic, version, whether the values are logarithms, bits, whether they are quantised; classes,
+height, width, points; scale; bytes of the positions; reserved."""
+
+_LOWEST_LOG = -12.0
+"""Lower logarithms are displayed as this, a probability of 6e-6, where that is close enough."""
+
+_FIRST_SCALE, _LAST_SCALE = 32, 8192
+_LARGEST_ERROR, _LARGEST_SHARE = 1 / 255, 0.0005
+_LABEL_SCALE, _VALUE_LEVELS = 1020, 4095
+
+
+def pack(
+    values: CompactMap | npt.NDArray[np.floating[Any]],
+    kind: OutputKind = OutputKind.PROBABILITIES,
+    *,
+    grade: Grade = "exact",
+) -> bytes:
+    """Pack a map.
+
+    Parameters
+    ----------
+    values : CompactMap, or ndarray of float16 or float32, shape (C, H, W)
+    kind : OutputKind, default "probabilities"
+    grade : {"exact", "display"}, default "exact"
+        ``"exact"`` loses nothing. ``"display"`` quantises: class probabilities
+        are off by at most 1/255, and another class is the likeliest at no more
+        than 0.05 % of the grid points, unless they are tied within half
+        precision; the probabilities of labels are off by at most 1/2040,
+        values by at most 1/8190 of their range.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> half = np.full((2, 9, 9), 0.5, dtype=np.float16)
+    >>> unpack(pack(half)).dtype, len(pack(half)) < 80
+    (dtype('float16'), True)
+    """
+    if grade == "exact":
+        held = values.logs if isinstance(values, CompactMap) else values
+        bits = 8 * held.dtype.itemsize
+        return _packed(values, _ordered(held), bits, 0.0, quantised=False)
+    if not kind.has_classes:
+        dense = np.asarray(values, dtype=np.float64)
+        span = float(dense.max() - dense.min())
+        scale = _LABEL_SCALE if kind.has_labels else _VALUE_LEVELS / span if span else 1.0
+        # As it is stored, so that the decoder divides by the same number.
+        scale = float(np.float32(scale))
+        return _packed(values, np.rint(dense * scale).astype(np.int64), 32, scale, quantised=True)
+    if not isinstance(values, CompactMap):
+        height, width = values.shape[1:]
+        logs = np.log(np.maximum(values.reshape(len(values), -1).T, math.exp(_LOWEST_LOG)))
+        values = CompactMap((height, width), _all_gaps(height * width), logs.astype(np.float32))
+    return _displayed(values)
+
+
+def _displayed(exact: CompactMap) -> bytes:
+    """Pack by the coarsest scale whose map is close enough."""
+    wanted = exact.dense()
+    labels = wanted.argmax(axis=0)
+
+    def is_close(logs: npt.NDArray[np.float64]) -> bool:
+        shown = CompactMap(exact.grid, exact.gaps, logs.astype(np.float32)).dense()
+        return bool(
+            np.abs(shown - wanted).max() <= _LARGEST_ERROR
+            and (shown.argmax(axis=0) != labels).mean() <= _LARGEST_SHARE
+        )
+
+    every, lowest, scale = exact.logs.astype(np.float64), _LOWEST_LOG, _FIRST_SCALE
+    # A low logarithm is no probability by itself, but the points between are interpolated from it.
+    while lowest > every.min() and not is_close(np.maximum(every, lowest)):
+        lowest *= 2
+    logs = np.maximum(every, lowest)
+    while scale < _LAST_SCALE and not is_close(np.rint(logs * scale) / scale):
+        scale *= 2
+    steps = np.rint(logs * scale).astype(np.int64)
+    bits = 16 if np.abs(steps).max() < 2**15 else 32
+    return _packed(exact, steps, bits, scale, quantised=True)
+
+
+def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArray[np.floating[Any]]:
+    """Unpack a map.
+
+    Parameters
+    ----------
+    payload : bytes
+    max_bytes : int, default 2**30
+        Of the whole map as float32.
+
+    Returns
+    -------
+    CompactMap, or ndarray of float16 or float32, shape (C, H, W)
+        As it was packed, ``exact``; of a quantised map float32.
+
+    Raises
+    ------
+    RecordingError
+        If the bytes are not a packed map, or it is larger than ``max_bytes``.
+    """
+    try:
+        header = _HEADER.unpack_from(payload)
+    except struct.error:
+        raise RecordingError("it is too short for a packed map") from None
+    magic, version, is_log, bits, quantised, n_classes, height, width, *rest = header
+    n_points, scale, length, _ = rest
+    if magic != _MAGIC or version != _VERSION or bits not in (16, 32) or max(is_log, quantised) > 1:
+        raise RecordingError(f"it is no packed map of version {_VERSION}")
+    n_grid = height * width
+    if min(height, width) < 2 or not 0 < n_points <= n_grid or n_classes < 1:
+        raise RecordingError(f"a packed map of the shape {(n_classes, height, width)}")
+    if 4 * n_classes * n_grid > max_bytes:
+        raise RecordingError(
+            f"its map takes {4 * n_classes * n_grid:,} bytes of memory, and the limit is "
+            f"{max_bytes:,}"
+        )
+    lattice, start = Lattice.of((height, width)), _HEADER.size
+    points = _unpacked_points(payload[start : start + length], lattice, n_points)
+    planes = _inflated(payload[start + length :], n_classes * n_points * bits // 8)
+    zigzag = np.zeros(n_classes * n_points, np.int64)
+    for plane, part in enumerate(np.frombuffer(planes, np.uint8).reshape(bits // 8, -1)):
+        zigzag |= part.astype(np.int64) << (8 * plane)
+    residuals = (zigzag >> 1) ^ -(zigzag & 1)
+    whole = _coded(residuals.reshape(n_classes, n_points), points, lattice, bits, decode=True)
+    if quantised:
+        if not np.isfinite(scale) or scale <= 0:
+            raise RecordingError(f"a packed map of the scale {scale}")
+        values: npt.NDArray[np.floating[Any]] = (whole / scale).astype(np.float32)
+    else:
+        values = _unordered(whole, bits)
+    if is_log:
+        gaps = np.diff(points, prepend=0)
+        small = gaps.astype(np.min_scalar_type(gaps.max()))
+        return CompactMap((height, width), small, np.ascontiguousarray(values.T))
+    if n_points < n_grid:
+        raise RecordingError("a packed map of values lacks some of its grid points")
+    return values.reshape(n_classes, height, width)
+
+
+def _packed(
+    values: CompactMap | npt.NDArray[np.floating[Any]],
+    integers: Int64Array,
+    bits: int,
+    scale: float,
+    *,
+    quantised: bool,
+) -> bytes:
+    is_log = isinstance(values, CompactMap)
+    n_classes, height, width = values.shape
+    if isinstance(values, CompactMap):
+        points = np.cumsum(values.gaps, dtype=np.intp)
+        by_class = integers.T
+    else:
+        points = np.arange(height * width, dtype=np.intp)
+        by_class = integers.reshape(n_classes, -1)
+    lattice = Lattice.of((height, width))
+    residuals = _coded(by_class, points, lattice, bits, decode=False).ravel()
+    zigzag = (residuals << 1) ^ (residuals >> 63)
+    planes = [((zigzag >> (8 * plane)) & 255).astype(np.uint8) for plane in range(bits // 8)]
+    positions = _packed_points(points, lattice)
+    head = _HEADER.pack(
+        _MAGIC, _VERSION, is_log, bits, quantised, n_classes, height, width, len(points), scale,
+        len(positions), 0,
+    )  # fmt: skip
+    return head + positions + _deflated(np.concatenate(planes).tobytes())
+
+
+def _coded(
+    values: Int64Array, points: IndexArray, lattice: Lattice, bits: int, *, decode: bool
+) -> Int64Array:
+    """Turn integers, shape (C, n), into residuals, ordered by level, or back."""
+    levels = lattice.first_levels(points)
+    order = np.argsort(levels, kind="stable")
+    ends = np.searchsorted(levels[order], np.arange(lattice.levels + 1), side="right")
+    given = np.ascontiguousarray(values if decode else values[:, order])
+    coded = np.empty_like(given)
+    axes = tuple(
+        (steps, _neighbours(steps, level))
+        for steps, level in zip(lattice.steps, lattice.line_levels, strict=True)
+    )
+    code_residuals(
+        given, coded, points[order].astype(np.uintp), ends, axes, 1 << (bits - 1), decode,
+        np.zeros(lattice.shape, np.int64),
+    )  # fmt: skip
+    if not decode:
+        return coded
+    whole = np.empty_like(coded)
+    whole[:, order] = coded
+    return whole
+
+
+def _neighbours(steps: Any, level: IndexArray) -> Int64Array:
+    """Return the level at which each grid line is new, and the lines before and after it there."""
+    found = np.zeros((3, len(level)), np.int64)
+    line, before, after = steps[2].astype(np.int64).T
+    found[0], found[1, line], found[2, line] = level, before, after
+    return found
+
+
+def _packed_points(points: IndexArray, lattice: Lattice) -> bytes:
+    """Return a bit for every grid point, level by level, deflated; nothing if all are known."""
+    if len(points) == lattice.shape[0] * lattice.shape[1]:
+        return b""
+    known = np.zeros(lattice.shape[0] * lattice.shape[1], bool)
+    known[points] = True
+    parts = [np.packbits(known[inside]) for inside in _points_by_level(lattice)]
+    return _deflated(np.concatenate(parts).tobytes())
+
+
+def _unpacked_points(payload: bytes, lattice: Lattice, n_points: int) -> IndexArray:
+    n_grid = lattice.shape[0] * lattice.shape[1]
+    if n_points == n_grid:
+        return np.arange(n_grid)
+    by_level = _points_by_level(lattice)
+    sizes = [-(-len(inside) // 8) for inside in by_level]
+    raw = np.frombuffer(_inflated(payload, sum(sizes)), np.uint8)
+    known = np.zeros(n_grid, bool)
+    for inside, part in zip(by_level, np.split(raw, np.cumsum(sizes)[:-1]), strict=True):
+        known[inside] = np.unpackbits(part, count=len(inside)).astype(bool)
+    points = np.flatnonzero(known)
+    if len(points) != n_points or not known[by_level[0]].all():
+        raise RecordingError("the positions of a packed map are not as its header says")
+    return points
+
+
+@lru_cache(maxsize=4)
+def _points_by_level(lattice: Lattice) -> list[IndexArray]:
+    """Return the flat grid indices that are new on each level, ascending."""
+    levels = lattice.first_levels(np.arange(lattice.shape[0] * lattice.shape[1]))
+    return [np.flatnonzero(levels == level) for level in range(lattice.levels + 1)]
+
+
+def _all_gaps(n_grid: int) -> npt.NDArray[np.uint8]:
+    gaps = np.ones(n_grid, np.uint8)
+    gaps[0] = 0
+    return gaps
+
+
+def _ordered(values: npt.NDArray[np.floating[Any]]) -> Int64Array:
+    """Return the bits of floats as integers in the order of the floats."""
+    size = values.dtype.itemsize
+    bits = np.ascontiguousarray(values).view(f"<i{size}").astype(np.int64)
+    return np.where(bits < 0, -1 - (bits & (2 ** (8 * size - 1) - 1)), bits)
+
+
+def _unordered(ordered: Int64Array, bits: int) -> npt.NDArray[np.floating[Any]]:
+    top = 1 << (bits - 1)
+    found = np.where(ordered < 0, (-1 - ordered) | top, ordered)
+    return cast(
+        "npt.NDArray[np.floating[Any]]", found.astype(f"<u{bits // 8}").view(f"<f{bits // 8}")
+    )
+
+
+def _deflated(raw: bytes) -> bytes:
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return deflate.compress(raw) + deflate.flush()
+
+
+def _inflated(payload: bytes, size: int) -> bytes:
+    """Inflate to exactly ``size`` bytes; no more are ever made."""
+    inflate = zlib.decompressobj(-15)
+    try:
+        raw = inflate.decompress(payload, size + 1)
+    except zlib.error as error:
+        raise RecordingError(f"a packed map cannot be inflated: {error}") from None
+    if len(raw) != size or not inflate.eof or inflate.unused_data:
+        raise RecordingError(f"a packed map inflates to {len(raw):,} bytes, expected {size:,}")
+    return raw
