@@ -137,3 +137,10 @@ def test_they_come_back_from_disk(tmp_path, output, answer, y, saved):
     recorder.close()
     with pytest.raises(tv.RecordingError, match=f"holds {output}, and this run probabilities"):
         tv.Recorder(DOMAIN, path=path, resume=True)
+
+
+@pytest.mark.parametrize("mask", [True, [[True, False]] * 4])
+def test_masked_answers_are_no_probabilities(mask):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=2))
+    with pytest.raises(tv.PredictionError, match="NaN or infinities"):
+        recorder.capture(lambda X: np.ma.array(np.full((4, 2), 0.5), mask=mask)[: len(X)], epoch=0)

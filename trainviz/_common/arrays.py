@@ -59,6 +59,9 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
         values = values.detach().cpu()
         if "bfloat16" in str(values.dtype):
             values = values.float()
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        # numpy would hand out what lies under the mask.
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     array: npt.NDArray[Any] = np.asarray(values)
     # JAX and TensorFlow return bfloat16 as a dtype with which NumPy cannot compute.
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["identity", "is_dead", "is_this_process", "mark", "mark_of_dead"]
+__all__ = ["hidden", "identity", "is_dead", "is_this_process", "mark", "mark_of_dead"]
 
 _MACHINE = ("host", "boot", "pid_namespace")
 
@@ -71,6 +71,19 @@ def mark() -> str:
     """
     own = identity()
     return f"{_digest()}-{own['pid']}-{own['started'] or 0}"
+
+
+def hidden(name: str) -> str:
+    """Return the beginning of a hidden name for what becomes a file of this name.
+
+    Examples
+    --------
+    >>> hidden("film"), len(hidden(250 * "f"))
+    ('.film', 25)
+    """
+    encoded = os.fsencode(name)
+    # File systems allow 255 bytes, and the mark of a process is to follow.
+    return "." + (name if len(encoded) <= 120 else hashlib.sha256(encoded).hexdigest()[:24])
 
 
 def mark_of_dead(name: str) -> bool:

@@ -226,3 +226,11 @@ def test_a_recording_that_another_process_writes_is_not_replaced(stored, recordi
         other.communicate(b"\n")
     recording[:2].save(stored, overwrite=True)  # the process has ended
     assert len(open_recording(stored)) == 2
+
+
+def test_a_name_as_long_as_the_file_system_allows_will_do(tmp_path, recording):
+    path = tmp_path / (250 * "a" + ".zarr")
+    for _ in range(2):
+        recording.save(path, overwrite=True)
+    assert len(open_recording(path)) == 5
+    assert os.listdir(tmp_path) == [path.name]

@@ -513,3 +513,10 @@ def test_jupyter_shows_the_film_itself(folder):
     assert "autoplay" not in element[:200]
     (folder / "inside.mp4").write_bytes(base64.b64decode(re.search(r'base64,([^"]+)', element)[1]))
     assert len(decode(folder / "inside.mp4")[0]) == 17
+
+
+@pytest.mark.parametrize("letter", ["f", "\N{SNOWMAN}"])
+def test_a_name_as_long_as_the_file_system_allows_will_do(folder, letter):
+    name = letter * ((255 - 4) // len(letter.encode())) + ".gif"
+    make_film().save(folder / name)
+    assert os.listdir(folder) == [name]

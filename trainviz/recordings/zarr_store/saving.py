@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from trainviz._common.process import mark, mark_of_dead
+from trainviz._common.process import hidden, mark, mark_of_dead
 from trainviz.errors import RecordingError
 from trainviz.recordings.stores import Store
 from trainviz.recordings.zarr_store.description import Description
@@ -63,7 +63,7 @@ def save_recording(
     target = Path(path)
     _tidy_up(target)
     _check_free(place, target, overwrite)
-    unfinished = target.with_name(f".{target.name}.{mark()}.partial")
+    unfinished = target.with_name(f"{hidden(target.name)}.{mark()}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         _fill(FolderPlace(unfinished), store, description, precision)
@@ -115,7 +115,7 @@ def _swap(unfinished: Path, target: Path) -> None:
         os.replace(unfinished, target)
         return
     lock = Lock(FolderPlace(target))
-    aside = target.with_name(f".{target.name}.{mark()}.old")
+    aside = target.with_name(f"{hidden(target.name)}.{mark()}.old")
     try:
         os.replace(target, aside)
         try:
@@ -131,7 +131,7 @@ def _swap(unfinished: Path, target: Path) -> None:
 
 def _tidy_up(target: Path) -> None:
     """Undo what killed saves of the same recording have left, and remove the rest."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
+    for left in target.parent.glob(f"{glob.escape(hidden(target.name))}.*"):
         if not mark_of_dead(left.name):
             continue
         if left.suffix == ".old" and not target.exists():

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainviz._common.arrays import Image
-from trainviz._common.process import mark, mark_of_dead
+from trainviz._common.process import hidden, mark, mark_of_dead
 from trainviz._common.providers import PROVIDERS, provided
 
 __all__ = [
@@ -145,11 +145,11 @@ def finished_file(target: Path) -> Iterator[Path]:
     Path
         With the same suffix; removed if the block raises.
     """
-    for left in target.parent.glob(f".{glob.escape(target.stem)}.*{target.suffix}"):
+    for left in target.parent.glob(f"{glob.escape(hidden(target.stem))}.*{target.suffix}"):
         if mark_of_dead(left.name):
             left.unlink(missing_ok=True)
     token = secrets.token_hex(4)
-    unfinished = target.with_name(f".{target.stem}.{token}.{mark()}{target.suffix}")
+    unfinished = target.with_name(f"{hidden(target.stem)}.{token}.{mark()}{target.suffix}")
     try:
         yield unfinished
         os.replace(unfinished, target)
