@@ -401,7 +401,7 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path, monkeypatch, form, suffix
         torch.save(content, path)
     else:
         path.write_bytes(pickle.dumps(content))
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"can run code .*allow_pickle=True"):
         replay(path, model=network, domain=DOMAIN)
     assert not (tmp_path / "executed").exists()
     if form == "torch":  # or this test could not fail

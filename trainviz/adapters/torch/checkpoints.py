@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import pickletools
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +23,10 @@ __all__ = ["TorchCheckpoints"]
 
 _STATES = ("state_dict", "model_state_dict", "model")
 _EPOCHS = ("epoch", "epochs")
-_REFUSED = re.compile(r"Unsupported (global|class)[^\n]*?(?= was not| Please|\n|$)")
-"""Torch's message if a file contains more than weights; for damaged files it differs."""
+_REFUSED = re.compile(
+    r"(Unsupported (global|class)|Trying to call reduce)[^\n]*?(?= was not| Please|\n|$)"
+)
+"""What torch's message says of more than weights in a file."""
 
 _STEPS = ("global_step", "step", "steps", "iteration")
 
@@ -182,7 +185,7 @@ def _read_torch(path: str, allow_pickle: bool) -> Any:
                 raise
             return torch.load(path, **options)  # The format before torch 1.6 cannot be mapped.
     except pickle.UnpicklingError as error:
-        if not allow_pickle and _REFUSED.search(str(error)):
+        if not allow_pickle and _is_whole_pickle(path):
             raise CheckpointError(
                 f"{path} holds more than weights, which is not loaded because that can run code "
                 f"({_refused(error)}): if you trust the file, allow_pickle=True loads it "
@@ -221,9 +224,22 @@ def _unreadable(path: str, error: Exception) -> CheckpointError:
     )
 
 
+def _is_whole_pickle(path: str) -> bool:
+    """Return whether what torch refused is a pickle and not a damaged file; executes nothing."""
+    if zipfile.is_zipfile(path):
+        return True  # Torch checks the archive before what is pickled in it.
+    try:
+        with open(path, "rb") as file:
+            for _ in pickletools.genops(file):
+                pass
+    except Exception:  # a damaged file can fail in any way
+        return False
+    return True
+
+
 def _refused(error: Exception) -> str:
     found = _REFUSED.search(str(error))
-    return "" if found is None else _brief(found[0])
+    return "objects of other classes" if found is None else _brief(found[0])
 
 
 def _state_of(content: Any, path: str) -> Mapping[str, Any]:
