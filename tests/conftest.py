@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from trainviz import Domain, Recorder
 from trainviz._common import jit
+from trainviz.modes import MODES
 
 # Before a test module imports it, so that a failing assert of the contract shows its values.
 pytest.register_assert_rewrite("store_contract")
@@ -89,3 +90,12 @@ def clock(hours):
 def recording(make_recording):
     """Three classes, five snapshots of the epochs 0, 10, ... 40, with data and metrics."""
     return make_recording(class_names=["ash", "birch", "cedar"])
+
+
+@pytest.fixture
+def clean_modes():
+    """Forget the modes that a test registers."""
+    before = dict(MODES)
+    yield
+    MODES.clear()
+    MODES.update(before)

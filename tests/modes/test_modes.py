@@ -14,14 +14,6 @@ SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 LABELS = arrays(np.int64, SHAPES, elements=st.integers(0, 2))
 
 
-@pytest.fixture
-def clean_modes():
-    before = dict(MODES)
-    yield
-    MODES.clear()
-    MODES.update(before)
-
-
 def one_hot(labels, n_classes=3):
     return (np.arange(n_classes)[:, None, None] == labels).astype(np.float32)
 

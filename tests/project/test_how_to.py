@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import trainviz as tv
-from trainviz.modes import MODES
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "how-to"
@@ -117,14 +116,6 @@ def used(checkout):
     done = python(checkout, "-c", code)
     assert done.returncode == 0, done.stderr
     return checkout
-
-
-@pytest.fixture
-def clean_modes():
-    before = dict(MODES)
-    yield
-    MODES.clear()
-    MODES.update(before)
 
 
 def film_of(interpolate, **options):

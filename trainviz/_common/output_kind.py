@@ -8,9 +8,9 @@ import numpy as np
 
 from trainviz._common.arrays import Map
 
-__all__ = ["OutputKind"]
+__all__ = ["SUM_TOLERANCE", "OutputKind"]
 
-_SUM_TOLERANCE = 0.02
+SUM_TOLERANCE = 0.02
 """bfloat16 keeps 8 bits of a probability, so that valid sums are 1 only within about 0.01."""
 
 
@@ -74,6 +74,6 @@ class OutputKind(str, Enum):
             return "a map must be finite"
         if self.has_labels and (values.min() < 0 or values.max() > 1):
             return "the probabilities of labels must lie between 0 and 1"
-        if self.has_classes and (values.min() < 0 or np.abs(sums - 1).max() >= _SUM_TOLERANCE):
+        if self.has_classes and (values.min() < 0 or np.abs(sums - 1).max() >= SUM_TOLERANCE):
             return "probabilities must be finite, not negative, and sum to 1"
         return None

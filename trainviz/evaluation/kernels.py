@@ -236,8 +236,9 @@ def descend(centres, edged, state, fetched, known, places, limits):
             state[leaves[i]] |= LEAF
         # Of the leaves, those that are new, and those on the other side of edges that were found.
         for i in range(n_leaves + 4 * n_now_edged):
-            leaf = leaves[i] if i < n_leaves else -1
-            if i >= n_leaves:
+            if i < n_leaves:
+                leaf = leaves[i]
+            else:
                 leaf = beside(now_edged[(i - n_leaves) // 4], (i - n_leaves) % 4, height, width)
             if leaf < 0 or not state[leaf] & LEAF:
                 continue

@@ -94,14 +94,19 @@ class Lattice:
             The given values at the points, elsewhere the bilinear interpolation
             between the surrounding points of the level before.
         """
-        levels = self.first_levels(points)
-        order = np.argsort(levels, kind="stable")
-        ends = np.searchsorted(levels[order], np.arange(self.levels + 1), side="right")
+        order, ends = self.order(points)
         filled = np.empty((values.shape[1], *self.shape), dtype=np.float32)
         fill_lattice(
             ready(values[order]), points[order].astype(np.uintp), ends, *self.steps, filled
         )
         return filled
+
+    def order(self, points: IndexArray) -> tuple[IndexArray, IndexArray]:
+        """Return the indices that sort points by level, and where each level ends among them."""
+        levels = self.first_levels(points)
+        order = np.argsort(levels, kind="stable")
+        ends: IndexArray = np.searchsorted(levels[order], np.arange(self.levels + 1), side="right")
+        return order, ends
 
     def first_levels(self, points: IndexArray) -> IndexArray:
         """Return the level at which each point, a flat grid index, appears first."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import TINY, to_numpy
-from trainviz._common.output_kind import OutputKind
+from trainviz._common.output_kind import SUM_TOLERANCE, OutputKind
 from trainviz.domain.domain import Domain
 from trainviz.domain.inputs import Inputs, count, describe
 from trainviz.errors import EvaluationError, PredictionError
@@ -31,10 +31,6 @@ Output = Literal[
     "logits", "probabilities", "log_probabilities", "values", "multilabel", "multilabel_logits"
 ]
 PredictProba = Callable[[Inputs], Any]
-
-_ROW_SUM_TOLERANCE = 0.02
-"""bfloat16 keeps 8 bits of a probability, so that valid rows sum to 1 only within about 0.01."""
-
 
 _ROUNDING = 1e-5
 """A row of single precision misses 1 by less; what misses it by more is divided by its sum."""
@@ -109,7 +105,7 @@ def to_probabilities(answer: Any, n_points: int, output: Output) -> npt.NDArray[
     """
     values = _checked_columns(_to_array(answer), n_points)
     if output == "log_probabilities":
-        if np.isnan(values).any() or (values > _ROW_SUM_TOLERANCE).any():
+        if np.isnan(values).any() or (values > SUM_TOLERANCE).any():
             raise PredictionError(
                 "predict_proba returned NaN or values above 0, which are no log-probabilities: "
                 'is output="logits" or output="probabilities" meant?'
@@ -299,7 +295,7 @@ def _two_columns(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floati
 def _checked_probabilities(
     values: npt.NDArray[np.floating[Any]],
 ) -> npt.NDArray[np.floating[Any]]:
-    slack = _ROW_SUM_TOLERANCE
+    slack = SUM_TOLERANCE
     hint = 'if the model returns logits, say output="logits"'
     _check_range(values, 'output="logits", or of a regression model output="values"')
     if values.min() < 0 or values.max() > 1:
@@ -313,7 +309,7 @@ def _checked_probabilities(
             f"the rows of predict_proba do not sum to 1 (one sums to {worst:.4g}): {hint}; for "
             'independent labels say output="multilabel"'
         )
-    if np.abs(sums - 1).max() > _ROUNDING:
+    if abs(worst - 1) > _ROUNDING:
         # As adaptive evaluation does, which normalises what it interpolates.
         return values / sums[:, None]
     return values
@@ -323,7 +319,7 @@ def _check_range(
     values: npt.NDArray[np.floating[Any]], instead: str, output: str = "probabilities"
 ) -> None:
     low, high = float(values.min()), float(values.max())
-    if low < -_ROW_SUM_TOLERANCE or high > 1 + _ROW_SUM_TOLERANCE:
+    if low < -SUM_TOLERANCE or high > 1 + SUM_TOLERANCE:
         column = "a single column of " if values.shape[1] == 1 else ""
         raise PredictionError(
             f"predict_proba returned {column}values from {low:.4g} to {high:.4g}, which are no "

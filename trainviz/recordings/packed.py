@@ -71,14 +71,14 @@ def pack(
     if grade == "exact":
         held = values.logs if isinstance(values, CompactMap) else values
         bits = 8 * held.dtype.itemsize
-        return _packed(values, _ordered(held), bits, 0.0, quantised=False)
+        return _packed(values, _ordered(held), bits, 0.0)
     if not kind.has_classes:
         dense = np.asarray(values, dtype=np.float64)
         span = float(dense.max() - dense.min())
         scale = _LABEL_SCALE if kind.has_labels else _VALUE_LEVELS / span if span else 1.0
         # As it is stored, so that the decoder divides by the same number.
         scale = float(np.float32(scale))
-        return _packed(values, np.rint(dense * scale).astype(np.int64), 32, scale, quantised=True)
+        return _packed(values, np.rint(dense * scale).astype(np.int64), 32, scale)
     if not isinstance(values, CompactMap):
         height, width = values.shape[1:]
         logs = np.log(np.maximum(values.reshape(len(values), -1).T, math.exp(_LOWEST_LOG)))
@@ -107,7 +107,7 @@ def _displayed(exact: CompactMap) -> bytes:
         scale *= 2
     steps = np.rint(logs * scale).astype(np.int64)
     bits = 16 if np.abs(steps).max() < 2**15 else 32
-    return _packed(exact, steps, bits, scale, quantised=True)
+    return _packed(exact, steps, bits, scale)
 
 
 def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArray[np.floating[Any]]:
@@ -173,9 +173,8 @@ def _packed(
     integers: Int64Array,
     bits: int,
     scale: float,
-    *,
-    quantised: bool,
 ) -> bytes:
+    """Pack integers: the bits of floats, or with a scale, its multiples."""
     is_log = isinstance(values, CompactMap)
     n_classes, height, width = values.shape
     if isinstance(values, CompactMap):
@@ -190,7 +189,7 @@ def _packed(
     planes = [((zigzag >> (8 * plane)) & 255).astype(np.uint8) for plane in range(bits // 8)]
     positions = _packed_points(points, lattice)
     head = _HEADER.pack(
-        _MAGIC, _VERSION, is_log, bits, quantised, n_classes, height, width, len(points), scale,
+        _MAGIC, _VERSION, is_log, bits, scale > 0, n_classes, height, width, len(points), scale,
         len(positions), 0,
     )  # fmt: skip
     return head + positions + _deflated(np.concatenate(planes).tobytes())
@@ -200,9 +199,7 @@ def _coded(
     values: Int64Array, points: IndexArray, lattice: Lattice, bits: int, *, decode: bool
 ) -> Int64Array:
     """Turn integers, shape (C, n), into residuals, ordered by level, or back."""
-    levels = lattice.first_levels(points)
-    order = np.argsort(levels, kind="stable")
-    ends = np.searchsorted(levels[order], np.arange(lattice.levels + 1), side="right")
+    order, ends = lattice.order(points)
     given = np.ascontiguousarray(values if decode else values[:, order])
     coded = np.empty_like(given)
     axes = tuple(

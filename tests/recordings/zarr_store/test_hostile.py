@@ -7,6 +7,7 @@ import pickle
 import shutil
 import tracemalloc
 import zipfile
+from contextlib import contextmanager
 
 import google_crc32c
 import numpy as np
@@ -40,6 +41,17 @@ def original(tmp_path_factory):
 def path(original, tmp_path):
     shutil.copytree(original, tmp_path / "a.zarr")
     return tmp_path / "a.zarr"
+
+
+@contextmanager
+def memory_below(limit):
+    """Fail if the block allocates so many bytes at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()
 
 
 def edit(path, change):
@@ -106,13 +118,8 @@ def set_shape(root, arrays, ours, *, snapshots=3, classes=2, height=6, width=8):
 )
 def test_metadata_that_lies_is_refused_before_memory_is_taken(path, change):
     edit(path, change)
-    tracemalloc.start()
-    try:
-        with pytest.raises(RecordingError, match=r"a\.zarr cannot be opened: "):
-            open_recording(path)
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
+    with memory_below(20e6), pytest.raises(RecordingError, match=r"a\.zarr cannot be opened: "):
+        open_recording(path)
 
 
 def zeros(count):
@@ -203,23 +210,15 @@ def large_table(path, chunks=128):
 )
 def test_what_would_fill_memory_is_refused_before_it_does(path, harm, message):
     harm(path)
-    tracemalloc.start()
-    try:
-        with pytest.raises(RecordingError, match=f"cannot be opened: .*{message}"):
-            open_recording(path)
-        assert tracemalloc.get_traced_memory()[1] < 200e6
-    finally:
-        tracemalloc.stop()
+    refused = pytest.raises(RecordingError, match=f"cannot be opened: .*{message}")
+    with memory_below(200e6), refused:
+        open_recording(path)
 
 
 def test_arrays_that_no_recorder_writes_are_not_read(path):
     add_unknown_arrays(path)
-    tracemalloc.start()
-    try:
+    with memory_below(20e6):
         assert len(use(path)[0]) == 1
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
 
 
 def test_a_constant_map_of_few_bytes_does_not_fill_memory(path):
@@ -255,13 +254,8 @@ def test_a_recording_that_is_trusted_may_take_what_it_asks_for(path):
 def test_a_chunk_that_is_none_is_named_and_the_rest_is_drawn(path, payload, message):
     chunk_of(path).write_bytes(payload)
     recording = open_recording(path)
-    tracemalloc.start()
-    try:
-        with pytest.raises(RecordingError, match=message) as raised:
-            recording[1]
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
+    with memory_below(20e6), pytest.raises(RecordingError, match=message) as raised:
+        recording[1]
     assert str(raised.value).startswith("snapshot 1 (epoch 10) cannot be read: ")
     assert str(chunk_of(path)) in str(raised.value)
     assert next(iter(animate(recording[::2]))).ndim == 3
@@ -435,13 +429,8 @@ def test_an_archive_packed_for_harm_is_not_unpacked(original, tmp_path):
     path = tmp_path / "bomb.zarr.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("zarr.json", b" " * 200_000_000)
-    tracemalloc.start()
-    try:
-        with pytest.raises(RecordingError, match="larger than it can be"):
-            open_recording(path)
-        assert tracemalloc.get_traced_memory()[1] < 150e6
-    finally:
-        tracemalloc.stop()
+    with memory_below(150e6), pytest.raises(RecordingError, match="larger than it can be"):
+        open_recording(path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as bomb:
         bomb.write(original / "zarr.json", "zarr.json")
     with pytest.raises(RecordingError, match="packed in an unusual way"):
