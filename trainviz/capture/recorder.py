@@ -58,6 +58,7 @@ class RecorderOptions(TypedDict, total=False):
     overwrite: bool
     resume: Resume
     precision: Precision
+    durable: bool
 
 
 RECORDER_DEFAULTS: RecorderOptions = {
@@ -65,6 +66,7 @@ RECORDER_DEFAULTS: RecorderOptions = {
     "final": True, "data": None, "class_names": None, "classes": None, "on_error": "warn",
     "batch_size": "auto", "evaluation": "adaptive", "tolerance": 1 / 255, "background": False,
     "path": None, "overwrite": False, "resume": False, "precision": "float16",
+    "durable": False,
 }  # fmt: skip
 
 
@@ -138,8 +140,13 @@ class Recorder:
         only once ``allow_resume()`` is called (``LightningRecorder``
         calls it when it loads a checkpoint of the recording).
     precision : {"float16", "float32"}, default "float16"
-        In which maps are stored on disk; half precision keeps a probability to
-        within 0.0003.
+        In which maps that were evaluated densely are stored on disk; half
+        precision keeps a probability to within 0.0003. Adaptive ones are
+        stored as they are.
+    durable : bool, default False
+        Whether a snapshot outlasts a power cut once its capture has returned.
+        By default it does after two seconds or so, and once the recorder is
+        closed.
 
     Attributes
     ----------
@@ -214,7 +221,7 @@ class Recorder:
         recording, store = start_recording(
             Description(domain, data, names, classes, repr(self.schedule), held),
             path=given["path"], overwrite=given["overwrite"], resume=given["resume"],
-            precision=given["precision"],
+            precision=given["precision"], durable=given["durable"],
         )  # fmt: skip
         self._evaluator = Evaluator(
             domain, method=given["evaluation"], tolerance=given["tolerance"], output=output,

@@ -67,6 +67,7 @@ def start_recording(
     overwrite: bool = False,
     resume: Resume = False,
     precision: Precision = "float16",
+    durable: bool = False,
 ) -> tuple[Recording, WritableStore]:
     """Return the recording and the store that a recorder writes to.
 
@@ -74,7 +75,7 @@ def start_recording(
     ----------
     description : Description
         All of the recording but its snapshots.
-    path, overwrite, resume, precision
+    path, overwrite, resume, precision, durable
         As for :class:`~trainviz.Recorder`.
 
     Raises
@@ -93,8 +94,9 @@ def start_recording(
         memory = MemoryStore()
         return _recording(memory, description), memory
     store = DiskStore(
-        place_of(path), description, overwrite=overwrite, resume=resume, precision=precision
-    )
+        place_of(path), description, overwrite=overwrite, resume=resume, precision=precision,
+        durable=durable,
+    )  # fmt: skip
     return _recording(store, store.contents.description), store
 
 

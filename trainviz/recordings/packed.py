@@ -6,10 +6,13 @@ are known, and their values as residuals of an integer prediction.
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 import zlib
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -22,17 +25,29 @@ from trainviz.evaluation.compact_map import CompactMap
 from trainviz.evaluation.lattice import Lattice
 from trainviz.recordings.kernels import code_residuals
 
-__all__ = ["Grade", "pack", "unpack"]
+__all__ = [
+    "Grade",
+    "PackedMap",
+    "deflated",
+    "facts_of",
+    "inflated",
+    "pack",
+    "unpack",
+    "with_facts",
+]
 
 Grade = Literal["exact", "display"]
 
 _MAGIC, _VERSION = b"TVSM", 1
 _HEADER = struct.Struct("<4s4B4IfII")
 """Magic, version, whether the values are logarithms, bits, whether they are quantised; classes,
-height, width, points; scale; bytes of the positions; reserved."""
+height, width, points; scale; bytes of the positions, bytes of the facts."""
 
 _LOWEST_LOG = -12.0
 """Lower logarithms are displayed as this, a probability of 6e-6, where that is close enough."""
+
+_HIGHEST_LOG = 1.0
+"""Logarithms of probabilities are at most 0; no recorder rounds them up to this."""
 
 _FIRST_SCALE, _LAST_SCALE = 32, 8192
 _LARGEST_ERROR, _LARGEST_SHARE = 1 / 255, 0.0005
@@ -134,7 +149,7 @@ def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArra
     except struct.error:
         raise RecordingError("it is too short for a packed map") from None
     magic, version, is_log, bits, quantised, n_classes, height, width, *rest = header
-    n_points, scale, length, _ = rest
+    n_points, scale, length, facts = rest
     if magic != _MAGIC or version != _VERSION or bits not in (16, 32) or max(is_log, quantised) > 1:
         raise RecordingError(f"it is no packed map of version {_VERSION}")
     n_grid = height * width
@@ -145,9 +160,9 @@ def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArra
             f"its map takes {4 * n_classes * n_grid:,} bytes of memory, and the limit is "
             f"{max_bytes:,}"
         )
-    lattice, start = Lattice.of((height, width)), _HEADER.size
+    lattice, start = Lattice.of((height, width)), _HEADER.size + facts
     points = _unpacked_points(payload[start : start + length], lattice, n_points)
-    planes = _inflated(payload[start + length :], n_classes * n_points * bits // 8)
+    planes = inflated(payload[start + length :], n_classes * n_points * bits // 8)
     zigzag = np.zeros(n_classes * n_points, np.int64)
     for plane, part in enumerate(np.frombuffer(planes, np.uint8).reshape(bits // 8, -1)):
         zigzag |= part.astype(np.int64) << (8 * plane)
@@ -166,6 +181,136 @@ def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArra
     if n_points < n_grid:
         raise RecordingError("a packed map of values lacks some of its grid points")
     return values.reshape(n_classes, height, width)
+
+
+def with_facts(payload: bytes, facts: Mapping[str, Any]) -> bytes:
+    """Return a packed map that states facts about itself, e.g. its epoch, in place of others.
+
+    Parameters
+    ----------
+    payload : bytes
+    facts : mapping
+        What JSON can hold; no NaN.
+
+    Examples
+    --------
+    >>> half = pack(np.full((2, 9, 9), 0.5, dtype=np.float16))
+    >>> facts, plain = facts_of(with_facts(half, {"epoch": 3}))
+    >>> facts, plain == half
+    ({'epoch': 3}, True)
+    """
+    text = json.dumps(facts, separators=(",", ":"), allow_nan=False).encode()
+    old, at = _length_of_facts(payload), _HEADER.size
+    return payload[: at - 4] + len(text).to_bytes(4, "little") + text + payload[at + old :]
+
+
+def facts_of(payload: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the facts of a packed map, and the map without them.
+
+    Raises
+    ------
+    RecordingError
+        If the bytes are not a packed map with facts in JSON.
+    """
+    length, at = _length_of_facts(payload), _HEADER.size
+    plain = payload[: at - 4] + b"\0\0\0\0" + payload[at + length :]
+    if not length:
+        return {}, plain
+    try:
+        facts = json.loads(payload[at : at + length])
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise RecordingError("the facts of a packed map are no JSON object")
+    return facts, plain
+
+
+def _length_of_facts(payload: bytes) -> int:
+    if len(payload) < _HEADER.size or payload[:4] != _MAGIC:
+        raise RecordingError("it is no packed map")
+    return int.from_bytes(payload[_HEADER.size - 4 : _HEADER.size], "little")
+
+
+@dataclass(frozen=True, eq=False)
+class PackedMap:
+    """A map that stays packed until its values are used.
+
+    Attributes
+    ----------
+    payload : bytes
+        The packed map.
+    kind : OutputKind
+    source : str
+        Where it comes from, for messages.
+    max_bytes : int
+        Largest size of the whole map as float32.
+
+    Examples
+    --------
+    >>> lazy = PackedMap(pack(np.full((2, 9, 9), 0.5, dtype=np.float16)))
+    >>> lazy.shape, lazy.dense()[:, 0, 0]
+    ((2, 9, 9), array([0.5, 0.5], dtype=float32))
+    """
+
+    payload: bytes
+    kind: OutputKind = OutputKind.PROBABILITIES
+    source: str = "a packed map"
+    max_bytes: int = 2**30
+
+    @cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)``, as the header says."""
+        n_classes, height, width = struct.unpack_from("<3I", self.payload, 8)
+        return n_classes, height, width
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the map takes."""
+        return len(self.payload)
+
+    @property
+    def dtype(self) -> str | None:
+        """Of the values, "float16" or "float32"; None of logarithms and of quantised values."""
+        is_log, bits, quantised = self.payload[5:8]
+        return None if is_log or quantised else f"float{bits}"
+
+    def unpacked(self) -> CompactMap | npt.NDArray[np.floating[Any]]:
+        """Return the map as it was packed.
+
+        Raises
+        ------
+        RecordingError
+            If it is damaged, or larger than ``max_bytes``; the message names the source.
+        """
+        try:
+            found = unpack(self.payload, max_bytes=self.max_bytes)
+            if isinstance(found, CompactMap) and not self.kind.has_classes:
+                raise RecordingError(f"logarithms are no {self.kind}")
+        except RecordingError as error:
+            raise RecordingError(f"{self.source} cannot be read: {error}") from error
+        return found
+
+    def dense(self) -> npt.NDArray[np.float32]:
+        """Return the whole map, shape (C, H, W).
+
+        Raises
+        ------
+        RecordingError
+            As :meth:`unpacked` does, and if it is no map of its kind.
+        """
+        found = self.unpacked()
+        if isinstance(found, CompactMap):
+            # What is not finite, or is no logarithm of a probability, could not be normalised.
+            if found.logs.min() > -math.inf and found.logs.max() <= _HIGHEST_LOG:
+                return found.dense()
+            raise RecordingError(f"{self.source} cannot be read: it holds no {self.kind}")
+        values = found.astype(np.float32)
+        if self.kind.fault(values) is not None:
+            raise RecordingError(f"{self.source} cannot be read: it holds no {self.kind}")
+        if found.dtype == np.float16 and self.kind.has_classes:
+            # float16 loses up to 0.0003 of a probability: normalise, so that the sums are 1 again.
+            values /= values.sum(axis=0)
+        return values
 
 
 def _packed(
@@ -192,7 +337,7 @@ def _packed(
         _MAGIC, _VERSION, is_log, bits, scale > 0, n_classes, height, width, len(points), scale,
         len(positions), 0,
     )  # fmt: skip
-    return head + positions + _deflated(np.concatenate(planes).tobytes())
+    return head + positions + deflated(np.concatenate(planes).tobytes())
 
 
 def _coded(
@@ -232,7 +377,7 @@ def _packed_points(points: IndexArray, lattice: Lattice) -> bytes:
     known = np.zeros(lattice.shape[0] * lattice.shape[1], bool)
     known[points] = True
     parts = [np.packbits(known[inside]) for inside in _points_by_level(lattice)]
-    return _deflated(np.concatenate(parts).tobytes())
+    return deflated(np.concatenate(parts).tobytes())
 
 
 def _unpacked_points(payload: bytes, lattice: Lattice, n_points: int) -> IndexArray:
@@ -241,7 +386,7 @@ def _unpacked_points(payload: bytes, lattice: Lattice, n_points: int) -> IndexAr
         return np.arange(n_grid)
     by_level = _points_by_level(lattice)
     sizes = [-(-len(inside) // 8) for inside in by_level]
-    raw = np.frombuffer(_inflated(payload, sum(sizes)), np.uint8)
+    raw = np.frombuffer(inflated(payload, sum(sizes)), np.uint8)
     known = np.zeros(n_grid, bool)
     for inside, part in zip(by_level, np.split(raw, np.cumsum(sizes)[:-1]), strict=True):
         known[inside] = np.unpackbits(part, count=len(inside)).astype(bool)
@@ -279,13 +424,20 @@ def _unordered(ordered: Int64Array, bits: int) -> npt.NDArray[np.floating[Any]]:
     )
 
 
-def _deflated(raw: bytes) -> bytes:
+def deflated(raw: bytes) -> bytes:
+    """Return a raw deflate stream."""
     deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
     return deflate.compress(raw) + deflate.flush()
 
 
-def _inflated(payload: bytes, size: int) -> bytes:
-    """Inflate to exactly ``size`` bytes; no more are ever made."""
+def inflated(payload: bytes, size: int) -> bytes:
+    """Inflate to exactly ``size`` bytes; no more are ever made.
+
+    Raises
+    ------
+    RecordingError
+        If it is no deflate stream of so many bytes.
+    """
     inflate = zlib.decompressobj(-15)
     try:
         raw = inflate.decompress(payload, size + 1)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.evaluation.compact_map import CompactMap
+from trainviz.recordings.packed import PackedMap
 
 __all__ = ["Provisional", "Snapshot"]
 
@@ -19,14 +20,14 @@ class Snapshot:
 
     Parameters
     ----------
-    map : ndarray of float32, shape (C, H, W), or CompactMap
-        The map itself, or the points from which it is interpolated.
+    map : ndarray of float32, shape (C, H, W), CompactMap or PackedMap
+        The map itself, the points from which it is interpolated, or its bytes.
 
     Attributes
     ----------
     probabilities : ndarray of float32, shape (C, H, W)
         Row 0 is the lower end of the domain's y axis. A compact map is
-        interpolated at each access.
+        interpolated, a packed one is unpacked at each access.
     shape : tuple of int
         ``(C, H, W)``.
     epoch : int
@@ -47,7 +48,7 @@ class Snapshot:
     Snapshot(epoch=4, step=None, classes=2, grid=3x3, metrics={})
     """
 
-    map: npt.NDArray[np.float32] | CompactMap
+    map: npt.NDArray[np.float32] | CompactMap | PackedMap
     epoch: int
     step: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -57,11 +58,11 @@ class Snapshot:
     @property
     def probabilities(self) -> npt.NDArray[np.float32]:
         """The class probabilities on the grid, shape (C, H, W)."""
-        return self.map.dense() if isinstance(self.map, CompactMap) else self.map
+        return self.map if isinstance(self.map, np.ndarray) else self.map.dense()
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """``(C, H, W)``, without interpolating a compact map."""
+        """``(C, H, W)``, without interpolating or unpacking."""
         n_classes, height, width = self.map.shape
         return n_classes, height, width
 

@@ -1,9 +1,9 @@
-"""Checkpoints evaluated by the workers of a Dask cluster, each of which writes its own chunk.
+"""Checkpoints evaluated by the workers of a Dask cluster.
 
-No map is sent over the network: a worker writes it beside the recording and
-returns its path. Only the client holds the recording's lock and appends the
-maps, in order, so that the recording equals that of a single process. A task
-whose worker is killed is run by another one.
+A worker returns the snapshot, whose map is a few tens of kilobytes. Only the
+client holds the recording's lock and appends the snapshots, in order, so that
+the recording equals that of a single process. A task whose worker is killed is
+run by another one.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from trainviz._common.providers import install_hint
 from trainviz.capture.replay.checkpoints import Checkpoint
 from trainviz.capture.replay.work import Outcome, Work
 from trainviz.errors import CheckpointError
-from trainviz.recordings.zarr_store.places import FolderPlace, Place
-from trainviz.recordings.zarr_store.staging import StagedSnapshot, stage
+from trainviz.recordings.snapshot import Snapshot
 
 __all__ = ["client_of", "on_workers"]
 
@@ -66,9 +64,7 @@ def client_of(scheduler: Any) -> Iterator[Any]:
         yield client
 
 
-def on_workers(
-    client: Any, work: Work, checkpoints: Sequence[Checkpoint], place: Place, precision: str
-) -> Iterator[Outcome]:
+def on_workers(client: Any, work: Work, checkpoints: Sequence[Checkpoint]) -> Iterator[Outcome]:
     """Evaluate checkpoints on the workers of a cluster.
 
     Parameters
@@ -76,28 +72,22 @@ def on_workers(
     client : distributed.Client
     work : Work
     checkpoints : sequence of Checkpoint
-    place : Place
-        The recording, which the workers reach under the same path.
-    precision : {"float16", "float32"}
-        Of the recording.
 
     Yields
     ------
     checkpoint : Checkpoint
-    outcome : StagedSnapshot or Exception
+    outcome : Snapshot or Exception
         In the order of ``checkpoints``, each as soon as those before it are there.
     """
     from distributed.protocol.pickle import dumps
 
     token = secrets.token_hex(8)
-    if isinstance(place, FolderPlace):
-        place = FolderPlace(Path(place.root).absolute())
     # The result of a task, not scattered data, because Dask recomputes it if its worker is killed.
     payload = client.submit(_same, dumps(work), key=f"replay-work-{token}")
     futures = [
         client.submit(
-            _evaluate, payload, token, checkpoint.absolute(), place, f"{token}-{number}",
-            precision, key=f"replay-{token}-{number}", pure=False,
+            _evaluate, payload, token, checkpoint.absolute(),
+            key=f"replay-{token}-{number}", pure=False,
         )
         for number, checkpoint in enumerate(checkpoints)
     ]  # fmt: skip
@@ -110,12 +100,12 @@ def on_workers(
         payload.release()
 
 
-def _outcome(future: Any, checkpoint: Checkpoint) -> StagedSnapshot | Exception:
+def _outcome(future: Any, checkpoint: Checkpoint) -> Snapshot | Exception:
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
 
     try:
-        staged: StagedSnapshot = future.result()
+        found: Snapshot = future.result()
     except CheckpointError as error:
         return CheckpointError(str(error).replace(checkpoint.absolute().path, checkpoint.path))
     except KilledWorker as error:
@@ -124,18 +114,16 @@ def _outcome(future: Any, checkpoint: Checkpoint) -> StagedSnapshot | Exception:
         raise CheckpointError(
             f"{checkpoint} cannot be replayed: the scheduler gave it up: {error}"
         ) from error
-    return replace(staged, metrics=checkpoint.metrics)
+    return replace(found, metrics=checkpoint.metrics)
 
 
 def _same(payload: bytes) -> bytes:
     return payload
 
 
-def _evaluate(
-    payload: bytes, token: str, checkpoint: Checkpoint, place: Place, name: str, precision: str
-) -> StagedSnapshot:
-    """Evaluate a checkpoint on a worker, and write its map beside the recording."""
-    return stage(place, name, _work_of_thread(payload, token).snapshot(checkpoint), precision)
+def _evaluate(payload: bytes, token: str, checkpoint: Checkpoint) -> Snapshot:
+    """Evaluate a checkpoint on a worker."""
+    return _work_of_thread(payload, token).snapshot(checkpoint)
 
 
 def _work_of_thread(payload: bytes, token: str) -> Work:

@@ -35,8 +35,7 @@ from trainviz.recordings.opening import start_recording
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.stores import WritableStore
 from trainviz.recordings.zarr_store.description import Description
-from trainviz.recordings.zarr_store.staging import StagedSnapshot
-from trainviz.recordings.zarr_store.store import DiskStore, Precision
+from trainviz.recordings.zarr_store.store import Precision
 
 __all__ = ["replay"]
 
@@ -101,9 +100,8 @@ def replay(
         Load files that hold more than weights, which can run code as they are loaded. For
         files that you trust only.
     scheduler : distributed.Client or str, optional
-        A Dask cluster (or the address of its scheduler) whose workers evaluate the checkpoints
-        and write the maps; needs ``path``. They must reach checkpoints and ``path`` under
-        the same names.
+        A Dask cluster (or the address of its scheduler) whose workers evaluate the
+        checkpoints, which they must reach under the same names.
     progress : bool, optional
         Show a progress bar; default: if standard error is a terminal.
 
@@ -151,7 +149,7 @@ def replay(
     >>> tv.replay(folder, model=network, domain=domain)
     Recording(3 snapshots, epochs 0 to 2, 3 classes, grid 50x50)
     """
-    _check(domain, model, load, predict, output, on_error, scheduler, path)
+    _check(domain, model, load, predict, output, on_error)
     check_method(evaluation, tolerance, "evaluation")
     chunk_size(domain, batch_size)
     found, missing = find_checkpoints(checkpoints, any_suffix=load is not None)
@@ -169,7 +167,7 @@ def replay(
     policy.refuse([*missing, *unknown, *unusable])
     work = Work(loader, domain, recording.data, evaluation, tolerance, batch_size)
     try:
-        with _outcomes(work, ordered, store, scheduler) as outcomes:
+        with _outcomes(work, ordered, scheduler) as outcomes:
             _record(_watched(outcomes, len(ordered), progress), recording, store, policy)
     finally:
         store.close()
@@ -224,16 +222,12 @@ def _record(
         except ValueError as error:
             policy.fail(checkpoint, CheckpointError(f"{checkpoint} cannot be replayed: {error}"))
             continue
-        if isinstance(outcome, StagedSnapshot):
-            assert isinstance(store, DiskStore)
-            store.append_staged(outcome)
-        else:
-            store.append(outcome)
+        store.append(outcome)
 
 
 @contextmanager
 def _outcomes(
-    work: Work, ordered: Sequence[Checkpoint], store: WritableStore, scheduler: Any
+    work: Work, ordered: Sequence[Checkpoint], scheduler: Any
 ) -> Iterator[Iterator[Outcome]]:
     if scheduler is None:
         made = one_after_another(work, ordered)
@@ -244,15 +238,12 @@ def _outcomes(
         return
     from trainviz.capture.replay.dask import client_of, on_workers
 
-    assert isinstance(store, DiskStore)
     with client_of(scheduler) as client:
-        store.clear_staged()
-        made = on_workers(client, work, ordered, store.place, store.precision)
+        made = on_workers(client, work, ordered)
         try:
             yield made
         finally:
             made.close()  # type: ignore[attr-defined]
-            store.clear_staged()
 
 
 def _watched(outcomes: Iterator[Outcome], total: int, progress: bool | None) -> Iterator[Outcome]:
@@ -370,10 +361,7 @@ def _kind(path: str) -> str:
     return "keras" if name.endswith(_KERAS) else "torch" if name.endswith(_TORCH) else ""
 
 
-def _check(
-    domain: Any, model: Any, load: Any, predict: Any, output: Any, on_error: Any,
-    scheduler: Any, path: Any,
-) -> None:  # fmt: skip
+def _check(domain: Any, model: Any, load: Any, predict: Any, output: Any, on_error: Any) -> None:
     if not isinstance(domain, Domain):
         raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
     if model is not None and load is not None:
@@ -385,5 +373,3 @@ def _check(
         check_output(output)
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error={on_error!r}: expected 'raise' or 'skip'")
-    if scheduler is not None and path is None:
-        raise ValueError("scheduler= needs path=, where the workers write: e.g. path='a.zarr'")

@@ -14,11 +14,10 @@ from trainviz.errors import CheckpointError
 from trainviz.evaluation.evaluator import Evaluator, Method, session
 from trainviz.evaluation.outputs import Output, PredictProba
 from trainviz.recordings.snapshot import Snapshot
-from trainviz.recordings.zarr_store.staging import StagedSnapshot
 
 __all__ = ["Loader", "Outcome", "Work", "one_after_another"]
 
-Outcome: TypeAlias = "tuple[Checkpoint, Snapshot | StagedSnapshot | Exception]"
+Outcome: TypeAlias = "tuple[Checkpoint, Snapshot | Exception]"
 
 
 class Loader(Protocol):

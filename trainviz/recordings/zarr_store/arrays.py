@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,18 @@ from trainviz._common.providers import install_hint
 from trainviz.errors import RecordingError
 from trainviz.recordings.zarr_store.places import Place
 
-__all__ = ["ArrayLayout", "ReadBudget", "check_installed", "is_storable", "read_rows", "write_rows"]
+__all__ = [
+    "ArrayLayout",
+    "MapLayout",
+    "ReadBudget",
+    "TooLargeError",
+    "check_installed",
+    "checked",
+    "chunks_of",
+    "is_storable",
+    "read_rows",
+    "with_checksum",
+]
 
 _LEVEL = 3
 """Compression level of zstd; 5 makes the demo's chunks 7 % smaller and takes a quarter longer."""
@@ -36,6 +47,7 @@ _KINDS = (
     "uint8", "uint16", "uint32", "uint64", "bool",
 )  # fmt: skip
 _CODECS = ["bytes", "blosc", "crc32c"]
+_MAP_CODECS = ["trainviz.packed", "crc32c"]
 
 
 def check_installed() -> None:
@@ -70,7 +82,7 @@ class ArrayLayout:
     --------
     >>> layout = ArrayLayout("epoch", "int64", (), 1024, ("snapshot",))
     >>> layout.key(2), layout.nbytes
-    ('epoch/c/2', 8192)
+    ('epoch/c.2', 8192)
     >>> layout.decode(layout.encode(np.arange(3)))[:3]
     array([0, 1, 2])
     """
@@ -106,22 +118,13 @@ class ArrayLayout:
         """
         if not is_array_name(name):
             raise RecordingError(f"it has an array with the name {name[:80]!r}")
+        shape, chunks, codecs = _sizes(name, document)
         try:
-            # Before anything is multiplied: a product of 300,000 sides takes minutes.
-            if not 1 <= len(document["shape"]) <= _MOST_DIMENSIONS:
-                raise RecordingError(f"the array {name!r} has {len(document['shape'])} dimensions")
-            shape = [_count(side) for side in document["shape"]]
-            chunks = [
-                _count(side) for side in document["chunk_grid"]["configuration"]["chunk_shape"]
-            ]
             known = (
                 document["data_type"] in _KINDS
-                and [codec["name"] for codec in document["codecs"]] == _CODECS
-                and document["codecs"][0]["configuration"]["endian"] == "little"
-                and document["chunk_key_encoding"]["configuration"]["separator"] == "/"
-                and len(shape) == len(chunks) == len(document["dimension_names"])
-                and len(shape) >= 1 and chunks[0] >= 1 and shape[1:] == chunks[1:]
-            )  # fmt: skip
+                and [codec["name"] for codec in codecs] == _CODECS
+                and codecs[0]["configuration"]["endian"] == "little"
+            )
             if known:
                 dims = tuple(str(dim) for dim in document["dimension_names"])
                 attributes = dict(document.get("attributes", {}))
@@ -132,7 +135,7 @@ class ArrayLayout:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             if isinstance(error, RecordingError):
                 raise
-        raise RecordingError(f"the array {name!r} is not as a recorder writes it")
+        raise _strange(name)
 
     @property
     def nbytes(self) -> int:
@@ -142,35 +145,26 @@ class ArrayLayout:
     def document(self, length: int) -> dict[str, Any]:
         """Return the array's Zarr document, the content of its ``zarr.json``."""
         fill: Any = {"f": "NaN", "b": False, "u": 0}.get(np.dtype(self.dtype).kind, -1)
-        return {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": [length, *self.row],
-            "data_type": self.dtype,
-            "chunk_grid": {
-                "name": "regular", "configuration": {"chunk_shape": [self.rows, *self.row]},
-            },
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": fill,
-            "codecs": [
-                {"name": "bytes", "configuration": {"endian": "little"}},
-                {"name": "blosc", "configuration": {
-                    "typesize": np.dtype(self.dtype).itemsize, "cname": "zstd", "clevel": _LEVEL,
-                    "shuffle": "shuffle", "blocksize": 0}},
-                {"name": "crc32c"},
-            ],
-            "attributes": dict(self.attributes),
-            "dimension_names": list(self.dims),
-            "storage_transformers": [],
+        blosc = {
+            "typesize": np.dtype(self.dtype).itemsize, "cname": "zstd", "clevel": _LEVEL,
+            "shuffle": "shuffle", "blocksize": 0,
         }  # fmt: skip
+        codecs: list[dict[str, Any]] = [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "blosc", "configuration": blosc},
+            {"name": "crc32c"},
+        ]
+        return _document(
+            (length, *self.row), (self.rows, *self.row), self.dtype, fill, codecs, self.dims,
+            self.attributes,
+        )  # fmt: skip
 
     def key(self, chunk: int) -> str:
         """Return the file name of a chunk."""
-        return f"{self.name}/c/{chunk}" + "/0" * len(self.row)
+        return _key(self.name, chunk, len(self.row))
 
     def encode(self, values: npt.NDArray[Any]) -> bytes:
         """Compress up to ``rows`` entries to the bytes of a chunk."""
-        import google_crc32c
         from numcodecs import blosc
 
         stored = np.dtype(self.dtype).newbyteorder("<")
@@ -180,7 +174,7 @@ class ArrayLayout:
             whole = np.zeros((self.rows, *self.row), dtype=stored)
             whole[: len(values)] = values
         packed = blosc.compress(whole.reshape(-1), b"zstd", _LEVEL, blosc.SHUFFLE)
-        return bytes(packed + google_crc32c.value(packed).to_bytes(4, "little"))
+        return with_checksum(packed)
 
     def decode(self, payload: bytes) -> npt.NDArray[Any]:
         """Return the entries of a chunk, shape (rows, *row).
@@ -191,13 +185,10 @@ class ArrayLayout:
             If the bytes are not those of such a chunk. They are decompressed
             only if the size in their header is the expected one.
         """
-        import google_crc32c
         from numcodecs import blosc
 
-        packed = payload[:-4]
-        if len(packed) < 16 or google_crc32c.value(packed) != int.from_bytes(
-            payload[-4:], "little"
-        ):
+        packed = checked(payload)
+        if len(packed) < 16:
             raise RecordingError("its checksum is wrong")
         announced = int.from_bytes(packed[4:8], "little")
         if announced != self.nbytes or int.from_bytes(packed[12:16], "little") != len(packed):
@@ -227,10 +218,93 @@ class ArrayLayout:
             if budget is not None:
                 budget.take(len(payload), self.nbytes)
             return self.decode(payload)
+        except TooLargeError:
+            raise
         except RecordingError as error:
             raise RecordingError(
                 f"the chunk {place.describe(self.key(chunk))} is damaged: {error}"
             ) from error
+
+
+@dataclass(frozen=True)
+class MapLayout:
+    """The layout of the maps: one packed map in a chunk.
+
+    Attributes
+    ----------
+    row : tuple of int
+        ``(C, H, W)``.
+    precision : str
+        "float16" or "float32": how values that are no logarithms are packed.
+    """
+
+    row: tuple[int, int, int]
+    precision: str
+
+    name = "probabilities"
+    dims = ("snapshot", "class", "y", "x")
+
+    @classmethod
+    def of_document(cls, document: Any) -> tuple[MapLayout, int]:
+        """Return the layout in a Zarr document, and the number of maps.
+
+        Raises
+        ------
+        RecordingError
+            If it is no array that a recorder writes.
+        """
+        shape, chunks, codecs = _sizes(cls.name, document)
+        try:
+            precision = codecs[0]["configuration"]["precision"]
+            if (
+                len(shape) == 4
+                and chunks[0] == 1
+                and [codec["name"] for codec in codecs] == _MAP_CODECS
+                and precision in ("float16", "float32")
+            ):
+                return cls((shape[1], shape[2], shape[3]), precision), shape[0]
+        except (KeyError, TypeError, ValueError, IndexError):
+            pass
+        raise _strange(cls.name)
+
+    def document(self, length: int) -> dict[str, Any]:
+        """Return the array's Zarr document, the content of its ``zarr.json``."""
+        codecs: list[dict[str, Any]] = [
+            {"name": _MAP_CODECS[0], "configuration": {"precision": self.precision}},
+            {"name": _MAP_CODECS[1]},
+        ]
+        return _document(
+            (length, *self.row), (1, *self.row), "float32", "NaN", codecs, self.dims,
+            {"coordinates": "epoch step"},
+        )  # fmt: skip
+
+    def key(self, index: int) -> str:
+        """Return the file name of a map."""
+        return _key(self.name, index, len(self.row))
+
+
+def with_checksum(payload: bytes) -> bytes:
+    """Return bytes followed by their CRC-32C, as Zarr's codec ``crc32c`` does."""
+    import google_crc32c
+
+    checksum: int = google_crc32c.value(payload)
+    return bytes(payload) + checksum.to_bytes(4, "little")
+
+
+def checked(payload: bytes) -> bytes:
+    """Return the bytes before a checksum.
+
+    Raises
+    ------
+    RecordingError
+        If it is wrong.
+    """
+    import google_crc32c
+
+    found = payload[:-4]
+    if len(payload) < 4 or google_crc32c.value(found) != int.from_bytes(payload[-4:], "little"):
+        raise RecordingError("its checksum is wrong")
+    return found
 
 
 def is_array_name(name: str) -> bool:
@@ -241,6 +315,10 @@ def is_array_name(name: str) -> bool:
 def is_storable(name: str, values: npt.NDArray[Any]) -> bool:
     """Return whether a recording can store an array with this name and dtype."""
     return is_array_name(name) and values.dtype.name in _KINDS
+
+
+class TooLargeError(RecordingError):
+    """A recording would take more memory than its size on disk can justify."""
 
 
 class ReadBudget:
@@ -264,13 +342,13 @@ class ReadBudget:
 
         Raises
         ------
-        RecordingError
+        TooLargeError
             If they are more than ``unquestioned``, and more than 500 times what was read.
         """
         self._read += read
         self._decoded += decoded
         if self._decoded > max(self._unquestioned, _LARGEST_RATIO * self._read):
-            raise RecordingError(
+            raise TooLargeError(
                 f"{self._read:,} bytes that were read of it would take {self._decoded:,} bytes "
                 "of memory; if you trust it, open_recording(path, trust=True) opens it"
             )
@@ -312,11 +390,66 @@ def read_rows(
     return native.astype(layout.dtype, copy=False)
 
 
-def write_rows(place: Place, layout: ArrayLayout, values: npt.NDArray[Any]) -> None:
-    """Write all entries of an array."""
-    for chunk in range(-(-len(values) // layout.rows)):
+def chunks_of(
+    layout: ArrayLayout, values: Sequence[Any] | npt.NDArray[Any], first: int = 0
+) -> Iterator[tuple[str, bytes]]:
+    """Yield file name and bytes of an array's chunks, from the one that holds entry ``first``."""
+    for chunk in range(first // layout.rows, -(-len(values) // layout.rows)):
         part = values[chunk * layout.rows : (chunk + 1) * layout.rows]
-        place.write(layout.key(chunk), layout.encode(part))
+        yield layout.key(chunk), layout.encode(np.asarray(part, dtype=layout.dtype))
+
+
+def _key(name: str, chunk: int, n_axes: int) -> str:
+    # One folder for an array: a folder for each axis would take three more for each snapshot.
+    return f"{name}/c.{chunk}" + ".0" * n_axes
+
+
+def _document(
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: str,
+    fill: Any,
+    codecs: list[dict[str, Any]],
+    dims: tuple[str, ...],
+    attributes: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+        "fill_value": fill,
+        "codecs": codecs,
+        "attributes": dict(attributes),
+        "dimension_names": list(dims),
+        "storage_transformers": [],
+    }
+
+
+def _sizes(name: str, document: Any) -> tuple[list[int], list[int], list[Any]]:
+    """Return the shape, the shape of a chunk and the codecs in a Zarr document."""
+    try:
+        # Before anything is multiplied: a product of 300,000 sides takes minutes.
+        if not 1 <= len(document["shape"]) <= _MOST_DIMENSIONS:
+            raise RecordingError(f"the array {name!r} has {len(document['shape'])} dimensions")
+        shape = [_count(side) for side in document["shape"]]
+        chunks = [_count(side) for side in document["chunk_grid"]["configuration"]["chunk_shape"]]
+        if (
+            document["chunk_key_encoding"]["configuration"]["separator"] == "."
+            and len(shape) == len(chunks) == len(document["dimension_names"])
+            and chunks[0] >= 1 and shape[1:] == chunks[1:]
+        ):  # fmt: skip
+            return shape, chunks, list(document["codecs"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, RecordingError):
+            raise
+    raise _strange(name)
+
+
+def _strange(name: str) -> RecordingError:
+    return RecordingError(f"the array {name!r} is not as a recorder writes it")
 
 
 def _count(value: Any) -> int:

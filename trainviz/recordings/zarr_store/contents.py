@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from trainviz.errors import RecordingError
+from trainviz.recordings.snapshot import Provisional
 from trainviz.recordings.zarr_store.arrays import (
     ArrayLayout,
+    MapLayout,
     ReadBudget,
+    TooLargeError,
     check_installed,
     is_array_name,
     read_rows,
 )
+from trainviz.recordings.zarr_store.chunks import Facts, read_chunk
 from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.places import Place
 from trainviz.version import __version__
@@ -25,18 +30,23 @@ from trainviz.version import __version__
 __all__ = [
     "EMPTY_GROUP",
     "ROOT",
+    "ROOT_COPY",
     "SCHEMA",
     "Contents",
+    "array_names",
     "as_json",
-    "column",
-    "maps_layout",
-    "root_document",
+    "current_document",
+    "generation_of",
+    "is_empty",
 ]
 
-SCHEMA = 1
-"""The version of the format; a reader refuses a newer one."""
+SCHEMA = 2
+"""The version of the format; a reader refuses any other."""
 
 ROOT = "zarr.json"
+
+ROOT_COPY = "x/.zarr.json"
+"""The next root document, which is written first: inside an array, where Zarr lists no files."""
 
 _ROOT_LIMIT = 2**25
 """Largest root document in bytes; one with hundreds of metrics has 2**19."""
@@ -49,15 +59,71 @@ _TABLES = ("data_x", "data_y", "data_points", "data_distances")
 _INT_COLUMNS = ("epoch", "step", "evaluations")
 
 
-def root_document(place: Place) -> dict[str, Any] | None:
-    """Return the root document of a recording, or None if there is no recording.
+class AnyLayout(Protocol):
+    """What all arrays have in common."""
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The name of each axis."""
+        ...
+
+    def document(self, length: int) -> dict[str, Any]:
+        """Return the array's Zarr document."""
+        ...
+
+
+def current_document(place: Place) -> dict[str, Any] | None:
+    """Return the root document that holds, or None if there is no recording.
+
+    Snapshots are replaced in this order: a copy of the next root document, the
+    first of the new chunks, the root document. The copy holds as soon as that
+    chunk is there, and where the root document itself cannot be read.
 
     Raises
     ------
     RecordingError
-        If a newer version of trainviz wrote it, or its file cannot be read.
+        If another version of trainviz wrote it, or its file cannot be read.
     """
-    payload = place.read(ROOT, _ROOT_LIMIT)
+    payload, copy = (place.read(key, _ROOT_LIMIT) for key in (ROOT, ROOT_COPY))
+    root = _parsed(payload, place)
+    if copy is None or copy == payload:
+        return root
+    following = _parsed(copy, place)
+    if following is None or root is None:
+        # Another program's document is no torn one.
+        return following if payload is None or not _is_json(payload) else root
+    if generation_of(following) <= generation_of(root):
+        return root
+    return following if _has_begun(place, following) else root
+
+
+def _has_begun(place: Place, document: Mapping[str, Any]) -> bool:
+    """Return whether the chunk is there with which a document's generation begins."""
+    try:
+        maps = document["consolidated_metadata"]["metadata"]["probabilities"]
+        layout, length = MapLayout.of_document(maps)
+        found = read_chunk(place, layout, length, None)
+    except (KeyError, TypeError, RecordingError):
+        return False
+    return found is not None and found[0].generation == generation_of(document)
+
+
+def generation_of(document: Mapping[str, Any]) -> int:
+    """Return the generation of a recording, which grows whenever snapshots are replaced."""
+    found = document["attributes"]["trainviz"].get("generation")
+    is_count = isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**63
+    return found if is_count else 0
+
+
+def _is_json(payload: bytes) -> bool:
+    try:
+        json.loads(payload)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _parsed(payload: bytes | None, place: Place) -> dict[str, Any] | None:
     if payload is None:
         return None
     try:
@@ -71,7 +137,12 @@ def root_document(place: Place) -> dict[str, Any] | None:
     if schema > SCHEMA:
         raise RecordingError(
             f"{place.describe()} was written by a newer trainviz ({ours.get('version')!r}, schema "
-            f"{schema}; this one reads up to {SCHEMA}): pip install -U trainviz"
+            f"{schema}; this one reads {SCHEMA}): pip install -U trainviz"
+        )
+    if schema < SCHEMA:
+        raise RecordingError(
+            f"{place.describe()} was written by an early trainviz ({ours.get('version')!r}, "
+            f"schema {schema}; this one reads {SCHEMA}): record it again, or replay its checkpoints"
         )
     return document if isinstance(document, dict) else None
 
@@ -103,39 +174,46 @@ class Contents:
     description : Description
     fixed : dict of str to (ArrayLayout, int)
         The arrays that do not grow, and their lengths.
-    probabilities : ArrayLayout or None
+    generation : int
+        Grows whenever snapshots are replaced, also by another recording at the same path.
+    probabilities : MapLayout or None
         None before the first snapshot.
-    predictions : ArrayLayout or None
     columns : dict of str to list
         ``epoch``, ``step``, ``evaluations``.
     metrics : dict of str to list
         A column for each metric, by the metric's name.
     metric_arrays : dict of str to ArrayLayout
         Under the same names.
+    provisional : Provisional or None
+        How to undo the end of the run in the last snapshot.
     """
 
     description: Description
     fixed: dict[str, tuple[ArrayLayout, int]]
-    probabilities: ArrayLayout | None = None
-    predictions: ArrayLayout | None = None
+    generation: int = 0
+    probabilities: MapLayout | None = None
     columns: dict[str, list[int]] = field(
         default_factory=lambda: {name: [] for name in _INT_COLUMNS}
     )
     metrics: dict[str, list[float]] = field(default_factory=dict)
     metric_arrays: dict[str, ArrayLayout] = field(default_factory=dict)
+    provisional: Provisional | None = None
 
     def __len__(self) -> int:
         return len(self.columns["epoch"])
 
     @classmethod
-    def new(cls, description: Description) -> Contents:
+    def new(cls, description: Description, generation: int = 0) -> Contents:
         """Return the contents of a new recording, without snapshots."""
         layouts = {layout.name: (layout, len(rows)) for layout, rows in description.arrays()}
-        return cls(description, layouts)
+        return cls(description, layouts, generation)
 
     @classmethod
     def read(cls, place: Place, document: Mapping[str, Any], *, trust: bool = False) -> Contents:
         """Read and check everything but the maps.
+
+        Of the last snapshot that the document knows, and of later ones, the
+        chunks are read too: they may be newer than the columns.
 
         Parameters
         ----------
@@ -159,7 +237,7 @@ class Contents:
 
     @classmethod
     def _read(cls, place: Place, document: Mapping[str, Any], trust: bool) -> Contents:
-        found, budget = _layouts(document), ReadBudget(math.inf if trust else 2**26)
+        (found, maps), budget = _layouts(document), ReadBudget(math.inf if trust else 2**26)
         fixed = {name: item for name, item in found.items() if item[0].dims[0] != "snapshot"}
         values = {
             name: read_rows(place, layout, length, budget)
@@ -169,71 +247,132 @@ class Contents:
         for name, (layout, length) in fixed.items():
             if layout.attributes.get("scalar") is True and length == 1:
                 values[name] = values[name].reshape(layout.row)
-        contents = cls(Description.of(document["attributes"]["trainviz"], values), fixed)
+        contents = cls(
+            Description.of(document["attributes"]["trainviz"], values), fixed,
+            generation_of(document),
+        )  # fmt: skip
         growing = {name: layout for name, (layout, _) in found.items() if name not in fixed}
         lengths = {length for name, (_, length) in found.items() if name not in fixed}
-        if not growing:
+        if not growing and maps is None:
             return contents
-        if len(lengths) != 1 or not {"probabilities", *_INT_COLUMNS} <= growing.keys():
+        if maps is None or lengths != {maps[1]} or not {*_INT_COLUMNS} <= growing.keys():
             raise RecordingError("its arrays do not belong together")
-        contents.probabilities = growing.pop("probabilities")
-        contents.predictions = growing.pop("data_predictions", None)
+        contents.probabilities, length = maps
         contents._check_maps()
         # Columns become lists, which take four times as much.
         budget = ReadBudget(math.inf if trust else 2**24)
-        contents._read_columns(place, growing, lengths.pop(), budget)
+        try:
+            contents._read_columns(place, growing, length, budget)
+        except _LostColumnError as error:
+            contents._rebuild_columns(place, length, error)
+        contents._catch_up(place, length)
         return contents
 
     def _read_columns(
         self, place: Place, growing: dict[str, ArrayLayout], length: int, budget: ReadBudget
     ) -> None:
-        for name in _INT_COLUMNS:
-            layout = growing.pop(name)
-            if layout.row or layout.dtype != "int64" or layout.rows > _MOST_ROWS:
-                raise RecordingError(f"the array {name!r} is not as a recorder writes it")
-            self.columns[name] = [int(value) for value in read_rows(place, layout, length, budget)]
         for name, layout in growing.items():
+            is_count = name in _INT_COLUMNS
             if (
                 layout.row
-                or layout.dtype != "float64"
-                or not name.startswith("metric_")
+                or layout.dtype != ("int64" if is_count else "float64")
+                or not (is_count or name.startswith("metric_"))
                 or layout.rows > _MOST_ROWS
             ):
                 raise RecordingError(f"the array {name!r} is not as a recorder writes it")
-            metric = str(layout.attributes.get("metric", name))
-            self.metric_arrays[metric] = layout
-            self.metrics[metric] = read_rows(place, layout, length, budget, missing=np.nan).tolist()
+        for name, layout in growing.items():
+            if name not in _INT_COLUMNS:
+                metric = str(layout.attributes.get("metric", name))
+                self.metric_arrays[metric] = layout
+        try:
+            for name in _INT_COLUMNS:
+                rows = read_rows(place, growing[name], length, budget)
+                self.columns[name] = rows.tolist()
+            for metric, layout in self.metric_arrays.items():
+                self.metrics[metric] = read_rows(place, layout, length, budget).tolist()
+        except TooLargeError:
+            raise
+        except RecordingError as error:
+            raise _LostColumnError(str(error)) from error
+
+    def _rebuild_columns(self, place: Place, length: int, lost: Exception) -> None:
+        """Read all chunks, because a column is damaged or missing."""
+        self.columns, self.metrics = {name: [] for name in _INT_COLUMNS}, {}
+        for index in range(length):
+            try:
+                facts = self._facts(place, index)
+            except RecordingError as error:
+                raise RecordingError(f"{lost}, and {error}") from error
+            if facts is None:
+                raise RecordingError(f"{lost}, and so is the map of snapshot {index}") from lost
+            self.put(index, facts)
+
+    def _catch_up(self, place: Place, length: int) -> None:
+        """Take in what the last chunks say, which may be newer than the root document."""
+        for index in itertools.count(max(0, length - 1)):
+            is_known, facts = index < length, None
+            try:
+                facts = self._facts(place, index)
+            except RecordingError:
+                # One that the document knows is reported when it is read; a later one is torn.
+                if not is_known:
+                    return
+            if facts is not None and (
+                facts.generation <= self.generation
+                if is_known
+                else facts.generation == self.generation
+            ):
+                self.put(index, facts)
+            elif not is_known:
+                return
+
+    def _facts(self, place: Place, index: int) -> Facts | None:
+        assert self.probabilities is not None
+        found = read_chunk(place, self.probabilities, index, self.n_points)
+        return None if found is None else found[0]
+
+    @property
+    def n_points(self) -> int | None:
+        """The number of data points for which classes are predicted."""
+        data = self.description.data
+        return len(data.y) if data is not None and self.description.output.has_classes else None
+
+    def put(self, index: int, facts: Facts) -> None:
+        """Set the entries of a snapshot: one that is there, or the next one."""
+        for name in facts.metrics:
+            if name not in self.metric_arrays:
+                if len(self.metric_arrays) >= _MOST_ARRAYS:
+                    raise RecordingError(f"it has more than {_MOST_ARRAYS:,} metrics")
+                self.metric_arrays[name] = self.start_metric(name)
+            if name not in self.metrics:
+                self.metrics[name] = [np.nan] * len(self)
+        for name, numbers in self.metrics.items():
+            numbers[index : index + 1] = [facts.metrics.get(name, np.nan)]
+        step = -1 if facts.step is None else facts.step
+        # The epoch last: len() counts epochs, and another thread may be reading.
+        for name, count in (
+            ("evaluations", facts.evaluations), ("step", step), ("epoch", facts.epoch),
+        ):  # fmt: skip
+            self.columns[name][index : index + 1] = [count]
+        if index == len(self) - 1:
+            self.provisional = facts.provisional
 
     def _check_maps(self) -> None:
-        maps, guesses, domain = self.probabilities, self.predictions, self.description.domain
+        maps, domain = self.probabilities, self.description.domain
         assert maps is not None
-        if maps.rows != 1 or len(maps.row) != 3 or maps.row[1:] != domain.shape:
+        if maps.row[1:] != domain.shape:
             raise RecordingError(f"maps of the shape {maps.row} on a grid {domain.shape}")
-        if maps.row[0] < self.description.output.least_columns or maps.dtype not in (
-            "float16",
-            "float32",
-        ):
-            raise RecordingError(f"maps of {maps.row[0]} classes in {maps.dtype}")
+        if maps.row[0] < self.description.output.least_columns:
+            raise RecordingError(f"maps of {maps.row[0]} classes")
         self.description.check_classes(maps.row[0])
-        data = self.description.data
-        if guesses is not None and (data is None or guesses.row != (len(data.y),)):
-            raise RecordingError("its predictions do not belong to its data")
-        if guesses is not None and guesses.rows > 1 and guesses.nbytes > 2**20:
-            raise RecordingError("its predictions are in larger chunks than a recorder writes")
 
     def start_maps(self, n_classes: int, precision: str) -> None:
         """Define the arrays that depend on the number of classes, at the first snapshot."""
-        self.probabilities = maps_layout(n_classes, self.description.domain.shape, precision)
+        height, width = self.description.domain.shape
+        self.probabilities = MapLayout((n_classes, height, width), precision)
         names = {"names": self.description.class_names} if self.description.class_names else {}
         classes = ArrayLayout("class", "int64", (), n_classes, ("class",), names)
         self.fixed["class"] = (classes, n_classes)
-        if self.description.data is not None and self.description.output.has_classes:
-            points = len(self.description.data.y)
-            # A chunk is rewritten with every snapshot, so it has 64 kB at most, or a single row.
-            rows = max(1, min(_ROWS, 2**16 // (4 * max(points, 1))))
-            self.predictions = ArrayLayout(
-                "data_predictions", "int32", (points,), rows, ("snapshot", "point")
-            )
 
     def start_metric(self, metric: str) -> ArrayLayout:
         """Return the layout of a column for a new metric."""
@@ -254,31 +393,44 @@ class Contents:
             del counts[length:]
         for numbers in self.metrics.values():
             del numbers[length:]
+        self.provisional = None
 
-    def layouts(self) -> dict[str, tuple[ArrayLayout, int]]:
-        """Return every array and its length."""
-        found = dict(self.fixed)
+    def column_arrays(self) -> Iterator[tuple[ArrayLayout, Sequence[float]]]:
+        """Yield the layout and the entries of every column."""
+        for name in _INT_COLUMNS:
+            yield _column(name), self.columns[name]
+        for name, layout in self.metric_arrays.items():
+            yield layout, self.metrics.get(name) or [np.nan] * len(self)
+
+    def layouts(self, length: int) -> dict[str, tuple[AnyLayout, int]]:
+        """Return every array and its length, with ``length`` snapshots."""
+        found: dict[str, tuple[AnyLayout, int]] = dict(self.fixed)
         if self.probabilities is not None:
-            growing = [self.probabilities, *map(column, _INT_COLUMNS), *self.metric_arrays.values()]
-            if self.predictions is not None:
-                growing.append(self.predictions)
-            found |= {layout.name: (layout, len(self)) for layout in growing}
+            found["probabilities"] = self.probabilities, length
+            found |= {layout.name: (layout, length) for layout, _ in self.column_arrays()}
         return found
 
     def first_document(self) -> dict[str, Any]:
         """Return a root document without arrays, which can be opened before they are written."""
-        ours = self.description.attributes()
+        ours = self._attributes()
         ours["domain"]["stored"] = False
         return _root({}, ours)
 
     def document(self, length: int) -> dict[str, Any]:
         """Return the root document of the recording with ``length`` snapshots."""
-        inside: dict[str, Any] = {}
-        for name, (layout, own) in self.layouts().items():
-            inside[name] = layout.document(length if layout.dims[0] == "snapshot" else own)
+        inside = {
+            name: layout.document(own) for name, (layout, own) in self.layouts(length).items()
+        }
         if any(name.startswith("embedding/") for name in inside):
             inside["embedding"] = EMPTY_GROUP
-        return _root(inside, self.description.attributes())
+        return _root(inside, self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        return {"generation": self.generation, **self.description.attributes()}
+
+
+class _LostColumnError(RecordingError):
+    """A column cannot be read."""
 
 
 def _group(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -295,17 +447,8 @@ EMPTY_GROUP = _group({})
 """The document of a group without attributes."""
 
 
-def column(name: str) -> ArrayLayout:
-    """Return the layout of one of the columns that every recording has."""
+def _column(name: str) -> ArrayLayout:
     return ArrayLayout(name, "int64", (), _ROWS, ("snapshot",))
-
-
-def maps_layout(n_classes: int, grid: tuple[int, int], precision: str) -> ArrayLayout:
-    """Return the layout of the maps."""
-    dims = ("snapshot", "class", "y", "x")
-    return ArrayLayout(
-        "probabilities", precision, (n_classes, *grid), 1, dims, {"coordinates": "epoch step"}
-    )
 
 
 def as_json(document: Mapping[str, Any]) -> bytes:
@@ -313,15 +456,20 @@ def as_json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _layouts(document: Mapping[str, Any]) -> dict[str, tuple[ArrayLayout, int]]:
+def _layouts(
+    document: Mapping[str, Any],
+) -> tuple[dict[str, tuple[ArrayLayout, int]], tuple[MapLayout, int] | None]:
+    """Return the layouts and lengths of the arrays, and those of the maps."""
     try:
         inside = document["consolidated_metadata"]["metadata"].items()
         if len(inside) > _MOST_ARRAYS:
             raise RecordingError(f"its zarr.json lists {len(inside):,} arrays")
     except (KeyError, TypeError, AttributeError):
         raise RecordingError("its zarr.json lists no arrays") from None
-    return {
-        str(name): ArrayLayout.of_document(str(name), item)
-        for name, item in inside
-        if not (isinstance(item, dict) and item.get("node_type") == "group")
-    }
+    arrays, maps = {}, None
+    for name, item in inside:
+        if name == MapLayout.name:
+            maps = MapLayout.of_document(item)
+        elif not (isinstance(item, dict) and item.get("node_type") == "group"):
+            arrays[str(name)] = ArrayLayout.of_document(str(name), item)
+    return arrays, maps

@@ -18,7 +18,6 @@ from trainviz.domain.inputs import Shape
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
 from trainviz.recordings.compatibility import mismatch
-from trainviz.recordings.snapshot import Provisional
 from trainviz.recordings.zarr_store.arrays import ArrayLayout, is_storable
 
 __all__ = ["Description"]
@@ -44,8 +43,6 @@ class Description:
         The recorder's schedule as text.
     output : OutputKind
         What the maps hold.
-    provisional : Provisional or None
-        How to undo the end of the run in the last snapshot.
 
     Examples
     --------
@@ -62,7 +59,6 @@ class Description:
     classes: list[Any] | None = None
     schedule: str = ""
     output: OutputKind = OutputKind.PROBABILITIES
-    provisional: Provisional | None = None
 
     def attributes(self) -> dict[str, Any]:
         """Return the part that is stored as JSON attributes."""
@@ -87,9 +83,6 @@ class Description:
         }
         if self.data is not None and self.output.has_classes:
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
-        if self.provisional is not None:
-            known = {k: v for k, v in self.provisional.metrics.items() if np.isfinite(v)}
-            found["provisional"] = {"epoch": self.provisional.epoch, "metrics": known}
         return found
 
     def arrays(self) -> list[tuple[ArrayLayout, npt.NDArray[Any]]]:
@@ -137,7 +130,6 @@ class Description:
                 None if classes is None else [_plain(label) for label in classes],
                 str(attributes["schedule"]),
                 _output(attributes),
-                _provisional(attributes.get("provisional")),
             )
         except RecordingError:
             raise
@@ -252,13 +244,6 @@ def _data(
     if labels.dtype.kind not in "iuU":
         raise ValueError(f"labels of the type {labels.dtype}")
     return LabelledData(X, labels[targets], points, distances)
-
-
-def _provisional(found: Mapping[str, Any] | None) -> Provisional | None:
-    if found is None:
-        return None
-    metrics = {str(name): float(value) for name, value in found["metrics"].items()}
-    return Provisional(None if found["epoch"] is None else int(found["epoch"]), metrics)
 
 
 def _table(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trainviz.errors import RecordingError
-from trainviz.recordings.zarr_store.contents import root_document
+from trainviz.recordings.zarr_store.contents import current_document
 from trainviz.recordings.zarr_store.lock import LOCK
 from trainviz.recordings.zarr_store.places import Place, place_of
 from trainviz.recordings.zarr_store.reader import DiskReader
@@ -51,7 +51,7 @@ def inspect(path: str | os.PathLike[str]) -> Report:
     """
     place = place_of(path)
     reader = DiskReader.at(place)
-    document = root_document(place)
+    document = current_document(place)
     version = document["attributes"]["trainviz"].get("version") if document else None
     problems = list(_problems(reader))
     whole = len(reader) - len(problems)
@@ -83,7 +83,7 @@ def _contents(reader: DiskReader) -> Iterator[str]:
     if found.schedule:
         yield f"  schedule   {found.schedule}"
     if maps is not None:
-        yield f"  precision  {maps.dtype}"
+        yield f"  precision  {maps.precision}"
     holder = _writer(reader.place)
     if holder:
         yield f"  writer     {holder}"
@@ -100,15 +100,15 @@ def _visible(text: str) -> str:
 def _problems(reader: DiskReader) -> Iterator[str]:
     for index in range(len(reader)):
         try:
-            reader.read(index)
+            _ = reader.read(index).probabilities
         except RecordingError as error:
             yield str(error)
 
 
 def _size(place: Place, snapshots: int) -> str:
     sizes = dict(place.sizes())
-    maps = sum(size for key, size in sizes.items() if key.startswith("probabilities/c/"))
-    each = f", {maps / snapshots / 1e6:.3g} MB a map" if snapshots else ""
+    maps = sum(size for key, size in sizes.items() if key.startswith("probabilities/c."))
+    each = f", {maps / snapshots / 1e3:.3g} kB a map" if snapshots else ""
     return f"  size       {sum(sizes.values()) / 1e6:.3g} MB in {len(sizes)} files{each}"
 
 

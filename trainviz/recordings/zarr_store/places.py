@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -33,8 +33,16 @@ class Place(Protocol):
         """Return a whole file, or None if there is none; raise if it exceeds ``limit`` bytes."""
         ...
 
-    def write(self, key: str, payload: bytes) -> None:
-        """Write a whole file atomically: a reader sees the old or the new one."""
+    def write(self, key: str, payload: bytes, *, sync: bool = False) -> None:
+        """Write a whole file atomically: a reader sees the old or the new one.
+
+        With ``sync`` this holds after a power cut too, and the new file is there
+        once this returns, as far as the file system can promise it.
+        """
+        ...
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Let files that were written outlast a power cut; what is gone by now is passed over."""
         ...
 
     def create(self, key: str, payload: bytes) -> bool:
@@ -65,8 +73,8 @@ class FolderPlace:
     --------
     >>> import tempfile
     >>> place = FolderPlace(Path(tempfile.mkdtemp()))
-    >>> place.write("epoch/c/0", b"123")
-    >>> place.read("epoch/c/0", limit=10), place.read("step/c/0", limit=10)
+    >>> place.write("epoch/c.0", b"123")
+    >>> place.read("epoch/c.0", limit=10), place.read("step/c.0", limit=10)
     (b'123', None)
     """
 
@@ -99,15 +107,32 @@ class FolderPlace:
                 raise _too_large(path, limit)
             return file.read(found.st_size)
 
-    def write(self, key: str, payload: bytes) -> None:
+    def write(self, key: str, payload: bytes, *, sync: bool = False) -> None:
         """Write a temporary file beside the target, then rename it."""
         path = self._inside(key)
-        unfinished = self._unfinished(path, payload)
+        unfinished = self._unfinished(path, payload, sync=sync)
         try:
             os.replace(unfinished, path)
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
+        if sync:
+            _sync_folder(path.parent)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Write files and the folders above them through to the disk."""
+        folders = set()
+        for key in keys:
+            path = self._inside(key)
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+                os.fsync(file.fileno())
+            while path != self.root:
+                path = path.parent
+                folders.add(path)
+        if folders:
+            folders.add(self.root.parent)
+        for folder in sorted(folders, reverse=True):
+            _sync_folder(folder)
 
     def create(self, key: str, payload: bytes) -> bool:
         """Write a temporary file, then link it to the name; return False if the name exists."""
@@ -163,11 +188,15 @@ class FolderPlace:
                 )
         return folder / name
 
-    def _unfinished(self, path: Path, payload: bytes) -> Path:
+    def _unfinished(self, path: Path, payload: bytes, *, sync: bool = False) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
         try:
-            unfinished.write_bytes(payload)
+            with open(unfinished, "wb") as file:
+                file.write(payload)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
         except BaseException:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -181,9 +210,9 @@ class RemotePlace:
     Examples
     --------
     >>> place = RemotePlace("memory://doctest.zarr")
-    >>> place.write("epoch/c/0", b"123")
+    >>> place.write("epoch/c.0", b"123")
     >>> dict(place.sizes())
-    {'epoch/c/0': 3}
+    {'epoch/c.0': 3}
     """
 
     writable = True
@@ -213,9 +242,12 @@ class RemotePlace:
             raise _too_large(self.describe(key), limit)
         return cast(bytes, payload)
 
-    def write(self, key: str, payload: bytes) -> None:
-        """Write a whole file; object stores do so atomically."""
+    def write(self, key: str, payload: bytes, *, sync: bool = False) -> None:
+        """Write a whole file; object stores do so atomically, and keep it."""
         self._files.pipe_file(self._path(key), payload)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Do nothing: the server keeps what it has accepted."""
 
     def create(self, key: str, payload: bytes) -> bool:
         """Write a new file; return False if it exists. Not atomic: most file systems cannot."""
@@ -280,9 +312,12 @@ class ZipPlace:
             raise _too_large(self.describe(key), limit)
         return payload
 
-    def write(self, key: str, payload: bytes) -> None:
+    def write(self, key: str, payload: bytes, *, sync: bool = False) -> None:
         """Raise a RecordingError: an archive is read-only."""
         raise _read_only(self._path)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Do nothing: nothing is written."""
 
     def create(self, key: str, payload: bytes) -> bool:
         """Raise a RecordingError: an archive is read-only."""
@@ -349,6 +384,16 @@ def place_of(path: str | os.PathLike[str]) -> Place:
     if "://" in text or "::" in text:
         return RemotePlace(text)
     return ZipPlace(Path(text)) if text.endswith(".zip") else FolderPlace(Path(text))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlast a power cut, where the system can open folders."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _create_without_links(path: Path, payload: bytes) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz.errors import RecordingError
+from trainviz.recordings.packed import PackedMap
 from trainviz.recordings.snapshot import Snapshot
-from trainviz.recordings.zarr_store.contents import Contents, root_document
+from trainviz.recordings.zarr_store.chunks import Facts, read_chunk
+from trainviz.recordings.zarr_store.contents import Contents, current_document, generation_of
 from trainviz.recordings.zarr_store.places import Place
 
 __all__ = ["DiskReader"]
@@ -20,15 +21,21 @@ __all__ = ["DiskReader"]
 _LARGEST_MAP = 2**30
 """Of a map as float32; a stranger's constant map of 0.5 MB on disk can be larger than memory."""
 
+_ATTEMPTS = 20
+"""How often a recording is read again because a writer replaced its snapshots meanwhile."""
+
 
 class DiskReader:
-    """The snapshots of a recording on disk; opening it reads no map."""
+    """The snapshots of a recording on disk; opening it reads the last map at most.
+
+    It stays at the snapshots that were there when it was opened. One that was
+    replaced since raises when it is read.
+    """
 
     def __init__(self, place: Place, contents: Contents, trust: bool = True) -> None:
         self.place = place
         self._trust = trust
         self.contents = contents
-        self._guesses: tuple[int, npt.NDArray[Any] | None] = (-1, None)
 
     @classmethod
     def at(cls, place: Place, *, trust: bool = False) -> DiskReader:
@@ -45,14 +52,30 @@ class DiskReader:
         RecordingError
             If there is none, or it is damaged.
         """
-        document = root_document(place)
-        if document is None:
-            raise RecordingError(
-                f"{place.describe()} holds no recording: expected what a recorder wrote with path="
-                if place.holds_anything()
-                else f"there is no recording at {place.describe()}"
-            )
-        return cls(place, Contents.read(place, document, trust=trust), trust)
+        document = current_document(place)
+        for attempt in range(_ATTEMPTS):
+            if document is None:
+                raise RecordingError(
+                    f"{place.describe()} holds no recording: expected what a recorder wrote with "
+                    "path=" if place.holds_anything()
+                    else f"there is no recording at {place.describe()}"
+                )  # fmt: skip
+            failure = None
+            try:
+                reader = cls(place, Contents.read(place, document, trust=trust), trust)
+            except RecordingError as error:
+                failure = error
+            again = current_document(place)
+            if again is not None and generation_of(again) == generation_of(document):
+                # Between the same two states a file may be missing only if it is being written.
+                if failure is None:
+                    return reader
+                if again == document or attempt == _ATTEMPTS - 1:
+                    raise failure
+            document = again
+        raise RecordingError(
+            f"{place.describe()} cannot be opened: other processes go on replacing it"
+        )
 
     @property
     def n_classes(self) -> int | None:
@@ -64,46 +87,29 @@ class DiskReader:
         return len(self.contents)
 
     def read(self, index: int) -> Snapshot:
-        """Return snapshot ``index``.
+        """Return snapshot ``index``, whose map stays packed until it is used.
 
         Raises
         ------
         RecordingError
-            If its chunk is damaged or missing.
+            If its chunk is damaged, missing, or replaced since the recording was opened.
         """
-        return Snapshot(
-            self.map(index), self.epoch(index), self.step(index), self.metrics(index),
-            self.contents.columns["evaluations"][index], self.data_predictions(index),
-        )  # fmt: skip
-
-    def map(self, index: int) -> npt.NDArray[np.float32]:
-        """Return the class probabilities of snapshot ``index``, shape (C, H, W)."""
+        facts, packed = self._chunk(index)
         layout = self.contents.probabilities
         assert layout is not None
-        who = f"snapshot {index} (epoch {self.epoch(index)}) cannot be read"
         size = 4 * math.prod(layout.row)
         if size > _LARGEST_MAP and not self._trust:
             raise RecordingError(
-                f"{who}: its map takes {size:,} bytes of memory, and the limit is "
-                f"{_LARGEST_MAP:,}; if you trust it, open_recording(path, trust=True) reads it"
+                f"{self._who(index)} cannot be read: its map takes {size:,} bytes of memory, and "
+                f"the limit is {_LARGEST_MAP:,}; if you trust it, open_recording(path, trust=True) "
+                "reads it"
             )
-        try:
-            chunk = layout.read(self.place, index)
-        except RecordingError as error:
-            raise RecordingError(f"{who}: {error}") from error
-        if chunk is None:
-            missing = self.place.describe(layout.key(index))
-            raise RecordingError(f"{who}: the chunk {missing} is missing")
-        values: npt.NDArray[np.float32] = chunk[0].astype(np.float32)
-        output = self.contents.description.output
-        if output.fault(values) is not None:
-            raise RecordingError(
-                f"{who}: the chunk {self.place.describe(layout.key(index))} holds no {output}"
-            )
-        if layout.dtype == "float16" and output.has_classes:
-            # float16 loses up to 0.0003 of a probability: normalise, so that the sums are 1 again.
-            values /= values.sum(axis=0)
-        return values
+        source = f"{self._who(index)}, {self.place.describe(layout.key(index))},"
+        packed_map = PackedMap(packed, self.contents.description.output, source, size)
+        return Snapshot(
+            packed_map, facts.epoch, facts.step, facts.metrics, facts.evaluations,
+            facts.data_predictions,
+        )  # fmt: skip
 
     def epoch(self, index: int) -> int:
         """Return the epoch of snapshot ``index``."""
@@ -122,17 +128,34 @@ class DiskReader:
 
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
         """Return the predictions of snapshot ``index``."""
-        layout = self.contents.predictions
-        if layout is None:
-            return None
-        number, row = divmod(index, layout.rows)
-        if self._guesses[0] != number:
-            self._guesses = number, layout.read(self.place, number)
-        chunk = self._guesses[1]
-        if chunk is None:
-            raise RecordingError(
-                f"the predictions of snapshot {index} (epoch {self.epoch(index)}) cannot be read: "
-                f"the chunk {self.place.describe(layout.key(number))} is missing"
-            )
-        guesses: npt.NDArray[np.intp] = chunk[row].astype(np.intp)
-        return None if len(guesses) and guesses[0] < 0 else guesses
+        return None if self.contents.n_points is None else self._chunk(index)[0].data_predictions
+
+    def _chunk(self, index: int) -> tuple[Facts, bytes]:
+        layout, contents = self.contents.probabilities, self.contents
+        assert layout is not None
+        who, chunk = self._who(index), self.place.describe(layout.key(index))
+        try:
+            found = read_chunk(self.place, layout, index, contents.n_points)
+        except RecordingError as error:
+            self._require_same_generation(who)
+            raise RecordingError(f"{who} cannot be read: {error}") from error
+        if found is None:
+            self._require_same_generation(who)
+            raise RecordingError(f"{who} cannot be read: the chunk {chunk} is missing")
+        if found[0].generation > contents.generation:
+            raise self._replaced(who)
+        return found
+
+    def _require_same_generation(self, who: str) -> None:
+        document = current_document(self.place)
+        if document is None or generation_of(document) > self.contents.generation:
+            raise self._replaced(who)
+
+    def _replaced(self, who: str) -> RecordingError:
+        return RecordingError(
+            f"{who} cannot be read: {self.place.describe()} was recorded anew or continued from an "
+            "earlier epoch since it was opened; open it again"
+        )
+
+    def _who(self, index: int) -> str:
+        return f"snapshot {index} (epoch {self.epoch(index)})"

@@ -6,47 +6,46 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from trainviz.errors import RecordingError
 from trainviz.recordings.snapshot import Provisional, Snapshot
-from trainviz.recordings.zarr_store.arrays import ArrayLayout, check_installed, write_rows
+from trainviz.recordings.zarr_store.arrays import MapLayout, check_installed, chunks_of
+from trainviz.recordings.zarr_store.chunks import Facts, encode_chunk, packed_map
 from trainviz.recordings.zarr_store.contents import (
-    EMPTY_GROUP,
     ROOT,
     Contents,
     array_names,
-    as_json,
-    column,
+    current_document,
+    generation_of,
     is_empty,
-    root_document,
 )
 from trainviz.recordings.zarr_store.description import Description
+from trainviz.recordings.zarr_store.index import Index
 from trainviz.recordings.zarr_store.lock import Lock
 from trainviz.recordings.zarr_store.places import Place
 from trainviz.recordings.zarr_store.reader import DiskReader
-from trainviz.recordings.zarr_store.staging import STAGED, StagedSnapshot
 
 __all__ = ["DiskStore", "Precision", "Resume"]
 
 Precision = Literal["float16", "float32"]
 Resume = bool | Literal["checkpoint"]
 
-_SECONDS = 2.0
-"""Least time between two updates of the lengths in the arrays' own documents."""
-
 
 class DiskStore(DiskReader):
     """A recording on disk that is being written.
 
     Nothing is written before :meth:`open`, which takes the lock. A snapshot is
-    written in this order: its chunk, its entry in each column (a file that is
-    replaced as a whole), and last the root document, which states the length
-    of all arrays. What a killed process has written beyond it is ignored.
+    one file, its chunk, which appears as a whole. Columns and root document
+    follow some seconds later, or at :meth:`close`; see :class:`Index`.
+
+    Snapshots that were truncated stay on disk until the first one that
+    replaces them is there: the copy of a root document of the next generation
+    announces it, and its chunk, which states that generation, brings it about.
 
     Parameters
     ----------
@@ -60,7 +59,10 @@ class DiskStore(DiskReader):
         called. With neither of the two, an existing recording raises, unless
         it is empty.
     precision : {"float16", "float32"}
-        In which the maps are stored.
+        In which dense maps are stored.
+    durable : bool
+        Whether a snapshot outlasts a power cut once it is appended, and not only after
+        the next update of the index.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class DiskStore(DiskReader):
         overwrite: bool = False,
         resume: Resume = False,
         precision: Precision = "float16",
+        durable: bool = False,
     ) -> None:
         check_installed()
         if not place.writable:
@@ -85,19 +88,25 @@ class DiskStore(DiskReader):
         self._resume = resume
         # float16 ends at 65504, and the values of a regression model are unbounded.
         self._precision = "float32" if description.output.has_value else precision
-        self._root: bytes | None = None
+        self._durable = durable
+        self._length = 0
         self._lock: Lock | None = None
         self._is_copy = False
+        self._has_news = False
         self._ending: weakref.finalize[Any, Any] | None = None
-        self._arrays = _ArrayDocuments(place)
+        self._index = Index(place)
         self._mutex = threading.RLock()
         self._take_stock()
 
+    def __len__(self) -> int:
+        # What was truncated stays in the contents, as on disk, until it is replaced.
+        return min(self._length, len(self.contents))
+
     @property
     def precision(self) -> str:
-        """The dtype of the maps on disk; a continued recording keeps its own."""
+        """The dtype of dense maps on disk; a continued recording keeps its own."""
         maps = self.contents.probabilities
-        return self._precision if maps is None else maps.dtype
+        return self._precision if maps is None else maps.precision
 
     def open(self) -> None:
         """Take the lock, and repair what a killed process has left."""
@@ -114,16 +123,16 @@ class DiskStore(DiskReader):
         if self._lock is not None:
             self._lock.check()
             return
-        if self._root is None:
+        if self._index.root is None:
             if self._resume == "checkpoint":
                 self._resume = False  # allow() was not called
             self._take_stock()  # First, because taking the lock may take it from another holder.
         self._lock = Lock(self.place)
-        self._ending = weakref.finalize(self, _end, self._lock, self._arrays)
+        self._ending = weakref.finalize(self, _end, self._lock, self._index)
         try:
-            if self._root is None:
+            if self._index.root is None:
                 self._begin()
-            elif self.place.read(ROOT, 2**31) != self._root:
+            elif self.place.read(ROOT, 2**31) != self._index.root:
                 raise RecordingError(
                     f"{where} was changed by another writer since this recorder closed it: make "
                     "another recorder with resume=True"
@@ -140,98 +149,113 @@ class DiskStore(DiskReader):
                 self._ending()
 
     def append(self, snapshot: Snapshot) -> None:
-        """Store a snapshot; it is safe once this returns."""
-        self._append(snapshot, lambda index: self._write_map(index, snapshot.probabilities))
-
-    def append_staged(self, snapshot: StagedSnapshot) -> None:
-        """Store a snapshot whose map another process has written with :func:`stage`."""
-        self._append(snapshot, lambda index: self._take_in(index, snapshot))
-
-    def clear_staged(self) -> None:
-        """Delete the maps that were staged but not appended."""
-        with self._mutex:
-            self._open()
-            self.place.delete(STAGED)
-
-    def _append(self, snapshot: Snapshot | StagedSnapshot, put_map: Callable[[int], None]) -> None:
+        """Store a snapshot; it is safe from a crash once this returns, or from a power cut."""
         with self._mutex:
             self._open()
             contents, index = self.contents, len(self)
-            put_map(index)
-            step = -1 if snapshot.step is None else int(snapshot.step)
-            entry = {
-                "epoch": int(snapshot.epoch), "step": step, "evaluations": snapshot.evaluations,
-            }  # fmt: skip
-            for name, value in entry.items():
-                self._write_entry(column(name), contents.columns[name], index, value)
-            self._write_guesses(index, snapshot.data_predictions)
-            contents.description.provisional = None
-            metrics = {**dict.fromkeys(contents.metrics, np.nan), **snapshot.metrics}
-            with self._new_metrics(metrics):
-                self._write_metrics(index, metrics)
-                self._commit(index + 1)
-            for name, number in metrics.items():
-                contents.metrics.setdefault(name, [np.nan] * index).append(float(number))
-            # The epoch last: len() counts epochs, and another thread may be reading.
-            for name, value in reversed(entry.items()):
-                contents.columns[name].append(value)
-            if index == 0:
-                self._arrays.write(contents)
-            self._arrays.outdate(contents)
+            layout = self._maps_of(snapshot.shape)
+            packed = packed_map(snapshot.map, contents.description.output, self.precision)
+            if index < len(contents):
+                self._replace(index, snapshot, packed)
+                return
+            facts = Facts.of_snapshot(snapshot, contents.generation)
+            self._index.put(layout.key(index), encode_chunk(facts, packed), sync=self._durable)
+            contents.put(index, facts)
+            self._index.outdate(contents, index)
+            if index == 0 or self._has_news:
+                self._begin_index(layout, index)
+            elif self._index.is_due:
+                self._update()
+            self._length = index + 1
+
+    def _begin_index(self, layout: MapLayout, index: int) -> None:
+        """Write the index with what only it states: the classes, and the layout of the maps."""
+        try:
+            self._index.update(self.contents)
+        except BaseException:
+            self.contents.truncate(index)
+            with contextlib.suppress(OSError):
+                self.place.delete(layout.key(index))
+            raise
+        self._has_news = False
+
+    def _update(self) -> None:
+        # The chunks state the same, so a full disk loses nothing here.
+        with contextlib.suppress(OSError):
+            self._index.update(self.contents)
+
+    def _replace(self, index: int, snapshot: Snapshot, packed: bytes) -> None:
+        """Store a snapshot in place of all from ``index`` on, which stay until it is there."""
+        contents, before = self.contents, len(self.contents)
+        layout, old = self._maps_of(snapshot.shape), contents.generation
+        contents.generation = _new_generation(old)
+        try:
+            following = contents.document(index)
+            self._index.announce(following)
+            facts = Facts.of_snapshot(snapshot, contents.generation)
+            # From here on the new snapshots hold.
+            self._index.put(layout.key(index), encode_chunk(facts, packed), sync=True)
+        except BaseException:
+            contents.generation = old
+            raise
+        contents.truncate(index)
+        contents.put(index, facts)
+        self._index.outdate(contents, index)
+        self._length = index + 1
+        with contextlib.suppress(OSError):
+            self._index.write_root(following)
+        for replaced in range(index + 1, before):
+            # A chunk that cannot be deleted is ignored, because its generation is over.
+            with contextlib.suppress(OSError):
+                self.place.delete(layout.key(replaced))
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a stored snapshot."""
         self.relabel(index, self.epoch(index), metrics)
 
     def relabel(self, index: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Set the epoch of a stored snapshot, and add metrics."""
+        """Set the epoch of a stored snapshot, and add metrics; NaN removes one."""
         with self._mutex:
             self._open()
-            contents = self.contents
-            if epoch != self.epoch(index):
-                self._write_entry(column("epoch"), contents.columns["epoch"], index, int(epoch))
-                contents.columns["epoch"][index] = int(epoch)
-            with self._new_metrics(metrics) as added:
-                self._write_metrics(index, metrics)
-                if added:
-                    self._commit(len(self))
-            for name, value in metrics.items():
-                contents.metrics.setdefault(name, [np.nan] * len(self))[index] = float(value)
-            if added:
-                self._arrays.write(contents)
+            facts, packed = self._chunk(index)
+            together = {**facts.metrics, **{name: float(metrics[name]) for name in metrics}}
+            known = {name: value for name, value in together.items() if not np.isnan(value)}
+            self._rewrite(index, replace(facts, epoch=int(epoch), metrics=known), packed)
+
+    def _rewrite(self, index: int, facts: Facts, packed: bytes) -> None:
+        layout = self.contents.probabilities
+        assert layout is not None
+        self._index.put(layout.key(index), encode_chunk(facts, packed), sync=self._durable)
+        self.contents.put(index, facts)
+        self._index.outdate(self.contents, index)
+        if index < len(self.contents) - 1:
+            # Opening reads the last chunk, and believes the columns of those before.
+            self._update()
 
     def truncate(self, length: int) -> None:
-        """Remove all snapshots but the first ``length``."""
+        """Forget all snapshots but the first ``length``; on disk they stay until replaced."""
         with self._mutex:
-            before = len(self)
-            if length >= before:
-                return
-            self._open()
-            self.contents.description.provisional = None
-            self._commit(length)
-            self.contents.truncate(length)
-            self._guesses = (-1, None)
-            self._arrays.write(self.contents)
-            for index in range(length, before):
-                # A chunk that cannot be deleted is ignored, because it lies beyond the length.
-                with contextlib.suppress(Exception):
-                    self.place.delete(f"probabilities/c/{index}")
+            if length < len(self):
+                self._open()
+                self._length = length
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Set the label of each class, to be written with the next snapshot."""
+        self._has_news |= self.contents.description.classes != list(classes)
         self.contents.description.classes = list(classes)
 
     @property
     def provisional(self) -> Provisional | None:
         """How to undo the end of the run in the last snapshot; None if it is not to be undone."""
-        return self.contents.description.provisional
+        return self.contents.provisional if len(self) == len(self.contents) else None
 
     def mark(self, provisional: Provisional | None) -> None:
         """Set :attr:`provisional`."""
         with self._mutex:
             self._open()
-            self.contents.description.provisional = provisional
-            self._commit(len(self))
+            if len(self):
+                facts, packed = self._chunk(len(self) - 1)
+                self._rewrite(len(self) - 1, replace(facts, provisional=provisional), packed)
 
     def allow_resume(self) -> None:
         """Allow ``resume="checkpoint"`` to continue the stored recording."""
@@ -241,7 +265,7 @@ class DiskStore(DiskReader):
     def _take_stock(self) -> bool:
         """Return whether an existing recording is continued; raise if the place is not free."""
         where = self.place.describe()
-        document = root_document(self.place)
+        document = current_document(self.place)
         if document is None:
             if self.place.holds_anything():
                 raise RecordingError(
@@ -273,146 +297,57 @@ class DiskStore(DiskReader):
         found.description.classes = found.description.classes or given.classes
         found.description.domain = given.domain
         found.description.schedule = given.schedule or found.description.schedule
-        self.contents = found
+        self.contents, self._length = found, len(found)
 
     def _begin(self) -> None:
         """Write the arrays that do not grow; called once, with the lock held."""
         if self._take_stock():
-            self.place.delete(f"probabilities/c/{len(self)}")
-            self._root = self.place.read(ROOT, 2**31)
-        else:
-            self.contents = Contents.new(self.contents.description)
-            old = array_names(root_document(self.place) or {})
-            # First, so that a reader finds the new, empty recording and no mixture of the two.
-            self._write_root(self.contents.first_document())
-            for name in old:
-                if name != "x":  # It contains the lock, and its values are overwritten below.
-                    self.place.delete(name)
-            for layout, values in self.contents.description.arrays():
-                write_rows(self.place, layout, values)
-            self._commit(0)
-        self._arrays.write(self.contents)
+            self._index.update(self.contents)
+            return
+        old = current_document(self.place)
+        generation = _new_generation(0 if old is None else generation_of(old))
+        self.contents, self._length = Contents.new(self.contents.description, generation), 0
+        # First, so that a reader finds the new, empty recording and no mixture of the two.
+        self._index.write_root(self.contents.first_document())
+        for name in array_names(old or {}):
+            if name != "x":  # It contains the lock, and its values are overwritten below.
+                self.place.delete(name)
+        for layout, values in self.contents.description.arrays():
+            for key, payload in chunks_of(layout, values):
+                self._index.put(key, payload)
+        self._index.update(self.contents)
 
-    def _write_map(self, index: int, probabilities: npt.NDArray[np.float32]) -> None:
-        layout = self._maps_of(probabilities.shape)
-        self.place.write(layout.key(index), layout.encode(probabilities[None]))
-
-    def _take_in(self, index: int, staged: StagedSnapshot) -> None:
-        self.place.move(staged.key, self._maps_of(staged.shape).key(index))
-
-    def _maps_of(self, shape: tuple[int, ...]) -> ArrayLayout:
+    def _maps_of(self, shape: tuple[int, ...]) -> MapLayout:
         """Return the layout of the maps, which the first one determines."""
         if self.contents.probabilities is None:
             self.contents.start_maps(shape[0], self._precision)
             classes = self.contents.fixed["class"][0]
-            write_rows(self.place, classes, np.arange(shape[0]))
+            for key, payload in chunks_of(classes, np.arange(shape[0])):
+                self._index.put(key, payload)
         layout = self.contents.probabilities
         assert layout is not None
         if shape != layout.row:
             raise RecordingError(f"a map of the shape {shape}, after maps of {layout.row} before")
         return layout
 
-    def _write_entry(
-        self, layout: ArrayLayout, values: Sequence[float], index: int, value: float
-    ) -> None:
-        number, row = divmod(index, layout.rows)
-        part = list(values[number * layout.rows : (number + 1) * layout.rows])
-        part[row : row + 1] = [value]
-        self.place.write(layout.key(number), layout.encode(np.array(part, dtype=layout.dtype)))
-
-    def _write_guesses(self, index: int, guesses: npt.NDArray[np.intp] | None) -> None:
-        layout = self.contents.predictions
-        if layout is None:
-            return
-        number, row = divmod(index, layout.rows)
-        before = layout.read(self.place, number) if row else None
-        chunk = np.full((layout.rows, *layout.row), -1, dtype=layout.dtype)
-        if before is not None:
-            chunk[:row] = before[:row]
-        if guesses is not None:
-            chunk[row] = guesses
-        self.place.write(layout.key(number), layout.encode(chunk))
-        self._guesses = (-1, None)
-
-    def _write_metrics(self, index: int, metrics: Mapping[str, float]) -> None:
-        for name, value in metrics.items():
-            layout = self.contents.metric_arrays[name]
-            values = self.contents.metrics.get(name) or [np.nan] * len(self)
-            self._write_entry(layout, values, index, float(value))
-
-    @contextlib.contextmanager
-    def _new_metrics(self, metrics: Mapping[str, float]) -> Iterator[list[str]]:
-        """Add columns for new metrics, and remove them again if writing fails."""
-        arrays = self.contents.metric_arrays
-        added = [name for name in metrics if name not in arrays]
-        try:
-            for name in added:
-                arrays[name] = self.contents.start_metric(name)
-                self.place.delete(arrays[name].name)  # remains of a failed attempt
-            yield added
-        except BaseException:
-            for name in added:
-                arrays.pop(name, None)
-            raise
-
-    def _commit(self, length: int) -> None:
-        """Set the recording's length to ``length`` snapshots, atomically for readers."""
-        self._write_root(self.contents.document(length))
-
-    def _write_root(self, document: Mapping[str, Any]) -> None:
-        assert self._lock is not None
-        self._lock.check()
-        root = as_json(document)
-        self.place.write(ROOT, root)
-        self._root = root
-
     def __getstate__(self) -> dict[str, Any]:
         own: dict[str, Any] = {"_lock": None, "_ending": None, "_mutex": None}
         # Before it is opened a copy may write, as a rank that was spawned with it does.
-        return {**self.__dict__, **own, "_is_copy": self._is_copy or self._root is not None}
+        return {**self.__dict__, **own, "_is_copy": self._is_copy or self._index.root is not None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._mutex = threading.RLock()
 
 
-class _ArrayDocuments:
-    """The arrays' own documents, for readers that do not use the root's consolidated metadata.
-
-    Their lengths are updated only every few seconds, because the files are
-    many. If a process is killed before, the next recorder that opens the
-    recording updates them.
-    """
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._waiting: Contents | None = None
-        self._written = 0.0
-
-    def outdate(self, contents: Contents) -> None:
-        """Note that the recording has grown; write the documents if the last write is old."""
-        self._waiting = contents
-        if time.monotonic() > self._written + _SECONDS:
-            self.write(contents)
-
-    def write(self, contents: Contents) -> None:
-        """Write all documents; errors are ignored, because the root states the same."""
-        self._waiting, self._written = None, time.monotonic()
-        with contextlib.suppress(Exception):
-            for name, (layout, length) in contents.layouts().items():
-                self._place.write(f"{name}/{ROOT}", as_json(layout.document(length)))
-            if any(name.startswith("embedding/") for name in contents.fixed):
-                self._place.write(f"embedding/{ROOT}", as_json(EMPTY_GROUP))
-
-    def finish(self) -> None:
-        """Write the documents if they are outdated."""
-        if self._waiting is not None:
-            self.write(self._waiting)
+def _new_generation(old: int) -> int:
+    """Return a number above ``old``, and above those of a recording that was here and deleted."""
+    return max(old + 1, time.time_ns() // 1000)
 
 
-def _end(lock: Lock, arrays: _ArrayDocuments) -> None:
-    """Write outdated documents and release the lock; called once, at interpreter exit at latest."""
+def _end(lock: Lock, index: Index) -> None:
+    """Write the outdated index and release the lock; called once, at interpreter exit at latest."""
     with contextlib.suppress(Exception):
         lock.check()
-        arrays.finish()
+        index.finish()
     lock.release()
