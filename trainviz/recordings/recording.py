@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.output_kind import OutputKind
-from trainviz._common.providers import provided
+from trainviz._common.providers import install_hint, provided
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData, counts_from_zero
 from trainviz.errors import RecordingError
@@ -283,20 +283,51 @@ class Recording(Sequence[Snapshot]):
     def to_xarray(self) -> xarray.Dataset:
         """Return the recording with named dimensions and coordinates.
 
+        ``xarray.open_dataset(path, engine="trainviz")`` opens one on disk in the
+        same way.
+
         Returns
         -------
         xarray.Dataset
             ``probabilities`` (snapshot, class, y, x) is read snapshot by
-            snapshot when it is used; every metric is a variable.
+            snapshot when it is used; every metric is a variable. With
+            ``.chunk({"snapshot": 1})`` Dask reads them in parallel.
 
         Raises
         ------
         ImportError
             If xarray is not installed.
         """
-        from trainviz.recordings.xarray_export import as_dataset
+        try:
+            from trainviz.recordings.xarray_backend import as_dataset
+        except ImportError as error:
+            raise ImportError(install_hint("xarray", "to_xarray()")) from error
+        known = self.data if self.output.has_classes else None
+        points = None if known is None else len(known.y)
+        return as_dataset(self._store, self.domain, self.class_names, points)
 
-        return as_dataset(self._store, self.domain, self.class_names)
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole maps as plain arrays, which Zarr and xarray read without trainviz.
+
+        A Zarr v3 group with the variables of :meth:`to_xarray`, in chunks of one
+        snapshot. It is some twenty times larger than what :meth:`save` writes,
+        and :func:`trainviz.open_recording` does not open it.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            A folder that is not there yet.
+
+        Raises
+        ------
+        RecordingError
+            If the path is taken.
+        ImportError
+            If xarray or Zarr is not installed.
+        """
+        from trainviz.recordings.zarr_store.saving import export_dataset
+
+        export_dataset(self.to_xarray(), path)
 
     def _like(self, store: Store) -> Recording:
         return Recording(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.output_kind import OutputKind
 from trainviz._common.providers import install_hint
 from trainviz.errors import RecordingError
 from trainviz.recordings.zarr_store.places import Place
@@ -236,10 +237,13 @@ class MapLayout:
         ``(C, H, W)``.
     precision : str
         "float16" or "float32": how values that are no logarithms are packed.
+    output : OutputKind
+        What the maps hold.
     """
 
     row: tuple[int, int, int]
     precision: str
+    output: OutputKind
 
     name = "probabilities"
     dims = ("snapshot", "class", "y", "x")
@@ -256,13 +260,14 @@ class MapLayout:
         shape, chunks, codecs = _sizes(cls.name, document)
         try:
             precision = codecs[0]["configuration"]["precision"]
+            output = OutputKind(codecs[0]["configuration"]["output"])
             if (
                 len(shape) == 4
                 and chunks[0] == 1
                 and [codec["name"] for codec in codecs] == _MAP_CODECS
                 and precision in ("float16", "float32")
             ):
-                return cls((shape[1], shape[2], shape[3]), precision), shape[0]
+                return cls((shape[1], shape[2], shape[3]), precision, output), shape[0]
         except (KeyError, TypeError, ValueError, IndexError):
             pass
         raise _strange(cls.name)
@@ -270,7 +275,10 @@ class MapLayout:
     def document(self, length: int) -> dict[str, Any]:
         """Return the array's Zarr document, the content of its ``zarr.json``."""
         codecs: list[dict[str, Any]] = [
-            {"name": _MAP_CODECS[0], "configuration": {"precision": self.precision}},
+            {
+                "name": _MAP_CODECS[0],
+                "configuration": {"precision": self.precision, "output": self.output.value},
+            },
             {"name": _MAP_CODECS[1]},
         ]
         return _document(

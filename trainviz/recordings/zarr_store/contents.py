@@ -362,6 +362,10 @@ class Contents:
         assert maps is not None
         if maps.row[1:] != domain.shape:
             raise RecordingError(f"maps of the shape {maps.row} on a grid {domain.shape}")
+        if maps.output is not self.description.output:
+            raise RecordingError(
+                f"maps of {maps.output} in a recording of {self.description.output}"
+            )
         if maps.row[0] < self.description.output.least_columns:
             raise RecordingError(f"maps of {maps.row[0]} classes")
         self.description.check_classes(maps.row[0])
@@ -369,7 +373,9 @@ class Contents:
     def start_maps(self, n_classes: int, precision: str) -> None:
         """Define the arrays that depend on the number of classes, at the first snapshot."""
         height, width = self.description.domain.shape
-        self.probabilities = MapLayout((n_classes, height, width), precision)
+        self.probabilities = MapLayout(
+            (n_classes, height, width), precision, self.description.output
+        )
         names = {"names": self.description.class_names} if self.description.class_names else {}
         classes = ArrayLayout("class", "int64", (), n_classes, ("class",), names)
         self.fixed["class"] = (classes, n_classes)

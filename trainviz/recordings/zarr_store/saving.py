@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainviz._common.process import hidden, mark, mark_of_dead
 from trainviz.errors import RecordingError
 from trainviz.recordings.stores import Store
+from trainviz.recordings.zarr_store.arrays import check_installed
 from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.lock import Lock
 from trainviz.recordings.zarr_store.places import (
@@ -23,7 +26,10 @@ from trainviz.recordings.zarr_store.places import (
 from trainviz.recordings.zarr_store.reader import DiskReader
 from trainviz.recordings.zarr_store.store import DiskStore, Precision
 
-__all__ = ["save_recording"]
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["export_dataset", "save_recording"]
 
 
 def save_recording(
@@ -73,6 +79,51 @@ def save_recording(
             os.replace(archive, target)
         else:
             _swap(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def export_dataset(dataset: xarray.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a dataset of maps as a plain Zarr group, one map after another.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        As :meth:`trainviz.Recording.to_xarray` returns it.
+    path : str or PathLike
+        A folder that is not there yet.
+
+    Raises
+    ------
+    RecordingError
+        If the path is taken, or is no folder.
+    """
+    check_installed()
+    import zarr
+
+    place, target = place_of(path), Path(path)
+    if not isinstance(place, FolderPlace):
+        raise RecordingError(f"path={str(path)!r}: export() writes a folder, e.g. 'dense.zarr'")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise RecordingError(f"path={str(path)!r} is there already: take another path")
+    _tidy_up(target)
+    unfinished = target.with_name(f"{hidden(target.name)}.{mark()}.partial")
+    try:
+        maps, rest = dataset["probabilities"], dataset.drop_vars("probabilities")
+        # As objects, xarray writes names as strings of any length, which Zarr's extensions specify.
+        names = rest.assign_coords({"class": rest["class"].astype(object)})
+        names.to_zarr(unfinished, zarr_format=3, consolidated=False)
+        array = zarr.open_group(unfinished, mode="r+").create_array(
+            "probabilities", shape=maps.shape, chunks=(1, *maps.shape[1:]), dtype=maps.dtype,
+            dimension_names=maps.dims, attributes={"coordinates": "epoch step"},
+        )  # fmt: skip
+        for index in range(len(maps)):
+            array[index] = maps[index].values
+        with warnings.catch_warnings():
+            # It warns that Zarr's format 3 does not specify them; xarray opens without them slowly.
+            warnings.simplefilter("ignore")
+            zarr.consolidate_metadata(unfinished, zarr_format=3)
+        os.replace(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
