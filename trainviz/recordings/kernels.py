@@ -8,6 +8,8 @@ same integers.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from trainviz._common.jit import inlined, kernel
@@ -122,7 +124,17 @@ def between(low, high, at, before, after):
     if before == after:
         return low
     span = after - before
-    return low + ((high - low) * (at - before) + span // 2) // span
+    return low + share(high - low, at - before, span // 2, 1.0 / span)
+
+
+@inlined
+def share(difference, steps, half, inverse):
+    """Return ``(difference * steps + half) // span``, with ``inverse`` being ``1 / span``.
+
+    Processors divide integers slowly. What is multiplied here lies half a unit
+    above an integer below 2**51, so that rounding cannot reach the next one.
+    """
+    return np.int64(math.floor((difference * steps + half + 0.5) * inverse))
 
 
 @inlined
@@ -147,9 +159,10 @@ def fill_new_rows(plane, depth, row_steps, column_steps):
     for i in range(ends[depth - 1], ends[depth]):
         row, low, high = plane[rows[i, 0]], plane[rows[i, 1]], plane[rows[i, 2]]
         at, before, after = np.int64(rows[i, 0]), np.int64(rows[i, 1]), np.int64(rows[i, 2])
+        steps, half, inverse = at - before, (after - before) // 2, 1.0 / (after - before)
         for place in range(line_ends[depth], line_ends[depth + 1]):
             x = lines[place]
-            row[x] = between(low[x], high[x], at, before, after)
+            row[x] = low[x] + share(high[x] - low[x], steps, half, inverse)
 
 
 KERNELS = (code_residuals,)
