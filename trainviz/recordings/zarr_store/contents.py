@@ -156,11 +156,14 @@ def array_names(document: Mapping[str, Any]) -> list[str]:
     return sorted({name.partition("/")[0] for name in names if is_array_name(name)})
 
 
-def is_empty(document: Mapping[str, Any]) -> bool:
+def is_empty(place: Place, document: Mapping[str, Any]) -> bool:
     """Return whether a recording certainly holds no snapshot."""
     try:
         arrays = document["consolidated_metadata"]["metadata"]
-        return "probabilities" not in arrays or arrays["probabilities"]["shape"][0] == 0
+        if "probabilities" not in arrays:
+            return True
+        # The first chunk is there before the document knows it if it has replaced another.
+        return arrays["probabilities"]["shape"][0] == 0 and not _has_begun(place, document)
     except (KeyError, TypeError, IndexError):
         return False
 
@@ -175,7 +178,8 @@ class Contents:
     fixed : dict of str to (ArrayLayout, int)
         The arrays that do not grow, and their lengths.
     generation : int
-        Grows whenever snapshots are replaced, also by another recording at the same path.
+        Grows whenever a recording is continued, or snapshots are replaced, also by another
+        recording at the same path.
     probabilities : MapLayout or None
         None before the first snapshot.
     columns : dict of str to list
@@ -186,6 +190,8 @@ class Contents:
         Under the same names.
     provisional : Provisional or None
         How to undo the end of the run in the last snapshot.
+    n_indexed : int
+        How many snapshots the root document knew when it was read.
     """
 
     description: Description
@@ -198,6 +204,7 @@ class Contents:
     metrics: dict[str, list[float]] = field(default_factory=dict)
     metric_arrays: dict[str, ArrayLayout] = field(default_factory=dict)
     provisional: Provisional | None = None
+    n_indexed: int = 0
 
     def __len__(self) -> int:
         return len(self.columns["epoch"])
@@ -258,6 +265,7 @@ class Contents:
         if maps is None or lengths != {maps[1]} or not {*_INT_COLUMNS} <= growing.keys():
             raise RecordingError("its arrays do not belong together")
         contents.probabilities, length = maps
+        contents.n_indexed = length
         contents._check_maps()
         # Columns become lists, which take four times as much.
         budget = ReadBudget(math.inf if trust else 2**24)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainviz.recordings.zarr_store.arrays import chunks_of
@@ -51,6 +51,11 @@ class Index:
         self._next = 0.0
 
     @property
+    def is_outdated(self) -> bool:
+        """Whether the chunks state more than the index."""
+        return self._waiting is not None
+
+    @property
     def is_due(self) -> bool:
         """Whether an update is needed, and the last one was long enough ago."""
         return self._waiting is not None and time.monotonic() >= self._next
@@ -60,6 +65,14 @@ class Index:
         self._place.write(key, payload, sync=sync)
         if not sync:
             self._unsynced.add(key)
+
+    def rewrite(self, key: str, payload: bytes, *, sync: bool = False) -> None:
+        """Write a file anew; if the old one would outlast a power cut, so does the new one."""
+        self.put(key, payload, sync=sync or key not in self._unsynced)
+
+    def note_unsynced(self, keys: Iterable[str]) -> None:
+        """Let the next update sync files that another process has written too."""
+        self._unsynced.update(keys)
 
     def outdate(self, contents: Contents, index: int) -> None:
         """Note that the entries from ``index`` on are to be written."""

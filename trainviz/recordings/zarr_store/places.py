@@ -15,9 +15,12 @@ from urllib.parse import unquote, urlsplit
 from trainviz._common.providers import install_hint
 from trainviz.errors import RecordingError
 
-__all__ = ["FolderPlace", "Place", "RemotePlace", "ZipPlace", "place_of"]
+__all__ = ["FolderPlace", "Place", "RemotePlace", "ZipPlace", "place_of", "sync_folder"]
 
 _PARTIAL = ".partial"
+
+_SYNC_MODE = "rb" if os.name == "posix" else "r+b"
+"""Windows syncs only what is open for writing."""
 
 
 class Place(Protocol):
@@ -117,14 +120,14 @@ class FolderPlace:
             unfinished.unlink(missing_ok=True)
             raise
         if sync:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def sync(self, keys: Iterable[str]) -> None:
         """Write files and the folders above them through to the disk."""
         folders = set()
         for key in keys:
             path = self._inside(key)
-            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            with contextlib.suppress(FileNotFoundError), open(path, _SYNC_MODE) as file:
                 os.fsync(file.fileno())
             while path != self.root:
                 path = path.parent
@@ -132,12 +135,13 @@ class FolderPlace:
         if folders:
             folders.add(self.root.parent)
         for folder in sorted(folders, reverse=True):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def create(self, key: str, payload: bytes) -> bool:
         """Write a temporary file, then link it to the name; return False if the name exists."""
         path = self._inside(key)
-        unfinished = self._unfinished(path, payload)
+        # Synced, because an empty lock file after a power cut would name no holder.
+        unfinished = self._unfinished(path, payload, sync=True)
         try:
             # A link, because a file opened with mode "x" is empty until it is written.
             os.link(unfinished, path)
@@ -386,8 +390,13 @@ def place_of(path: str | os.PathLike[str]) -> Place:
     return ZipPlace(Path(text)) if text.endswith(".zip") else FolderPlace(Path(text))
 
 
-def _sync_folder(folder: Path) -> None:
-    """Let the names in a folder outlast a power cut, where the system can open folders."""
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlast a power cut, where the system can open folders.
+
+    Parameters
+    ----------
+    folder : Path
+    """
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

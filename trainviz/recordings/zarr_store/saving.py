@@ -22,6 +22,7 @@ from trainviz.recordings.zarr_store.places import (
     RemotePlace,
     ZipPlace,
     place_of,
+    sync_folder,
 )
 from trainviz.recordings.zarr_store.reader import DiskReader
 from trainviz.recordings.zarr_store.store import DiskStore, Precision
@@ -76,7 +77,9 @@ def save_recording(
         if isinstance(place, ZipPlace):
             archive = unfinished / ".zip"
             _pack(unfinished, archive)
+            FolderPlace(unfinished).sync([archive.name])
             os.replace(archive, target)
+            sync_folder(target.parent)
         else:
             _swap(unfinished, target)
     finally:
@@ -164,6 +167,7 @@ def _pack(folder: Path, archive: Path) -> None:
 def _swap(unfinished: Path, target: Path) -> None:
     if not target.exists():
         os.replace(unfinished, target)
+        sync_folder(target.parent)
         return
     lock = Lock(FolderPlace(target))
     aside = target.with_name(f"{hidden(target.name)}.{mark()}.old")
@@ -177,6 +181,8 @@ def _swap(unfinished: Path, target: Path) -> None:
     except OSError:
         lock.release()
         raise
+    # First, so that no power cut undoes the renaming of a folder that is empty by then.
+    sync_folder(target.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -188,6 +188,9 @@ class DiskStore(DiskReader):
         """Store a snapshot in place of all from ``index`` on, which stay until it is there."""
         contents, before = self.contents, len(self.contents)
         layout, old = self._maps_of(snapshot.shape), contents.generation
+        if self._index.is_outdated:
+            # The columns must hold all entries that the next root document states.
+            self._index.update(contents)
         contents.generation = _new_generation(old)
         try:
             following = contents.document(index)
@@ -225,7 +228,7 @@ class DiskStore(DiskReader):
     def _rewrite(self, index: int, facts: Facts, packed: bytes) -> None:
         layout = self.contents.probabilities
         assert layout is not None
-        self._index.put(layout.key(index), encode_chunk(facts, packed), sync=self._durable)
+        self._index.rewrite(layout.key(index), encode_chunk(facts, packed), sync=self._durable)
         self.contents.put(index, facts)
         self._index.outdate(self.contents, index)
         if index < len(self.contents) - 1:
@@ -273,7 +276,7 @@ class DiskStore(DiskReader):
                     "(it is not overwritten, whatever it is)"
                 )
             return False
-        if is_empty(document):
+        if is_empty(self.place, document):
             return False  # A run that ended before its first capture may be replaced.
         if self._overwrite:
             return False
@@ -302,6 +305,12 @@ class DiskStore(DiskReader):
     def _begin(self) -> None:
         """Write the arrays that do not grow; called once, with the lock held."""
         if self._take_stock():
+            maps, first = self.contents.probabilities, self.contents.n_indexed
+            if maps is not None:
+                # A killed process leaves chunks that neither index nor sync has reached.
+                self._index.note_unsynced(map(maps.key, range(first, len(self))))
+            # After a power cut there may be more chunks behind one that is missing.
+            self.contents.generation = _new_generation(self.contents.generation)
             self._index.update(self.contents)
             return
         old = current_document(self.place)
