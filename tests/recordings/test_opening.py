@@ -86,7 +86,7 @@ def test_zarr_and_xarray_open_it_without_us(path):
 
 def test_addresses_of_fsspec_are_paths_too():
     url = "memory://test_opening/a.zarr"
-    record(url, data=DATA, overwrite=True)
+    record(url, data=DATA, overwrite=True).close()
     assert open_recording(url).epochs.tolist() == [0, 1, 2, 3]
     with xarray.open_zarr(url) as dataset:
         assert dataset.sizes["snapshot"] == 4

@@ -204,18 +204,26 @@ def with_facts(payload: bytes, facts: Mapping[str, Any]) -> bytes:
     return payload[: at - 4] + len(text).to_bytes(4, "little") + text + payload[at + old :]
 
 
-def facts_of(payload: bytes) -> tuple[dict[str, Any], bytes]:
+def facts_of(payload: bytes, *, most: int = 2**24) -> tuple[dict[str, Any], bytes]:
     """Return the facts of a packed map, and the map without them.
+
+    Parameters
+    ----------
+    payload : bytes
+    most : int, default 2**24
+        Largest size of the facts in bytes.
 
     Raises
     ------
     RecordingError
-        If the bytes are not a packed map with facts in JSON.
+        If the bytes are not a packed map with facts in JSON, or these are larger.
     """
     length, at = _length_of_facts(payload), _HEADER.size
     plain = payload[: at - 4] + b"\0\0\0\0" + payload[at + length :]
     if not length:
         return {}, plain
+    if length > most:
+        raise RecordingError(f"its facts take {length:,} bytes, and the limit is {most:,}")
     try:
         facts = json.loads(payload[at : at + length])
     except (ValueError, RecursionError):

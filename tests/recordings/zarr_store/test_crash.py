@@ -91,11 +91,14 @@ def check(path, log):
     np.testing.assert_allclose(
         [1 / loss - 1 for loss in recording.metrics["loss"]], found, atol=1.001
     )
+    # The arrays may be some seconds behind, and lack the last label, but belong together.
     group = zarr.open_group(path, mode="r")
-    assert group["probabilities"].shape[0] == group["epoch"].shape[0] == len(found)
-    assert group["epoch"][:].tolist() == found
+    epochs = group["epoch"][:].tolist()
+    assert group["probabilities"].shape[0] == group["metric_loss"].shape[0] == len(epochs)
+    assert epochs[:-1] == found[: len(epochs) - 1]
+    assert epochs[-1] in (found[len(epochs) - 1], found[len(epochs) - 1] - 1)
     with xarray.open_zarr(path) as dataset:
-        assert dataset.sizes["snapshot"] == len(found)
+        assert dataset.sizes["snapshot"] == len(epochs)
         assert np.isfinite(dataset.probabilities[-1].values).all()
     return len(found)
 
@@ -117,9 +120,9 @@ def test_what_was_left_behind_is_brought_to_order(tmp_path):
     path, log = tmp_path / "a.zarr", tmp_path / "a.log"
     record_and_kill(path, log, 0.02, resume=False)
     kept = len(open_recording(path))
-    half = path / "probabilities" / "c" / str(kept) / "0" / "0" / "0"
-    half.parent.mkdir(parents=True, exist_ok=True)
+    half = path / "probabilities" / f"c.{kept}.0.0.0"
     half.write_bytes(b"half a chunk")
+    assert len(open_recording(path)) == kept
     (path / "epoch" / "zarr.json").write_text("{")
     record_and_kill(path, log, 0.02, resume=True)
     check(path, log)

@@ -1,12 +1,16 @@
 """Recordings that are damaged, half there, or made to do harm."""
 
+import base64
 import copy
 import json
+import math
 import os
 import pickle
 import shutil
+import struct
 import tracemalloc
 import zipfile
+import zlib
 from contextlib import contextmanager
 
 import google_crc32c
@@ -17,8 +21,11 @@ from hypothesis import strategies as st
 from numcodecs import blosc
 
 from trainviz import Domain, Recorder, RecordingError, animate, open_recording
+from trainviz.evaluation.compact_map import CompactMap
+from trainviz.recordings.packed import pack, with_facts
 
-DATA = ([[-0.5, 0], [0.5, 1], [0.9, -1]], ["no", "yes", "yes"])
+HALF = np.full((2, 6, 8), 0.5, np.float32)
+FACTS = {"generation": 0, "epoch": 10, "step": None, "evaluations": 0, "metrics": {}}
 
 
 def ramp(X):
@@ -69,7 +76,7 @@ def use(path):
 
 
 def chunk_of(path, index=1):
-    return path / "probabilities" / "c" / str(index) / "0" / "0" / "0"
+    return path / "probabilities" / f"c.{index}.0.0.0"
 
 
 def with_checksum(payload):
@@ -80,7 +87,7 @@ def set_shape(root, arrays, ours, *, snapshots=3, classes=2, height=6, width=8):
     maps = arrays["probabilities"]
     maps["shape"] = [snapshots, classes, height, width]
     maps["chunk_grid"]["configuration"]["chunk_shape"] = [1, classes, height, width]
-    for name in ("epoch", "step", "evaluations", "metric_loss", "data_predictions"):
+    for name in ("epoch", "step", "evaluations", "metric_loss"):
         arrays[name]["shape"][0] = snapshots
     ours["domain"]["shape"] = [height, width]
 
@@ -135,8 +142,8 @@ def add_unknown_arrays(path):
             arrays[name] = copy.deepcopy(arrays["data_points"])
             arrays[name].update(shape=[2**21, 1], data_type="float64")
             arrays[name]["chunk_grid"]["configuration"]["chunk_shape"] = [2**21, 1]
-            (path / name / "c" / "0").mkdir(parents=True)
-            (path / name / "c" / "0" / "0").write_bytes(payload)
+            (path / name).mkdir()
+            (path / name / "c.0.0").write_bytes(payload)
 
     payload = zeros(2**24)
     edit(path, change)
@@ -155,7 +162,7 @@ def lengthen(path, names, length, rows, payload=None):
     edit(path, change)
     for name in names if payload else ():
         for chunk in range(-(-length // rows)):
-            (path / name / "c" / str(chunk)).write_bytes(payload)
+            (path / name / f"c.{chunk}").write_bytes(payload)
 
 
 def many_metrics(path):
@@ -192,8 +199,7 @@ def large_table(path, chunks=128):
     edit(path, change)
     payload = zeros(2**25)
     for chunk in range(chunks):
-        (path / "data_x" / "c" / str(chunk)).mkdir(parents=True, exist_ok=True)
-        (path / "data_x" / "c" / str(chunk) / "0").write_bytes(payload)
+        (path / "data_x" / f"c.{chunk}.0").write_bytes(payload)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +232,7 @@ def test_a_constant_map_of_few_bytes_does_not_fill_memory(path):
     edit(path, lambda root, arrays, ours: ours.update(class_names=None))
     with pytest.raises(RecordingError, match=r"map takes 3,920,000,000 bytes .*trust=True"):
         open_recording(path)[0]
-    with pytest.raises(RecordingError, match="it holds 192 bytes, expected 1,960,000,000"):
+    with pytest.raises(RecordingError, match=r"shape \(2, 6, 8\)"):
         open_recording(path, trust=True)[0]
 
 
@@ -238,35 +244,161 @@ def test_a_recording_that_is_trusted_may_take_what_it_asks_for(path):
         open_recording(path, trust=True)
 
 
-@pytest.mark.parametrize(
-    ("payload", "message"),
-    [
-        (b"", "its checksum is wrong"),
-        (b"\0" * 40, "its checksum is wrong"),
-        (pickle.dumps(print), "its checksum is wrong"),
-        (with_checksum(blosc.compress(b"\0" * 30_000_000, b"zstd", 1)), "damaged"),
-        (with_checksum(blosc.compress(b"\0" * 191, b"zstd", 3)), r"191 bytes, expected 192"),
-        (with_checksum(blosc.compress(b"\0" * 192, b"zstd", 3)), "holds no probabilities"),
-        (with_checksum(blosc.compress(b"\xff" * 192, b"zstd", 3)), "holds no probabilities"),
-        (bytes(100_000), r"is larger than it can be \(212 bytes\)"),
+def chunk(values=HALF, facts=None, packed=None):
+    """Return a chunk as a recorder writes it, but for what is given."""
+    packed = pack(values) if packed is None else packed
+    return with_checksum(with_facts(packed, FACTS if facts is None else facts))
+
+
+def patched(at, code, *values):
+    """Return a packed map with other values in its header."""
+    packed = bytearray(pack(HALF))
+    struct.pack_into(code, packed, at, *values)
+    return bytes(packed)
+
+
+def with_text(text, length=None):
+    """Return a chunk with these bytes as its facts."""
+    packed = pack(HALF)
+    size = len(text) if length is None else length
+    return with_checksum(packed[:32] + size.to_bytes(4, "little") + text + packed[36:])
+
+
+def guesses(raw, dtype="uint8"):
+    compress = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = compress.compress(raw) + compress.flush()
+    return {"dtype": dtype, "deflate": base64.b64encode(packed).decode()}
+
+
+UNREADABLE = {
+    "nothing": (b"", "its checksum is wrong"),
+    "zeros": (b"\0" * 40, "its checksum is wrong"),
+    "a pickle": (pickle.dumps(print), "its checksum is wrong"),
+    "an empty map": (with_checksum(b""), "it is no packed map"),
+    "an array": (with_checksum(blosc.compress(b"\0" * 192, b"zstd", 3)), "it is no packed map"),
+    "a long file": (bytes(20_000_000), r"is larger than it can be \(16,777,756 bytes\)"),
+    "another grid": (chunk(np.full((2, 6, 9), 0.5, np.float32)), r"shape \(2, 6, 9\)"),
+    "a huge grid": (
+        chunk(packed=patched(8, "<3I", *[2**32 - 1] * 3)), r"shape \(4294967295, 4294967295"
+    ),
+    "long facts": (with_text(b"{}", 2**32 - 1), "its facts take 4,294,967,295 bytes"),
+    "cut facts": (with_text(b'{"generation": 1, ', 10_000), "no JSON object"),
+    "facts in another text": (with_text(b"\xff\xfe"), "no JSON object"),
+    "a list of facts": (with_text(b"[1, 2]"), "no JSON object"),
+    "nested facts": (with_text(b"[" * 10**6), "no JSON object"),
+    "nested objects": (with_text(b'{"a":' * 10**6), "no JSON object"),
+    "a long number": (with_text(b'{"epoch": ' + b"9" * 10**6 + b"}"), "no JSON object"),
+    "no facts": (chunk(facts={}), "its facts are not as a recorder writes them"),
+}  # fmt: skip
+
+STRANGE_FACTS = {
+    "generation": [None, -1, 1.5, True, "1", [1], 2**63],
+    "epoch": [None, -1, 1.5, True, "1", {}, 10**400],
+    "step": [-1, 1.5, False, "1", [[]]],
+    "evaluations": [None, -1, 0.5],
+    "metrics": [None, 3, [["loss", 1]], {"loss": None}, {"loss": "low"}, {"loss": 10**400}],
+    "provisional": [3, [], {}, {"epoch": -1, "metrics": {}}, {"epoch": 1, "metrics": 2}],
+    "data_predictions": [
+        3, [1, 0], {}, {"dtype": "uint8"}, {"dtype": "uint8", "deflate": 3},
+        {"dtype": "uint8", "deflate": "?"}, {"dtype": "uint8", "deflate": "\u00e9"},
+        {"dtype": "uint8", "deflate": "AAAA"}, guesses(bytes(10), "object"),
+        guesses(bytes(10), "uint64"), guesses(bytes(10), ["uint8"]), guesses(bytes(9)),
+        guesses(bytes(11)), guesses(bytes(300_000_000)), guesses(bytes(10), "uint16"),
     ],
-)
-def test_a_chunk_that_is_none_is_named_and_the_rest_is_drawn(path, payload, message):
-    chunk_of(path).write_bytes(payload)
+}  # fmt: skip
+"""Values that a recorder does not write."""
+
+
+def check_that_only_the_second_is_damaged(path, message):
     recording = open_recording(path)
-    with memory_below(20e6), pytest.raises(RecordingError, match=message) as raised:
-        recording[1]
-    assert str(raised.value).startswith("snapshot 1 (epoch 10) cannot be read: ")
+    with memory_below(70e6), pytest.raises(RecordingError, match=message) as raised:
+        _ = recording[1].probabilities
+    assert str(raised.value).startswith("snapshot 1 (epoch 10)")
+    assert "cannot be read: " in str(raised.value)
     assert str(chunk_of(path)) in str(raised.value)
     assert next(iter(animate(recording[::2]))).ndim == 3
 
 
-def test_a_bomb_of_an_honest_size_is_not_unpacked(path):
-    packed = bytearray(blosc.compress(b"\0" * 192, b"zstd", 3))
-    packed[4:8] = (2**31 - 1).to_bytes(4, "little")
-    chunk_of(path).write_bytes(with_checksum(bytes(packed)))
-    with pytest.raises(RecordingError, match=r"2,147,483,647 bytes, expected 192"):
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_chunk_that_is_none_is_named_and_the_rest_is_drawn(path, kind):
+    payload, message = UNREADABLE[kind]
+    chunk_of(path).write_bytes(payload)
+    with pytest.raises(RecordingError):
         open_recording(path)[1]
+    check_that_only_the_second_is_damaged(path, message)
+
+
+@pytest.mark.parametrize("name", STRANGE_FACTS)
+def test_facts_that_no_recorder_writes_are_refused(path, name):
+    for value in STRANGE_FACTS[name]:
+        chunk_of(path).write_bytes(chunk(facts=FACTS | {name: value}))
+        recording = open_recording(path)
+        with memory_below(20e6), pytest.raises(RecordingError, match="snapshot 1.* is damaged: "):
+            recording[1]
+
+
+def compact(value):
+    """Return a map of logarithms, one of which is another value."""
+    logs = np.full((48, 2), math.log(0.5), np.float32)
+    logs[7, 0] = value
+    return CompactMap((6, 8), np.array([0, *[1] * 47], np.uint8), logs)
+
+
+def stream(raw):
+    compress = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return compress.compress(raw) + compress.flush()
+
+
+UNDRAWABLE = {
+    "zeros": (pack(np.zeros((2, 6, 8), np.float32)), "holds no probabilities"),
+    "not numbers": (pack(np.full((2, 6, 8), np.nan, np.float32)), "holds no probabilities"),
+    "infinity": (pack(np.full((2, 6, 8), np.inf, np.float16)), "holds no probabilities"),
+    "minus": (pack(np.full((2, 6, 8), [[[-0.5]], [[1.5]]], np.float32)), "holds no probabilities"),
+    "twos": (pack(np.full((2, 6, 8), 2, np.float32)), "holds no probabilities"),
+    "no logarithm": (pack(compact(math.nan)), "holds no probabilities"),
+    "an infinite logarithm": (pack(compact(math.inf)), "holds no probabilities"),
+    "a logarithm of zero": (pack(compact(-math.inf)), "holds no probabilities"),
+    "a positive logarithm": (pack(compact(700)), "holds no probabilities"),
+    "another version": (patched(4, "<B", 2), "no packed map of version 1"),
+    "bits": (patched(6, "<B", 64), "no packed map of version 1"),
+    "a scale that is none": (patched(7, "<B16xf", 1, math.nan), "of the scale nan"),
+    "no points": (patched(20, "<I", 0), "of the shape"),
+    "too many points": (patched(20, "<I", 2**32 - 1), "of the shape"),
+    "fewer points": (patched(20, "<I", 47), "inflates to|inflated"),
+    "positions": (patched(28, "<I", 2**32 - 1), "inflate"),
+    "a stream that is none": (pack(HALF)[:36] + b"\xff" * 40, "cannot be inflated"),
+    "no stream": (pack(HALF)[:36], "inflates to 0 bytes, expected 384"),
+    "a bomb": (pack(HALF)[:36] + stream(bytes(300_000_000)), "inflates to 385 bytes, expected 384"),
+}
+
+
+@pytest.mark.parametrize("kind", UNDRAWABLE)
+def test_a_map_that_is_none_is_named_and_the_rest_is_drawn(path, kind):
+    packed, message = UNDRAWABLE[kind]
+    chunk_of(path).write_bytes(chunk(packed=packed))
+    # The map is unpacked only when it is used.
+    assert open_recording(path)[1].epoch == 10
+    check_that_only_the_second_is_damaged(path, message)
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_last_chunk_that_is_none_is_read_by_its_columns_and_a_later_one_is_ignored(path, kind):
+    payload, _ = UNREADABLE[kind]
+    chunk_of(path, 2).write_bytes(payload)
+    chunk_of(path, 3).write_bytes(payload)
+    with memory_below(70e6):
+        recording = open_recording(path)
+    assert recording.epochs.tolist() == [0, 10, 20]
+    assert recording.metrics["loss"].tolist() == [1, 1, 1]
+    with pytest.raises(RecordingError, match=r"snapshot 2 \(epoch 20\) cannot be read"):
+        recording[2]
+
+
+def test_chunks_with_more_metrics_than_a_recording_can_have_are_refused(path):
+    metrics = {str(number): 1.0 for number in range(20_000)}
+    chunk_of(path, 2).write_bytes(chunk(facts=FACTS | {"metrics": metrics}))
+    with memory_below(70e6), pytest.raises(RecordingError, match="more than 10,000 metrics"):
+        open_recording(path)
 
 
 def test_a_file_without_end_is_not_read(path):
@@ -284,7 +416,7 @@ def test_a_file_without_end_is_not_read(path):
 def test_links_are_not_followed(path, target):
     chunk_of(path).unlink()
     chunk_of(path).symlink_to(path / target)
-    with pytest.raises(RecordingError, match=r"snapshot 1 \(epoch 10\) cannot be read: .*c/1/0"):
+    with pytest.raises(RecordingError, match=r"snapshot 1 \(epoch 10\) cannot be read: .*c\.1\.0"):
         open_recording(path)[1]
 
 
@@ -310,16 +442,46 @@ def test_a_pipe_does_not_block(path):
         open_recording(path)[1]
 
 
-@pytest.mark.parametrize("name", ["epoch", "step", "data_x", "embedding", "evaluations"])
+@pytest.mark.parametrize("name", ["data_x", "embedding"])
 def test_a_recording_that_is_half_deleted_says_what_is_missing(path, name):
     shutil.rmtree(path / name)
-    with pytest.raises(RecordingError, match=rf"cannot be opened: .*{name}.*c/0.* is missing"):
+    with pytest.raises(RecordingError, match=rf"cannot be opened: .*{name}.*c\.0.* is missing"):
         open_recording(path)
 
 
-@pytest.mark.parametrize("name", ["probabilities", "data_predictions"])
-def test_maps_that_are_gone_are_missed_only_when_they_are_read(path, name):
+COLUMNS = ["epoch", "step", "evaluations", "metric_loss"]
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("damage", [None, b"", b"\0" * 100, zeros(8), zeros(2**24)])
+def test_a_column_that_is_gone_or_damaged_is_made_again_from_the_chunks(path, name, damage):
+    before = open_recording(path)
+    if damage is None:
+        shutil.rmtree(path / name)
+    else:
+        (path / name / "c.0").write_bytes(damage)
+    with memory_below(20e6):
+        opened = open_recording(path)
+    assert opened.epochs.tolist() == before.epochs.tolist() == [0, 10, 20]
+    assert opened.metrics["loss"].tolist() == [1, 1, 1]
+    assert [snapshot.evaluations for snapshot in opened] == [one.evaluations for one in before]
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_and_a_chunk_that_are_gone_are_both_told(path, name):
     shutil.rmtree(path / name)
+    chunk_of(path).unlink()
+    message = rf"cannot be opened: .*{name}.*c\.0 is missing, and so is the map of snapshot 1"
+    with pytest.raises(RecordingError, match=message):
+        open_recording(path)
+    chunk_of(path).write_bytes(b"damaged")
+    message = rf"cannot be opened: .*{name}.*c\.0 is missing, and .*c\.1\.0\.0\.0 is damaged"
+    with pytest.raises(RecordingError, match=message):
+        open_recording(path)
+
+
+def test_maps_that_are_gone_are_missed_only_when_they_are_read(path):
+    shutil.rmtree(path / "probabilities")
     recording = open_recording(path)
     assert recording.epochs.tolist() == [0, 10, 20]
     with pytest.raises(RecordingError, match=r"snapshot 1 \(epoch 10\) cannot be read.*missing"):
@@ -343,8 +505,8 @@ def test_an_unknown_embedding_is_drawn_but_leads_nowhere(path):
 
 
 def test_an_embedding_that_is_damaged_is_told(path):
-    shutil.copy(path / "data_y/c/0", path / "embedding/features/c/0")
-    with pytest.raises(RecordingError, match=r"embedding/features/c/0 is larger"):
+    shutil.copy(path / "data_y/c.0", path / "embedding/features/c.0")
+    with pytest.raises(RecordingError, match=r"embedding/features/c\.0 is larger"):
         open_recording(path)
 
 

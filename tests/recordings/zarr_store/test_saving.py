@@ -142,7 +142,7 @@ def test_info_says_what_is_in_a_recording(stored, capsys):
         "  integrity  5 of 5 snapshots are whole",
     ]:
         assert line in told.out
-    assert re.search(r"size .* MB in \d+ files, .* MB a map", told.out)
+    assert re.search(r"size .* MB in \d+ files, .* kB a map", told.out)
 
 
 def test_info_shows_control_characters_of_a_stranger_s_names(tmp_path, make_recording, capsys):
@@ -156,16 +156,16 @@ def test_info_shows_control_characters_of_a_stranger_s_names(tmp_path, make_reco
 
 
 def test_info_names_what_is_damaged(stored, capsys):
-    chunk = stored / "probabilities/c/2/0/0/0"
+    chunk = stored / "probabilities/c.2.0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:-10])
-    (stored / "probabilities/c/4/0/0/0").unlink()
+    (stored / "probabilities/c.4.0.0.0").unlink()
     assert main(["info", str(stored)]) == 1
     told = capsys.readouterr()
     assert "3 of 5 snapshots are whole" in told.out
     first, second = told.err.splitlines()
     assert first.startswith("trainviz: snapshot 2 (epoch 20) cannot be read: the chunk ")
     assert f"{chunk} is damaged: its checksum is wrong" in first
-    assert re.search(r"snapshot 4 \(epoch 40\) .*4/0/0/0 is missing", second)
+    assert re.search(r"snapshot 4 \(epoch 40\) .*4\.0\.0\.0 is missing", second)
 
 
 def test_info_names_the_process_that_records(tmp_path, capsys):

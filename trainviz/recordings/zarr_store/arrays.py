@@ -264,6 +264,7 @@ class MapLayout:
             if (
                 len(shape) == 4
                 and chunks[0] == 1
+                and document["data_type"] == "float32"
                 and [codec["name"] for codec in codecs] == _MAP_CODECS
                 and precision in ("float16", "float32")
             ):

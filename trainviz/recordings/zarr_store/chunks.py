@@ -28,8 +28,12 @@ from trainviz.recordings.zarr_store.places import Place
 
 __all__ = ["Facts", "encode_chunk", "packed_map", "read_chunk"]
 
-_MOST_FACTS = 2**24
-"""Bytes of the facts about a snapshot; those of 10,000 metrics take a megabyte."""
+_MOST_FACTS, _MOST_FOR_A_POINT = 2**24, 6
+"""Bytes of the facts about a snapshot, of which 10,000 metrics take a megabyte, and more for each
+data point: its predicted class takes four at most, as text six."""
+
+_LARGEST_MAP = 2**30
+"""Of a map as float32; a stranger's constant map of 0.5 MB on disk can be larger than memory."""
 
 
 @dataclass(frozen=True)
@@ -149,21 +153,43 @@ def packed_map(
 
 
 def read_chunk(
-    place: Place, layout: MapLayout, index: int, n_points: int | None
+    place: Place,
+    layout: MapLayout,
+    index: int,
+    n_points: int | None,
+    *,
+    trust: bool = False,
 ) -> tuple[Facts, bytes] | None:
     """Return the facts and the packed map in a chunk, or None if its file is missing.
+
+    Parameters
+    ----------
+    place : Place
+    layout : MapLayout
+    index : int
+    n_points : int or None
+        As for :meth:`Facts.of_json`.
+    trust : bool, default False
+        Read a chunk whose map takes more than a gigabyte.
 
     Raises
     ------
     RecordingError
         If it is damaged; the message names the file.
     """
-    size = 5 * math.prod(layout.row) + _MOST_FACTS
-    payload = place.read(layout.key(index), size)
+    size = 4 * math.prod(layout.row)
+    if size > _LARGEST_MAP and not trust:
+        raise RecordingError(
+            f"its map takes {size:,} bytes of memory, and the limit is {_LARGEST_MAP:,}; if you "
+            "trust it, open_recording(path, trust=True) reads it"
+        )
+    most_facts = _MOST_FACTS + _MOST_FOR_A_POINT * (n_points or 0)
+    # What cannot be deflated becomes a little larger.
+    payload = place.read(layout.key(index), size + size // 4 + most_facts)
     if payload is None:
         return None
     try:
-        found, packed = facts_of(checked(payload))
+        found, packed = facts_of(checked(payload), most=most_facts)
         if PackedMap(packed).shape != layout.row:
             raise RecordingError(f"its map has the shape {PackedMap(packed).shape}")
         return Facts.of_json(found, n_points), packed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,12 +72,18 @@ class AnyLayout(Protocol):
         ...
 
 
-def current_document(place: Place) -> dict[str, Any] | None:
+def current_document(place: Place, *, trust: bool = False) -> dict[str, Any] | None:
     """Return the root document that holds, or None if there is no recording.
 
     Snapshots are replaced in this order: a copy of the next root document, the
     first of the new chunks, the root document. The copy holds as soon as that
     chunk is there, and where the root document itself cannot be read.
+
+    Parameters
+    ----------
+    place : Place
+    trust : bool, default False
+        Read that chunk however large it may be.
 
     Raises
     ------
@@ -94,15 +100,15 @@ def current_document(place: Place) -> dict[str, Any] | None:
         return following if payload is None or not _is_json(payload) else root
     if generation_of(following) <= generation_of(root):
         return root
-    return following if _has_begun(place, following) else root
+    return following if _has_begun(place, following, trust) else root
 
 
-def _has_begun(place: Place, document: Mapping[str, Any]) -> bool:
+def _has_begun(place: Place, document: Mapping[str, Any], trust: bool) -> bool:
     """Return whether the chunk is there with which a document's generation begins."""
     try:
         maps = document["consolidated_metadata"]["metadata"]["probabilities"]
         layout, length = MapLayout.of_document(maps)
-        found = read_chunk(place, layout, length, None)
+        found = read_chunk(place, layout, length, None, trust=trust)
     except (KeyError, TypeError, RecordingError):
         return False
     return found is not None and found[0].generation == generation_of(document)
@@ -163,7 +169,7 @@ def is_empty(place: Place, document: Mapping[str, Any]) -> bool:
         if "probabilities" not in arrays:
             return True
         # The first chunk is there before the document knows it if it has replaced another.
-        return arrays["probabilities"]["shape"][0] == 0 and not _has_begun(place, document)
+        return arrays["probabilities"]["shape"][0] == 0 and not _has_begun(place, document, True)
     except (KeyError, TypeError, IndexError):
         return False
 
@@ -192,6 +198,8 @@ class Contents:
         How to undo the end of the run in the last snapshot.
     n_indexed : int
         How many snapshots the root document knew when it was read.
+    trust : bool
+        Whether to read maps of any size.
     """
 
     description: Description
@@ -205,6 +213,7 @@ class Contents:
     metric_arrays: dict[str, ArrayLayout] = field(default_factory=dict)
     provisional: Provisional | None = None
     n_indexed: int = 0
+    trust: bool = True
 
     def __len__(self) -> int:
         return len(self.columns["epoch"])
@@ -256,7 +265,7 @@ class Contents:
                 values[name] = values[name].reshape(layout.row)
         contents = cls(
             Description.of(document["attributes"]["trainviz"], values), fixed,
-            generation_of(document),
+            generation_of(document), trust=trust,
         )  # fmt: skip
         growing = {name: layout for name, (layout, _) in found.items() if name not in fixed}
         lengths = {length for name, (_, length) in found.items() if name not in fixed}
@@ -308,19 +317,20 @@ class Contents:
         self.columns, self.metrics = {name: [] for name in _INT_COLUMNS}, {}
         for index in range(length):
             try:
-                facts = self._facts(place, index)
+                found = self.chunk(place, index)
             except RecordingError as error:
                 raise RecordingError(f"{lost}, and {error}") from error
-            if facts is None:
+            if found is None:
                 raise RecordingError(f"{lost}, and so is the map of snapshot {index}") from lost
-            self.put(index, facts)
+            self.put(index, found[0])
 
     def _catch_up(self, place: Place, length: int) -> None:
         """Take in what the last chunks say, which may be newer than the root document."""
         for index in itertools.count(max(0, length - 1)):
             is_known, facts = index < length, None
             try:
-                facts = self._facts(place, index)
+                found = self.chunk(place, index)
+                facts = None if found is None else found[0]
             except RecordingError:
                 # One that the document knows is reported when it is read; a later one is torn.
                 if not is_known:
@@ -334,10 +344,16 @@ class Contents:
             elif not is_known:
                 return
 
-    def _facts(self, place: Place, index: int) -> Facts | None:
+    def chunk(self, place: Place, index: int) -> tuple[Facts, bytes] | None:
+        """Return the facts and the packed map of a snapshot, or None if its file is missing.
+
+        Raises
+        ------
+        RecordingError
+            If it is damaged; the message names the file.
+        """
         assert self.probabilities is not None
-        found = read_chunk(place, self.probabilities, index, self.n_points)
-        return None if found is None else found[0]
+        return read_chunk(place, self.probabilities, index, self.n_points, trust=self.trust)
 
     @property
     def n_points(self) -> int | None:
@@ -346,11 +362,16 @@ class Contents:
         return len(data.y) if data is not None and self.description.output.has_classes else None
 
     def put(self, index: int, facts: Facts) -> None:
-        """Set the entries of a snapshot: one that is there, or the next one."""
+        """Set the entries of a snapshot: one that is there, or the next one.
+
+        Raises
+        ------
+        RecordingError
+            If there are too many metrics.
+        """
+        self.check_metrics(facts.metrics)
         for name in facts.metrics:
             if name not in self.metric_arrays:
-                if len(self.metric_arrays) >= _MOST_ARRAYS:
-                    raise RecordingError(f"it has more than {_MOST_ARRAYS:,} metrics")
                 self.metric_arrays[name] = self.start_metric(name)
             if name not in self.metrics:
                 self.metrics[name] = [np.nan] * len(self)
@@ -364,6 +385,13 @@ class Contents:
             self.columns[name][index : index + 1] = [count]
         if index == len(self) - 1:
             self.provisional = facts.provisional
+
+    def check_metrics(self, names: Iterable[str]) -> None:
+        """Raise if these metrics and the ones that are there are more than a root may list."""
+        new = sum(name not in self.metric_arrays for name in names)
+        others = len(self.fixed) + len(_INT_COLUMNS) + 2  # the maps, and the embedding's group
+        if new and new + len(self.metric_arrays) + others > _MOST_ARRAYS:
+            raise RecordingError(f"more than {_MOST_ARRAYS:,} metrics and other arrays")
 
     def _check_maps(self) -> None:
         maps, domain = self.probabilities, self.description.domain

@@ -11,15 +11,12 @@ import numpy.typing as npt
 from trainviz.errors import RecordingError
 from trainviz.recordings.packed import PackedMap
 from trainviz.recordings.snapshot import Snapshot
-from trainviz.recordings.zarr_store.chunks import Facts, read_chunk
+from trainviz.recordings.zarr_store.chunks import Facts
 from trainviz.recordings.zarr_store.contents import Contents, current_document, generation_of
 from trainviz.recordings.zarr_store.places import Place
 
 __all__ = ["DiskReader"]
 
-
-_LARGEST_MAP = 2**30
-"""Of a map as float32; a stranger's constant map of 0.5 MB on disk can be larger than memory."""
 
 _ATTEMPTS = 20
 """How often a recording is read again because a writer replaced its snapshots meanwhile."""
@@ -32,9 +29,8 @@ class DiskReader:
     replaced since raises when it is read.
     """
 
-    def __init__(self, place: Place, contents: Contents, trust: bool = True) -> None:
+    def __init__(self, place: Place, contents: Contents) -> None:
         self.place = place
-        self._trust = trust
         self.contents = contents
 
     @classmethod
@@ -52,7 +48,7 @@ class DiskReader:
         RecordingError
             If there is none, or it is damaged.
         """
-        document = current_document(place)
+        document = current_document(place, trust=trust)
         for attempt in range(_ATTEMPTS):
             if document is None:
                 raise RecordingError(
@@ -62,10 +58,10 @@ class DiskReader:
                 )  # fmt: skip
             failure = None
             try:
-                reader = cls(place, Contents.read(place, document, trust=trust), trust)
+                reader = cls(place, Contents.read(place, document, trust=trust))
             except RecordingError as error:
                 failure = error
-            again = current_document(place)
+            again = current_document(place, trust=trust)
             if again is not None and generation_of(again) == generation_of(document):
                 # Between the same two states a file may be missing only if it is being written.
                 if failure is None:
@@ -97,15 +93,10 @@ class DiskReader:
         facts, packed = self._chunk(index)
         layout = self.contents.probabilities
         assert layout is not None
-        size = 4 * math.prod(layout.row)
-        if size > _LARGEST_MAP and not self._trust:
-            raise RecordingError(
-                f"{self._who(index)} cannot be read: its map takes {size:,} bytes of memory, and "
-                f"the limit is {_LARGEST_MAP:,}; if you trust it, open_recording(path, trust=True) "
-                "reads it"
-            )
         source = f"{self._who(index)}, {self.place.describe(layout.key(index))},"
-        packed_map = PackedMap(packed, self.contents.description.output, source, size)
+        packed_map = PackedMap(
+            packed, self.contents.description.output, source, 4 * math.prod(layout.row)
+        )
         return Snapshot(
             packed_map, facts.epoch, facts.step, facts.metrics, facts.evaluations,
             facts.data_predictions,
@@ -135,7 +126,7 @@ class DiskReader:
         assert layout is not None
         who, chunk = self._who(index), self.place.describe(layout.key(index))
         try:
-            found = read_chunk(self.place, layout, index, contents.n_points)
+            found = contents.chunk(self.place, index)
         except RecordingError as error:
             self._require_same_generation(who)
             raise RecordingError(f"{who} cannot be read: {error}") from error
@@ -147,7 +138,7 @@ class DiskReader:
         return found
 
     def _require_same_generation(self, who: str) -> None:
-        document = current_document(self.place)
+        document = current_document(self.place, trust=self.contents.trust)
         if document is None or generation_of(document) > self.contents.generation:
             raise self._replaced(who)
 

@@ -154,6 +154,8 @@ class DiskStore(DiskReader):
             self._open()
             contents, index = self.contents, len(self)
             layout = self._maps_of(snapshot.shape)
+            # What cannot be read again is not written.
+            contents.check_metrics(snapshot.metrics)
             packed = packed_map(snapshot.map, contents.description.output, self.precision)
             if index < len(contents):
                 self._replace(index, snapshot, packed)
@@ -228,6 +230,7 @@ class DiskStore(DiskReader):
     def _rewrite(self, index: int, facts: Facts, packed: bytes) -> None:
         layout = self.contents.probabilities
         assert layout is not None
+        self.contents.check_metrics(facts.metrics)
         self._index.rewrite(layout.key(index), encode_chunk(facts, packed), sync=self._durable)
         self.contents.put(index, facts)
         self._index.outdate(self.contents, index)
@@ -268,7 +271,7 @@ class DiskStore(DiskReader):
     def _take_stock(self) -> bool:
         """Return whether an existing recording is continued; raise if the place is not free."""
         where = self.place.describe()
-        document = current_document(self.place)
+        document = current_document(self.place, trust=True)
         if document is None:
             if self.place.holds_anything():
                 raise RecordingError(
@@ -313,7 +316,7 @@ class DiskStore(DiskReader):
             self.contents.generation = _new_generation(self.contents.generation)
             self._index.update(self.contents)
             return
-        old = current_document(self.place)
+        old = current_document(self.place, trust=True)
         generation = _new_generation(0 if old is None else generation_of(old))
         self.contents, self._length = Contents.new(self.contents.description, generation), 0
         # First, so that a reader finds the new, empty recording and no mixture of the two.
