@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,8 +104,7 @@ def test_regression_and_labels_say_what_they_are():
 
 def test_a_damaged_snapshot_leaves_the_table(recording, tmp_path):
     recording.save(tmp_path / "a.zarr")
-    chunks = Path(tmp_path / "a.zarr/probabilities/c/2").rglob("*")
-    chunk = next(path for path in chunks if path.is_file())
+    chunk = tmp_path / "a.zarr/probabilities/c.2.0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:-20])
     damaged = tv.open_recording(tmp_path / "a.zarr")
     assert table(damaged)["snapshots"] == "5"

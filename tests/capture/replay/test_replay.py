@@ -484,7 +484,6 @@ def test_files_of_old_versions_of_torch_are_read(tmp_path):
         ({"on_error": "warn"}, ValueError, "on_error='warn': expected 'raise' or 'skip'"),
         ({"output": "odds"}, ValueError, "output='odds'"),
         ({"evaluation": "sparse"}, ValueError, "evaluation='sparse'"),
-        ({"scheduler": "tcp://127.0.0.1:1"}, ValueError, "scheduler= needs path="),
         ({"resume": True}, ValueError, "resume=True needs path="),
         ({"model": lambda: 3}, TypeError, "model=.*returned int: expected a torch.nn.Module"),
         ({"model": nn.Linear}, TypeError, "model=Linear cannot be called without arguments"),

@@ -164,9 +164,9 @@ def test_snapshots_that_are_replaced_stay_until_the_first_of_the_new_ones_is_the
     np.testing.assert_array_equal(found.metrics["loss"], [1, 1, np.nan])
     # Who opened it before is told, and goes on with what has not changed.
     assert opened[1].epoch == 1
-    for index in (2, 3, 4):
+    for position in (2, 3, 4):
         with pytest.raises(RecordingError, match="open it again"):
-            opened[index]
+            opened[position]
 
 
 @pytest.mark.parametrize("failing", range(1, 12))
@@ -258,7 +258,7 @@ def full_disk(*arguments, **options):
 
 
 def failing_write(failing):
-    """Return a method that writes a file, and fails at one of the calls, the first of which is 1."""
+    """Return a method that writes a file, and fails at one of the calls, counted from 1."""
     left, whole = [failing], FolderPlace.write
 
     def write(place, key, payload, *, sync=False):
