@@ -24,7 +24,9 @@ class CompactMap:
     gaps : ndarray of unsigned int, shape (n,)
         The distance of each point's flat grid index from the one before.
     logs : ndarray of float16, shape (n, C)
-        Half precision is good for a probability to about 0.0003.
+        The highest of each point is subtracted from all, which changes no
+        probability. Half precision then keeps a probability to about 0.0003,
+        and the order of the two likeliest classes however close they are.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class CompactMap:
         logs : ndarray, shape (n, C)
         """
         gaps = np.diff(points, prepend=0)
+        logs = logs - logs.max(axis=1, keepdims=True)
         return cls(grid, gaps.astype(np.min_scalar_type(gaps.max())), logs.astype(np.float16))
 
     @property

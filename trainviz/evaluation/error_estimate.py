@@ -6,7 +6,7 @@ import numpy as np
 
 from trainviz._common.arrays import Float32Array, Int32Array
 
-__all__ = ["CORNERS", "excess", "excess_at"]
+__all__ = ["CORNERS", "bilinear", "excess", "excess_at"]
 
 
 CORNERS = np.array([0, 2, 6, 8])
@@ -48,7 +48,7 @@ def excess(
     """
     found = np.zeros(slots.shape[1], np.float32)
     if part != 1:
-        foretold = _bilinear(values[slots[CORNERS]], up, right)
+        foretold = bilinear(values[slots[CORNERS]], up, right)
         centre = slots[4]
         found = _weighed(foretold, values[centre], odds[centre], odds, slots[CORNERS])
     if part != 0:
@@ -89,10 +89,11 @@ def excess_at(
     -------
     ndarray of float32, shape (n,)
     """
-    return _weighed(_bilinear(values[corners], up, right), found, np.exp(found), odds, corners)
+    return _weighed(bilinear(values[corners], up, right), found, np.exp(found), odds, corners)
 
 
-def _bilinear(around: Float32Array, up: Float32Array, right: Float32Array) -> Float32Array:
+def bilinear(around: Float32Array, up: Float32Array, right: Float32Array) -> Float32Array:
+    """Interpolate between the values at cells' corners, shape (4, n, C), which are overwritten."""
     low: Float32Array = around[0]
     low += right[:, None] * (around[1] - low)
     high = around[2]

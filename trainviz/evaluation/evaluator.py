@@ -251,7 +251,9 @@ class Evaluator:
             return logs
 
         try:
-            return self._refinement.run(ask, self._seeds(at_data))
+            refined = self._refinement.run(ask, self._seeds(at_data))
+            self._refinement.finish(refined[0])
+            return refined
         except TooRough:
             self._give_up(
                 "the map changes so much from point to point that most of the grid is needed"

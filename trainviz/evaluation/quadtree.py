@@ -23,17 +23,16 @@ from trainviz.evaluation.lattice import Lattice
 __all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"]
 
 
-_CENTRE_SHARES = {1: 1.5, 2: 0.2, 4: 0.3, 8: 0.25, 16: 0.5}
-"""By half a cell's side: how far its centre may be from the interpolation between its corners, as
-a multiple of the tolerance. Below 1 for larger cells, as a bend near an edge hardly shows at
-the centre. Tuned on the training of a ReLU network for the fewest points with an error of about
-2.5 times the tolerance."""
+_CENTRE_SHARE = 0.25
+"""How far a cell's centre may be from the interpolation between its corners, as a multiple of the
+tolerance. A bilinear interpolation of a smooth function is worst near the centre. Of a function
+with one kink, ``max(0, c - x - y)`` being the worst, a cell's largest error is at most
+``4 (1 - c)`` times that at its centre, so a quarter keeps any single kink within the tolerance."""
 
-_EDGE_SHARES = {1: 2.0, 2: 1.8, 4: 1.5, 8: 1.5, 16: 2.0}
-_COARSE_EDGE_SHARE = 0.3
-"""The same for a cell whose edges were evaluated too: it is interpolated at half the spacing, so
-its error is a fraction of the difference found. Lower for the coarsest cells, which are few and
-miss the most."""
+_EDGE_SHARE = 1.0
+"""The same for a cell whose edges were evaluated too: its quarters are interpolated at half the
+spacing, which divides the error by four where the function is smooth and keeps it about the same
+in the worst case, a kink close to an evaluated point."""
 
 _MIDDLES = np.array([1, 3, 5, 7])
 
@@ -67,9 +66,10 @@ class Quadtree:
             _shares(lattice.columns, sizes),
         )  # fmt: skip
         self._tolerance = np.float32(tolerance)
-        self._centre_limits = _by_half(_CENTRE_SHARES, sizes) * self._tolerance
-        self._edge_limits = _by_half(_EDGE_SHARES, sizes) * self._tolerance
-        self._edge_limits[-1] = self._tolerance * np.float32(_COARSE_EDGE_SHARE)
+        self._centre_limits = np.full(sizes, _CENTRE_SHARE * tolerance, np.float32)
+        # The smallest cells have no point further from the corners than their centre.
+        self._centre_limits[1] = tolerance
+        self._edge_limits = np.full(sizes, _EDGE_SHARE * tolerance, np.float32)
 
     # Places.
 
@@ -106,6 +106,16 @@ class Quadtree:
     def nine(self, cells: IndexArray) -> IndexArray:
         """Return the flat grid indices of each cell's corners, edges and centre, shape (9, n)."""
         return cell_points(cells, self._places)
+
+    def leaves(self, smallest: int) -> IndexArray:
+        """Return the leaves with at least this half side."""
+        leaves = self.which(LEAF)
+        return leaves[self.halves(leaves) >= smallest]
+
+    def around_all(self, y: IndexArray, x: IndexArray) -> IndexArray:
+        """Return the cell of each size that contains places, from large to small, (sizes, n)."""
+        halves = [self._largest >> depth for depth in range(self._largest.bit_length())]
+        return np.stack([self.around(y, x, half) for half in halves])
 
     def take(self, leaves: IndexArray) -> IndexArray:
         """Return these leaves without duplicates, and clear their leaf bit."""
@@ -156,10 +166,6 @@ class Quadtree:
     def _middles(self, cells: IndexArray) -> IndexArray:
         middles: IndexArray = self.nine(cells)[_MIDDLES]
         return middles
-
-
-def _by_half(shares: dict[int, float], sizes: int) -> Float32Array:
-    return np.array([shares.get(half, 0.0) for half in range(sizes)], np.float32)
 
 
 def _shares(lines: IndexArray, halves: int) -> Float32Array:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Float32Array, IndexArray
+from trainviz._common.arrays import BoolArray, Float32Array, IndexArray
 from trainviz.evaluation.answers import Answers, Ask
-from trainviz.evaluation.error_estimate import CORNERS, excess_at
+from trainviz.evaluation.error_estimate import CORNERS, bilinear, excess_at
 from trainviz.evaluation.lattice import Lattice
 from trainviz.evaluation.quadtree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, Quadtree
 
@@ -24,6 +24,11 @@ the map before it needed on this level."""
 _FEW = 64
 """Up to this many points, those that may be needed next are fetched in the same call, because a
 call of the model costs more than the points."""
+
+_BORDER_SHIFT = 0.5
+"""How many grid points a border between two classes may be off at the centre of a cell."""
+
+AnyArray = npt.NDArray[Any]
 
 _NO_CELLS = _NO_POINTS = np.empty(0, np.intp)
 
@@ -121,10 +126,123 @@ class Refinement:
         self._refine(_NO_CELLS, self._coarse)
         if seeds is not None:
             self._refine(self._wrong_at(seeds), _NO_CELLS)
+        self._settle()
+        return self._answers.used()
+
+    def mend(self, points: IndexArray) -> tuple[IndexArray, Float32Array]:
+        """Refine the last map down to the grid around points at which it is wrong.
+
+        Parameters
+        ----------
+        points : ndarray of int
+            Flat grid indices.
+
+        Returns
+        -------
+        points, values
+            As :meth:`run`.
+
+        Raises
+        ------
+        TooRough
+            As :meth:`run`.
+        """
+        self._answers.put(points)
+        self._split_at(*self._squares(points))
+        self._settle()
+        return self._answers.used()
+
+    def finish(self, points: IndexArray) -> None:
+        """Remember what the map of these points needed, for the next one."""
         self._remember()
-        points, values = self._answers.used()
         self._foretell(points)
-        return points, values
+
+    def _settle(self) -> None:
+        """Refine until leaves agree with all points on their edges, and borders are in place."""
+        while self._split_at(*self._wrong_at_edges()) or self._split_at_borders():
+            pass
+
+    def _split_at(self, y: IndexArray, x: IndexArray, chosen: BoolArray | None = None) -> bool:
+        """Refine the leaves that contain unit squares of places down to these squares."""
+        if chosen is not None:
+            y, x = y[chosen], x[chosen]
+        cells = self._tree.around_all(y, x)[:-1]
+        is_leaf = self._tree.state[cells] & LEAF > 0
+        leaves = cells[is_leaf]
+        if not len(leaves):
+            return False
+        self._tree.state[cells[:, is_leaf.any(axis=0)]] |= SPLIT_ALWAYS
+        self._refine(self._tree.take(leaves), _NO_CELLS)
+        return True
+
+    def _squares(self, points: IndexArray) -> tuple[IndexArray, IndexArray]:
+        """Return the lower places of the unit squares around grid points, four for each."""
+        sides = []
+        for lines, at in zip(
+            (self._lattice.rows, self._lattice.columns),
+            np.divmod(points, self._lattice.shape[1]), strict=True,
+        ):  # fmt: skip
+            below = np.searchsorted(lines, at, side="left") - 1
+            above = np.searchsorted(lines, at, side="right") - 1
+            sides.append((np.maximum(below, 0), np.minimum(above, len(lines) - 2)))
+        (down, up), (left, right) = sides
+        return np.concatenate([down, down, up, up]), np.concatenate([left, right, left, right])
+
+    def _wrong_at_edges(self) -> tuple[IndexArray, IndexArray]:
+        """Return the unit squares where a leaf disagrees with a known point on its edge.
+
+        A thin strip crosses the edge of a large leaf between the points that the leaf was
+        compared with; its finer neighbour has evaluated points there.
+        """
+        points = np.flatnonzero(self._answers.slots >= 0)
+        y, x = self._squares(points)
+        cells = self._tree.around_all(y, x)[:-1]
+        size, square = np.nonzero(self._tree.state[cells] & LEAF > 0)
+        leaf, point = cells[size, square], points[square % len(points)]
+        corners = self._tree.nine(leaf)[CORNERS]
+        between = (corners != point).all(axis=0)
+        leaf, point, square = leaf[between], point[between], square[between]
+        row, column = np.divmod(point, self._lattice.shape[1])
+        values = self._answers.values[self._answers.slots[point]]
+        wrong = square[self._excess(row, column, values, leaf) > 2 * self._tolerance]
+        return y[wrong], x[wrong]
+
+    def _split_at_borders(self) -> bool:
+        """Split the leaves in which the border between two classes is not where it seems to be.
+
+        The border is where the difference of two log-probabilities changes its sign. Between two
+        corners of different classes, its error at the centre divided by its slope is the error
+        of the border's place.
+        """
+        answers, tree = self._answers, self._tree
+        leaves = tree.leaves(2)
+        nine = tree.nine(leaves)
+        first = answers.values[answers.slots[nine[CORNERS]]].argmax(axis=2)
+        crossed = (first != first[0]).any(axis=0)
+        leaves, nine, first = leaves[crossed], nine[:, crossed], first[:, crossed]
+        if not len(leaves):
+            return False
+        answers.put(nine[4])
+        corners = answers.values[answers.slots[nine[CORNERS]]]
+        rows, columns = np.divmod(nine, self._lattice.shape[1])
+        up, right = self._position(rows[4], columns[4], nine)
+        error = bilinear(corners.copy(), up, right) - answers.values[answers.slots[nine[4]]]
+        shifted, cell = np.zeros(len(leaves), bool), np.arange(len(leaves))
+        for i, j in ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)):
+            a, b = first[i], first[j]
+            start = corners[i, cell, a] - corners[i, cell, b]
+            end = corners[j, cell, a] - corners[j, cell, b]
+            distance = np.hypot(
+                rows[CORNERS[i]] - rows[CORNERS[j]], columns[CORNERS[i]] - columns[CORNERS[j]]
+            )
+            off = np.abs(error[cell, a] - error[cell, b]) * distance
+            shifted |= (a != b) & (off > _BORDER_SHIFT * np.abs(start - end))
+        wrong = leaves[shifted]
+        if not len(wrong):
+            return False
+        tree.state[wrong] |= SPLIT_ALWAYS
+        self._refine(tree.take(wrong), _NO_CELLS)
+        return True
 
     def _foretell(self, points: IndexArray) -> None:
         """Choose the points to prefetch for the next map: those of levels that hardly changed."""
@@ -167,23 +285,31 @@ class Refinement:
         is_leaf = self._tree.state[places.cells[:-1]] & LEAF > 0
         size, seed = np.nonzero(is_leaf)
         leaf = places.cells[size, seed]
-        excess = self._seed_excess(seeds, values, seed, leaf)
+        excess = self._excess(seeds.rows[seed], seeds.columns[seed], values[seed], leaf)
         wrong = excess > 2 * self._tolerance
         self._tree.state[places.cells[:, seed[wrong]]] |= SPLIT_ALWAYS
         return self._tree.take(leaf[wrong])
 
-    def _seed_excess(
-        self, seeds: Seeds, values: Float32Array, which: IndexArray, leaf: IndexArray
+    def _excess(
+        self, rows: AnyArray, columns: AnyArray, values: Float32Array, leaf: IndexArray
     ) -> Float32Array:
-        corners = self._tree.nine(leaf)[CORNERS]
-        width = self._lattice.shape[1]
-        (bottom, left), (top, right) = (np.divmod(corners[k], width) for k in (0, 3))
-        up = (seeds.rows[which] - bottom) / np.maximum(top - bottom, 1)
-        along = (seeds.columns[which] - left) / np.maximum(right - left, 1)
+        """Return how far values at positions in leaves are from the interpolation there."""
+        nine = self._tree.nine(leaf)
+        up, right = self._position(rows, columns, nine)
+        answers = self._answers
         return excess_at(
-            self._answers.values, self._answers.odds, self._answers.slots[corners],
-            up.astype(np.float32), along.astype(np.float32), values[which],
-        )  # fmt: skip
+            answers.values, answers.odds, answers.slots[nine[CORNERS]], up, right, values
+        )
+
+    def _position(
+        self, rows: AnyArray, columns: AnyArray, nine: IndexArray
+    ) -> tuple[Float32Array, Float32Array]:
+        """Return positions in cells as shares of their sides."""
+        width = self._lattice.shape[1]
+        (bottom, left), (top, right) = (np.divmod(nine[k], width) for k in (0, 8))
+        up = (rows - bottom) / np.maximum(top - bottom, 1)
+        along = (columns - left) / np.maximum(right - left, 1)
+        return up.astype(np.float32), along.astype(np.float32)
 
 
 @dataclass
@@ -207,9 +333,8 @@ class _SeedPlaces:
     @classmethod
     def of(cls, seeds: Seeds, lattice: Lattice, tree: Quadtree) -> _SeedPlaces:
         y, x = _places(lattice.rows, seeds.rows), _places(lattice.columns, seeds.columns)
-        sizes = [lattice.stride >> depth for depth in range(1, lattice.levels + 1)]
         points = lattice.rows[y] * lattice.shape[1] + lattice.columns[x]
-        return cls(seeds.rows, points, np.stack([tree.around(y, x, half) for half in sizes]))
+        return cls(seeds.rows, points, tree.around_all(y, x))
 
 
 def _places(lines: IndexArray, at: npt.NDArray[Any]) -> IndexArray:
