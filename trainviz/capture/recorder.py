@@ -64,7 +64,7 @@ class RecorderOptions(TypedDict, total=False):
 RECORDER_DEFAULTS: RecorderOptions = {
     "every": None, "every_n_steps": None, "at": None, "schedule": None, "initial": True,
     "final": True, "data": None, "class_names": None, "classes": None, "on_error": "warn",
-    "batch_size": "auto", "evaluation": "adaptive", "tolerance": 1 / 255, "background": False,
+    "batch_size": "auto", "evaluation": "auto", "tolerance": 1 / 255, "background": False,
     "path": None, "overwrite": False, "resume": False, "precision": "float16",
     "durable": False,
 }  # fmt: skip
@@ -112,9 +112,11 @@ class Recorder:
         shows before training time is spent.
     batch_size : int or "auto", default "auto"
         Points per call of the model.
-    evaluation : {"adaptive", "dense"}, default "adaptive"
+    evaluation : {"auto", "adaptive", "dense"}, default "auto"
         ``"dense"`` evaluates the model at every grid point, ``"adaptive"`` only
-        where the map is not smooth; see :func:`trainviz.evaluate`.
+        where the map is not smooth, ``"auto"`` takes what the first two captures
+        show to be faster; see :func:`trainviz.evaluate`. ``Snapshot.method``
+        says which it was, and ``Snapshot.error`` how good the map is.
     tolerance : float, default 1/255
         Allowed error of a probability, for the adaptive evaluation.
     background : bool, default False
@@ -511,6 +513,7 @@ class Recorder:
             later |= self.recording.steps > step  # False for NaN, an unknown step
         self.state.stage = Stage.RUNNING
         self.writer.truncate(int((~later).sum()))
+        self._follow_last()
         self._asked = (epoch, step or 0)
 
     def _submit(
@@ -524,6 +527,19 @@ class Recorder:
             # Made at once, so that a mistake shows before training time is spent.
             return False
         return self.writer.submit(predict_proba, int(epoch), step, plain_metrics(metrics))
+
+    def evaluation_state(self) -> dict[str, Any]:
+        """Return what the next map depends on besides the model, for a checkpoint."""
+        return self._evaluator.state()
+
+    def restore_evaluation(self, state: Mapping[str, Any]) -> None:
+        """Continue the evaluation of a recorder that had this :meth:`evaluation_state`."""
+        self._evaluator.restore(state)
+
+    def _follow_last(self) -> None:
+        """Evaluate as the last snapshot was, unless this recorder has chosen already."""
+        if len(self.recording) and self._evaluator.undecided:
+            self._evaluator.follow(self.recording[-1].method)
 
     def _settle(self) -> None:
         self._evaluator.tell(stacklevel=4)
@@ -541,6 +557,7 @@ class Recorder:
             # Earlier steps of the same epoch stay. NaN, an unknown step, is not earlier.
             again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
         self.writer.truncate(int((~again).sum()))
+        self._follow_last()
         if self.writer.last is not None:
             last_epoch, last_step = self.writer.last
             self._asked = last_epoch, last_step or 0
@@ -562,11 +579,11 @@ class Recorder:
         metrics: Mapping[str, Any],
     ) -> Snapshot:
         with session(predict_proba):
-            found = self._evaluator(predict_proba)
+            found = self._evaluator(predict_proba, (epoch, step))
         self._validator.check_classes(found.map.shape[0])
         return Snapshot(
             found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
-            found.data_predictions,
+            found.data_predictions, found.error, found.method,
         )  # fmt: skip
 
 

@@ -162,6 +162,7 @@ class TrainingEvents:
             "epoch": self.state.epoch,
             "epoch_offset": self.state.epoch_offset,
             "step_offset": self.state.step_offset,
+            "evaluation": self.recorder.evaluation_state(),
         }
         if self.recorder.location is not None:
             found["path"] = self.recorder.location
@@ -173,6 +174,8 @@ class TrainingEvents:
             # They are removed only when training starts: a checkpoint is loaded for testing, too.
             self.recorder.drain()
             self.state.resume(cursor, self.recorder.recording)
+            if "evaluation" in cursor:  # Version 2.0 had none.
+                self.recorder.restore_evaluation(cursor["evaluation"])
 
     def _due_by_epoch(self) -> bool:
         """Return whether the schedule asks for the last snapshot as the end of its epoch."""

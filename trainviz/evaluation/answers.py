@@ -97,7 +97,9 @@ class Answers:
         if start == end:
             return
         if end > self._limit:
-            raise TooRough
+            raise TooRough(
+                "the map changes so much from point to point that most of the grid is needed"
+            )
         found = self._ask(points)
         if end > len(self.values) or found.shape[1] != self.values.shape[1]:
             self._grow(2 * end, found.shape[1])

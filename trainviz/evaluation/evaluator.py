@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -16,7 +17,9 @@ from trainviz.domain.domain import Domain, Plane
 from trainviz.domain.inputs import Inputs
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import EvaluationError, EvaluationWarning, PredictionError
-from trainviz.evaluation.answers import TooRough
+from trainviz.evaluation.answers import Ask, TooRough
+from trainviz.evaluation.checking import CONFIDENCE, ROUNDS, check_points, upper_bound
+from trainviz.evaluation.choice import Calls, Choice
 from trainviz.evaluation.compact_map import CompactMap, normalised_odds
 from trainviz.evaluation.lattice import Lattice
 from trainviz.evaluation.outputs import (
@@ -35,7 +38,7 @@ from trainviz.evaluation.refinement import Refinement, Seeds
 
 __all__ = ["Evaluated", "Evaluator", "Method", "check_method", "evaluate", "session"]
 
-Method = Literal["adaptive", "dense"]
+Method = Literal["auto", "adaptive", "dense"]
 
 _SMALL_GRID = 64 * 64
 """Largest number of grid points on which one dense call is cheaper than any refinement."""
@@ -49,12 +52,24 @@ _PROBES = 32
 _NOISE = 0.02
 """Largest change of a probability that half precision and other batch sizes may cause."""
 
+_CERTAIN = 1 - 1e-6
+"""From this probability on, single precision may round the outputs of a smooth model to equal
+numbers at neighbouring points."""
+
+_CONSTANT_SHARE = 0.25
+"""A model of which at least this share of neighbouring grid points have equal, uncertain outputs
+is piecewise constant. A continuous model has hardly any: only where all units of a network are
+zero, or a kernel has decayed to nothing, and there dense evaluation is correct, too."""
+
+_ROUGH_SHARE = 0.01
+"""If more of the last check points than this are wrong, the model is evaluated densely."""
+
 
 def evaluate(
     predict_proba: PredictProba,
     domain: Domain,
     *,
-    method: Method = "adaptive",
+    method: Method = "auto",
     tolerance: float = 1 / 255,
     output: Output = "probabilities",
     batch_size: int | Literal["auto"] = "auto",
@@ -153,11 +168,17 @@ class Evaluated:
         The number of grid points at which the model was evaluated.
     data_predictions : ndarray of int, shape (n,), or None
         The class that the model predicts for each data point.
+    error : float, default 0
+        With a confidence of 95 %, an upper bound of the share of grid points at
+        which the map is off by more than the tolerance.
+    method : {"dense", "adaptive"}, default "dense"
     """
 
     map: Map | CompactMap
     evaluations: int
     data_predictions: npt.NDArray[np.intp] | None = None
+    error: float = 0.0
+    method: str = "dense"
 
 
 class Evaluator:
@@ -189,7 +210,7 @@ class Evaluator:
         self,
         domain: Domain,
         *,
-        method: Method = "adaptive",
+        method: Method = "auto",
         tolerance: float = 1 / 255,
         output: Output = "probabilities",
         batch_size: int | Literal["auto"] = "auto",
@@ -199,21 +220,32 @@ class Evaluator:
         check_output(output)
         check_method(method, tolerance)
         self._domain = domain
+        self._tolerance = tolerance
         self._output = output
         self._dtype = dtype
         self._data = data
         self._shrinks = batch_size == "auto"
         self._size = chunk_size(domain, batch_size)
-        self._refinement: Refinement | None = None
         self._by_class = recorded_as(output).has_classes
-        if method == "adaptive" and domain.n_points > _SMALL_GRID and self._by_class:
-            self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
-        self._probed = False
+        self._chooses = method == "auto"
+        self._choice = Choice()
+        if method == "dense" or domain.n_points <= _SMALL_GRID or not self._by_class:
+            self._chooses, self._choice.method = False, "dense"
+        self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
+        self._suspects: npt.NDArray[np.intp] = np.empty(0, np.intp)
         self._notice: str | None = None
         self._places = _seed_places(domain, data) if data is not None else None
 
-    def __call__(self, predict_proba: PredictProba) -> Evaluated:
+    def __call__(
+        self, predict_proba: PredictProba, moment: tuple[int, int | None] = (0, None)
+    ) -> Evaluated:
         """Evaluate the model as it is now.
+
+        Parameters
+        ----------
+        predict_proba : callable
+        moment : tuple of (int, int or None), default (0, None)
+            Epoch and step, from which the check points are drawn.
 
         Raises
         ------
@@ -222,57 +254,167 @@ class Evaluator:
         """
         at_data = self._at_data(predict_proba)
         guesses = None if at_data is None else at_data.argmax(axis=1)
-        refined = self._refined(predict_proba, at_data)
-        if refined is None or self._refinement is None:
-            return Evaluated(self._dense(predict_proba), self._domain.n_points, guesses)
-        points, values = refined
+        seed = tuple(abs(int(part or 0)) for part in moment)
+        refined = self._refined(predict_proba, at_data, seed)
+        if refined is None:
+            dense, n_points = self._timed_dense(predict_proba, seed), self._domain.n_points
+            return Evaluated(dense, n_points, guesses, 0.0, "dense")
+        points, values, error = refined
         compact = CompactMap.of(self._domain.shape, points, values)
-        return Evaluated(compact, self._refinement.asked, guesses)
+        return Evaluated(compact, self._refinement.asked, guesses, error, "adaptive")
 
     def probabilities(self, predict_proba: PredictProba) -> Map:
         """Return the map as a float32 array, shape (C, H, W)."""
-        refined = self._refined(predict_proba, self._at_data(predict_proba))
+        refined = self._refined(predict_proba, self._at_data(predict_proba), (0, 0))
         if refined is None:
             return self._dense(predict_proba)
-        return normalised_odds(Lattice.of(self._domain.shape).fill(*refined))
+        return normalised_odds(Lattice.of(self._domain.shape).fill(*refined[:2]))
+
+    @property
+    def choice(self) -> Choice:
+        """The method of the next evaluation, and why."""
+        return self._choice
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next map depends on besides the model, as plain values."""
+        return {
+            "choice": self._choice.state(),
+            "followed": self._refinement.state(),
+            "suspects": self._suspects.tolist(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue where another evaluator with this :meth:`state` has stopped."""
+        self._choice.restore(state["choice"])
+        self._refinement.restore(state["followed"])
+        self._suspects = np.array(state["suspects"], np.intp)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a method is to be chosen, and nothing was evaluated yet."""
+        return self._chooses and self._choice.evaluations == 0
+
+    def follow(self, method: str) -> None:
+        """Choose the method of a snapshot after which training continues."""
+        if method in ("adaptive", "dense"):
+            self._choice.method, self._choice.reason = method, "as in the snapshot before"
+            self._choice.evaluations = 2
 
     def _refined(
-        self, predict_proba: PredictProba, at_data: npt.NDArray[np.floating[Any]] | None
-    ) -> tuple[npt.NDArray[np.intp], Map] | None:
-        """Return the evaluated points and their log-probabilities; None to evaluate densely."""
-        if self._refinement is None or self._is_noisy(predict_proba):
+        self,
+        predict_proba: PredictProba,
+        at_data: npt.NDArray[np.floating[Any]] | None,
+        seed: tuple[int, ...],
+    ) -> tuple[npt.NDArray[np.intp], Map, float] | None:
+        """Return the evaluated points, their log-probabilities and a bound of the share of errors.
+
+        None to evaluate densely.
+        """
+        if self._choice.method == "dense":
             return None
-        known: list[int] = []
+        if not self._choice.evaluations and self._is_unsuitable(predict_proba, seed):
+            return None
+        start, calls, known = time.perf_counter(), Calls(), []
 
         def ask(index: npt.NDArray[np.intp]) -> Map:
+            begin = time.perf_counter()
             logs = self._logs(predict_proba, index)
+            calls.add(len(index), time.perf_counter() - begin)
             known.append(logs.shape[1])
             _require_same_classes(known[0], known[-1])
             return logs
 
         try:
-            refined = self._refinement.run(ask, self._seeds(at_data))
-            self._refinement.finish(refined[0])
-            return refined
-        except TooRough:
-            self._give_up(
-                "the map changes so much from point to point that most of the grid is needed"
-            )
+            found = self._checked_map(self._refinement, ask, self._seeds(at_data), seed)
+        except TooRough as rough:
+            self._give_up(str(rough), time.perf_counter() - start - calls.total)
             return None
+        if self._chooses:
+            elapsed = time.perf_counter() - start
+            self._choice.after_adaptive(elapsed, calls, self._domain.n_points)
+        else:
+            self._choice.evaluations += 1
+        return found
 
-    def _is_noisy(self, predict_proba: PredictProba) -> bool:
-        if self._probed:
-            return False
-        self._probed = True
+    def _checked_map(
+        self, refinement: Refinement, ask: Ask, seeds: Seeds | None, seed: tuple[int, ...]
+    ) -> tuple[npt.NDArray[np.intp], Map, float]:
+        """Refine a map, and compare it with the model at random points until it is good."""
+        shape = self._domain.shape
+        points, values = refinement.run(ask, seeds, self._suspects)
+        for number in range(ROUNDS):
+            sample = check_points(shape, (*seed, number))
+            exact = np.exp(refinement.look(sample))
+            dense = CompactMap.of(shape, points, values).dense()
+            error = np.abs(dense.reshape(len(dense), -1)[:, sample].T - exact).max(axis=1)
+            # Twice the tolerance is an error of the refinement, of which there may be more nearby.
+            self._suspects = sample[error > 2 * self._tolerance]
+            if not len(self._suspects) or number == ROUNDS - 1:
+                break
+            points, values = refinement.mend(self._suspects)
+        if len(self._suspects) > _ROUGH_SHARE * len(sample):
+            raise TooRough(
+                f"after {ROUNDS} corrections the map is still wrong at {len(self._suspects)} of "
+                f"{len(sample)} random points"
+            )
+        refinement.finish(points)
+        wrong = int((error > self._tolerance).sum())
+        bound = upper_bound(wrong, len(sample), 1 - (1 - CONFIDENCE) / ROUNDS)
+        return points, values, bound
+
+    def _timed_dense(self, predict_proba: PredictProba, seed: tuple[int, ...]) -> Map:
+        start, compares = time.perf_counter(), self._chooses and self._choice.compares()
+        found = self._dense(predict_proba)
+        self._choice.after_dense(time.perf_counter() - start)
+        if compares and not self._is_constant_at(found, seed):
+            self._compare(found, seed)
+        return found
+
+    def _compare(self, found: Map, seed: tuple[int, ...]) -> None:
+        """Measure adaptive evaluation on a dense map, which costs no call of the model."""
+        logs, calls = logarithms(found.reshape(len(found), -1)), Calls()
+
+        def ask(index: npt.NDArray[np.intp]) -> Map:
+            begin = time.perf_counter()
+            answer = np.ascontiguousarray(logs[:, index].T)
+            calls.add(len(index), time.perf_counter() - begin)
+            return answer
+
+        refinement = Refinement(Lattice.of(self._domain.shape), self._tolerance)
+        start = time.perf_counter()
+        try:
+            self._checked_map(refinement, ask, None, seed)
+        except TooRough:
+            return
+        refining = time.perf_counter() - start - calls.total
+        self._choice.compare(refining, len(calls.sizes), refinement.asked)
+
+    def _is_unsuitable(self, predict_proba: PredictProba, seed: tuple[int, ...]) -> bool:
+        """Return whether interpolation cannot work: the model is noisy, or piecewise constant."""
         spread = np.linspace(0, self._domain.n_points - 1, _PROBES).astype(np.intp)
         twice = [np.exp(self._logs(predict_proba, spread)) for _ in range(2)]
-        if np.abs(twice[0] - twice[1]).max() <= _NOISE:
+        if np.abs(twice[0] - twice[1]).max() > _NOISE:
+            self._give_up("the model answers differently when it is asked again", warn=True)
+            return True
+        if not self._chooses:
             return False
-        self._give_up("the model answers differently when it is asked again")
+        pairs = _neighbours(self._domain.shape, seed)
+        if not _is_piecewise_constant(*np.split(self._logs(predict_proba, pairs), 2)):
+            return False
+        self._choice.give_up(_PIECEWISE_CONSTANT)
         return True
 
-    def _give_up(self, reason: str) -> None:
-        self._refinement = None
+    def _is_constant_at(self, found: Map, seed: tuple[int, ...]) -> bool:
+        pairs = _neighbours(self._domain.shape, seed)
+        values = logarithms(found.reshape(len(found), -1)[:, pairs].T)
+        return _is_piecewise_constant(*np.split(values, 2))
+
+    def _give_up(self, reason: str, refining_seconds: float = 0.0, *, warn: bool = False) -> None:
+        self._choice.refining_seconds = refining_seconds
+        self._choice.give_up(reason)
+        if self._chooses and not warn:
+            return
+        self._chooses = False
         self._notice = (
             f"{reason}: every grid point is asked for from now on (say so beforehand with "
             'method="dense", of a recorder evaluation="dense")'
@@ -373,6 +515,29 @@ def check_method(method: str, tolerance: float, argument: str = "method") -> Non
         raise ValueError(
             f"tolerance={tolerance!r}: expected a difference of probabilities, e.g. 1/255"
         )
+
+
+_PIECEWISE_CONSTANT = "the model is piecewise constant"
+
+
+def _neighbours(shape: tuple[int, int], seed: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """Return some random grid points, and for each of them one beside it."""
+    points = check_points(shape, (*seed, ROUNDS))
+    last = points % shape[1] == shape[1] - 1
+    return np.concatenate([points, np.where(last, points - 1, points + 1)])
+
+
+def _is_piecewise_constant(
+    values: npt.NDArray[np.float32], beside: npt.NDArray[np.float32]
+) -> bool:
+    """Judge a model by its log-probabilities at neighbouring points."""
+    odds = np.exp(np.concatenate([values, beside]))
+    if ((odds > _CERTAIN) | (odds < 1 - _CERTAIN)).all():
+        # Hard labels, unless log-probabilities of a network that is certain everywhere differ.
+        return bool((values == beside).all(axis=1).mean() > 0.5)
+    uncertain = np.exp(values).max(axis=1) < _CERTAIN
+    equal = (values == beside).all(axis=1) & uncertain
+    return bool(equal.mean() >= _CONSTANT_SHARE)
 
 
 def _seed_places(

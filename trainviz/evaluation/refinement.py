@@ -72,11 +72,11 @@ class Refinement:
     lattice : Lattice
     tolerance : float
         Allowed error of a probability.
-    max_share : float, default 0.3
+    max_share : float, default 0.5
         Largest share of the grid's points that may be evaluated.
     """
 
-    def __init__(self, lattice: Lattice, tolerance: float, max_share: float = 0.3) -> None:
+    def __init__(self, lattice: Lattice, tolerance: float, max_share: float = 0.5) -> None:
         self._lattice = lattice
         n_points = lattice.shape[0] * lattice.shape[1]
         self._answers = Answers(n_points, int(max_share * n_points))
@@ -97,7 +97,9 @@ class Refinement:
         """How many points the last run evaluated."""
         return self._answers.count
 
-    def run(self, ask: Ask, seeds: Seeds | None = None) -> tuple[IndexArray, Float32Array]:
+    def run(
+        self, ask: Ask, seeds: Seeds | None = None, suspects: IndexArray = _NO_POINTS
+    ) -> tuple[IndexArray, Float32Array]:
         """Evaluate one map adaptively.
 
         Parameters
@@ -105,6 +107,8 @@ class Refinement:
         ask : callable
             ``(n,) flat grid indices -> (n, C) float32 log-probabilities``.
         seeds : Seeds, optional
+        suspects : ndarray of int, optional
+            Flat grid indices around which the map is refined down to the grid.
 
         Returns
         -------
@@ -127,7 +131,29 @@ class Refinement:
         if seeds is not None:
             self._refine(self._wrong_at(seeds), _NO_CELLS)
         self._settle()
-        return self._answers.used()
+        return self.mend(suspects) if len(suspects) else self._answers.used()
+
+    def look(self, points: IndexArray) -> Float32Array:
+        """Return the model's log-probabilities at points, of which the map makes no use.
+
+        Raises
+        ------
+        TooRough
+            As :meth:`run`.
+        """
+        self._answers.fetch(points)
+        return self._answers.values[self._answers.fetched[points]]
+
+    def state(self) -> list[list[int]]:
+        """Return the cells that the next map follows, as plain numbers."""
+        return [cells.tolist() for cells, _ in self._hidden]
+
+    def restore(self, state: list[list[int]]) -> None:
+        """Follow the cells of a :meth:`state`."""
+        self._hidden = [
+            (np.array(cells, np.intp), mark)
+            for cells, (_, mark) in zip(state, self._hidden, strict=True)
+        ]
 
     def mend(self, points: IndexArray) -> tuple[IndexArray, Float32Array]:
         """Refine the last map down to the grid around points at which it is wrong.

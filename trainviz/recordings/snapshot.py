@@ -40,6 +40,14 @@ class Snapshot:
         The number of grid points at which the model was evaluated.
     data_predictions : ndarray of int, shape (n,), or None
         The class that the model predicts for each point of the recording's data.
+    error : float or None
+        With a confidence of 95 %, an upper bound of the share of grid points at
+        which a probability is off by more than the tolerance, from a comparison
+        with the model at random points; 0 for dense evaluation; None where it
+        is not known. See the notes of :func:`trainviz.evaluate`.
+    method : str
+        How the model was evaluated: ``"dense"`` or ``"adaptive"``; empty where
+        that is not known.
 
     Examples
     --------
@@ -54,6 +62,8 @@ class Snapshot:
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluations: int = 0
     data_predictions: npt.NDArray[np.intp] | None = None
+    error: float | None = None
+    method: str = ""
 
     @property
     def probabilities(self) -> npt.NDArray[np.float32]:
