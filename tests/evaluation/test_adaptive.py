@@ -20,6 +20,10 @@ PIXEL = 6 / 239
 pytestmark = pytest.mark.usefixtures("with_and_without_numba")
 
 
+def adaptive_recorder(**options):
+    return Recorder(DOMAIN, evaluation="adaptive", **options)
+
+
 def counted(predict):
     def ask(X):
         ask.calls.append(len(X))
@@ -32,7 +36,7 @@ def counted(predict):
 def both(predict, domain=DOMAIN, **options):
     """Return the adaptive map, the dense one, and the points that the former asked for."""
     asked = counted(predict)
-    adaptive = evaluate(asked, domain, **options)
+    adaptive = evaluate(asked, domain, method="adaptive", **options)
     return adaptive, evaluate(predict, domain, method="dense", **options), sum(asked.calls)
 
 
@@ -98,7 +102,7 @@ def test_a_smooth_classifier_costs_a_few_per_cent_of_the_points():
 
 def test_the_model_sees_few_large_calls():
     ask = counted(relu_network(1, 8, 1.0))
-    evaluate(ask, DOMAIN, output="logits")
+    evaluate(ask, DOMAIN, method="adaptive", output="logits")
     assert len(ask.calls) < 60
     assert max(ask.calls) > 500
 
@@ -106,7 +110,7 @@ def test_the_model_sees_few_large_calls():
 def test_what_was_needed_before_is_asked_for_in_one_call_and_changes_no_map():
     network = relu_network(1, 8, 1.0)
     ask = counted(network)
-    recorder = Recorder(DOMAIN, output="logits")
+    recorder = adaptive_recorder(output="logits")
     maps, calls = [], []
     for epoch in range(3):
         maps.append(recorder.capture(ask, epoch=epoch))
@@ -118,7 +122,7 @@ def test_what_was_needed_before_is_asked_for_in_one_call_and_changes_no_map():
 
 def test_what_was_asked_for_in_vain_counts():
     ask = counted(relu_network(1, 8, 1.0))
-    recorder = Recorder(DOMAIN, output="logits")
+    recorder = adaptive_recorder(output="logits")
     for epoch in range(3):
         recorder.capture(ask, epoch=epoch)
     before = sum(ask.calls)
@@ -126,10 +130,10 @@ def test_what_was_asked_for_in_vain_counts():
     assert last.evaluations == sum(ask.calls) - before > len(last.map.gaps)
 
 
-def test_a_linear_model_needs_the_coarse_lattice_alone():
+def test_a_linear_model_needs_the_coarse_lattice_and_the_check_points_alone():
     adaptive, dense, asked = both(lambda X: np.stack([X[:, 0], X[:, 1]], 1), output="logits")
     assert np.abs(adaptive - dense).max() < 1e-5
-    assert asked < 0.02 * DOMAIN.n_points
+    assert asked < 0.03 * DOMAIN.n_points
 
 
 @pytest.mark.parametrize("shape", [(97, 65), (65, 65), (70, 500), (129, 257), (3, 2000)])
@@ -173,7 +177,9 @@ def test_compiled_or_not_the_maps_are_the_same_to_the_bit(seed, n_classes, sharp
     for policy in ("compiled", "numpy"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(jit, "POLICY", policy)
-            recorder = Recorder(domain, output="logits", data=(X, np.zeros(len(X), int)))
+            recorder = Recorder(
+                domain, output="logits", evaluation="adaptive", data=(X, np.zeros(len(X), int))
+            )  # fmt: skip
             for epoch in range(3):
                 recorder.capture(lambda X, epoch=epoch: (1 + epoch) * network(X), epoch=epoch)
             series.append(recorder.recording)
@@ -225,7 +231,7 @@ def test_a_model_that_is_rough_everywhere_is_evaluated_densely_with_one_warning(
     def predict(X):
         return (np.floor(X[:, 0] / side) + np.floor(X[:, 1] / side)) % 2
 
-    recorder = Recorder(DOMAIN)
+    recorder = adaptive_recorder()
     with pytest.warns(EvaluationWarning, match=r"most of the grid is needed.*dense"):
         recorder.capture(predict, epoch=0)
     with warnings.catch_warnings():
@@ -239,36 +245,45 @@ def test_a_model_that_is_rough_everywhere_is_evaluated_densely_with_one_warning(
 def test_a_small_disc_is_found_by_a_training_point_in_it_and_not_without(radius):
     point = (0.71, -0.33)
     predict = disc(*point, radius)
-    with_data = Recorder(DOMAIN, data=([point, (2, 1)], [1, 0]))
+    with_data = adaptive_recorder(data=([point, (2, 1)], [1, 0]))
     assert wrong_pixels(with_data, predict) == 0
-    assert wrong_pixels(Recorder(DOMAIN), predict) > 0
+    assert wrong_pixels(adaptive_recorder(), predict) > 0
 
 
 def test_a_disc_that_was_found_is_followed_when_it_leaves_its_point():
-    recorder = Recorder(DOMAIN, data=([(0.71, -0.33), (2, 1)], [1, 0]))
+    recorder = adaptive_recorder(data=([(0.71, -0.33), (2, 1)], [1, 0]))
     for epoch in range(12):
         moved = disc(0.71 + 0.5 * epoch * PIXEL, -0.33, 4 * PIXEL)
         assert wrong_pixels(recorder, moved, epoch) <= 8
 
 
 def test_a_disc_that_is_gone_is_forgotten():
-    recorder = Recorder(DOMAIN, data=([(0.71, -0.33), (2, 1)], [1, 0]))
+    recorder = adaptive_recorder(data=([(0.71, -0.33), (2, 1)], [1, 0]))
     first = recorder.capture(disc(0.71, -0.33, 4 * PIXEL), epoch=0).evaluations
     for epoch in (1, 2):
         last = recorder.capture(disc(9, 9, 1), epoch=epoch).evaluations
     assert last < first
-    assert last == Recorder(DOMAIN).capture(disc(9, 9, 1), epoch=0).evaluations
+    assert last == adaptive_recorder().capture(disc(9, 9, 1), epoch=2).evaluations
 
 
-def test_a_stripe_of_one_pixel_is_found_around_the_data_in_it():
+def test_a_stripe_of_one_pixel_is_found_whole_by_one_datum_in_it():
     def predict(X):
         return (np.abs(X[:, 0] - DOMAIN.x[141]) < 0.6 * PIXEL).astype(float)
 
-    points = [(DOMAIN.x[141], y) for y in np.linspace(-1.9, 1.9, 12)]
-    height = DOMAIN.shape[0]
-    assert wrong_pixels(Recorder(DOMAIN), predict) == height
-    recorder = Recorder(DOMAIN, data=([*points, (2, 1)], [1] * 12 + [0]))
-    assert 12 <= height - wrong_pixels(recorder, predict) < height
+    recorder = adaptive_recorder(data=([(DOMAIN.x[141], 0.4), (2, 1)], [1, 0]))
+    assert wrong_pixels(recorder, predict) == 0
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
+def test_a_strip_is_followed_across_the_map_from_one_datum_in_it(width, slope):
+    def predict(X):
+        across = (X[:, 0] + slope * X[:, 1] - DOMAIN.x[101]) / np.hypot(1, slope)
+        return (np.abs(across) < 0.5 * width * PIXEL).astype(float)
+
+    recorder = adaptive_recorder(data=([(DOMAIN.x[101], 0), (2, 1)], [1, 0]))
+    missed = wrong_pixels(recorder, predict)
+    assert missed <= (0 if width > 1 else 0.02 * DOMAIN.n_points)
 
 
 def test_data_beside_the_plane_seed_it_where_they_are_projected_to():
@@ -282,7 +297,7 @@ def test_data_beside_the_plane_seed_it_where_they_are_projected_to():
     def predict(rows):
         return disc(*centre, 3 * PIXEL)(rows[:, :2])
 
-    recorder = Recorder(domain, data=(X, np.arange(60) % 2))
+    recorder = Recorder(domain, evaluation="adaptive", data=(X, np.arange(60) % 2))
     found = recorder.capture(predict, epoch=0).probabilities.argmax(axis=0)
     np.testing.assert_array_equal(found, evaluate(predict, domain, method="dense").argmax(axis=0))
 
@@ -292,7 +307,7 @@ def test_data_beside_the_plane_seed_it_where_they_are_projected_to():
 
 def test_a_model_that_answers_at_random_is_evaluated_densely_with_one_warning():
     rng = np.random.default_rng(0)
-    recorder = Recorder(DOMAIN)
+    recorder = adaptive_recorder()
     with pytest.warns(EvaluationWarning, match="answers differently"):
         recorder.capture(lambda X: rng.random(len(X)), epoch=0)
     with warnings.catch_warnings():
@@ -309,7 +324,7 @@ def test_classes_that_change_between_calls_are_an_error():
         return softmax(9 * X[:, :1] ** 2 * np.arange(n_classes))
 
     with pytest.raises(PredictionError, match=r"returned 2 classes .* and 3"):
-        evaluate(predict, DOMAIN)
+        evaluate(predict, DOMAIN, method="adaptive")
 
 
 @pytest.mark.parametrize("method", ["adaptive", "dense"])
@@ -333,7 +348,7 @@ def test_a_model_that_runs_out_of_memory_gets_smaller_calls(method):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "quick"}, "method='quick': expected one of adaptive, dense"),
+        ({"method": "quick"}, "method='quick': expected one of auto, adaptive, dense"),
         ({"tolerance": 0}, "tolerance=0: expected a difference of probabilities"),
         ({"tolerance": 2}, "tolerance=2: "),
         ({"tolerance": "x"}, "tolerance='x': "),
@@ -345,7 +360,7 @@ def test_arguments_are_checked(options, message):
 
 
 def test_a_recorder_names_its_own_argument():
-    with pytest.raises(ValueError, match="evaluation='quick': expected one of adaptive, dense"):
+    with pytest.raises(ValueError, match="evaluation='quick': expected one of auto, adaptive, dense"):
         Recorder(DOMAIN, evaluation="quick")
 
 
@@ -354,7 +369,7 @@ def test_a_recorder_names_its_own_argument():
 
 def test_snapshots_tell_the_points_asked_for_and_are_compact():
     network = relu_network(7, 8, 1.0)
-    recorder = Recorder(DOMAIN, output="logits")
+    recorder = adaptive_recorder(output="logits")
     snapshot = recorder.capture(network, epoch=0)
     dense = evaluate(network, DOMAIN, method="dense", output="logits")
     assert snapshot.evaluations < 0.1 * DOMAIN.n_points
@@ -387,7 +402,7 @@ class Checkers:
         self.rough = rough
 
     def __call__(self, X):
-        squares = np.floor(X * 97).sum(axis=1) % 2
+        squares = np.floor(X * 150).sum(axis=1) % 2
         return squares if self.rough else 1 / (1 + np.exp(-X[:, 0]))
 
     def frozen(self):
@@ -397,7 +412,10 @@ class Checkers:
 @pytest.mark.parametrize("background", [False, True])
 def test_a_model_that_becomes_rough_is_captured_even_where_warnings_are_errors(background):
     model = Checkers()
-    recorder = Recorder(Domain((-1, 1), (-1, 1), points_per_axis=100), background=background)
+    recorder = Recorder(
+        Domain((-1, 1), (-1, 1), points_per_axis=100), background=background,
+        evaluation="adaptive",
+    )  # fmt: skip
     recorder.capture(model, epoch=0)
     model.rough = True
     with warnings.catch_warnings():
