@@ -54,7 +54,9 @@ def measure(model: Model, method: str, side: int, captures: int) -> tuple[float,
             )
     got = found.map if isinstance(found.map, np.ndarray) else found.map.dense()
     error = np.abs(got - exact.map).max(axis=0)
-    other = got.argmax(axis=0) != exact.map.argmax(axis=0)
+    first, second = np.sort(exact.map, axis=0)[:-3:-1]
+    # Two classes that are equal to single precision have no order.
+    other = (got.argmax(axis=0) != exact.map.argmax(axis=0)) & (first - second > 1e-6)
     # The fastest of the later ones, because other programs only ever add time.
     ratio = min(seconds[0][2:]) / min(seconds[1][2:])
     return (
@@ -92,7 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows = np.array([
                 row for row, model in zip(table, chosen, strict=True) if model.smooth in kept
             ])  # fmt: skip
-            print(f"\n{method}, {title} ({len(rows)})".ljust(50) + "".join(f"{c:>15}" for c in COLUMNS))
+            print(
+                f"\n{method}, {title} ({len(rows)})".ljust(50)
+                + "".join(f"{c:>15}" for c in COLUMNS)
+            )
             figures = {
                 "median": np.median(rows, 0), "mean": rows.mean(0),
                 "90 %": np.quantile(rows, 0.9, axis=0), "worst": rows.max(0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def network(
     gain = {"relu": 2.0, "gelu": 2.0, "tanh": 2.0, "sine": 3.0}[activation]
     layers = [
         (rng.normal(0, np.sqrt(gain / a), (a, b)), rng.normal(0, 0.5, b))
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        for a, b in pairwise(sizes)
     ]
 
     def logits(X: Array) -> Array:
@@ -133,8 +134,8 @@ def _fitted() -> Iterator[_Entry]:
         ("support vectors, narrow", SVC(gamma=20, probability=True, random_state=0), True),
         ("Gaussian process", GaussianProcessClassifier(RBF(0.6), optimizer=None), True),
         ("Gaussian process, short", GaussianProcessClassifier(RBF(0.2), optimizer=None), True),
-        ("three spirals, tanh", MLPClassifier((32, 32), "tanh", max_iter=300, random_state=0), True),
-        ("three spirals, relu", MLPClassifier((32, 32), max_iter=300, random_state=0), True),
+        ("three spirals, tanh", MLPClassifier((32, 32), "tanh", random_state=0), True),
+        ("three spirals, relu", MLPClassifier((32, 32), random_state=0), True),
         ("tree, depth 4", DecisionTreeClassifier(max_depth=4, random_state=0), False),
         ("tree, full", DecisionTreeClassifier(random_state=0), False),
         ("forest of 10", RandomForestClassifier(10, random_state=0), False),
@@ -150,6 +151,8 @@ def _fitted() -> Iterator[_Entry]:
         ("15 weighted neighbours", KNeighborsClassifier(15, weights="distance"), False),
     ]  # fmt: skip
     for name, model, smooth in kinds:
+        if isinstance(model, MLPClassifier):
+            model.max_iter = 300
         yield name, model.fit(X, y).predict_proba, "probabilities", smooth
 
 

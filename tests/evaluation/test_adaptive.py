@@ -360,7 +360,9 @@ def test_arguments_are_checked(options, message):
 
 
 def test_a_recorder_names_its_own_argument():
-    with pytest.raises(ValueError, match="evaluation='quick': expected one of auto, adaptive, dense"):
+    with pytest.raises(
+        ValueError, match="evaluation='quick': expected one of auto, adaptive, dense"
+    ):
         Recorder(DOMAIN, evaluation="quick")
 
 

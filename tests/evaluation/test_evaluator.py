@@ -126,6 +126,19 @@ def test_answers_that_are_no_probabilities(predict, message):
     assert isinstance(caught.value, TrainvizError)
 
 
+@pytest.mark.parametrize("method", ["auto", "adaptive", "dense"])
+@pytest.mark.parametrize("output", ["probabilities", "logits"])
+def test_nan_in_a_corner_is_named_with_its_coordinates(method, output):
+    def predict(X):
+        return np.where((X[:, 0] > 2.87) & (X[:, 1] > 1.87), np.nan, 1 / (1 + np.exp(-X[:, 0])))
+
+    domain = Domain((-3, 3), (-2, 2), shape=(81, 121))
+    with pytest.raises(
+        PredictionError, match=r"NaN .*; the first is at x=(2\.9|2\.95|3), y=(1\.9|1\.95|2)"
+    ):
+        evaluate(predict, domain, method=method, output=output)
+
+
 def test_log_probabilities_above_zero():
     with pytest.raises(PredictionError, match=r"above 0.*output=\"logits\""):
         evaluate(constant(1.0), DOMAIN, output="log_probabilities")

@@ -61,7 +61,12 @@ def add_replay(commands: Any) -> None:
         "--output", choices=_OUTPUTS,
         help="what the model returns (default: logits of torch, probabilities of Keras)",
     )  # fmt: skip
-    add("--evaluation", choices=("adaptive", "dense"), default="adaptive", help="%(default)s")
+    add(
+        "--evaluation",
+        choices=("auto", "adaptive", "dense"),
+        default="auto",
+        help="%(default)s",
+    )
     add("--skip", action="store_true", help="go on without the checkpoints that cannot be replayed")
     add("--overwrite", action="store_true", help="replace the recording at PATH")
     add("--resume", action="store_true", help="continue a replay that was interrupted")

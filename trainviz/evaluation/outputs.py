@@ -15,6 +15,7 @@ from trainviz.domain.inputs import Inputs, count, describe
 from trainviz.errors import EvaluationError, PredictionError
 
 __all__ = [
+    "NotFinite",
     "Output",
     "PredictProba",
     "check_output",
@@ -40,6 +41,14 @@ _LOWEST_LOG = -1e4
 
 _VALUES_PER_BATCH = 2**20
 """How many input values a call of the model gets when ``batch_size`` is "auto"."""
+
+
+class NotFinite(PredictionError):  # noqa: N818
+    """A model returned NaN or infinities; ``row`` is the first point of the call with one."""
+
+    def __init__(self, row: int, message: str) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 def probabilities_at(
@@ -265,10 +274,11 @@ def _check_finite(values: npt.NDArray[np.floating[Any]]) -> None:
     finite = np.isfinite(values)
     if not finite.all():
         bad = int((~finite.all(axis=1)).sum())
-        raise PredictionError(
+        raise NotFinite(
+            int(finite.all(axis=1).argmin()),
             f"predict_proba returned NaN or infinities for {bad} of {len(values)} points: has the "
             "training diverged, or are the points far outside the data? (-inf is allowed with "
-            'output="log_probabilities")'
+            'output="log_probabilities")',
         )
 
 

@@ -23,11 +23,11 @@ from trainviz.evaluation.lattice import Lattice
 __all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"]
 
 
-_CENTRE_SHARE = 0.25
+_CENTRE_SHARE = 0.5
 """How far a cell's centre may be from the interpolation between its corners, as a multiple of the
-tolerance. A bilinear interpolation of a smooth function is worst near the centre. Of a function
-with one kink, ``max(0, c - x - y)`` being the worst, a cell's largest error is at most
-``4 (1 - c)`` times that at its centre, so a quarter keeps any single kink within the tolerance."""
+tolerance. The interpolation of a smooth function is worst near the centre; of one with a kink
+along a side, ``max(0, t - x)`` with t from 0 to 1, the largest error is ``2 max(t, 1 - t)`` times
+that at the centre, so at most twice."""
 
 _EDGE_SHARE = 1.0
 """The same for a cell whose edges were evaluated too: its quarters are interpolated at half the
@@ -106,11 +106,6 @@ class Quadtree:
     def nine(self, cells: IndexArray) -> IndexArray:
         """Return the flat grid indices of each cell's corners, edges and centre, shape (9, n)."""
         return cell_points(cells, self._places)
-
-    def leaves(self, smallest: int) -> IndexArray:
-        """Return the leaves with at least this half side."""
-        leaves = self.which(LEAF)
-        return leaves[self.halves(leaves) >= smallest]
 
     def around_all(self, y: IndexArray, x: IndexArray) -> IndexArray:
         """Return the cell of each size that contains places, from large to small, (sizes, n)."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import BoolArray, Float32Array, IndexArray
+from trainviz._common.arrays import Float32Array, IndexArray
 from trainviz.evaluation.answers import Answers, Ask
 from trainviz.evaluation.error_estimate import CORNERS, bilinear, excess_at
 from trainviz.evaluation.lattice import Lattice
@@ -25,8 +25,10 @@ _FEW = 64
 """Up to this many points, those that may be needed next are fetched in the same call, because a
 call of the model costs more than the points."""
 
-_BORDER_SHIFT = 0.5
-"""How many grid points a border between two classes may be off at the centre of a cell."""
+_BORDER_SHIFT = 0.25
+"""How many grid points a border between two classes may be off at the centre of a cell: half of
+the half grid point that is allowed, because the largest error of a kink is up to twice that at the
+centre."""
 
 AnyArray = npt.NDArray[Any]
 
@@ -87,6 +89,7 @@ class Refinement:
         self._coarse = self._tree.around(y, x, half)
         starts = lattice.rows * lattice.shape[1]
         self._first = (starts[::half, None] + lattice.columns[::half]).ravel()
+        self._beside = [_beside(lines) for lines in (lattice.rows, lattice.columns)]
         self._before = _NO_POINTS, _NO_POINTS
         self._foretold = _NO_POINTS
         self._places: _SeedPlaces | None = None
@@ -188,10 +191,8 @@ class Refinement:
         while self._split_at(*self._wrong_at_edges()) or self._split_at_borders():
             pass
 
-    def _split_at(self, y: IndexArray, x: IndexArray, chosen: BoolArray | None = None) -> bool:
+    def _split_at(self, y: IndexArray, x: IndexArray) -> bool:
         """Refine the leaves that contain unit squares of places down to these squares."""
-        if chosen is not None:
-            y, x = y[chosen], x[chosen]
         cells = self._tree.around_all(y, x)[:-1]
         is_leaf = self._tree.state[cells] & LEAF > 0
         leaves = cells[is_leaf]
@@ -203,15 +204,8 @@ class Refinement:
 
     def _squares(self, points: IndexArray) -> tuple[IndexArray, IndexArray]:
         """Return the lower places of the unit squares around grid points, four for each."""
-        sides = []
-        for lines, at in zip(
-            (self._lattice.rows, self._lattice.columns),
-            np.divmod(points, self._lattice.shape[1]), strict=True,
-        ):  # fmt: skip
-            below = np.searchsorted(lines, at, side="left") - 1
-            above = np.searchsorted(lines, at, side="right") - 1
-            sides.append((np.maximum(below, 0), np.minimum(above, len(lines) - 2)))
-        (down, up), (left, right) = sides
+        row, column = np.divmod(points, self._lattice.shape[1])
+        (down, up), (left, right) = self._beside[0][:, row], self._beside[1][:, column]
         return np.concatenate([down, down, up, up]), np.concatenate([left, right, left, right])
 
     def _wrong_at_edges(self) -> tuple[IndexArray, IndexArray]:
@@ -241,7 +235,7 @@ class Refinement:
         of the border's place.
         """
         answers, tree = self._answers, self._tree
-        leaves = tree.leaves(2)
+        leaves = tree.which(LEAF)
         nine = tree.nine(leaves)
         first = answers.values[answers.slots[nine[CORNERS]]].argmax(axis=2)
         crossed = (first != first[0]).any(axis=0)
@@ -361,6 +355,14 @@ class _SeedPlaces:
         y, x = _places(lattice.rows, seeds.rows), _places(lattice.columns, seeds.columns)
         points = lattice.rows[y] * lattice.shape[1] + lattice.columns[x]
         return cls(seeds.rows, points, tree.around_all(y, x))
+
+
+def _beside(lines: IndexArray) -> IndexArray:
+    """Return the place before and the place after each grid line, shape (2, n)."""
+    at = np.arange(lines[-1] + 1)
+    below = np.searchsorted(lines, at, side="left") - 1
+    above = np.searchsorted(lines, at, side="right") - 1
+    return np.stack([np.maximum(below, 0), np.minimum(above, len(lines) - 2)])
 
 
 def _places(lines: IndexArray, at: npt.NDArray[Any]) -> IndexArray:

@@ -373,6 +373,37 @@ class Recording(Sequence[Snapshot]):
             f"epoch={epoch} was not captured; the nearest captured epochs are {' and '.join(near)}"
         )
 
+    def summary(self) -> str:
+        """Say what is recorded, and how good the maps are; reads every snapshot.
+
+        Returns
+        -------
+        str
+            One line, or two if the error of some maps is known.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+        >>> _ = recorder.capture(lambda X: X[:, :1], epoch=3)
+        >>> print(recorder.recording.summary())
+        Recording(1 snapshot, epochs 3 to 3, 2 classes, grid 5x5)
+        0 adaptive and 1 dense; at most 0 % of a map's pixels are off by more than the tolerance
+        """
+        told = [(each.method, each.error) for each in self]
+        errors = [error for _, error in told if error is not None]
+        if not errors:
+            return repr(self)
+        adaptive, dense = (
+            sum(name == method for method, _ in told) for name in ("adaptive", "dense")
+        )
+        worst = f"{100 * max(errors):.2g} %"
+        sure = "" if max(errors) == 0 else " (each with 95 % confidence)"
+        return (
+            f"{self!r}\n{adaptive} adaptive and {dense} dense; at most {worst} of a map's pixels "
+            f"are off by more than the tolerance{sure}"
+        )
+
     def require_snapshots(self) -> None:
         """Raise a :class:`RecordingError` if the recording is empty."""
         if not len(self):

@@ -54,7 +54,7 @@ def replay(
     data: tuple[Any, Any] | None = None,
     class_names: Sequence[str] | None = None,
     classes: Sequence[Any] | None = None,
-    evaluation: Method = "adaptive",
+    evaluation: Method = "auto",
     tolerance: float = 1 / 255,
     batch_size: int | Literal["auto"] = "auto",
     path: str | os.PathLike[str] | None = None,

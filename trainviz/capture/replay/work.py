@@ -85,10 +85,10 @@ class Work:
                 batch_size=self.batch_size, data=self.data,  # type: ignore[arg-type]
             )  # fmt: skip
             with session(ask):
-                found = evaluator(ask)
+                found = evaluator(ask, (checkpoint.epoch, checkpoint.step))
         return Snapshot(
             found.map, checkpoint.epoch, checkpoint.step, checkpoint.metrics, found.evaluations,
-            found.data_predictions,
+            found.data_predictions, found.error, found.method,
         )  # fmt: skip
 
 
