@@ -162,8 +162,10 @@ class TrainingEvents:
             "epoch": self.state.epoch,
             "epoch_offset": self.state.epoch_offset,
             "step_offset": self.state.step_offset,
-            "evaluation": self.recorder.evaluation_state(),
         }
+        evaluation = self.recorder.evaluation_state()
+        if evaluation:
+            found["evaluation"] = evaluation
         if self.recorder.location is not None:
             found["path"] = self.recorder.location
         return found
@@ -174,7 +176,7 @@ class TrainingEvents:
             # They are removed only when training starts: a checkpoint is loaded for testing, too.
             self.recorder.drain()
             self.state.resume(cursor, self.recorder.recording)
-            if "evaluation" in cursor:  # Version 2.0 had none.
+            if "evaluation" in cursor:  # A grid that is always dense has none.
                 self.recorder.restore_evaluation(cursor["evaluation"])
 
     def _due_by_epoch(self) -> bool:

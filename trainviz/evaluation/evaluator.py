@@ -241,11 +241,13 @@ class Evaluator:
         self._shrinks = batch_size == "auto"
         self._size = chunk_size(domain, batch_size)
         self._by_class = recorded_as(output).has_classes
-        self._chooses = method == "auto"
         self._choice = Choice()
-        if method == "dense" or domain.n_points <= _SMALL_GRID or not self._by_class:
-            self._chooses, self._choice.method = False, "dense"
-        self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
+        self._refinement: Refinement | None = None
+        if method != "dense" and domain.n_points > _SMALL_GRID and self._by_class:
+            self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
+        else:
+            self._choice.method = "dense"
+        self._chooses = method == "auto" and self._refinement is not None
         self._suspects: npt.NDArray[np.intp] = np.empty(0, np.intp)
         self._notice: str | None = None
         self._places = _seed_places(domain, data) if data is not None else None
@@ -270,7 +272,7 @@ class Evaluator:
         guesses = None if at_data is None else at_data.argmax(axis=1)
         seed = tuple(abs(int(part or 0)) for part in moment)
         refined = self._refined(predict_proba, at_data, seed)
-        if refined is None:
+        if refined is None or self._refinement is None:
             dense, n_points = self._timed_dense(predict_proba, seed), self._domain.n_points
             return Evaluated(dense, n_points, guesses, 0.0, "dense")
         points, values, error = refined
@@ -291,6 +293,8 @@ class Evaluator:
 
     def state(self) -> dict[str, Any]:
         """Return what the next map depends on besides the model, as plain values."""
+        if self._refinement is None:
+            return {}
         return {
             "choice": self._choice.state(),
             "followed": self._refinement.state(),
@@ -299,6 +303,8 @@ class Evaluator:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue where another evaluator with this :meth:`state` has stopped."""
+        if self._refinement is None or not state:
+            return
         self._choice.restore(state["choice"])
         self._refinement.restore(state["followed"])
         self._suspects = np.array(state["suspects"], np.intp)
@@ -324,7 +330,7 @@ class Evaluator:
 
         None to evaluate densely.
         """
-        if self._choice.method == "dense":
+        if self._refinement is None or self._choice.method == "dense":
             return None
         if not self._choice.evaluations and self._is_unsuitable(predict_proba, seed):
             return None
