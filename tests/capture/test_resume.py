@@ -305,9 +305,6 @@ def test_a_checkpoint_holds_a_path_and_numbers_but_no_maps(tmp_path):
     path, keep = tmp_path / "a.zarr", tmp_path / "kept"
     rec = lightning(path, keep=keep, epochs=2)
     state = torch.load(keep / "last.ckpt", weights_only=True)["callbacks"][rec.state_key]
-    evaluation = state.pop("evaluation")
-    assert evaluation["choice"]["evaluations"] == len(rec.recording)
-    assert len(str(evaluation)) < 50_000
     assert state == {"epoch": 2, "epoch_offset": 0, "step_offset": 0, "path": str(path)}
 
 
