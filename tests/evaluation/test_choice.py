@@ -30,10 +30,14 @@ class Model:
         self.clock, self.per_call, self.per_point = clock, per_call, per_point
         self.sharpness = sharpness
         self.asked = 0
+        self.first_large = 0.0
 
     def __call__(self, X):
         self.clock.now += self.per_call + self.per_point * len(X)
         self.asked += len(X)
+        if len(X) > 10_000:
+            self.clock.now += self.first_large
+            self.first_large = 0.0
         wave = np.sin(X[:, 0]) + X[:, 1]
         return 1 / (1 + np.exp(-self.sharpness * wave))
 
@@ -72,6 +76,12 @@ def test_a_choice_that_became_wrong_is_changed(clock):
     for epoch in range(3, 8):
         recorder.capture(model, epoch=epoch)
     assert methods(recorder)[-1] == "dense"
+
+
+def test_a_large_call_that_is_slow_for_the_first_time_does_not_decide(clock):
+    model = Model(clock, per_call=1e-2, per_point=1e-6)
+    model.first_large = 0.9
+    assert methods(record(model)) == ["adaptive", *["dense"] * 4]
 
 
 def test_small_grids_and_values_are_dense(clock):

@@ -14,6 +14,9 @@ _CLEARLY = 0.4
 """Below this ratio of times, adaptive evaluation is chosen without a dense one for comparison: the
 estimate of the latter comes from smaller calls, whose points cost up to about twice as much."""
 
+_UNNOTICED = 1.0
+"""Seconds."""
+
 _SLOWER = 1.15
 """Above this ratio of times, twice in a row, adaptive evaluation ends."""
 
@@ -120,6 +123,13 @@ class Choice:
             return True
         often = number & (number - 1) == 0
         return often and self.refining_seconds < (_SLOWER - 1) * self.dense_seconds
+
+    def repeats(self, seconds: float) -> bool:
+        """Return whether to time a dense evaluation again: the first may be slow by chance.
+
+        Only the one that decides, and only where nobody notices how long it takes.
+        """
+        return self.evaluations == 1 and seconds < _UNNOTICED
 
     def after_dense(self, seconds: float) -> None:
         """Note a dense evaluation."""
