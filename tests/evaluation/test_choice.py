@@ -4,7 +4,13 @@ import time
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from trainviz import Domain, Recorder
 from trainviz.capture.training_events import TrainingEvents
@@ -92,11 +98,24 @@ def test_small_grids_and_values_are_dense(clock):
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_forest_is_dense_at_once_without_a_warning():
+@pytest.mark.parametrize(
+    "model",
+    [
+        DecisionTreeClassifier(random_state=0),
+        DecisionTreeClassifier(max_depth=5, random_state=0),
+        RandomForestClassifier(10, random_state=0),
+        ExtraTreesClassifier(100, random_state=0),
+        GradientBoostingClassifier(n_estimators=100, random_state=0),
+        KNeighborsClassifier(1),
+        KNeighborsClassifier(5),
+    ],
+    ids=repr,
+)
+def test_piecewise_constant_models_are_dense_at_once_without_a_warning(model):
     rng = np.random.default_rng(0)
     X = rng.uniform(-3, 3, (200, 2))
-    forest = RandomForestClassifier(10, random_state=0).fit(X, X[:, 0] * X[:, 1] > 0)
-    snapshot = Recorder(DOMAIN).capture(forest.predict_proba, epoch=0)
+    model.fit(X, (X[:, 0] * X[:, 1] + rng.normal(0, 0.5, 200) > 0) + (X[:, 0] > 2))
+    snapshot = Recorder(DOMAIN).capture(model.predict_proba, epoch=0)
     assert snapshot.method == "dense"
     assert snapshot.error == 0
 
