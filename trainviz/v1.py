@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import TINY, Image
 from trainviz._common.checks import is_positive
-from trainviz._common.random_state import host_rng_preserved
+from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.domain.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation.evaluator import evaluate
@@ -97,7 +97,7 @@ def make_map(
         return None
     domain = Domain(xlim, ylim, shape=_map_shape(xlim, ylim, axial_gradation, square_axis_points))
     predict, kind = _predictor(model, output)
-    with host_rng_preserved():
+    with host_rng_preserved(again=lambda: predict(domain.points(0, 1))):
         probabilities = evaluate(predict, domain, output=kind, method="dense")
     shown = probabilities.argmax(axis=0) if map_type == "region" else probabilities.max(axis=0)
     return np.asarray(shown, dtype=np.float64)

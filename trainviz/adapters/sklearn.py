@@ -11,8 +11,8 @@ import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
 from trainviz._common.providers import install_hint
-from trainviz._common.random_state import host_rng_preserved
 from trainviz.adapters.loop import LoopRecorder
+from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
 from trainviz.domain.inputs import Inputs, describe, named_columns

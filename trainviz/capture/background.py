@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trainviz._common.random_state import host_rng_preserved
+from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.evaluation.outputs import PredictProba
 from trainviz.recordings.snapshot import Snapshot
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz._common.options import shows_defaults, with_defaults
-from trainviz._common.random_state import host_rng_preserved
 from trainviz.capture.background import check_freezable
+from trainviz.capture.random_streams import HostStreams
 from trainviz.capture.recording_writer import RecordingWriter
 from trainviz.capture.schedule import Schedule, make_schedule
 from trainviz.capture.training_state import Stage, TrainingState
@@ -182,6 +182,12 @@ class Recorder:
     training between two captures, or no processor is free, training waits for the
     queue, and little time is saved.
 
+    What the model itself draws from the random streams of Python, NumPy or torch
+    when it is called is undone, so that training goes on as without the recorder;
+    if it draws nothing, no stream is touched, whatever other threads draw. Beside
+    threads that draw from the same stream as the model, they draw again what they
+    drew during a capture, of which one warning tells.
+
     Examples
     --------
     >>> import trainviz as tv
@@ -236,6 +242,7 @@ class Recorder:
         self.location = _location(given["path"])
         self.state = TrainingState.of(recording)
         self._validator = SnapshotValidator.of(recording)
+        self._streams = HostStreams()
         self._asked = (-1, 0)
 
     @property
@@ -321,14 +328,14 @@ class Recorder:
             self.writer.open()
             if self._submit(predict_proba, epoch, step, metrics or {}):
                 return True
-            with host_rng_preserved() as streams:
+            with self._streams.preserved(lambda: self._ask_a_corner(predict_proba)):
                 snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
             self.writer.keep(snapshot)
         except Exception as error:
             self.writer.handle(error, epoch, is_first=is_first)
             return False
         self._evaluator.tell(stacklevel=3)
-        if streams.drawn:
+        if self._streams.draws:
             reason = "it draws from the random streams of Python or numpy when asked"
             self.writer.stop_background(reason)
         return snapshot
@@ -390,7 +397,7 @@ class Recorder:
         height, width = self.domain.shape
         corners = [0, width - 1, (height - 1) * width, height * width - 1]
         points = self.domain.points_at(np.array(corners))
-        with host_rng_preserved():
+        with self._streams.preserved(lambda: self._ask_a_corner(predict_proba)):
             self._validator.check_classes(
                 probabilities_at(predict_proba, points, self._output).shape[1]
             )
@@ -449,7 +456,8 @@ class Recorder:
         ----------
         callback : callable
             ``(snapshot) -> None``. Training waits for it; it must not change the
-            snapshot or draw from the random streams of a framework.
+            snapshot, or draw from the random streams of a framework, or beside other
+            threads from those of Python and NumPy.
 
         Returns
         -------
@@ -570,6 +578,10 @@ class Recorder:
         last_epoch, last_step = self._asked
         self._asked = epoch, step
         return (due and epoch > last_epoch) or self.schedule.due_step(step, since=last_step)
+
+    def _ask_a_corner(self, predict_proba: PredictProba) -> None:
+        with session(predict_proba):
+            probabilities_at(predict_proba, self.domain.points(0, 1), self._output)
 
     def _evaluate(
         self,

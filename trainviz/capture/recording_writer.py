@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from trainviz._common.random_state import host_rng_preserved
 from trainviz.capture.background import BackgroundCaptures, Evaluate
+from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation.outputs import PredictProba
 from trainviz.recordings.recording import Recording

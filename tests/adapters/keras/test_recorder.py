@@ -61,9 +61,10 @@ def compiled(model, loss="sparse_categorical_crossentropy", **options):
     return model
 
 
-def fit(*callbacks, model=None, y=Y, epochs=3, **options):
+def fit(*callbacks, model=None, X=X, y=Y, epochs=3, **options):
     model = compiled(sequential()) if model is None else model
-    model.fit(X, y, batch_size=16, epochs=epochs, verbose=0, callbacks=list(callbacks), **options)
+    settings = {"batch_size": 16, "epochs": epochs, "verbose": 0, **options}
+    model.fit(X, y, callbacks=list(callbacks), **settings)
     return model
 
 
@@ -89,6 +90,41 @@ def test_training_is_bit_identical_with_and_without_the_recorder(schedule):
         np.testing.assert_array_equal(before, after)
     assert plain[2] == recorded[2]
     np.testing.assert_array_equal(plain[3], recorded[3])
+
+
+def test_workers_of_a_py_dataset_never_draw_a_number_twice():
+    drawn = []
+
+    class Drawing(keras.utils.PyDataset):
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, index):
+            drawn.append(np.random.random())  # noqa: NPY002
+            return X[:16], Y[:16]
+
+    recorder = tv.KerasRecorder(DOMAIN, every_n_steps=1)
+    fit(recorder, X=Drawing(workers=2), y=None, batch_size=None, epochs=2)
+    assert len(recorder.recording) > 40
+    assert len(drawn) == len(set(drawn)) >= 80
+
+
+def test_a_generator_of_tf_data_never_draws_a_number_twice():
+    tensorflow = pytest.importorskip("tensorflow")
+    drawn = []
+
+    def batches():
+        for _ in range(80):
+            drawn.append(np.random.random())  # noqa: NPY002
+            yield X[:16], Y[:16]
+
+    made = tensorflow.data.Dataset.from_generator(
+        batches, output_signature=(tensorflow.TensorSpec((16, 2)), tensorflow.TensorSpec((16,))),
+    ).prefetch(4)  # fmt: skip
+    recorder = tv.KerasRecorder(DOMAIN, every_n_steps=1)
+    fit(recorder, X=made, y=None, batch_size=None, epochs=1)
+    assert len(recorder.recording) > 80
+    assert len(drawn) == len(set(drawn)) >= 80
 
 
 @pytest.mark.parametrize("make", [sequential, functional, Subclassed])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -154,7 +154,7 @@ class _KerasPredictor:
     ) -> None:
         self._callback = callback
         self._predict = predict
-        self._drawn = False
+        self._streams = _torch_streams()
         self._prepared = False
         self._clone: Any = None
         self._cloned: Any = None
@@ -162,13 +162,13 @@ class _KerasPredictor:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        with _undisturbed(self._callback.model) as streams:
+        model = self._callback.model
+        with _undisturbed(model, self._streams, lambda: self.ask(model, self._probe)):
             self._prepared = True
             try:
                 yield
             finally:
                 self._prepared = False
-        self._drawn |= streams.drawn
 
     def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         if not self._prepared:
@@ -187,7 +187,7 @@ class _KerasPredictor:
         return np.asarray(keras.ops.convert_to_numpy(_pick(answer)))
 
     def frozen(self) -> Callable[[Inputs], npt.NDArray[Any]]:
-        if self._drawn:
+        if self._streams is not None and self._streams.draws:
             raise RuntimeError("it draws from torch's random stream when asked")
         model = self._callback.model
         if self._cloned is not model or _shapes(self._clone) != _shapes(model):
@@ -196,10 +196,10 @@ class _KerasPredictor:
 
     def _cloned_model(self, model: Any) -> Any:
         clone = keras.models.clone_model(model)
-        with _undisturbed(model):
+        with _undisturbed(model, self._streams):
             # A model's config can be incomplete, so the clone's output is compared as well.
             wanted = self.ask(model, self._probe)
-            with _undisturbed(clone, shared=False):
+            with _undisturbed(clone):
                 self.ask(clone, self._probe)  # The first call builds the clone.
             if _shapes(clone) != _shapes(model):
                 raise RuntimeError("clone_model returns a model with other variables")
@@ -224,7 +224,7 @@ class _FrozenKerasPredictor:
             for variable, value in zip(self._clone.variables, self._values, strict=True):
                 variable.assign(value)
             self._assigned = True
-        with _undisturbed(self._clone, shared=False):
+        with _undisturbed(self._clone):
             return self._predictor.ask(self._clone, points)
 
 
@@ -269,41 +269,46 @@ def _shapes(model: Any) -> list[Any]:
     return [(tuple(variable.shape), variable.dtype) for variable in model.variables]
 
 
-@dataclass
-class _KerasRandomStreams:
-    drawn: bool = False
+def _torch_streams() -> Any:
+    """Return torch's random streams if Keras runs on torch, else None."""
+    if keras.backend.backend() != "torch":
+        return None
+    from trainviz.adapters.torch.isolation import TorchRandomStreams
+
+    return TorchRandomStreams()
 
 
 @contextmanager
-def _undisturbed(model: Any, *, shared: bool = True) -> Iterator[Any]:
+def _undisturbed(
+    model: Any, streams: Any = None, again: Callable[[], object] | None = None
+) -> Iterator[None]:
     """Restore a model's state (moving averages, random seeds) after the block.
 
-    With ``shared=False``, for a clone that is not trained, no global state is
+    Without ``streams``, for a clone that is not trained, no global state is
     changed that a concurrent training uses.
     """
-    with _without_gradients(model, shared) as streams:
-        state = [
-            (variable, np.array(keras.ops.convert_to_numpy(variable)))
-            for variable in model.non_trainable_variables
-        ]
-        try:
-            yield streams
-        finally:
-            for variable, before in state:
-                after = keras.ops.convert_to_numpy(variable)
-                if not np.array_equal(after, before, equal_nan=before.dtype.kind == "f"):
-                    variable.assign(before)
+    state = [
+        (variable, np.array(keras.ops.convert_to_numpy(variable)))
+        for variable in model.non_trainable_variables
+    ]
+    try:
+        with _without_gradients(model, streams, again):
+            yield
+    finally:
+        for variable, before in state:
+            after = keras.ops.convert_to_numpy(variable)
+            if not np.array_equal(after, before, equal_nan=before.dtype.kind == "f"):
+                variable.assign(before)
 
 
-@contextmanager
-def _without_gradients(model: Any, shared: bool) -> Iterator[Any]:
+def _without_gradients(
+    model: Any, streams: Any, again: Callable[[], object] | None
+) -> AbstractContextManager[None]:
     if keras.backend.backend() != "torch":
-        yield _KerasRandomStreams()
-        return
-    from trainviz.adapters.torch.isolation import TorchRandomStreams, evaluating, undisturbed
+        return nullcontext()
+    from trainviz.adapters.torch.isolation import evaluating, undisturbed
 
-    with undisturbed(model) if shared else evaluating(model) as streams:
-        yield streams or TorchRandomStreams()
+    return evaluating(model) if streams is None else undisturbed(model, streams, again)
 
 
 def _pick(answer: Any) -> Any:

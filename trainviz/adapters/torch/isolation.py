@@ -4,56 +4,79 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from trainviz.capture.random_streams import RandomStreams
+
 __all__ = ["ThreadState", "TorchRandomStreams", "evaluating", "undisturbed"]
 
 
-@dataclass
-class TorchRandomStreams:
-    """Whether a forward used torch's random number generators."""
+class TorchRandomStreams(RandomStreams):
+    """Torch's default generators, those of the host and of a module's accelerators."""
 
-    drawn: bool = False
+    name = "torch"
+    _accelerators: frozenset[Any] = frozenset()
+
+    def cover(self, module: Any) -> None:
+        """Include the accelerators that ``module`` is on."""
+        self._accelerators = frozenset(
+            tensor.device for tensor in (*module.parameters(), *module.buffers())
+            if tensor.device.type in ("cuda", "xpu")
+        )  # fmt: skip
+
+    def read(self) -> Any:
+        """Return the state of each generator."""
+        states = {
+            device: torch.get_device_module(device.type).get_rng_state(device)
+            for device in self._accelerators
+        }
+        return {torch.device("cpu"): torch.get_rng_state(), **states}
+
+    def write(self, states: Any) -> None:
+        """Set the state of each generator."""
+        for device, state in states.items():
+            if device.type == "cpu":
+                torch.set_rng_state(state)
+            else:
+                torch.get_device_module(device.type).set_rng_state(state, device)
+
+    def same(self, states: Any, others: Any) -> bool:
+        """Return whether each generator has the same state."""
+        return all(torch.equal(state, others[device]) for device, state in states.items())
 
 
 @contextmanager
-def undisturbed(module: Any) -> Iterator[TorchRandomStreams]:
+def undisturbed(
+    module: Any,
+    streams: TorchRandomStreams | None = None,
+    again: Callable[[], object] | None = None,
+) -> Iterator[None]:
     """Evaluate a module without side effects on its training.
 
     Within the block: eval mode, no gradients, eager. Afterwards the train/eval
-    mode of every submodule, the buffers, torch's random states and autocast's
-    weight cache are restored.
+    mode of every submodule, the buffers and autocast's weight cache are restored,
+    and so are torch's random states if the module draws.
 
     Parameters
     ----------
     module : nn.Module
+    streams : TorchRandomStreams, optional
+        What earlier calls have found out of the module's draws.
+    again : callable, optional
+        As for :meth:`RandomStreams.preserved`.
 
     Yields
     ------
-    TorchRandomStreams
-        Valid after the block.
+    None
     """
-    accelerators = {
-        tensor.device for tensor in (*module.parameters(), *module.buffers())
-        if tensor.device.type in ("cuda", "xpu")
-    }  # fmt: skip
-    streams = TorchRandomStreams()
-    with ExitStack() as stack:
-        kind = next(iter(accelerators)).type if accelerators else "cuda"
-        stack.enter_context(
-            torch.random.fork_rng(devices=[d.index or 0 for d in accelerators], device_type=kind)
-        )
-        stack.enter_context(_eager())
-        stack.enter_context(evaluating(module))
-        before = _random_states(accelerators)
-        yield streams
-        after = _random_states(accelerators)
-        streams.drawn = not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    streams = TorchRandomStreams() if streams is None else streams
+    streams.cover(module)
+    with _eager(), evaluating(module), streams.preserved(again):
+        yield
 
 
 @contextmanager
@@ -153,8 +176,3 @@ def _eager() -> Iterator[None]:
             if not _Stance.asking:
                 # Only the last thread restores the stance: others found it already set to eager.
                 _Stance.eager.__exit__(None, None, None)
-
-
-def _random_states(accelerators: Iterable[Any]) -> list[Any]:
-    own = [torch.get_device_module(d.type).get_rng_state(d) for d in accelerators]
-    return [torch.get_rng_state(), *own]

@@ -36,7 +36,7 @@ class TorchPredictor:
 
     The model is evaluated in eval mode, without gradients, eagerly, on its own
     device and in its own dtype. Afterwards its state is restored: the mode of
-    each submodule, buffers, random states, autocast's weight cache.
+    each submodule, buffers, autocast's weight cache, and torch's random states if the model draws.
 
     Parameters
     ----------
@@ -91,6 +91,7 @@ class TorchPredictor:
         self._convert = convert
         self._replicas = Replicas() if replicas is None else replicas
         self._prepared = False
+        self._probe: Inputs | None = None
 
     @property
     def module(self) -> Any:
@@ -104,6 +105,7 @@ class TorchPredictor:
             _refuse_lazy(module)
             with self.session():
                 return self(points)
+        self._probe = convert_each(points, lambda part: part[:1])
         return self.ask(module, points)
 
     @contextmanager
@@ -113,13 +115,14 @@ class TorchPredictor:
         if _is_lazy(module):
             yield
             return
-        with undisturbed(module) as streams:
+        streams = self._replicas.streams
+        with undisturbed(module, streams, self._again(module)):
             self._prepared = True
             try:
                 yield
             finally:
                 self._prepared = False
-        if streams.drawn:
+        if streams.draws:
             self._replicas.unsafe = "it draws from torch's random stream when asked"
 
     def ask(self, module: Any, points: Inputs) -> npt.NDArray[Any]:
@@ -134,6 +137,12 @@ class TorchPredictor:
                 inputs = self._convert(inputs)
             answer = self._predict(module, inputs) if self._predict else _forward(module, inputs)
             return to_numpy(_pick(answer, self._output))
+
+    def _again(self, module: Any) -> Callable[[], object] | None:
+        """Return what asks ``module`` for one point, unless all processes of a group must ask."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return None
+        return lambda: self._probe is not None and self.ask(module, self._probe)
 
     def frozen(self) -> FrozenTorchPredictor:
         """Return a callable of a copy of the model as it is now, for use on any thread.

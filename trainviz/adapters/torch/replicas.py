@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from trainviz.adapters.torch.isolation import TorchRandomStreams
+
 __all__ = ["Replica", "Replicas"]
 
 _INTERNAL = frozenset(torch.nn.Module().__dict__)
@@ -26,6 +28,8 @@ class Replicas:
     ----------
     unsafe : str
         Why the module must not be evaluated on another thread; empty if it may.
+    streams : TorchRandomStreams
+        What is known of the module's draws.
 
     Examples
     --------
@@ -43,6 +47,7 @@ class Replicas:
 
     def __init__(self) -> None:
         self.unsafe = ""
+        self.streams = TorchRandomStreams()
         self._free: deque[Replica] = deque()
 
     def take(self, module: Any) -> Replica:
@@ -71,7 +76,7 @@ class Replicas:
 
     def __getstate__(self) -> dict[str, Any]:
         # CUDA streams and events cannot be pickled.
-        return {"unsafe": self.unsafe, "_free": deque()}
+        return {"unsafe": self.unsafe, "streams": TorchRandomStreams(), "_free": deque()}
 
 
 class Replica:

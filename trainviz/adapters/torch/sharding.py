@@ -27,7 +27,7 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 
-from trainviz._common.random_state import host_rng_preserved
+from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.errors import CaptureWarning, EvaluationError
 from trainviz.evaluation.evaluator import session
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from trainviz._common.random_state import host_rng_preserved
+from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.replay.checkpoints import Checkpoint, CheckpointInfo
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
