@@ -128,3 +128,16 @@ def test_a_gif_is_the_same_file(tmp_path):
         lambda: write_film(tmp_path / "film.gif", film, progress=False).read_bytes()
     )
     assert fast == slow
+
+
+def test_a_video_is_the_same_file(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (24, 36, 3), dtype=np.uint8)]
+    for _ in range(5):
+        # A frame changes in some places, among them single pixels and the corners.
+        frames.append(np.where(rng.random((24, 36, 1)) < 0.05, 255 - frames[-1], frames[-1]))
+    film = FrameSource(lambda indices: (frames[i] for i in indices), len(frames), (24, 36), 30)
+    slow, fast = by_numpy_and_compiled(
+        lambda: write_film(tmp_path / "film.mp4", film, progress=False).read_bytes()
+    )
+    assert fast == slow

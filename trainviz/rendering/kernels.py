@@ -22,6 +22,7 @@ __all__ = [
     "mix_cubic",
     "resample",
     "spline",
+    "to_planes",
 ]
 
 
@@ -225,4 +226,65 @@ def look_up(image, table, bits, entries):
             entries[y, x] = table[cells[x]]
 
 
-KERNELS = (cover, resample, look_up, mix_cubic, spline)
+def _to_planes_by_numpy(frame, before, luma, blue, red):
+    height, width = luma.shape
+    changed = (frame != before).reshape(height // 2, -1).any(axis=1)
+    pixels = frame.reshape(height // 2, 2, width, 3)[changed].astype(np.int32)
+    light = _weighted(pixels, _LUMA) + np.int32((16 << 16) + (1 << 15))
+    luma.reshape(height // 2, 2, width)[changed] = light >> 16
+    blocks = pixels.reshape(-1, 2, width // 2, 2, 3).sum(axis=(1, 3), dtype=np.int32)
+    middle = np.int32((128 << 18) + (1 << 17))
+    blue[changed] = (_weighted(blocks, _BLUE) + middle) >> 18
+    red[changed] = (_weighted(blocks, _RED) + middle) >> 18
+    before[:] = frame
+
+
+def _weighted(pixels, weights):
+    r, g, b = (np.int32(weight) for weight in weights)
+    return pixels[..., 0] * r + pixels[..., 1] * g + pixels[..., 2] * b
+
+
+_LUMA, _BLUE, _RED = (11966, 40254, 4064), (-6596, -22189, 28785), (28785, -26145, -2640)
+"""The matrix of ITU-R BT.709 for 16 to 235 and 16 to 240, times 2**16, each row with its sum."""
+
+
+@kernel(
+    "(uint8[:, :, ::1], uint8[:, :, ::1], uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])",
+    _to_planes_by_numpy,
+)
+def to_planes(frame, before, luma, blue, red):
+    """Convert the 2x2 blocks of a frame that differ from ``before`` to YUV 4:2:0, BT.709.
+
+    The colour of a block is that of its mean. ``before`` becomes the frame.
+    """
+    height, width = blue.shape
+    for y in range(height):
+        for x in range(width):
+            differs = np.uint8(0)
+            for channel in range(3):
+                for i in range(2):
+                    for j in range(2):
+                        value = frame[2 * y + i, 2 * x + j, channel]
+                        differs |= value ^ before[2 * y + i, 2 * x + j, channel]
+            if differs == 0:
+                continue
+            r = g = b = np.int32(0)
+            for i in range(2):
+                for j in range(2):
+                    row, column = 2 * y + i, 2 * x + j
+                    r_here = np.int32(frame[row, column, 0])
+                    g_here = np.int32(frame[row, column, 1])
+                    b_here = np.int32(frame[row, column, 2])
+                    light = np.int32(11966) * r_here + np.int32(40254) * g_here
+                    light += np.int32(4064) * b_here + np.int32((16 << 16) + (1 << 15))
+                    luma[row, column] = light >> 16
+                    r, g, b = r + r_here, g + g_here, b + b_here
+                    for channel in range(3):
+                        before[row, column, channel] = frame[row, column, channel]
+            middle = np.int32((128 << 18) + (1 << 17))
+            cool = np.int32(28785) * b - np.int32(6596) * r - np.int32(22189) * g
+            warm = np.int32(28785) * r - np.int32(26145) * g - np.int32(2640) * b
+            blue[y, x], red[y, x] = (cool + middle) >> 18, (warm + middle) >> 18
+
+
+KERNELS = (cover, resample, look_up, mix_cubic, spline, to_planes)

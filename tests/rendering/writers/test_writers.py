@@ -229,6 +229,15 @@ def test_videos_say_how_their_colours_are_stored(folder, suffix):
     assert re.search(r"Video: (h264|vp9) .*yuv420p\(tv, bt709[,)]", told)
 
 
+def test_a_video_keeps_the_colour_of_each_pixel_where_its_format_does(folder):
+    film = make_film(interpolate=1)
+    source, off = np.stack(list(film)).astype(int), []
+    for options in ({}, {"ffmpeg_params": ["-pix_fmt", "yuv444p"]}):
+        frames, _ = decode(film.save(folder / "film.mp4", crf=0, **options))
+        off.append(np.abs(frames - source).mean())
+    assert off[0] > 2 * off[1]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_gif_keeps_the_ground_exactly_and_does_not_flicker(folder, dark):
     film = make_film(dark=dark, shade=False, title="A line moves")

@@ -1,28 +1,34 @@
-"""MP4 and WebM, by moviepy and the ffmpeg that it installs."""
+"""MP4 and WebM, by the ffmpeg that imageio-ffmpeg brings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trainviz._common.arrays import Image
+from trainviz._common.jit import ready
 from trainviz.errors import WriterError
+from trainviz.rendering.kernels import to_planes
 from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.prefetch import painted
 
 __all__ = ["write_mp4", "write_webm"]
 
-_BT709 = [
-    "-vf", "scale=out_color_matrix=bt709:out_range=tv,"
-    "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv",
-]  # fmt: skip
+_BT709 = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
 """Unless matrix, primaries and transfer are all set, a browser guesses them from the
 picture's size, and colours shift. A filter sets them, since ffmpeg's output options of these
 names are overridden by the metadata of the frames."""
 
+
+_TO_BT709 = "scale=out_color_matrix=bt709:out_range=tv"
+
+_PLANAR = frozenset({"libx264", "libx265", "libvpx-vp9", "libvpx"})
+"""Encoders that take YUV 4:2:0, which is made here from the pixels that have changed alone."""
 
 _PIPE_BYTES = 1 << 20
 """The default limit on Linux for unprivileged processes."""
@@ -60,8 +66,8 @@ def write_mp4(
         Passed to ffmpeg.
     """
     params = ["-crf", str(crf)] if crf is not None and bitrate is None else []
-    params += [*_BT709, "-movflags", "+faststart", *ffmpeg_params]
-    _encode(path, film, codec, preset, bitrate, threads, params)
+    params += ["-preset", preset, "-movflags", "+faststart"]
+    _encode(path, film, codec, bitrate, threads, params, ffmpeg_params)
 
 
 def write_webm(
@@ -83,27 +89,40 @@ def write_webm(
     """
     constant = ["-crf", str(crf), "-b:v", "0"] if crf is not None and bitrate is None else []
     params = [*constant, "-deadline", "good", "-cpu-used", "5", "-row-mt", "1"]
-    params += ["-pix_fmt", "yuv420p", *_BT709, *ffmpeg_params]
-    _encode(path, film, codec, "medium", bitrate, threads, params)
+    _encode(path, film, codec, bitrate, threads, params, ffmpeg_params)
 
 
 def _encode(
     path: Path,
     film: FrameSource,
     codec: str,
-    preset: str,
     bitrate: str | None,
     threads: int | None,
     params: list[str],
+    ffmpeg_params: Sequence[str],
 ) -> None:
-    from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
+    from imageio_ffmpeg import get_ffmpeg_exe
 
     height, width = film.shape
-    # An absolute path, since ffmpeg takes text before a colon for a protocol if no slash precedes.
-    process: Any = FFMPEG_VideoWriter(
-        str(path.absolute()), (width, height), film.fps, codec=codec, preset=preset,
-        bitrate=bitrate, threads=threads, ffmpeg_params=params,
-    ).proc  # fmt: skip
+    # Other encoders and pixel formats may keep more colours than 4:2:0 does.
+    planar = codec in _PLANAR and "-pix_fmt" not in ffmpeg_params
+    pack: Callable[[Image], Any] = _Planes(film.shape) if planar else np.ascontiguousarray
+    command = [
+        get_ffmpeg_exe(), "-y", "-loglevel", "error",
+        "-f", "rawvideo", "-s", f"{width}x{height}", "-pix_fmt", "yuv420p" if planar else "rgb24",
+        "-r", f"{film.fps:.02f}", "-an", "-i", "-",
+        "-c:v", codec, *params,
+        *(["-pix_fmt", "yuv420p"] if codec in (*_PLANAR, "h264_nvenc") else []),
+        "-vf", _BT709 if planar else f"{_TO_BT709},{_BT709}",
+        *(["-b:v", bitrate] if bitrate is not None else []),
+        *(["-threads", str(threads)] if threads is not None else []),
+        # An absolute path, since ffmpeg takes what precedes a colon for a protocol.
+        *ffmpeg_params, str(path.absolute()),
+    ]  # fmt: skip
+    process: Any = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )  # fmt: skip
     _widen(process.stdin)
     try:
         with painted(film) as frames:
@@ -111,7 +130,7 @@ def _encode(
                 # If the encoder has ended, its stderr says why, unlike the broken pipe. Only the
                 # write is in the try block, as an OSError of the painting is no encoder failure.
                 try:
-                    process.stdin.write(np.ascontiguousarray(frame).data)
+                    process.stdin.write(pack(frame).data)
                 except OSError:
                     break
         # A full disk is reported only when the encoder ends.
@@ -123,6 +142,26 @@ def _encode(
     if process.returncode != 0:
         words = errors.decode(errors="replace").strip() or _end_of(process.returncode)
         raise WriterError(f"the encoder {codec!r} failed on {path.suffix}: {words}")
+
+
+class _Planes:
+    """Frames as YUV 4:2:0, one plane after another; only what has changed is converted."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        height, width = shape
+        n_pixels = height * width
+        self._planes = np.empty(n_pixels * 3 // 2, dtype=np.uint8)
+        quarters = self._planes[n_pixels:].reshape(2, height // 2, width // 2)
+        self._parts = self._planes[:n_pixels].reshape(shape), quarters[0], quarters[1]
+        self._before: Image | None = None
+
+    def __call__(self, frame: Image) -> Image:
+        """Return the planes of a frame, shape (n,); the next call overwrites them."""
+        frame = ready(frame, np.uint8)
+        if self._before is None:
+            self._before = np.invert(frame)
+        to_planes(frame, self._before, *self._parts)
+        return self._planes
 
 
 def _widen(pipe: Any) -> None:
