@@ -70,7 +70,8 @@ def film_encoder(scale: Scale) -> list[Row]:
     """Feed the film's own frames to the encoder, ready made."""
     recording, rows = _record_demo(scale, scale.film[0]), []
     with tempfile.TemporaryDirectory() as folder:
-        stored = str(recording.save(Path(folder) / "recording.zarr"))
+        stored = str(Path(folder) / "recording.zarr")
+        recording.save(stored)
         for mode in _MODES:
             for interpolate, goal in ((scale.film[1], ">= 0.8"), (1, ">= 0.6")):
                 rows += _against_encoder(recording, stored, mode, interpolate, goal, scale.repeats)

@@ -705,3 +705,13 @@ def test_showing_a_film_again_does_not_render_it_again():
     store.reads.clear()
     assert film._repr_html_() == shown
     assert store.reads == []
+
+
+@pytest.mark.parametrize("mode", ["region", "boundary", "entropy", "change"])
+@pytest.mark.parametrize("interpolation", ["linear", "geometric", "smooth"])
+def test_a_clip_has_the_same_frames_in_any_order(recording, mode, interpolation):
+    film = film_of(recording, mode=mode, interpolate=3, interpolation=interpolation)
+    frames, clip = list(film), film.to_clip()
+    order = np.random.default_rng(0).integers(0, len(film), 6 * len(film))
+    for index in order:
+        np.testing.assert_array_equal(clip.get_frame((index + 0.5) / film.fps), frames[index])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -37,6 +36,8 @@ class Blender:
     normalise : bool, default True
         Whether the maps are class probabilities, which sum to 1; False for
         other values, for which ``geometric`` is not available.
+    released : callable, optional
+        Called with each map from ``read`` that is needed no more, and may be overwritten.
 
     Raises
     ------
@@ -57,6 +58,7 @@ class Blender:
         interpolation: Interpolation = "linear",
         *,
         normalise: bool = True,
+        released: Callable[[Map], object] | None = None,
     ) -> None:
         if interpolation not in get_args(Interpolation):
             raise ValueError(
@@ -71,7 +73,9 @@ class Blender:
         self._normalise = normalise
         self._n = n_snapshots
         self._interpolation = interpolation
-        self._read = lru_cache(maxsize=4 if interpolation == "smooth" else 2)(read)
+        self._new, self._released = read, released
+        self._kept: dict[int, Map] = {}
+        self._room = 4 if interpolation == "smooth" else 2
         self._left = -1
         self._mixture: Mixture | None = None
         self._mixed: Map | None = None
@@ -95,6 +99,19 @@ class Blender:
             found = self(moment)
             return found, found, np.float32(0)
         return self._read(moment.left), self._read(moment.left + 1), np.float32(moment.weight)
+
+    def _read(self, index: int) -> Map:
+        found = self._kept.pop(index, None)
+        if found is None:
+            if len(self._kept) == self._room:
+                longest_unused = self._kept.pop(next(iter(self._kept)))
+                # A mixture of an earlier pair may still refer to it.
+                self._left, self._mixture = -1, None
+                if self._released is not None:
+                    self._released(longest_unused)
+            found = self._new(index)
+        self._kept[index] = found
+        return found
 
     def _between(self, left: int) -> Mixture:
         a, b = self._read(left), self._read(left + 1)

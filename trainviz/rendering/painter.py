@@ -12,6 +12,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.interpolation import Blender, Interpolation
+from trainviz.rendering.resample import Resampler
 
 __all__ = ["Painter", "require_output"]
 
@@ -25,7 +26,7 @@ class Painter:
     mode : Mode
         The result of :meth:`Mode.bound` for the recording.
     interpolation : {"linear", "geometric", "smooth"}, default "linear"
-    resampler : callable, optional
+    resampler : Resampler, optional
         Resamples a map to the picture's pixels; by default a grid point is a pixel.
     contour_lines : ContourLines, optional
         Draws the mode's contour lines into the pictures.
@@ -46,7 +47,7 @@ class Painter:
         recording: Recording,
         mode: Mode,
         interpolation: Interpolation = "linear",
-        resampler: Callable[[Map], Map] | None = None,
+        resampler: Resampler | None = None,
         contour_lines: ContourLines | None = None,
     ) -> None:
         self._mode = mode
@@ -59,10 +60,11 @@ class Painter:
         if beside is not None and beside.recording is recording:
             # Shared by the two blenders, which read the same recording one snapshot apart.
             read = lru_cache(maxsize=4)(read)
-            self._blend_beside = self._blender(recording, read)
+            self._blend_beside = self._blender(recording, read, shared=True)
         elif beside is not None:
             self._blend_beside = self._blender(beside.recording, self._reader(beside.recording))
-        self._blend = self._blender(recording, read)
+        shared = beside is not None and beside.recording is recording
+        self._blend = self._blender(recording, read, shared=shared)
         self._paint_between = None if beside is not None else mode.between()
 
     def maps(self, moment: Moment) -> tuple[Map, ...]:
@@ -87,9 +89,13 @@ class Painter:
             self._contour_lines.draw(picture, self._mode.contours(*maps))
         return picture
 
-    def _blender(self, recording: Recording, read: Callable[[int], Map]) -> Blender:
-        sums = recording.output.has_classes
-        return Blender(read, len(recording), self._interpolation, normalise=sums)
+    def _blender(
+        self, recording: Recording, read: Callable[[int], Map], *, shared: bool = False
+    ) -> Blender:
+        return Blender(
+            read, len(recording), self._interpolation, normalise=recording.output.has_classes,
+            released=None if shared or self._resampler is None else self._resampler.reuse,
+        )  # fmt: skip
 
     def _reader(self, recording: Recording) -> Callable[[int], Map]:
         def read(index: int) -> Map:

@@ -37,12 +37,24 @@ class Resampler:
         columns, column_weights = _places(grid[1], pixels[1], reverse=False)
         self._shape = len(rows), len(columns)
         self._where = rows, row_weights, columns, column_weights
+        self._spare: list[Map] = []
 
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
-        picture = np.empty((len(probabilities), *self._shape), dtype=np.float32)
+        shape = (len(probabilities), *self._shape)
+        picture = self._spare.pop() if self._spare else np.empty(shape, dtype=np.float32)
+        if picture.shape != shape:
+            picture = np.empty(shape, dtype=np.float32)
         resample(ready(probabilities), *self._where, picture)
         return picture
+
+    def reuse(self, picture: Map) -> None:
+        """Overwrite a map that it has returned with that of a later call.
+
+        New memory takes several times as long as the arithmetic, since the system
+        clears it page by page.
+        """
+        self._spare = [picture]
 
 
 def _places(
