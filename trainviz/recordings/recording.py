@@ -15,7 +15,7 @@ from trainviz._common.providers import install_hint, provided
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData, counts_from_zero
 from trainviz.errors import RecordingError
-from trainviz.recordings.snapshot import Snapshot
+from trainviz.recordings.snapshot import Snapshot, quality_of
 from trainviz.recordings.stores import JoinedStore, Store, ViewStore
 
 if TYPE_CHECKING:
@@ -390,19 +390,8 @@ class Recording(Sequence[Snapshot]):
         Recording(1 snapshot, epochs 3 to 3, 2 classes, grid 5x5)
         0 adaptive and 1 dense; at most 0 % of a map's pixels are off by more than the tolerance
         """
-        told = [(each.method, each.error) for each in self]
-        errors = [error for _, error in told if error is not None]
-        if not errors:
-            return repr(self)
-        adaptive, dense = (
-            sum(name == method for method, _ in told) for name in ("adaptive", "dense")
-        )
-        worst = f"{100 * max(errors):.2g} %"
-        sure = "" if max(errors) == 0 else " (each with 95 % confidence)"
-        return (
-            f"{self!r}\n{adaptive} adaptive and {dense} dense; at most {worst} of a map's pixels "
-            f"are off by more than the tolerance{sure}"
-        )
+        told = quality_of(self)
+        return repr(self) if told is None else f"{self!r}\n{told}"
 
     def require_snapshots(self) -> None:
         """Raise a :class:`RecordingError` if the recording is empty."""

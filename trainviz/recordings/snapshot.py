@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from trainviz.evaluation.compact_map import CompactMap
 from trainviz.recordings.packed import PackedMap
 
-__all__ = ["Provisional", "Snapshot"]
+__all__ = ["Provisional", "Snapshot", "quality_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,3 +101,25 @@ class Provisional:
 
     epoch: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def quality_of(snapshots: Iterable[Snapshot]) -> str | None:
+    """Return how maps were evaluated and how good they are, in words; None if it is not known.
+
+    Examples
+    --------
+    >>> half = np.full((2, 3, 3), 0.5, dtype=np.float32)
+    >>> quality_of([Snapshot(half, 0, error=0.0, method="dense")])
+    "0 adaptive and 1 dense; at most 0 % of a map's pixels are off by more than the tolerance"
+    """
+    told = [(each.method, each.error) for each in snapshots]
+    errors = [error for _, error in told if error is not None]
+    if not errors:
+        return None
+    adaptive, dense = (sum(name == method for method, _ in told) for name in ("adaptive", "dense"))
+    worst = f"{100 * max(errors):.2g} %"
+    sure = "" if max(errors) == 0 else " (each with 95 % confidence)"
+    return (
+        f"{adaptive} adaptive and {dense} dense; at most {worst} of a map's pixels are off by more "
+        f"than the tolerance{sure}"
+    )

@@ -6,12 +6,15 @@ import base64
 import io
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from html import escape
 
 import numpy as np
 
 from trainviz._common.arrays import Image
+from trainviz.errors import RecordingError
 from trainviz.recordings.recording import Recording
+from trainviz.recordings.snapshot import quality_of
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.animation import animate
 from trainviz.rendering.captions import Counter
@@ -62,6 +65,11 @@ def _rows(recording: Recording) -> Iterator[tuple[str, str]]:
     (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
     height, width = recording.domain.shape
     yield "grid", f"{height} x {width}, x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+    # Of a damaged snapshot it is not known; which one, is said when it is drawn.
+    with suppress(RecordingError):
+        quality = quality_of(recording)
+        if quality is not None:
+            yield "maps", quality
     if recording.data is not None:
         yield "data", f"{len(recording.data.points)} points"
     known = {name: values[np.isfinite(values)] for name, values in recording.metrics.items()}

@@ -45,7 +45,7 @@ class Facts:
     generation : int
         Of the recording when the chunk was written: greater than that of all
         snapshots that it has replaced since.
-    epoch, step, metrics, evaluations, data_predictions
+    epoch, step, metrics, evaluations, data_predictions, error, method
         As of :class:`trainviz.Snapshot`.
     provisional : Provisional or None
         How to undo the end of the run, if this is the last snapshot.
@@ -64,6 +64,8 @@ class Facts:
     evaluations: int = 0
     data_predictions: npt.NDArray[np.intp] | None = None
     provisional: Provisional | None = None
+    error: float | None = None
+    method: str = ""
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot, generation: int) -> Facts:
@@ -72,7 +74,7 @@ class Facts:
         metrics = {name: float(value) for name, value in snapshot.metrics.items()}
         return cls(
             generation, int(snapshot.epoch), step, metrics, int(snapshot.evaluations),
-            snapshot.data_predictions,
+            snapshot.data_predictions, None, snapshot.error, snapshot.method,
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
@@ -84,6 +86,10 @@ class Facts:
             "evaluations": self.evaluations,
             "metrics": _as_json(self.metrics),
         }
+        if self.method:
+            found["method"] = self.method
+        if self.error is not None:
+            found["error"] = float(self.error)
         if self.data_predictions is not None:
             found["data_predictions"] = _packed_integers(self.data_predictions)
         if self.provisional is not None:
@@ -111,6 +117,7 @@ class Facts:
         try:
             step, provisional = found["step"], found.get("provisional")
             guesses = found.get("data_predictions") if n_points is not None else None
+            error = found.get("error")
             return cls(
                 _count(found["generation"]),
                 _count(found["epoch"]),
@@ -119,6 +126,8 @@ class Facts:
                 _count(found["evaluations"]),
                 None if guesses is None else _unpacked_integers(guesses, n_points or 0),
                 None if provisional is None else _provisional(provisional),
+                None if error is None else float(error),
+                str(found.get("method", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             if isinstance(error, RecordingError):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trainviz.errors import RecordingError
+from trainviz.recordings.snapshot import Snapshot, quality_of
 from trainviz.recordings.zarr_store.contents import current_document
 from trainviz.recordings.zarr_store.lock import LOCK
 from trainviz.recordings.zarr_store.places import Place, place_of
@@ -53,12 +54,12 @@ def inspect(path: str | os.PathLike[str]) -> Report:
     reader = DiskReader.at(place)
     document = current_document(place)
     version = document["attributes"]["trainviz"].get("version") if document else None
-    problems = list(_problems(reader))
-    whole = len(reader) - len(problems)
+    whole, problems = _read_all(reader)
     lines = [f"{place.describe()}: a recording by trainviz {version}", *_contents(reader)]
     lines += [
         _size(place, len(reader)),
-        f"  integrity  {whole} of {len(reader)} snapshots are whole",
+        f"  maps       {quality_of(whole) or 'of unknown quality'}",
+        f"  integrity  {len(whole)} of {len(reader)} snapshots are whole",
     ]
     return Report([_visible(line) for line in lines], [_visible(line) for line in problems])
 
@@ -97,12 +98,17 @@ def _visible(text: str) -> str:
     )
 
 
-def _problems(reader: DiskReader) -> Iterator[str]:
+def _read_all(reader: DiskReader) -> tuple[list[Snapshot], list[str]]:
+    """Return the snapshots that are whole, still packed, and what is wrong with the others."""
+    whole, problems = [], []
     for index in range(len(reader)):
         try:
-            _ = reader.read(index).probabilities
+            snapshot = reader.read(index)
+            _ = snapshot.probabilities
+            whole.append(snapshot)
         except RecordingError as error:
-            yield str(error)
+            problems.append(str(error))
+    return whole, problems
 
 
 def _size(place: Place, snapshots: int) -> str:

@@ -99,7 +99,7 @@ class DiskReader:
         )
         return Snapshot(
             packed_map, facts.epoch, facts.step, facts.metrics, facts.evaluations,
-            facts.data_predictions,
+            facts.data_predictions, facts.error, facts.method,
         )  # fmt: skip
 
     def epoch(self, index: int) -> int:
