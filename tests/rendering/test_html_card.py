@@ -37,6 +37,7 @@ def test_the_table_says_what_is_in_the_recording(recording):
         "epochs": "0 to 40",
         "classes": "3: ash, birch, cedar",
         "grid": "12 x 16, x -2 to 2, y -1.5 to 1.5",
+        "maps": "evaluated at every grid point",
         "data": "6 points",
         "metrics": "loss 1, accuracy 1 (the last)",
     }

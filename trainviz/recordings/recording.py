@@ -388,7 +388,7 @@ class Recording(Sequence[Snapshot]):
         >>> _ = recorder.capture(lambda X: X[:, :1], epoch=3)
         >>> print(recorder.recording.summary())
         Recording(1 snapshot, epochs 3 to 3, 2 classes, grid 5x5)
-        0 adaptive and 1 dense; at most 0 % of a map's pixels are off by more than the tolerance
+        evaluated at every grid point
         """
         told = quality_of(self)
         return repr(self) if told is None else f"{self!r}\n{told}"

@@ -110,13 +110,15 @@ def quality_of(snapshots: Iterable[Snapshot]) -> str | None:
     --------
     >>> half = np.full((2, 3, 3), 0.5, dtype=np.float32)
     >>> quality_of([Snapshot(half, 0, error=0.0, method="dense")])
-    "0 adaptive and 1 dense; at most 0 % of a map's pixels are off by more than the tolerance"
+    'evaluated at every grid point'
     """
     told = [(each.method, each.error) for each in snapshots]
     errors = [error for _, error in told if error is not None]
     if not errors:
         return None
     adaptive, dense = (sum(name == method for method, _ in told) for name in ("adaptive", "dense"))
+    if not adaptive:
+        return "evaluated at every grid point"
     worst = f"{100 * max(errors):.2g} %"
     sure = "" if max(errors) == 0 else " (each with 95 % confidence)"
     return (
