@@ -23,6 +23,10 @@ _MEASURING = (capture, films, memory, sharing, startup, training)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases that were asked for; return 1 if one failed."""
     options = _parse(arguments)
+    if options.gpu:
+        from benchmarks import gpu
+
+        return gpu.run()
     about, rows, failures = machine(), [], {}
     fill_cache()
     print(heading(about), flush=True)
@@ -60,6 +64,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", default=["*"],
                         help="cases, also as patterns such as 'film*'")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--gpu", action="store_true",
+                        help="run the CUDA tests and measure captures on a GPU")  # fmt: skip
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.set_defaults(scale="default")
     options = parser.parse_args(arguments)

@@ -73,3 +73,28 @@ def test_an_unknown_case_is_refused_with_the_known_ones():
     assert result.returncode == 2
     assert "no case 'speed'; there are " in result.stderr
     assert "capture-mlp" in result.stderr
+
+
+def test_without_a_gpu_its_script_says_so_and_ends():
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--gpu"],
+        cwd=ROOT, env=hidden, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout == "no CUDA device: nothing was run\n"
+
+
+CODE = """
+from benchmarks import gpu
+for line in gpu.compare("small CNN", "cpu", epochs=1, steps=1, points=12):
+    print(line)
+"""
+
+
+def test_what_the_gpu_script_measures_can_be_measured_on_a_cpu():
+    result = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    lines = result.stdout.splitlines()
+    assert len(lines) == 4
+    assert all("144 of 144 points" in line for line in lines[1:])
