@@ -18,7 +18,11 @@ _UNNOTICED = 1.0
 """Seconds."""
 
 _SLOWER = 1.15
-"""Above this ratio of times, twice in a row, adaptive evaluation ends."""
+"""Above this ratio of times, in the last few evaluations, adaptive evaluation ends. Up to it
+adaptive evaluation is preferred: its maps take a tenth of the memory."""
+
+_FEW = 4
+"""So many: a machine that is busy for a moment must not change the method."""
 
 _FASTER = 0.8
 """Below this ratio of times, dense evaluation ends: apart from 1, so that noise in the times does
@@ -108,7 +112,7 @@ class Choice:
                 self.method, self.reason = "dense", "to measure what it costs"
             return
         self.slow = self.slow + 1 if seconds > _SLOWER * dense else 0
-        if self.slow == 2:
+        if self.slow == _FEW:
             self.method, self.slow = "dense", 0
             self.reason = f"{about}{dense:.2g} s against {seconds:.2g} s of adaptive evaluation"
 
@@ -141,7 +145,7 @@ class Choice:
         self.refining_seconds = refining_seconds
         adaptive = refining_seconds + n_calls * self.per_call + n_points * self.per_point
         ratio = adaptive / max(self.dense_seconds, 1e-9)
-        if ratio < (1.0 if self.evaluations == 2 else _FASTER):
+        if ratio < (_SLOWER if self.evaluations == 2 else _FASTER):
             self.method = "adaptive"
             self.reason = f"about {adaptive:.2g} s against {self.dense_seconds:.2g} s"
         else:

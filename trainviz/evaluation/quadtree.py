@@ -79,8 +79,8 @@ class Quadtree:
 
     def around(self, y: IndexArray, x: IndexArray, half: int) -> IndexArray:
         """Return the cells with half side ``half`` that contain places."""
-        side = 2 * half
-        cells: IndexArray = (y // side * side + half) * self.shape[1] + x // side * side + half
+        # The side is a power of two: its multiples are what its lower bits are taken from.
+        cells: IndexArray = ((y & -2 * half) + half) * self.shape[1] + (x & -2 * half) + half
         return cells
 
     def halves(self, cells: IndexArray) -> IndexArray:

@@ -90,6 +90,7 @@ class Refinement:
         starts = lattice.rows * lattice.shape[1]
         self._first = (starts[::half, None] + lattice.columns[::half]).ravel()
         self._beside = [_beside(lines) for lines in (lattice.rows, lattice.columns)]
+        self._compared = np.zeros(n_points, bool)
         self._before = _NO_POINTS, _NO_POINTS
         self._foretold = _NO_POINTS
         self._places: _SeedPlaces | None = None
@@ -126,6 +127,7 @@ class Refinement:
             If more than ``max_share`` of the grid would be evaluated.
         """
         self._answers.start(ask)
+        self._compared.fill(False)
         self._tree.state.fill(0)
         for cells, mark in self._hidden:
             self._tree.state[cells] |= mark
@@ -214,7 +216,9 @@ class Refinement:
         A thin strip crosses the edge of a large leaf between the points that the leaf was
         compared with; its finer neighbour has evaluated points there.
         """
-        points = np.flatnonzero(self._answers.slots >= 0)
+        # Each point once: leaves that become smaller agree with it at least as well.
+        points = np.flatnonzero((self._answers.slots >= 0) & ~self._compared)
+        self._compared[points] = True
         y, x = self._squares(points)
         cells = self._tree.around_all(y, x)[:-1]
         size, square = np.nonzero(self._tree.state[cells] & LEAF > 0)
