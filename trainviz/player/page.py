@@ -1,0 +1,372 @@
+"""Write recordings and the player into one HTML page that works offline."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common.output_kind import OutputKind
+from trainviz.modes.palettes import class_colors, sequential_table
+from trainviz.recordings.packed import pack
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import counted_by
+from trainviz.rendering.figure import data_points
+from trainviz.rendering.figure.anchors import thumbnails
+from trainviz.rendering.writers import check_path, finished_file
+
+__all__ = ["bundle", "page_of", "save_page"]
+
+MODULES = (
+    "bytes.js", "lattice.js", "decode.js", "paint.js", "interpolate.js", "clock.js", "contours.js",
+    "hash.js", "measure.js", "dom.js", "tasks.js", "store.js", "view.js", "charts.js", "source.js",
+    "lesson.js", "player.js",
+)  # fmt: skip
+"""In an order in which each imports only from those before it."""
+
+_WORKER = ("bytes.js", "lattice.js", "decode.js", "paint.js", "tasks.js")
+
+_SCALES = (
+    "plasma_r", "plasma", "viridis", "inferno", "cividis", "magma", "gray", "RdBu_r",
+)  # fmt: skip
+_CLASS_PALETTES = ("tab10", "Set1", "Dark2", "tab20")
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<div id="trainviz"><p class="tv-wait">Loading the recording &#8230;</p>
+<noscript><p class="tv-wait">This page needs JavaScript, which is switched off here.</p></noscript></div>
+<script type="application/json" id="trainviz-facts">{facts}</script>
+<script type="text/plain" id="trainviz-worker">{worker}</script>
+<script type="module">{script}</script>
+{maps}
+</body>
+</html>
+"""
+
+
+def save_page(
+    recordings: Recording | Sequence[Recording],
+    path: str | os.PathLike[str],
+    *,
+    names: Sequence[str] | None = None,
+    limit: int | None = None,
+    **options: Any,
+) -> Path:
+    """Write a page, atomically.
+
+    Parameters
+    ----------
+    recordings : Recording or sequence of Recording
+        Several are shown side by side on one clock.
+    path : path-like
+        Ends in ``.html``.
+    names : sequence of str, optional
+        One a recording.
+    limit : int, optional
+        At most so many snapshots of each recording.
+    **options
+        As for :func:`page_of`.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    RecordingError
+        If there is nothing to show.
+    ValueError
+        If the suffix is another, or an option is invalid.
+    """
+    target = check_path(path, (".html",))
+    text = page_of(recordings, names=names, limit=limit, **options)
+    with finished_file(target) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    return target
+
+
+def page_of(
+    recordings: Recording | Sequence[Recording],
+    *,
+    names: Sequence[str] | None = None,
+    limit: int | None = None,
+    title: str | None = None,
+    subtitle: str | None = None,
+    mode: str = "region",
+    palette: Any = None,
+    cmap: Any = None,
+    dark: bool | None = None,
+    interpolation: str = "linear",
+    seconds: float | None = None,
+    shade: bool = True,
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+    aspect: str | None = None,
+    points: bool = True,
+    metrics: bool | Sequence[str] = True,
+    ask: Sequence[int] = (),
+) -> str:
+    """Return a page as text.
+
+    Parameters
+    ----------
+    recordings, names, limit
+        As for :func:`save_page`.
+    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics
+        As for :func:`trainviz.animate`.
+    mode : str
+        Which is shown first.
+    dark : bool, optional
+        Default: as the reader's system prefers.
+    interpolation : {"linear", "geometric", "smooth"}
+    seconds : float, optional
+        How long it plays; default by the number of snapshots.
+    ask : sequence of int
+        Epochs at which the page stops and asks the reader what will come.
+
+    Returns
+    -------
+    str
+    """
+    listed = [recordings] if isinstance(recordings, Recording) else list(recordings)
+    if not listed:
+        raise ValueError("recordings=[]: a page shows at least one recording")
+    if names is not None and len(names) != len(listed):
+        raise ValueError(f"names: {len(names)} for {len(listed)} recordings")
+    for recording in listed:
+        recording.require_snapshots()
+    if limit is not None and (isinstance(limit, bool) or not hasattr(limit, "__index__")):
+        raise TypeError(f"limit={limit!r}: expected a whole number of snapshots")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit}: expected at least 1 snapshot")
+    kept = [_chosen(len(recording), limit) for recording in listed]
+    views = [recording[:] for recording in listed]
+    stops = [int(stop) for stop in np.atleast_1d(np.asarray(ask, dtype=np.int64))]
+    known = set(views[0].epochs[kept[0]].tolist())
+    for stop in stops:
+        if stop not in known:
+            near = min(known, key=lambda epoch: abs(epoch - stop))
+            raise ValueError(
+                f"ask={list(ask)!r}: epoch {stop} is not on the page; the nearest is {near}"
+            )
+    scene = {"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points}
+    facts = {
+        "title": title or "", "subtitle": subtitle or "", "dark": dark,
+        "mode": mode, "interpolation": interpolation, "shade": shade, "ask": stops,
+        "seconds": seconds or min(30.0, max(6.0, len(kept[0]) / 10)),
+        "palettes": _palettes(max(view.n_classes for view in views), palette),
+        "scales": _scales(cmap), "scale": None if cmap is None else "film",
+        "recordings": [
+            _facts(view, picked, names[k] if names else "", scene, metrics)
+            for k, (view, picked) in enumerate(zip(views, kept, strict=True))
+        ],
+    }  # fmt: skip
+    return _written(facts, views, kept, title or "trainviz")
+
+
+def _chosen(n: int, limit: int | None) -> list[int]:
+    """Return which snapshots are kept: evenly spread, the first and the last among them."""
+    if limit is None or limit >= n:
+        return list(range(n))
+    return sorted({round(place) for place in np.linspace(0, n - 1, limit)}) if limit > 1 else [n - 1]
+
+
+def _facts(
+    recording: Recording,
+    picked: list[int],
+    name: str,
+    scene: dict[str, Any],
+    metrics: bool | Sequence[str],
+) -> dict[str, Any]:
+    domain = recording.domain
+    x0, x1, y0, y1 = (float(end) for end in domain.extent)
+    aspect = scene["aspect"]
+    if aspect is None:
+        ratio = (x1 - x0) / (y1 - y0)
+        aspect = "equal" if 0.5 < ratio < 2 else "auto"
+    labels = domain.axis_names
+    every = recording.metrics
+    shown = every if metrics is True else {key: every[key] for key in metrics or ()}
+    steps = recording.steps[picked]
+    return {
+        "name": name,
+        "output": str(recording.output.value),
+        "classes": recording.class_names,
+        "shape": list(domain.shape),
+        "xlim": [x0, x1], "ylim": [y0, y1],
+        "xlabel": scene["xlabel"] or labels[0] or "", "ylabel": scene["ylabel"] or labels[1] or "",
+        "aspect": aspect,
+        "epochs": recording.epochs[picked].tolist(),
+        "steps": steps.tolist() if np.isfinite(steps).all() else None,
+        "unit": counted_by(recording),
+        "metrics": {key: _numbers(values[picked]) for key, values in shown.items()},
+        "points": _points(recording, picked) if scene["points"] else None,
+        "anchors": None if domain.anchors is None else np.asarray(domain.anchors).tolist(),
+        "thumbnails": [_png(image) for image in thumbnails(domain) or []] or None,
+        "limits": _limits(recording, picked),
+        "total": len(recording),
+    }  # fmt: skip
+
+
+def _numbers(values: npt.NDArray[Any], digits: int = 6) -> list[float | None]:
+    """Return numbers as JSON has them; what is no finite number is null."""
+    return [float(f"{v:.{digits}g}") if np.isfinite(v) else None for v in values]
+
+
+def _points(recording: Recording, picked: list[int]) -> dict[str, Any] | None:
+    data = recording.data
+    if data is None or not len(data.points):
+        return None
+    labels = recording.data_labels
+    faint = data_points._opacities(recording)
+    facts: dict[str, Any] = {
+        "x": _numbers(data.points[:, 0]), "y": _numbers(data.points[:, 1]),
+        "labels": None if labels is None else labels.tolist(),
+        "opacity": None if faint.min() == 1 else _numbers(faint, 3),
+        "targets": None, "predictions": None,
+    }  # fmt: skip
+    if recording.output is OutputKind.VALUES:
+        facts["targets"] = _numbers(data.y)
+    elif recording.output is OutputKind.MULTILABEL:
+        facts["targets"] = data.y.tolist()
+    guesses = [recording.data_predictions(index) for index in picked]
+    if labels is not None and any(guess is not None for guess in guesses):
+        # The type's largest number says that a snapshot has no predictions.
+        unknown = np.full(len(labels), 65535)
+        table = np.stack([unknown if guess is None else guess for guess in guesses])
+        facts["predictions"] = _base64(table.astype("<u2").tobytes())
+    return facts
+
+
+def _limits(recording: Recording, picked: list[int]) -> list[float] | None:
+    if recording.output is not OutputKind.VALUES:
+        return None
+    maps = [recording[index].probabilities for index in picked]
+    low, high = float(min(m.min() for m in maps)), float(max(m.max() for m in maps))
+    return [low, high] if high > low else [low - 0.5, high + 0.5]
+
+
+def _palettes(n_classes: int, palette: Any) -> dict[str, list[list[int]]]:
+    shown = min(n_classes, 256)
+    found: dict[str, list[list[int]]] = {}
+    if palette is not None:
+        found["film"] = class_colors(shown, palette).tolist()
+    found["default"] = class_colors(shown).tolist()
+    for name in _CLASS_PALETTES:
+        try:
+            found[name] = class_colors(shown, name).tolist()
+        except ValueError:
+            continue
+    return {key: [colors[k % shown] for k in range(n_classes)] for key, colors in found.items()}
+
+
+def _scales(cmap: Any) -> dict[str, str]:
+    found = {name: sequential_table(name) for name in _SCALES}
+    if cmap is not None:
+        found = {"film": sequential_table(cmap), **found}
+    return {name: table.tobytes().hex() for name, table in found.items()}
+
+
+def _png(image: npt.NDArray[np.float64]) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.round(255 * image).astype(np.uint8)).save(file, "PNG")
+    return f"data:image/png;base64,{_base64(file.getvalue())}"
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _packed(recording: Recording, index: int) -> str:
+    snapshot = recording[index]
+    return _base64(pack(snapshot.map, recording.output, grade="display"))
+
+
+def _written(
+    facts: dict[str, Any], views: list[Recording], kept: list[list[int]], title: str
+) -> str:
+    script, style, worker = bundle(MODULES) + _START, _static("style.css"), bundle(_WORKER)
+    worker += "\nlisten(self);\n"
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{_digest(script)}' blob:; "
+        f"style-src 'sha256-{_digest(style)}'; img-src data: blob:; worker-src blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    maps = "\n".join(
+        f'<script type="text/plain" class="trainviz-map" id="trainviz-{number}-{place}">'
+        f"{_packed(view, index)}</script>"
+        for number, (view, picked) in enumerate(zip(views, kept, strict=True))
+        for place, index in enumerate(picked)
+    )
+    return _PAGE.format(
+        policy=policy, title=html.escape(title), style=style, facts=_json(facts), worker=worker,
+        script=script, maps=maps,
+    )  # fmt: skip
+
+
+_START = "\nstartPage(document);\n"
+
+
+def _json(facts: dict[str, Any]) -> str:
+    """Return JSON that can stand within a script element."""
+    text = json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    # Half a surrogate pair cannot be written as UTF-8.
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _digest(text: str) -> str:
+    return _base64(hashlib.sha256(text.encode()).digest())
+
+
+def _static(name: str) -> str:
+    return resources.files("trainviz.player").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def bundle(modules: Sequence[str]) -> str:
+    """Return modules as one, without their imports and exports.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        File names, each after those that it imports from.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> "export" in bundle(["bytes.js"]), "import" in bundle(["bytes.js", "lattice.js"])
+    (False, False)
+    """
+    return "".join(_parts(modules))
+
+
+def _parts(modules: Sequence[str]) -> Iterator[str]:
+    for name in modules:
+        text = re.sub(r"^import [^;]*;\n", "", _static(name), flags=re.MULTILINE)
+        yield re.sub(r"^export ", "", text, flags=re.MULTILINE)

@@ -1,0 +1,1624 @@
+/** The player: the page's parts, its state, and the loop that paints. */
+
+import { canInflate } from "./bytes.js";
+import { metricText, paintKymograph, paintTimeline, probabilityChart } from "./charts.js";
+import { ascends, clockOf, positionOf, valueAt } from "./clock.js";
+import { css, el, percent, number } from "./dom.js";
+import { read, written } from "./hash.js";
+import { interpolate } from "./interpolate.js";
+import { accuracy, areas, argmax, ensemble, learning, meanOf, placesAlong } from "./measure.js";
+import { paintScale, shadesOf, valuesAt, wordOf } from "./paint.js";
+import { pageSource } from "./source.js";
+import { MapStore } from "./store.js";
+import { MapView } from "./view.js";
+
+/** @typedef {import("./paint.js").Planes} Planes */
+/** @typedef {import("./source.js").Source} Source */
+
+const MODES = {
+  region: { name: "Regions", scale: "", label: "", kinds: ["probabilities"] },
+  boundary: { name: "Highest probability", scale: "plasma_r", label: "highest class probability", kinds: ["probabilities"] },
+  entropy: { name: "Entropy", scale: "plasma", label: "entropy / log C", kinds: ["probabilities"] },
+  margin: { name: "Margin", scale: "plasma_r", label: "highest − second highest probability", kinds: ["probabilities"] },
+  probability: { name: "One class", scale: "viridis", label: "probability", kinds: ["probabilities", "multilabel"] },
+  change: { name: "Change", scale: "inferno", label: "change since the snapshot before", kinds: ["probabilities"] },
+  values: { name: "Value", scale: "viridis", label: "value", kinds: ["values"] },
+};
+
+const THEMES = {
+  light: {
+    ink: "#1c1f24", halo: "#ffffff", muted: "#5d646e", frame: "#c9ced6", accent: "#b3261e",
+    range: "rgb(0 114 178 / 0.14)", ground: [255, 255, 255], empty: 0xfff0ecea,
+    curves: ["#0a66c2", "#8a4b00", "#00735a", "#7a3e9d"],
+  },
+  dark: {
+    ink: "#f2f4f7", halo: "#101216", muted: "#a3abb6", frame: "#414853", accent: "#ff9d76",
+    range: "rgb(120 180 255 / 0.2)", ground: [16, 18, 22], empty: 0xff2a2522,
+    curves: ["#7cb8ff", "#f0b35a", "#5fd0b0", "#d3a4f0"],
+  },
+};
+
+const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
+const INSET = 14;
+const MOST_ROWS = 400;
+
+export class Player {
+  /**
+   * @param {HTMLElement} root
+   * @param {Source} source
+   */
+  constructor(root, source) {
+    this.root = root;
+    this.source = source;
+    this.facts = source.facts;
+    this.recordings = this.facts.recordings.map((/** @type {any} */ facts) => prepared(facts));
+    this.main = this.recordings[0];
+    this.output = this.main.output;
+    this.classes = this.main.classes.length;
+    /** The time axis of all recordings together. */
+    this.epochs = this.main.epochs;
+    this.steps = this.main.steps;
+    this.mergeTimes();
+    this.modes = Object.entries(MODES).filter(([, mode]) => mode.kinds.includes(this.output)).map(([name]) => name);
+    const first = this.modes.includes(this.facts.mode) ? this.facts.mode : this.modes[0];
+    this.state = {
+      position: 0, playing: false, speed: 1, loop: true,
+      clock: /** @type {import("./clock.js").ClockName} */ (this.steps && !ascends(this.epochs) ? "step" : "epoch"),
+      /** @type {[number, number] | null} */ range: null,
+      mode: first, of: this.classes > 1 ? 1 : 0,
+      palette: Object.keys(this.facts.palettes)[0],
+      /** @type {string | null} */ scale: this.facts.scale,
+      /** @type {Set<number>} */ hidden: new Set(),
+      /** @type {number[]} */ contours: [],
+      shade: this.facts.shade, showPoints: true,
+      /** @type {"auto" | "light" | "dark"} */
+      theme: this.facts.dark === null ? "auto" : this.facts.dark ? "dark" : "light",
+      /** @type {[number, number][]} */ pins: [],
+      /** @type {number[] | null} */ line: null,
+      /** @type {[number, number] | null} */ cursor: null,
+      tool: "pin",
+      /** @type {Set<number>} */ chosen: new Set(),
+      interpolation: this.facts.interpolation,
+    };
+    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
+    this.night = matchMedia("(prefers-color-scheme: dark)");
+    this.words = new Map();
+    /** @type {Map<string, Float32Array>} */
+    this.buffers = new Map();
+    this.dirty = true;
+    this.soft = false;
+    this.frames = 0;
+    this.lastFrame = 0;
+    this.saidAt = 0;
+    this.stillSince = 0;
+    this.sharp = false;
+    this.direction = 1;
+    /** @type {any} */
+    this.parts = {};
+    this.readHash();
+    this.store = new MapStore(
+      this.recordings.map((_, /** @type {number} */ r) => ({ bytes: (/** @type {number} */ i) => source.bytes(r, i) })),
+      source.worker,
+      (key) => this.arrived(key),
+      (message) => this.complain(`A map cannot be shown: ${message}`),
+    );
+    this.views = this.recordings.map((/** @type {any} */ recording) => new MapView(recording, recording.name));
+    this.build();
+    this.listen();
+    this.unsubscribe = source.subscribe(() => this.grown());
+    this.request = requestAnimationFrame((now) => this.frame(now));
+  }
+
+  close() {
+    cancelAnimationFrame(this.request);
+    this.unsubscribe();
+    this.observer?.disconnect();
+    this.store.close();
+    this.root.replaceChildren();
+  }
+
+  /** Take over facts that have grown. */
+  grown() {
+    this.facts = this.source.facts;
+    this.facts.recordings.forEach((/** @type {any} */ facts, /** @type {number} */ r) =>
+      Object.assign(this.recordings[r], prepared(facts)));
+    this.mergeTimes();
+    this.changed();
+  }
+
+  /** Several recordings share a time axis with the times of all. */
+  mergeTimes() {
+    this.steps = this.main.steps;
+    this.epochs = this.main.epochs;
+    if (this.recordings.length > 1) {
+      const every = new Set(this.recordings.flatMap((/** @type {any} */ one) => one.epochs));
+      this.epochs = [...every].sort((a, b) => a - b);
+      this.steps = null;
+    }
+    this.last = this.epochs.length - 1;
+  }
+
+  /** @param {any} recording the place among the recording's own snapshots */
+  positionIn(recording) {
+    if (this.recordings.length < 2) return this.state.position;
+    return positionOf(recording.epochs, valueAt(this.epochs, this.state.position));
+  }
+
+  get clock() {
+    return clockOf(this.state.clock, this.epochs, this.steps);
+  }
+
+  get theme() {
+    const { theme } = this.state;
+    const dark = theme === "auto" ? this.night.matches : theme === "dark";
+    return dark ? THEMES.dark : THEMES.light;
+  }
+
+  get colors() {
+    return this.facts.palettes[this.state.palette];
+  }
+
+  // ---------------------------------------------------------------- the page
+
+  build() {
+    const p = this.parts;
+    const { facts } = this;
+    p.live = el("p", { class: "tv-live", "aria-live": "polite", role: "status" });
+    p.note = el("p", { class: "tv-note", hidden: true, role: "alert" });
+    p.theme = el("button", { type: "button", onclick: () => this.nextTheme() });
+    p.head = el("header", { class: "tv-head" },
+      el("div", { class: "tv-titles" },
+        el("h1", { dir: "auto" }, facts.title || "Training"),
+        facts.subtitle && el("p", { dir: "auto" }, facts.subtitle),
+      ),
+      el("div", { class: "tv-actions" },
+        p.theme,
+        el("button", { type: "button", onclick: () => this.savePicture() }, "Save picture"),
+        el("button", { type: "button", onclick: () => this.toggleHelp(), "aria-haspopup": "dialog" }, "Keys"),
+      ),
+    );
+    p.views = el("div", { class: "tv-views" }, ...this.views.map((/** @type {MapView} */ view) => view.root));
+    p.disagreement = this.recordings.length > 1 ? this.buildDisagreement() : null;
+    if (p.disagreement) p.views.append(p.disagreement);
+    const map = el("section", { class: "tv-map", "aria-label": "Map" }, p.views, this.buildMapBar());
+    const side = el("div", { class: "tv-side" }, this.buildLook(), this.buildClasses());
+    const ask = el("div", { class: "tv-ask" }, this.buildAsk());
+    p.time = this.buildTime();
+    p.help = this.buildHelp();
+    this.root.className = "tv";
+    this.root.replaceChildren(
+      p.head, el("main", { class: "tv-main" }, map, side, ask), p.time, p.note, p.live, p.help,
+    );
+    const skipped = this.recordings.filter((/** @type {any} */ one) => one.epochs.length < one.total);
+    if (skipped.length)
+      p.live.before(el("p", { class: "tv-foot" },
+        `This page shows ${skipped.map((/** @type {any} */ one) => `${one.epochs.length} of ${one.total}`).join(", ")} snapshots, chosen evenly.`));
+    this.observer = new ResizeObserver(() => this.layout());
+    this.observer.observe(p.views);
+    this.observer.observe(document.documentElement);
+    this.applyTheme();
+    this.layout();
+  }
+
+  buildMapBar() {
+    const p = this.parts;
+    const tool = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ hint) =>
+      el("button", { type: "button", class: "tv-tool", "data-tool": name, title: hint, "aria-pressed": "false",
+        onclick: () => this.setTool(name) }, text);
+    p.tools = el("div", { class: "tv-group", role: "group", "aria-label": "What a click on the map does" },
+      tool("pin", "Pin", "Click: pin a place and see its probabilities over time"),
+      tool("line", "Line", "Drag: draw a line and see its kymograph"),
+      this.main.points ? tool("select", "Select", "Drag: select data points") : null);
+    p.zoomOut = el("button", { type: "button", "aria-label": "Zoom out", onclick: () => this.zoom(1.5) }, "−");
+    p.zoomReset = el("button", { type: "button", onclick: () => this.zoom(0) }, "Whole map");
+    p.mapbar = el("div", { class: "tv-mapbar" }, p.tools,
+      el("div", { class: "tv-group", role: "group", "aria-label": "Zoom" },
+        el("button", { type: "button", "aria-label": "Zoom in", onclick: () => this.zoom(1 / 1.5) }, "+"),
+        p.zoomOut, p.zoomReset));
+    return p.mapbar;
+  }
+
+  buildLook() {
+    const p = this.parts;
+    p.mode = select("Show", this.modes.map((name) => [name, MODES[/** @type {"region"} */ (name)].name]), (value) => {
+      this.state.mode = value;
+      this.changed();
+    });
+    p.of = select("Class", this.main.classes.map((/** @type {string} */ name, /** @type {number} */ k) => [String(k), name]), (value) => {
+      this.state.of = Number(value);
+      this.changed();
+    });
+    p.palette = select("Colours", Object.keys(this.facts.palettes).map((name) => [name, name]), (value) => {
+      this.state.palette = value;
+      this.changed(true);
+    });
+    p.scale = select("Colours", [["", "of the mode"], .../** @type {[string, string][]} */ (Object.keys(this.facts.scales).map((name) => [name, name]))], (value) => {
+      this.state.scale = value || null;
+      this.changed();
+    });
+    p.contours = field("Contour lines at", { type: "text", placeholder: "e.g. 0.5, 0.9", inputmode: "decimal" }, (value) => {
+      this.state.contours = value.split(/[\s,;]+/).filter(Boolean).map(Number).filter(Number.isFinite).slice(0, 12);
+      this.changed();
+    });
+    p.shade = check("Paler where unsure", this.state.shade, (on) => {
+      this.state.shade = on;
+      this.changed();
+    });
+    p.showPoints = this.main.points ? check("Data points", true, (on) => {
+      this.state.showPoints = on;
+      this.changed();
+    }) : null;
+    p.bar = el("canvas", { width: 256, height: 1, class: "tv-scalebar" });
+    p.low = el("span");
+    p.high = el("span");
+    p.barLabel = el("figcaption");
+    p.scaleBox = el("figure", { class: "tv-scale" }, p.barLabel, p.bar, el("div", { class: "tv-ends" }, p.low, p.high));
+    return el("section", { class: "tv-panel tv-look" },
+      el("div", { class: "tv-fields" }, p.mode.root, p.of.root, p.palette.root, p.scale.root, p.contours.root),
+      el("div", { class: "tv-checks" }, p.shade, p.showPoints), p.scaleBox);
+  }
+
+  buildClasses() {
+    const p = this.parts;
+    const rows = this.main.classes.map((/** @type {string} */ name, /** @type {number} */ k) => {
+      const box = el("input", { type: "checkbox", onchange: () => {
+        if (box.checked) this.state.hidden.delete(k);
+        else this.state.hidden.add(k);
+        this.changed();
+      } });
+      box.checked = !this.state.hidden.has(k);
+      const swatch = el("span", { class: "tv-swatch", "aria-hidden": "true" });
+      const fill = el("span", { class: "tv-fill" });
+      const number = el("span", { class: "tv-number" });
+      const row = el("li", {},
+        el("label", { title: name }, box, swatch, el("span", { class: "tv-name", dir: "auto" }, name)),
+        el("span", { class: "tv-meter", "aria-hidden": "true" }, fill), number);
+      return { row, swatch, fill, number, box };
+    });
+    p.rows = rows;
+    p.where = el("p", { class: "tv-where" });
+    const kind = this.output === "values" ? "Value" : this.output === "multilabel" ? "Labels" : "Classes";
+    return el("section", { class: "tv-panel tv-classes", "aria-label": kind },
+      el("div", { class: "tv-panelhead" }, el("h2", {}, kind), p.where),
+      el("ul", { class: rows.length > 20 ? "tv-many" : "" }, ...rows.map((/** @type {any} */ row) => row.row)));
+  }
+
+  buildAsk() {
+    const p = this.parts;
+    p.tabs = [];
+    const tab = (/** @type {string} */ name, /** @type {string} */ text, /** @type {Node} */ content) => {
+      const button = el("button", { type: "button", role: "tab", id: `tv-tab-${name}`, "aria-controls": `tv-panel-${name}`,
+        onclick: () => this.openTab(name), onkeydown: (/** @type {KeyboardEvent} */ event) => this.tabKey(event) }, text);
+      const panel = el("div", { role: "tabpanel", id: `tv-panel-${name}`, "aria-labelledby": `tv-tab-${name}`, hidden: true }, content);
+      p.tabs.push({ name, button, panel });
+    };
+    p.pinList = el("div", { class: "tv-pins" });
+    tab("pins", "Pins", p.pinList);
+    tab("range", "Range", this.buildRange());
+    tab("line", "Line", this.buildLine());
+    if (this.main.points?.labels) tab("points", "Points", this.buildPoints());
+    const box = el("section", { class: "tv-panel tv-tabs", "aria-label": "Questions" },
+      el("div", { class: "tv-tablist", role: "tablist" }, ...p.tabs.map((/** @type {any} */ one) => one.button)),
+      ...p.tabs.map((/** @type {any} */ one) => one.panel));
+    this.openTab("pins");
+    return box;
+  }
+
+  buildRange() {
+    const p = this.parts;
+    p.rangeText = el("p", { class: "tv-hint" });
+    p.rangeGo = el("button", { type: "button", class: "tv-main-action", onclick: () => this.measureRange() }, "Compute the maps of this range");
+    p.rangeClear = el("button", { type: "button", onclick: () => this.setRange(null) }, "Clear");
+    p.rangeMaps = el("div", { class: "tv-minimaps" });
+    p.rangeFacts = el("dl", { class: "tv-facts" });
+    return el("div", {}, p.rangeText, el("div", { class: "tv-row" }, p.rangeGo, p.rangeClear), p.rangeMaps, p.rangeFacts);
+  }
+
+  buildLine() {
+    const p = this.parts;
+    p.lineHint = el("p", { class: "tv-hint" }, "Choose Line below the map and drag across it: position from left to right, time downwards, coloured by class.");
+    p.kymograph = el("canvas", { class: "tv-kymograph", width: 300, height: 240, role: "img", "aria-label": "Kymograph", hidden: true });
+    p.kymographNow = el("div", { class: "tv-kymo-now", "aria-hidden": "true" });
+    p.kymographBox = el("div", { class: "tv-kymobox", hidden: true }, p.kymograph, p.kymographNow);
+    p.kymographEnds = el("div", { class: "tv-ends", hidden: true }, el("span", {}, "A"), el("span", {}, "B"));
+    p.lineClear = el("button", { type: "button", hidden: true, onclick: () => this.setLine(null) }, "Remove the line");
+    p.kymographTime = el("p", { class: "tv-hint" });
+    return el("div", {}, p.lineHint, p.kymographBox, p.kymographEnds, p.kymographTime, p.lineClear);
+  }
+
+  buildPoints() {
+    const p = this.parts;
+    this.sorting = { by: "events", down: true };
+    const heads = [["point", "#"], ["label", "Label"], ["guess", "Now"], ["first", "Learnt"], ["events", "Forgot"]];
+    p.pointHeads = heads.map(([by, text]) => ({
+      by, cell: el("th", { scope: "col" }, el("button", { type: "button", onclick: () => this.sortPoints(by) }, text)),
+    }));
+    p.pointRows = el("tbody");
+    p.pointText = el("p", { class: "tv-hint" });
+    return el("div", {}, p.pointText,
+      el("div", { class: "tv-scroll", tabindex: "0", role: "region", "aria-label": "List of data points" }, el("table", {},
+        el("thead", {}, el("tr", {}, ...p.pointHeads.map((/** @type {any} */ head) => head.cell))), p.pointRows)));
+  }
+
+  buildTime() {
+    const p = this.parts;
+    const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ act) =>
+      el("button", { type: "button", class: "tv-icon", "aria-label": label, title: label, onclick: act }, text);
+    p.play = el("button", { type: "button", class: "tv-play", onclick: () => this.toggle() }, "Play");
+    p.epoch = el("input", { type: "number", min: this.epochs[0], max: this.epochs[this.last], step: 1, "aria-label": "Go to epoch",
+      onchange: () => this.goToEpoch(Number(p.epoch.value)) });
+    p.counter = el("output", { class: "tv-counter" });
+    const clocks = [["epoch", "by epoch"], ["slow", "slow at first"], ["snapshot", "snapshot by snapshot"]];
+    if (this.steps) clocks.splice(1, 0, ["step", "by step"]);
+    p.clock = select("Clock", /** @type {[string, string][]} */ (clocks), (value) => {
+      this.state.clock = /** @type {any} */ (value);
+      this.changed();
+    });
+    p.speed = select("Speed", SPEEDS.map((speed) => [String(speed), `${speed}×`.replace("0.", "0.")]), (value) => {
+      this.state.speed = Number(value);
+    });
+    p.speed.input.value = "1";
+    p.loop = check("Loop", true, (on) => { this.state.loop = on; });
+    p.curves = el("div", { class: "tv-curves" });
+    p.strip = el("canvas", { class: "tv-strip", "aria-hidden": "true" });
+    p.slider = el("input", { type: "range", min: 0, max: 1, step: "any", class: "tv-slider", "aria-label": "Time",
+      oninput: () => this.scrub(Number(p.slider.value)), onkeydown: (/** @type {KeyboardEvent} */ event) => this.sliderKey(event) });
+    return el("section", { class: "tv-time", "aria-label": "Time" },
+      el("div", { class: "tv-controls" },
+        el("div", { class: "tv-group" },
+          button("⏮", "First snapshot", () => this.seek(this.ends()[0])),
+          button("‹", "Snapshot before", () => this.step(-1)),
+          p.play,
+          button("›", "Next snapshot", () => this.step(1)),
+          button("⏭", "Last snapshot", () => this.seek(this.ends()[1]))),
+        p.counter,
+        el("label", { class: "tv-goto" }, el("span", {}, "Go to epoch"), p.epoch),
+        p.clock.root, p.speed.root, p.loop),
+      el("div", { class: "tv-track" }, p.curves, p.strip, p.slider));
+  }
+
+  buildHelp() {
+    const keys = [
+      ["Space", "play, pause"], [", .", "snapshot before, next"], ["Home End", "first, last snapshot"],
+      ["M", "next mode"], ["[ ]", "begin, end of the range"], ["\\", "no range"],
+      ["Arrows", "on the map: move the cursor (Shift: faster)"], ["Enter", "on the map: pin the cursor's place"],
+      ["Delete", "remove the last pin"], ["A B", "on the map: begin, end of the line"], ["+ − 0", "zoom in, out, whole map"],
+      ["S", "save the picture"], ["?", "these keys"],
+    ];
+    return el("dialog", { class: "tv-help", "aria-label": "Keys" },
+      el("h2", {}, "Keys"),
+      el("dl", {}, ...keys.flatMap(([key, text]) => [el("dt", {}, ...key.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, text)])),
+      el("p", { class: "tv-hint" }, "Drag over the curves to choose a range of epochs; Ctrl and the wheel zoom; drag a zoomed map to move it."),
+      el("button", { type: "button", onclick: () => this.toggleHelp() }, "Close"));
+  }
+
+  buildDisagreement() {
+    const first = this.recordings[0];
+    this.disagreement = new MapView({ ...first, points: null, anchors: null }, "Disagreement");
+    this.disagreement.quantityOf = (planes) => planes.map;
+    return this.disagreement.root;
+  }
+
+  // ---------------------------------------------------------------- layout
+
+  layout() {
+    const p = this.parts;
+    const count = this.views.length + (this.disagreement ? 1 : 0);
+    const free = p.views.clientWidth;
+    if (!free) return;
+    const wide = matchMedia("(min-width: 900px)").matches;
+    const columns = count === 1 ? 1 : free / 2 > 240 ? (count > 3 && free > 900 ? 3 : 2) : 1;
+    const rows = Math.ceil(count / columns);
+    let tall = Math.min(free, window.innerHeight * 0.72);
+    if (wide) {
+      // The map, its buttons and the time fill the window, so that nothing scrolls.
+      const taken = [p.head, p.mapbar, p.time].reduce((sum, part) => sum + part.offsetHeight, 0);
+      tall = Math.max(320, window.innerHeight - taken - 4) / Math.min(rows, 2);
+    }
+    const ratio = window.devicePixelRatio || 1;
+    const gap = 12;
+    for (const view of this.everyView())
+      view.fit((free - gap * (columns - 1)) / columns, tall - (count > 1 ? 30 : 0), ratio);
+    p.views.style.setProperty("--columns", String(columns));
+    this.changed();
+  }
+
+  everyView() {
+    return this.disagreement ? [...this.views, this.disagreement] : this.views;
+  }
+
+  applyTheme() {
+    const { theme } = this.state;
+    if (theme === "auto") delete this.root.dataset.theme;
+    else this.root.dataset.theme = theme;
+    this.parts.theme.textContent = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" }[theme];
+  }
+
+  nextTheme() {
+    const order = /** @type {const} */ (["auto", "light", "dark"]);
+    this.state.theme = order[(order.indexOf(this.state.theme) + 1) % 3];
+    this.applyTheme();
+    this.changed();
+  }
+
+  toggleHelp() {
+    const { help } = this.parts;
+    if (help.open) help.close();
+    else help.showModal();
+  }
+
+  /** @param {string} name */
+  openTab(name) {
+    this.tab = name;
+    for (const tab of this.parts.tabs) {
+      const chosen = tab.name === name;
+      tab.button.setAttribute("aria-selected", String(chosen));
+      tab.button.tabIndex = chosen ? 0 : -1;
+      tab.panel.hidden = !chosen;
+    }
+    this.changed();
+  }
+
+  /** @param {KeyboardEvent} event */
+  tabKey(event) {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (!step) return;
+    const { tabs } = this.parts;
+    const at = tabs.findIndex((/** @type {any} */ tab) => tab.name === this.tab);
+    const next = tabs[(at + step + tabs.length) % tabs.length];
+    this.openTab(next.name);
+    next.button.focus();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {string} message */
+  complain(message) {
+    this.parts.note.hidden = false;
+    this.parts.note.textContent = message;
+  }
+
+  // ---------------------------------------------------------------- time
+
+  /** @returns {[number, number]} */
+  ends() {
+    return this.state.range ?? [0, this.last];
+  }
+
+  /** @param {number} position */
+  seek(position) {
+    this.direction = position >= this.state.position ? 1 : -1;
+    this.state.position = Math.max(0, Math.min(this.last, position));
+    this.changed();
+  }
+
+  /** @param {number} step */
+  step(step) {
+    this.pause();
+    const { position } = this.state;
+    const next = step > 0 ? Math.floor(position + 1e-9) + 1 : Math.ceil(position - 1e-9) - 1;
+    this.seek(next);
+  }
+
+  /** @param {number} share of the slider */
+  scrub(share) {
+    this.pause();
+    const position = this.clock.position(share);
+    const snap = Math.round(position);
+    // Near a snapshot, it is meant: a real one, not an interpolated picture.
+    const near = Math.abs(this.clock.share(snap) - share) * this.parts.strip.clientWidth < 4;
+    this.seek(near ? snap : position);
+  }
+
+  /** @param {KeyboardEvent} event */
+  sliderKey(event) {
+    const steps = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 });
+    if (event.key in steps) {
+      const step = steps[event.key];
+      this.pause();
+      if (Math.abs(step) === 1) this.step(step);
+      else this.seek(Math.round(this.state.position) + step);
+    } else if (event.key === "Home") this.seek(this.ends()[0]);
+    else if (event.key === "End") this.seek(this.ends()[1]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {number} epoch */
+  goToEpoch(epoch) {
+    if (!Number.isFinite(epoch)) return;
+    this.pause();
+    this.seek(positionOf(this.epochs, epoch));
+  }
+
+  toggle() {
+    if (this.state.playing) this.pause();
+    else this.playNow();
+  }
+
+  playNow() {
+    const [first, last] = this.ends();
+    if (this.last < 1) return;
+    if (this.state.position >= last - 1e-6 || this.state.position < first) this.state.position = first;
+    this.state.playing = true;
+    this.direction = 1;
+    this.lastFrame = performance.now();
+    this.changed();
+  }
+
+  pause() {
+    if (!this.state.playing) return;
+    this.state.playing = false;
+    this.changed();
+  }
+
+  /** @param {number} elapsed seconds */
+  advance(elapsed) {
+    const { state, clock } = this;
+    const [first, last] = this.ends();
+    const share = clock.share(state.position) + (elapsed * state.speed) / this.facts.seconds;
+    const end = clock.share(last);
+    if (share >= end) {
+      if (state.loop) state.position = first;
+      else {
+        state.position = last;
+        state.playing = false;
+      }
+    } else state.position = clock.position(share);
+    // With reduced motion a page shows one snapshot after another, and nothing between them.
+    if (this.calm.matches) this.shownPosition = Math.floor(state.position + 1e-9);
+    this.dirty = true;
+  }
+
+  /** @param {[number, number] | null} range positions */
+  setRange(range) {
+    if (range) {
+      const low = Math.max(0, Math.floor(Math.min(...range)));
+      const high = Math.min(this.last, Math.ceil(Math.max(...range)));
+      range = high > low ? [low, high] : null;
+    }
+    this.state.range = range;
+    this.rangeDone = null;
+    this.changed();
+  }
+
+  // ---------------------------------------------------------------- painting
+
+  /** @param {boolean} [_colors] */
+  changed(_colors) {
+    this.dirty = true;
+    this.sharp = false;
+    this.soft = true;
+  }
+
+  /** @param {string} _key */
+  arrived(_key) {
+    this.dirty = true;
+  }
+
+  /** @param {number} now */
+  frame(now) {
+    this.request = requestAnimationFrame((next) => this.frame(next));
+    if (this.state.playing && !this.parts.help.open) this.advance(Math.min(0.1, (now - this.lastFrame) / 1000));
+    this.lastFrame = now;
+    if (this.dirty) {
+      this.dirty = false;
+      this.paint();
+      this.stillSince = now;
+      this.frames++;
+    } else if (!this.sharp && !this.state.playing && now - this.stillSince > 120) {
+      this.sharp = true;
+      for (const view of this.everyView()) view.sharpen(view === this.disagreement ? this.disagreementLook() : this.look());
+      this.work();
+    }
+    if (this.soft) {
+      this.soft = false;
+      this.refresh();
+    } else if (this.state.playing) this.refresh();
+  }
+
+  /** @returns {import("./view.js").Look} */
+  look() {
+    const { state } = this;
+    const mode = MODES[/** @type {"region"} */ (state.mode)];
+    const scale = this.facts.scales[state.scale ?? ""] ? /** @type {string} */ (state.scale) : mode.scale;
+    /** @type {[number, number]} */
+    let limits = [0, 1];
+    if (state.mode === "boundary") limits = [1 / Math.max(2, this.classes), 1];
+    if (state.mode === "values") limits = this.valueLimits();
+    return {
+      mode: state.mode, of: state.of, limits, classes: this.classes, contours: state.contours,
+      shades: this.shades(), words: scale ? this.scaleWords(scale) : new Uint32Array(256),
+    };
+  }
+
+  /** @returns {[number, number]} */
+  valueLimits() {
+    const all = this.recordings.map((/** @type {any} */ one) => one.limits ?? [0, 1]);
+    return [Math.min(...all.map((/** @type {number[]} */ pair) => pair[0])), Math.max(...all.map((/** @type {number[]} */ pair) => pair[1]))];
+  }
+
+  shades() {
+    const { state, theme } = this;
+    const key = [state.palette, theme === THEMES.dark, state.shade, ...state.hidden].join();
+    if (this.shadeKey !== key) {
+      this.shadeKey = key;
+      this.shadeTable = shadesOf(this.colors, theme.ground, state.shade, state.hidden);
+    }
+    return /** @type {{table: Uint8Array, levels: number}} */ (this.shadeTable);
+  }
+
+  /** @param {string} name @returns {Uint32Array} */
+  scaleWords(name) {
+    let words = this.words.get(name);
+    if (!words) {
+      const hex = this.facts.scales[name];
+      words = Uint32Array.from({ length: 256 }, (_, i) =>
+        wordOf([0, 2, 4].map((c) => parseInt(hex.slice(6 * i + c, 6 * i + c + 2), 16))));
+      this.words.set(name, words);
+    }
+    return words;
+  }
+
+  /** @param {string} key @param {number} size */
+  buffer(key, size) {
+    let held = this.buffers.get(key);
+    if (!held || held.length !== size) {
+      held = new Float32Array(size);
+      this.buffers.set(key, held);
+    }
+    return held;
+  }
+
+  /**
+   * The map of a recording at a place, or the nearest that is decoded; says what is missing.
+   * @param {number} r @param {number} position @param {string[]} missing @param {string} use
+   * @returns {Planes | null}
+   */
+  mapAt(r, position, missing, use) {
+    const recording = this.recordings[r];
+    const last = recording.epochs.length - 1;
+    const left = Math.max(0, Math.min(last, Math.floor(position + 1e-9)));
+    const weight = Math.max(0, Math.min(1, position - left));
+    const kind = this.state.interpolation;
+    const between = weight > 1e-6 && left < last && kind !== "none";
+    const needed = !between ? [left] : kind === "smooth" ? [left, left + 1, left - 1, left + 2] : [left, left + 1];
+    const maps = needed.filter((i) => i >= 0 && i <= last).map((i) => /** @type {const} */ ([i, this.store.get(r, i)]));
+    for (const [i, map] of maps) if (!map) missing.push(`${r}-${i}`);
+    const at = new Map(maps);
+    const a = at.get(left) ?? null;
+    if (!between) return a;
+    const b = at.get(left + 1) ?? null;
+    if (!a || !b) return weight < 0.5 ? (a ?? b) : (b ?? a);
+    const ready = maps.every(([, map]) => map);
+    const map = interpolate(
+      ready ? kind : "linear",
+      [at.get(left - 1)?.map ?? null, a.map, b.map, at.get(left + 2)?.map ?? null],
+      weight, a.classes, recording.output === "probabilities", this.buffer(`${r}${use}`, a.map.length),
+    );
+    return { ...a, map };
+  }
+
+  paint() {
+    const { state } = this;
+    /** @type {string[]} */
+    const missing = [];
+    const look = this.look();
+    const maps = this.views.map((/** @type {MapView} */ view, /** @type {number} */ r) => {
+      let position = this.positionIn(view.recording);
+      if (this.calm.matches && state.playing) position = Math.floor(position + 1e-9);
+      const planes = this.mapAt(r, position, missing, "");
+      let other = null;
+      if (state.mode === "change") {
+        const before = position >= 1 ? position - 1 : 0;
+        other = this.mapAt(r, before, missing, "other")?.map ?? null;
+      }
+      if (planes) view.paint(planes, other, look);
+      return planes;
+    });
+    const ahead = state.playing ? [1, 2, 3, 4] : [this.direction];
+    const next = this.recordings.flatMap((/** @type {any} */ recording, /** @type {number} */ r) =>
+      ahead.map((k) => Math.floor(this.positionIn(recording)) + k + 1)
+        .filter((i) => i >= 0 && i < recording.epochs.length).map((i) => `${r}-${i}`));
+    this.store.want([...missing, ...next]);
+    if (maps.some(Boolean)) this.shownOnce();
+    if (this.disagreement && maps.every(Boolean)) this.paintDisagreement(/** @type {Planes[]} */ (maps));
+    const over = this.over();
+    for (const view of this.views) view.draw({ ...over, ...this.overPoints(view) }, look);
+    this.shown = maps;
+    this.complete = !missing.length;
+    this.readings(maps);
+  }
+
+  shownOnce() {
+    if (this.firstPicture) return;
+    this.firstPicture = performance.now();
+    this.root.dataset.ready = "true";
+  }
+
+  disagreementLook() {
+    const pairs = this.recordings.length * (this.recordings.length - 1);
+    const votes = Array.from({ length: this.recordings.length }, (_, i) => i % this.classes)
+      .reduce((counts, k) => counts.set(k, (counts.get(k) ?? 0) + 1), new Map());
+    const agree = [...votes.values()].reduce((sum, v) => sum + v * (v - 1), 0);
+    return { ...this.look(), mode: "boundary", limits: /** @type {[number, number]} */ ([0, 1 - agree / pairs || 1]), contours: [], words: this.scaleWords("inferno") };
+  }
+
+  /** @param {Planes[]} maps */
+  paintDisagreement(maps) {
+    const view = /** @type {MapView} */ (this.disagreement);
+    const { height, width } = maps[0];
+    const cells = height * width;
+    if (maps.some((map) => map.height !== height || map.width !== width)) return;
+    const share = this.buffer("disagreement", cells);
+    share.fill(0);
+    const labels = maps.map(({ map, classes }) => {
+      const found = new Uint16Array(cells);
+      for (let i = 0; i < cells; i++) {
+        let best = map[i];
+        for (let k = 1; k < classes; k++)
+          if (map[k * cells + i] > best) [best, found[i]] = [map[k * cells + i], k];
+      }
+      return found;
+    });
+    const pairs = (maps.length * (maps.length - 1)) / 2;
+    let sum = 0;
+    for (let a = 0; a < labels.length; a++)
+      for (let b = a + 1; b < labels.length; b++)
+        for (let i = 0; i < cells; i++) if (labels[a][i] !== labels[b][i]) share[i] += 1 / pairs;
+    for (let i = 0; i < cells; i++) sum += share[i];
+    const planes = { map: share, classes: 1, height, width };
+    view.paint(planes, null, this.disagreementLook());
+    view.draw({ ...this.over(), points: false, wrong: [], chosen: [], paths: [] }, this.disagreementLook());
+    view.caption.textContent = `Disagreement: ${percent(sum / cells)} of the map, of pairs`;
+  }
+
+  over() {
+    const { state, theme } = this;
+    return { theme, pins: state.pins, line: state.line, cursor: state.cursor, paths: this.paths ?? [], hiddenClasses: state.hidden };
+  }
+
+  /** @param {MapView} view */
+  overPoints(view) {
+    const { recording } = view;
+    const { points } = recording;
+    if (!points || !this.state.showPoints) return { points: false, wrong: [], chosen: [] };
+    const { colors } = this;
+    const look = this.state.mode;
+    let colorOf = (/** @type {number} */ _i) => "#888";
+    if (points.labels) {
+      const named = colors.map(css);
+      colorOf = (i) => named[points.labels[i]];
+    } else if (points.targets && this.output === "values") {
+      const [low, high] = this.valueLimits();
+      const hex = this.facts.scales[this.state.scale ?? ""] ?? this.facts.scales.viridis;
+      colorOf = (i) => {
+        const level = Math.max(0, Math.min(255, Math.round((255 * (points.targets[i] - low)) / (high - low))));
+        return `#${hex.slice(6 * level, 6 * level + 6)}`;
+      };
+    } else if (points.targets) {
+      const hex = this.facts.scales[this.state.scale ?? ""] ?? this.facts.scales.viridis;
+      colorOf = (i) => `#${points.targets[i][this.state.of] > 0 ? hex.slice(-6) : hex.slice(0, 6)}`;
+    }
+    void look;
+    return {
+      points: true, colors: colorOf, chosen: view === this.views[0] ? [...this.state.chosen] : [],
+      wrong: this.wrongAt(recording, Math.floor(this.positionIn(recording) + 1e-9)),
+      thumbnails: recording.images,
+    };
+  }
+
+  /** @param {any} recording @param {number} index @returns {number[]} */
+  wrongAt(recording, index) {
+    const { predictions, points } = recording;
+    if (!predictions) return [];
+    const m = points.labels.length;
+    const wrong = [];
+    for (let i = 0; i < m; i++) {
+      const guess = predictions[index * m + i];
+      if (guess !== 65535 && guess !== points.labels[i]) wrong.push(i);
+    }
+    return wrong;
+  }
+
+  // ---------------------------------------------------------------- readings
+
+  /** @param {(Planes | null)[]} maps */
+  readings(maps) {
+    const p = this.parts;
+    const { state } = this;
+    const planes = maps[0];
+    if (!planes) return;
+    let found;
+    if (state.cursor) {
+      const [x, y] = state.cursor;
+      found = valuesAt(planes, ...this.views[0].toGrid(x, y));
+      p.where.textContent = `at ${number(Number(x.toPrecision(3)))}, ${number(Number(y.toPrecision(3)))}`;
+    } else if (this.output === "probabilities") {
+      found = areas(planes.map, planes.classes, planes.height * planes.width);
+      p.where.textContent = "share of the map";
+    } else {
+      p.where.textContent = "point at the map";
+      found = new Float32Array(this.classes).fill(NaN);
+    }
+    const [low, high] = this.output === "values" ? this.valueLimits() : [0, 1];
+    const best = this.output === "probabilities" ? argmax(found) : -1;
+    p.rows.forEach((/** @type {any} */ row, /** @type {number} */ k) => {
+      const value = found[k];
+      const share = Number.isNaN(value) ? 0 : Math.max(0, Math.min(1, (value - low) / (high - low)));
+      row.fill.style.transform = `scaleX(${share.toFixed(4)})`;
+      row.number.textContent = this.output === "values" ? number(value) : percent(value);
+      row.row.classList.toggle("tv-best", k === best);
+    });
+    this.reading = found;
+  }
+
+  /** What changes with the state, but need not be painted sixty times a second. */
+  refresh() {
+    const p = this.parts;
+    const { state } = this;
+    const epoch = Math.floor(valueAt(this.epochs, state.position) + 1e-9);
+    const share = this.clock.share(state.position);
+    const snapshot = Math.abs(state.position - Math.round(state.position)) < 1e-6;
+    p.slider.value = String(share);
+    p.slider.setAttribute("aria-valuetext", `epoch ${epoch}${snapshot ? "" : ", between snapshots"}`);
+    p.counter.textContent = `epoch ${epoch}` + (this.steps ? `, step ${Math.floor(valueAt(this.steps, state.position) + 1e-9)}` : "");
+    if (document.activeElement !== p.epoch) p.epoch.value = String(epoch);
+    p.play.textContent = state.playing ? "Pause" : "Play";
+    p.play.disabled = this.last < 1;
+    this.root.classList.toggle("tv-between", !snapshot);
+    this.paintStrip();
+    if (state.playing && performance.now() - (this.slowAt ?? 0) < 250) return;
+    this.slowAt = performance.now();
+    this.refreshLook();
+    this.refreshPanels();
+    this.writeHash();
+    this.say();
+  }
+
+  paintStrip() {
+    const p = this.parts;
+    const { clock, theme } = this;
+    const names = Object.keys(this.main.metrics).slice(0, 4);
+    const curves = names.map((name, i) => ({ name, values: this.onMaster(this.main, this.main.metrics[name]), color: theme.curves[i] }));
+    if (p.curves.childElementCount !== curves.length || p.curvesTheme !== theme) {
+      p.curvesTheme = theme;
+      p.curves.replaceChildren(...curves.map(({ name, color }) =>
+        el("span", {}, el("i", { style: { background: color } }), el("b", { dir: "auto" }, name), el("span"))));
+    }
+    curves.forEach(({ values }, i) => {
+      const value = valueAt(/** @type {any} */ (values.map((v) => v ?? NaN)), this.state.position);
+      p.curves.children[i].lastChild.textContent = metricText(value);
+    });
+    paintTimeline(p.strip, {
+      curves, shares: this.epochs.map((/** @type {number} */ _, /** @type {number} */ i) => clock.share(i)), now: clock.share(this.state.position),
+      range: this.state.range ? [clock.share(this.state.range[0]), clock.share(this.state.range[1])] : null,
+      stops: (this.facts.ask ?? []).map((/** @type {number} */ stop) => clock.share(positionOf(this.epochs, stop))),
+      theme, inset: INSET,
+    });
+  }
+
+  /** @param {any} recording @param {(number | null)[]} values @returns {(number | null)[]} */
+  onMaster(recording, values) {
+    if (this.recordings.length < 2) return values;
+    return this.epochs.map((/** @type {number} */ epoch) => {
+      const at = recording.epochs.indexOf(epoch);
+      return at < 0 ? null : values[at];
+    });
+  }
+
+  refreshLook() {
+    const p = this.parts;
+    const { state } = this;
+    const mode = MODES[/** @type {"region"} */ (state.mode)];
+    const byClass = state.mode === "region";
+    p.mode.input.value = state.mode;
+    p.of.input.value = String(state.of);
+    p.palette.input.value = state.palette;
+    p.scale.input.value = state.scale ?? "";
+    p.clock.input.value = state.clock;
+    p.of.root.hidden = state.mode !== "probability";
+    p.palette.root.hidden = !byClass;
+    p.scale.root.hidden = byClass;
+    p.shade.hidden = !byClass;
+    p.scaleBox.hidden = byClass;
+    if (!byClass) {
+      const look = this.look();
+      const context = p.bar.getContext("2d");
+      const image = new ImageData(256, 1);
+      new Uint32Array(image.data.buffer).set(look.words);
+      context.putImageData(image, 0, 0);
+      p.low.textContent = number(look.limits[0]);
+      p.high.textContent = number(look.limits[1]);
+      p.barLabel.textContent = state.mode === "probability" ? `probability of ${this.main.classes[state.of]}` : mode.label;
+    }
+    p.rows.forEach((/** @type {any} */ row, /** @type {number} */ k) => {
+      row.swatch.style.background = css(this.colors[k]);
+      row.fill.style.background = css(this.colors[k]);
+      row.box.checked = !state.hidden.has(k);
+    });
+    for (const tool of p.tools.children) tool.setAttribute("aria-pressed", String(tool.dataset.tool === state.tool));
+    const whole = this.views[0].whole();
+    const { extent } = this.views[0];
+    const zoomed = extent.x0 !== whole.x0 || extent.x1 !== whole.x1 || extent.y0 !== whole.y0 || extent.y1 !== whole.y1;
+    p.zoomReset.disabled = p.zoomOut.disabled = !zoomed;
+    this.root.classList.toggle("tv-zoomed", zoomed);
+    this.root.dataset.tool = state.tool;
+  }
+
+  refreshPanels() {
+    if (this.tab === "pins") this.refreshPins();
+    if (this.tab === "range") this.refreshRange();
+    if (this.tab === "line") this.refreshLine();
+    if (this.tab === "points") this.refreshPoints();
+  }
+
+  /** Tell those who do not see the map what it shows, not more than once a second. */
+  say() {
+    const now = performance.now();
+    clearTimeout(this.sayLater);
+    if (now - this.saidAt < 1000) {
+      this.sayLater = setTimeout(() => this.say(), 1000 - (now - this.saidAt));
+      return;
+    }
+    this.saidAt = now;
+    const { state, main } = this;
+    const parts = [`Epoch ${Math.floor(valueAt(this.epochs, state.position) + 1e-9)}`];
+    if (main.predictions && !state.playing) {
+      const m = main.points.labels.length;
+      const index = Math.floor(this.positionIn(main) + 1e-9);
+      const share = accuracy(main.predictions.subarray(index * m, (index + 1) * m), main.points.labels);
+      if (!Number.isNaN(share)) parts.push(`${percent(share)} of the data points right`);
+    }
+    if (state.cursor && this.reading && this.output === "probabilities") {
+      const best = argmax(this.reading);
+      parts.push(`under the cursor ${main.classes[best]}, ${percent(this.reading[best])}`);
+    }
+    const text = parts.join(", ");
+    if (this.parts.live.textContent !== text) this.parts.live.textContent = text;
+  }
+
+  // ---------------------------------------------------------------- pins, lines, ranges
+
+  /** @param {[number, number]} at */
+  addPin(at) {
+    const held = this.state.pins;
+    if (held.length >= 8) held.shift();
+    held.push([Number(at[0].toPrecision(6)), Number(at[1].toPrecision(6))]);
+    this.samplesOf = null;
+    this.openTab("pins");
+    this.changed();
+  }
+
+  /** @param {number} k */
+  removePin(k) {
+    this.state.pins.splice(k, 1);
+    this.samplesOf = null;
+    this.changed();
+  }
+
+  refreshPins() {
+    const p = this.parts;
+    const { state } = this;
+    if (!state.pins.length) {
+      p.pinList.replaceChildren(el("p", { class: "tv-hint" },
+        "Click the map to pin a place: its probabilities at every epoch appear here, changes of class marked."));
+      return;
+    }
+    const shares = this.main.epochs.map((/** @type {number} */ epoch, /** @type {number} */ i) =>
+      this.recordings.length < 2 ? this.clock.share(i) : this.clock.share(positionOf(this.epochs, epoch)));
+    p.pinList.replaceChildren(...state.pins.map(([x, y], k) => {
+      const planes = this.shown?.[0];
+      let text = "";
+      if (planes) {
+        const found = valuesAt(planes, ...this.views[0].toGrid(x, y));
+        const best = argmax(found);
+        text = this.output === "values" ? number(found[0]) : `${this.main.classes[best]} ${percent(found[best])}`;
+      }
+      const samples = this.pinSamples?.[k];
+      return el("div", { class: "tv-pin" },
+        el("div", { class: "tv-pinhead" },
+          el("b", { class: "tv-badge" }, k + 1),
+          el("span", { class: "tv-pinname", dir: "auto" }, text),
+          el("span", { class: "tv-muted" }, `${number(Number(x.toPrecision(3)))}, ${number(Number(y.toPrecision(3)))}`),
+          el("button", { type: "button", class: "tv-close", "aria-label": `Remove pin ${k + 1}`, onclick: () => this.removePin(k) }, "×")),
+        samples ? probabilityChart({
+          samples: this.output === "values" ? samples.map((v) => (v - this.valueLimits()[0]) / (this.valueLimits()[1] - this.valueLimits()[0])) : samples,
+          classes: this.classes, shares, colors: this.colors, now: this.clock.share(state.position),
+          label: `Probabilities at pin ${k + 1} over time: ${text} now`,
+        }) : null);
+    }));
+  }
+
+  /** Begin what takes a pass over all snapshots, when the picture stands still. */
+  work() {
+    const { state } = this;
+    const places = state.pins.flatMap(([x, y]) => this.views[0].toGrid(x, y));
+    const line = state.line;
+    const along = line ? this.linePlaces(line) : [];
+    const key = JSON.stringify([places, line]);
+    if (key === this.samplesOf || (!places.length && !along.length)) return;
+    this.samplesOf = key;
+    this.store.clearJobs();
+    const n = this.main.epochs.length;
+    const { classes } = this;
+    this.pinSamples = state.pins.map(() => new Float32Array(n * classes).fill(NaN));
+    const count = along.length / 2;
+    if (line) this.lineSamples = { count, samples: new Float32Array(n * count * classes).fill(NaN) };
+    const every = [...places, ...along];
+    for (const index of spreadOrder(n))
+      this.store.later(0, index, { places: every }).then(({ samples }) => {
+        if (this.samplesOf !== key) return;
+        state.pins.forEach((_, k) => this.pinSamples?.[k].set(samples.subarray(k * classes, (k + 1) * classes), index * classes));
+        if (line) this.lineSamples?.samples.set(samples.subarray((places.length / 2) * classes), index * count * classes);
+        this.soft = true;
+      }, () => {});
+  }
+
+  /** @param {number[]} line */
+  linePlaces([x0, y0, x1, y1]) {
+    return placesAlong(this.views[0].toGrid(x0, y0), this.views[0].toGrid(x1, y1), 240);
+  }
+
+  /** @param {number[] | null} line */
+  setLine(line) {
+    this.state.line = line;
+    this.lineSamples = undefined;
+    this.samplesOf = null;
+    if (line) this.openTab("line");
+    this.changed();
+  }
+
+  refreshLine() {
+    const p = this.parts;
+    const { line } = this.state;
+    const known = !!line && !!this.lineSamples;
+    p.lineHint.hidden = !!line;
+    p.kymograph.hidden = p.kymographBox.hidden = p.kymographEnds.hidden = !known;
+    p.lineClear.hidden = !line;
+    p.kymographTime.textContent = line && !known ? "Computing …" : known ? `Epoch ${this.epochs[0]} at the top, ${this.epochs[this.last]} at the bottom.` : "";
+    if (!known || !this.lineSamples) return;
+    const { table, levels } = this.shades();
+    const low = 1 / Math.max(2, this.classes);
+    paintKymograph(p.kymograph, this.lineSamples.samples, {
+      count: this.lineSamples.count, classes: this.classes, labels: false,
+      shares: this.main.epochs.map((/** @type {number} */ epoch) => this.clock.share(positionOf(this.epochs, epoch))),
+      word: (k, share) => wordOf(table, 3 * (k * levels + Math.max(0, Math.min(levels - 1, Math.round(((share - low) / (1 - low)) * (levels - 1)))))),
+      empty: this.theme.empty,
+    });
+    p.kymographNow.style.top = `${100 * this.clock.share(this.state.position)}%`;
+  }
+
+  refreshRange() {
+    const p = this.parts;
+    const { range } = this.state;
+    p.rangeGo.hidden = p.rangeClear.hidden = !range || this.output !== "probabilities";
+    if (!range) {
+      p.rangeText.textContent = "Drag over the curves below to choose a range of epochs; it plays in a loop.";
+      p.rangeMaps.replaceChildren();
+      p.rangeFacts.replaceChildren();
+      return;
+    }
+    const [a, b] = range.map((at) => this.epochs[at]);
+    p.rangeText.textContent = `Epochs ${a} to ${b}, ${range[1] - range[0] + 1} snapshots.`;
+    if (!this.rangeDone) {
+      p.rangeMaps.replaceChildren();
+      p.rangeFacts.replaceChildren();
+    }
+  }
+
+  async measureRange() {
+    const { range } = this.state;
+    if (!range) return;
+    const p = this.parts;
+    const key = `${range}`;
+    this.store.clearJobs();
+    this.samplesOf = null;
+    p.rangeFacts.replaceChildren(el("dt", {}, "Computing …"), el("dd", {}, ""));
+    const indices = [];
+    for (let i = range[0]; i <= range[1]; i++) indices.push(Math.round(positionOf(this.main.epochs, this.epochs[i])));
+    const own = this.recordings.length < 2 ? Array.from({ length: range[1] - range[0] + 1 }, (_, i) => range[0] + i) : [...new Set(indices)];
+    let answer;
+    try {
+      for (const [place, index] of own.entries()) {
+        const last = place === own.length - 1;
+        answer = await this.store.later(0, index, { sum: key, fresh: place === 0, quiet: !last });
+        if (`${this.state.range}` !== key) return;
+        if (place % 5 === 0) p.rangeFacts.firstChild.textContent = `Computing … ${place + 1} of ${own.length}`;
+      }
+    } catch {
+      return;
+    }
+    this.showRange(answer.sums);
+  }
+
+  /** @param {any} sums */
+  showRange(sums) {
+    const p = this.parts;
+    const { height, width, classes, changes } = sums;
+    const cells = height * width;
+    const found = ensemble(sums);
+    this.rangeDone = true;
+    const most = Math.max(1, ...changes.filter((/** @type {number} */ _v, /** @type {number} */ i) => i % 3 === 0));
+    const map = (/** @type {string} */ title, /** @type {(words: Uint32Array) => void} */ paint) => {
+      const canvas = el("canvas", { width, height, role: "img", "aria-label": title });
+      const image = new ImageData(width, height);
+      paint(new Uint32Array(image.data.buffer));
+      canvas.getContext("2d").putImageData(image, 0, 0);
+      return el("figure", {}, canvas, el("figcaption", {}, title));
+    };
+    const scale = (/** @type {Float32Array} */ values, /** @type {number} */ high, /** @type {string} */ name) =>
+      (/** @type {Uint32Array} */ words) => paintScale(values, height, width, 0, high, this.scaleWords(name), words);
+    const changed = changes.reduce((/** @type {number} */ sum, /** @type {number} */ v) => sum + (v > 0 ? 1 : 0), 0) / cells;
+    const whole = { ...this.look(), mode: "region" };
+    p.rangeMaps.replaceChildren(
+      map(`Changes of class, 0 to ${most}`, scale(changes, most, "inferno")),
+      map("Averaged prediction", (words) => this.views[0].paintRows({ map: found.mean, classes, height, width }, null, whole, words)),
+      map("Entropy, total", scale(found.total, 1, "plasma")),
+      map("Expected entropy", scale(found.expected, 1, "plasma")),
+      map("Mutual information", scale(found.mutual, Math.max(0.02, ...found.mutual.filter((_, i) => i % 5 === 0)), "plasma")),
+    );
+    const facts = [
+      ["Area that changed class", percent(changed)],
+      ["Entropy, total", number(meanOf(found.total))], ["expected", number(meanOf(found.expected))],
+      ["mutual information", number(meanOf(found.mutual))],
+    ];
+    const { points } = this.main;
+    if (points?.labels) {
+      const guesses = points.labels.map((/** @type {number} */ _, /** @type {number} */ i) =>
+        argmax(valuesAt({ map: found.mean, classes, height, width }, ...this.views[0].toGrid(points.x[i], points.y[i]))));
+      facts.push(["Averaged prediction right at", `${percent(accuracy(guesses, points.labels))} of the points`]);
+    }
+    p.rangeFacts.replaceChildren(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  }
+
+  // ---------------------------------------------------------------- data points
+
+  /** @param {string} by */
+  sortPoints(by) {
+    const sorting = /** @type {{by: string, down: boolean}} */ (this.sorting);
+    this.sorting = { by, down: sorting.by === by ? !sorting.down : by === "events" };
+    this.pointsKey = "";
+    this.changed();
+  }
+
+  refreshPoints() {
+    const p = this.parts;
+    const { main, state } = this;
+    const { labels } = main.points;
+    const m = labels.length;
+    const index = Math.floor(this.positionIn(main) + 1e-9);
+    const key = JSON.stringify([index, this.sorting, [...state.chosen], state.palette]);
+    if (key === this.pointsKey) return;
+    this.pointsKey = key;
+    const found = main.predictions ? (main.learning ??= learning(main.predictions, labels)) : null;
+    const rows = Array.from({ length: m }, (_, i) => ({
+      point: i, label: labels[i],
+      guess: main.predictions ? main.predictions[index * m + i] : 65535,
+      first: !found ? NaN : found.first[i] < 0 ? Infinity : main.epochs[found.first[i]],
+      events: found ? found.events[i] : NaN,
+    }));
+    const { by, down } = /** @type {{by: "point", down: boolean}} */ (this.sorting);
+    rows.sort((a, b) => {
+      const chosen = Number(state.chosen.has(b.point)) - Number(state.chosen.has(a.point));
+      return chosen || (down ? b[by] - a[by] : a[by] - b[by]) || a.point - b.point;
+    });
+    for (const head of p.pointHeads)
+      head.cell.setAttribute("aria-sort", head.by === by ? (down ? "descending" : "ascending") : "none");
+    const wrong = rows.filter((row) => row.guess !== 65535 && row.guess !== row.label).length;
+    p.pointText.textContent = `${m} points, ${wrong} wrong now` +
+      (state.chosen.size ? `, ${state.chosen.size} selected` : "") +
+      (m > MOST_ROWS ? `; the first ${MOST_ROWS} of this order` : "") + ".";
+    const name = (/** @type {number} */ k) => el("span", { class: "tv-classname" },
+      el("i", { class: "tv-swatch", style: { background: css(this.colors[k] ?? [128, 128, 128]) } }), el("span", { dir: "auto" }, main.classes[k] ?? "–"));
+    p.pointRows.replaceChildren(...rows.slice(0, MOST_ROWS).map((row) => {
+      const line = el("tr", { class: row.guess !== 65535 && row.guess !== row.label ? "tv-wrong" : "",
+        "aria-selected": String(state.chosen.has(row.point)),
+        onclick: () => {
+          if (state.chosen.has(row.point)) state.chosen.delete(row.point);
+          else state.chosen.add(row.point);
+          this.changed();
+        } },
+      el("td", {}, el("button", { type: "button", class: "tv-rowbutton", "aria-label": `Select point ${row.point}`, "aria-pressed": String(state.chosen.has(row.point)) }, row.point)),
+      el("td", {}, name(row.label)),
+      el("td", {}, row.guess === 65535 ? "–" : name(row.guess)),
+      el("td", {}, row.first === Infinity ? "never" : Number.isNaN(row.first) ? "–" : row.first),
+      el("td", {}, Number.isNaN(row.events) ? "–" : `${row.events}×`));
+      return line;
+    }));
+  }
+
+  /** @param {number} px @param {number} py @param {MapView} view */
+  pointNear(px, py, view) {
+    const { points } = view.recording;
+    if (!points || !this.state.showPoints) return -1;
+    let [found, nearest] = [-1, 64];
+    for (let i = 0; i < points.x.length; i++) {
+      const [qx, qy] = view.toScreen(points.x[i], points.y[i]);
+      const distance = (qx - px) ** 2 + (qy - py) ** 2;
+      if (distance < nearest) [nearest, found] = [distance, i];
+    }
+    return found;
+  }
+
+  // ---------------------------------------------------------------- pointers and keys
+
+  /** @param {string} name */
+  setTool(name) {
+    this.state.tool = name;
+    if (name === "line") this.openTab("line");
+    if (name === "select") this.openTab("points");
+    this.changed();
+  }
+
+  listen() {
+    for (const view of this.everyView()) this.listenMap(view);
+    this.listenStrip();
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("keydown", (event) => {
+      if (event.target === document.body) this.key(event);
+    });
+    addEventListener("hashchange", () => {
+      if (location.hash.slice(1) === this.lastHash) return;
+      this.readHash();
+      this.changed();
+    });
+    this.night.addEventListener("change", () => this.changed());
+    addEventListener("resize", () => this.layout());
+  }
+
+  /** @param {MapView} view */
+  listenMap(view) {
+    const { overlay } = view;
+    const { state } = this;
+    /** @type {any} */
+    let drag = null;
+    const at = (/** @type {MouseEvent} */ event) => {
+      const box = overlay.getBoundingClientRect();
+      return /** @type {[number, number]} */ ([event.clientX - box.left, event.clientY - box.top]);
+    };
+    overlay.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
+      const [px, py] = at(event);
+      if (event.button || !view.inside(px, py)) return;
+      overlay.setPointerCapture(event.pointerId);
+      drag = { px, py, extent: view.extent, from: view.toPlane(px, py), moved: false };
+    });
+    overlay.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
+      const [px, py] = at(event);
+      if (drag && Math.hypot(px - drag.px, py - drag.py) > 4) drag.moved = true;
+      if (view.inside(px, py)) state.cursor = view.toPlane(px, py);
+      else if (!drag) state.cursor = null;
+      this.keyboardCursor = false;
+      if (drag?.moved) {
+        const to = view.toPlane(px, py);
+        if (state.tool === "line") state.line = [...drag.from, ...to];
+        else if (state.tool === "select") this.paths = [boxPath(drag.from, to)];
+        else if (state.tool === "draw") this.draws?.(to, drag);
+        else if (this.isZoomed()) this.pan(view, drag, px, py);
+      }
+      this.dirty = true;
+    });
+    const end = (/** @type {PointerEvent} */ event) => {
+      if (!drag) return;
+      const [px, py] = at(event);
+      const to = view.toPlane(px, py);
+      const { moved, from } = drag;
+      drag = null;
+      if (state.tool === "line" && moved) this.setLine([...from, ...to]);
+      else if (state.tool === "select" && moved) this.selectBox(from, to);
+      else if (!moved && event.type === "pointerup") this.click(px, py, view);
+      this.paths = state.tool === "draw" ? this.paths : [];
+      this.changed();
+    };
+    overlay.addEventListener("pointerup", end);
+    overlay.addEventListener("pointercancel", end);
+    overlay.addEventListener("pointerleave", () => {
+      if (!this.keyboardCursor) state.cursor = null;
+      this.dirty = true;
+    });
+    overlay.addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      this.zoom(Math.exp(event.deltaY * 0.002), view.toPlane(...at(event)));
+    }, { passive: false });
+    overlay.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.mapKey(event, view));
+    overlay.addEventListener("blur", () => {
+      if (this.keyboardCursor) state.cursor = null;
+      this.changed();
+    });
+  }
+
+  /** @param {number} px @param {number} py @param {MapView} view */
+  click(px, py, view) {
+    const { state } = this;
+    if (this.clicks?.(px, py, view)) return;
+    if (state.tool === "select") {
+      const point = this.pointNear(px, py, view);
+      if (point < 0) state.chosen.clear();
+      else if (state.chosen.has(point)) state.chosen.delete(point);
+      else state.chosen.add(point);
+      return;
+    }
+    if (state.tool !== "pin") return;
+    const near = state.pins.findIndex((pin) => {
+      const [qx, qy] = view.toScreen(...pin);
+      return Math.hypot(qx - px, qy - py) < 10;
+    });
+    if (near >= 0) this.removePin(near);
+    else this.addPin(view.toPlane(px, py));
+  }
+
+  /** @param {[number, number]} from @param {[number, number]} to */
+  selectBox(from, to) {
+    const { points } = this.main;
+    const [x0, x1] = [Math.min(from[0], to[0]), Math.max(from[0], to[0])];
+    const [y0, y1] = [Math.min(from[1], to[1]), Math.max(from[1], to[1])];
+    this.state.chosen = new Set(points.x.map((_v, /** @type {number} */ i) => i).filter((/** @type {number} */ i) =>
+      points.x[i] >= x0 && points.x[i] <= x1 && points.y[i] >= y0 && points.y[i] <= y1));
+    this.openTab("points");
+  }
+
+  listenStrip() {
+    const { strip } = this.parts;
+    /** @type {number | null} */
+    let from = null;
+    const share = (/** @type {MouseEvent} */ event) => {
+      const box = strip.getBoundingClientRect();
+      return Math.max(0, Math.min(1, (event.clientX - box.left - INSET) / (box.width - 2 * INSET)));
+    };
+    strip.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
+      strip.setPointerCapture(event.pointerId);
+      from = share(event);
+    });
+    strip.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
+      if (from === null) return;
+      const to = share(event);
+      if (Math.abs(to - from) * strip.clientWidth > 6) {
+        this.setRange([this.clock.position(from), this.clock.position(to)]);
+        this.openTab("range");
+      }
+    });
+    strip.addEventListener("pointerup", (/** @type {PointerEvent} */ event) => {
+      const to = share(event);
+      if (from !== null && Math.abs(to - from) * strip.clientWidth <= 6) this.scrub(to);
+      from = null;
+    });
+  }
+
+  isZoomed() {
+    return this.root.classList.contains("tv-zoomed");
+  }
+
+  /** @param {MapView} view @param {any} drag @param {number} px @param {number} py */
+  pan(view, drag, px, py) {
+    const { x0, x1, y0, y1 } = drag.extent;
+    const dx = ((drag.px - px) / view.box.width) * (x1 - x0);
+    const dy = ((py - drag.py) / view.box.height) * (y1 - y0);
+    this.setExtent({ x0: x0 + dx, x1: x1 + dx, y0: y0 + dy, y1: y1 + dy });
+  }
+
+  /** @param {number} factor 0 for the whole map @param {[number, number]} [about] */
+  zoom(factor, about) {
+    const view = this.views[0];
+    if (!factor) return this.setExtent(view.whole());
+    const { x0, x1, y0, y1 } = view.extent;
+    const [x, y] = about ?? this.state.cursor ?? [(x0 + x1) / 2, (y0 + y1) / 2];
+    return this.setExtent({
+      x0: x + (x0 - x) * factor, x1: x + (x1 - x) * factor, y0: y + (y0 - y) * factor, y1: y + (y1 - y) * factor,
+    });
+  }
+
+  /** @param {import("./view.js").Extent} extent */
+  setExtent(extent) {
+    const whole = this.views[0].whole();
+    const limited = (/** @type {number} */ low, /** @type {number} */ high, /** @type {number} */ first, /** @type {number} */ last) => {
+      const size = Math.max((last - first) / 200, Math.min(last - first, high - low));
+      const start = Math.max(first, Math.min(last - size, low));
+      return size >= last - first ? [first, last] : [start, start + size];
+    };
+    const [x0, x1] = limited(extent.x0, extent.x1, whole.x0, whole.x1);
+    const [y0, y1] = limited(extent.y0, extent.y1, whole.y0, whole.y1);
+    for (const view of this.everyView()) view.extent = { x0, x1, y0, y1 };
+    this.changed();
+  }
+
+  /** @param {KeyboardEvent} event @param {MapView} view */
+  mapKey(event, view) {
+    const { state } = this;
+    const { x0, x1, y0, y1 } = view.extent;
+    const far = event.shiftKey ? 0.1 : 0.01;
+    const moves = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] });
+    const cursor = state.cursor ?? [(x0 + x1) / 2, (y0 + y1) / 2];
+    if (event.key in moves) {
+      const [dx, dy] = moves[event.key];
+      this.keyboardCursor = true;
+      state.cursor = [
+        Math.max(x0, Math.min(x1, cursor[0] + dx * far * (x1 - x0))),
+        Math.max(y0, Math.min(y1, cursor[1] + dy * far * (y1 - y0))),
+      ];
+    } else if (event.key === "Enter") this.addPin([cursor[0], cursor[1]]);
+    else if (event.key === "a" || event.key === "A") this.lineStart = cursor;
+    else if ((event.key === "b" || event.key === "B") && this.lineStart) this.setLine([...this.lineStart, ...cursor]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.changed();
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const typing = target.matches("select, input:not([type=range]):not([type=checkbox]), textarea");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || this.parts.help.open) return;
+    if (event.key === " " && target.matches("button, input[type=checkbox], summary")) return;
+    const { state } = this;
+    const acts = /** @type {Record<string, () => void>} */ ({
+      " ": () => this.toggle(), ",": () => this.step(-1), ".": () => this.step(1),
+      Home: () => this.seek(this.ends()[0]), End: () => this.seek(this.ends()[1]),
+      m: () => {
+        state.mode = this.modes[(this.modes.indexOf(state.mode) + 1) % this.modes.length];
+        this.changed();
+      },
+      "[": () => this.setRange([state.position, state.range?.[1] ?? this.last]),
+      "]": () => this.setRange([state.range?.[0] ?? 0, state.position]),
+      "\\": () => this.setRange(null),
+      "+": () => this.zoom(1 / 1.5), "=": () => this.zoom(1 / 1.5), "-": () => this.zoom(1.5), 0: () => this.zoom(0),
+      Delete: () => this.removePin(state.pins.length - 1), Backspace: () => this.removePin(state.pins.length - 1),
+      s: () => this.savePicture(), "?": () => this.toggleHelp(),
+    });
+    const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  // ---------------------------------------------------------------- address, picture
+
+  readHash() {
+    const shown = read(location.hash);
+    const { state } = this;
+    if (shown.time !== undefined) state.position = positionOf(this.epochs, shown.time);
+    if (shown.mode && this.modes.includes(shown.mode)) state.mode = shown.mode;
+    if (shown.of !== undefined && shown.of >= 0 && shown.of < this.classes) state.of = Math.floor(shown.of);
+    if (shown.clock && ["epoch", "step", "slow", "snapshot"].includes(shown.clock)) state.clock = /** @type {any} */ (shown.clock);
+    if (shown.palette && shown.palette in this.facts.palettes) state.palette = shown.palette;
+    if (shown.scale && shown.scale in this.facts.scales) state.scale = shown.scale;
+    if (shown.pins) state.pins = shown.pins;
+    if (shown.line) state.line = shown.line;
+    if (shown.levels) state.contours = shown.levels;
+    if (shown.hidden) state.hidden = new Set(shown.hidden);
+    if (shown.range) {
+      const [a, b] = shown.range.map((epoch) => Math.round(positionOf(this.epochs, epoch)));
+      state.range = b > a ? [a, b] : null;
+    }
+    if (shown.view && this.views) this.setExtent({ x0: shown.view[0], x1: shown.view[1], y0: shown.view[2], y1: shown.view[3] });
+    else if (shown.view) this.firstExtent = shown.view;
+  }
+
+  writeHash() {
+    if (this.firstExtent) {
+      const [x0, x1, y0, y1] = this.firstExtent;
+      this.firstExtent = undefined;
+      this.setExtent({ x0, x1, y0, y1 });
+    }
+    const { state } = this;
+    if (state.playing) return;
+    const { extent } = this.views[0];
+    const text = written({
+      time: valueAt(this.epochs, state.position),
+      mode: state.mode, of: state.mode === "probability" ? state.of : undefined,
+      clock: state.clock === "epoch" ? undefined : state.clock,
+      range: state.range ? [this.epochs[state.range[0]], this.epochs[state.range[1]]] : undefined,
+      pins: state.pins, line: state.line ?? undefined,
+      view: this.isZoomed() ? [extent.x0, extent.x1, extent.y0, extent.y1] : undefined,
+      hidden: [...state.hidden], levels: state.contours,
+      palette: state.palette === Object.keys(this.facts.palettes)[0] ? undefined : state.palette,
+      scale: state.scale === this.facts.scale ? undefined : state.scale ?? undefined,
+    });
+    if (text === this.lastHash) return;
+    this.lastHash = text;
+    try {
+      history.replaceState(null, "", `#${text}`);
+    } catch {
+      // A page within a page may have no address of its own.
+    }
+  }
+
+  savePicture() {
+    const view = this.views[0];
+    if (!view.planes) return;
+    view.sharpen(this.look());
+    const canvas = el("canvas", { width: view.picture.width, height: view.picture.height + Math.round(30 * view.ratio) });
+    const context = canvas.getContext("2d");
+    context.fillStyle = css(this.theme.ground);
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    const down = Math.round(30 * view.ratio);
+    context.drawImage(view.picture, 0, down);
+    context.drawImage(view.overlay, 0, down);
+    context.scale(view.ratio, view.ratio);
+    context.fillStyle = this.theme.ink;
+    context.font = "600 14px system-ui, sans-serif";
+    context.fillText(this.facts.title, view.box.left, 24, view.box.width * 0.7);
+    context.textAlign = "right";
+    context.fillText(this.parts.counter.textContent, view.box.left + view.box.width, 24);
+    canvas.toBlob((/** @type {Blob | null} */ blob) => {
+      if (!blob) return;
+      const link = el("a", { href: URL.createObjectURL(blob), download: `${(this.facts.title || "map").replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60)}-${this.parts.counter.textContent.replace(/\W+/g, "-")}.png` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  }
+}
+
+/** @param {any} facts a recording's, from JSON */
+function prepared(facts) {
+  const made = { ...facts, predictions: null, images: null };
+  const coded = facts.points?.predictions;
+  if (coded) {
+    const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+    made.predictions = new Uint16Array(bytes.buffer);
+  }
+  if (facts.thumbnails)
+    made.images = facts.thumbnails.map((/** @type {string} */ url) => Object.assign(new Image(), { src: url }));
+  return made;
+}
+
+/**
+ * The order in which snapshots are visited, so that a curve has its shape early.
+ * @param {number} n
+ */
+export function spreadOrder(n) {
+  const order = [];
+  const seen = new Set();
+  for (let stride = 2 ** Math.ceil(Math.log2(Math.max(1, n))); stride >= 1; stride /= 2)
+    for (let i = 0; i < n; i += stride)
+      if (!seen.has(i)) {
+        seen.add(i);
+        order.push(i);
+      }
+  return order;
+}
+
+/** @param {[number, number]} a @param {[number, number]} b */
+function boxPath(a, b) {
+  return [a, [b[0], a[1]], b, [a[0], b[1]], a];
+}
+
+/** @param {string} label @param {[string, string][]} options @param {(value: string) => void} act */
+function select(label, options, act) {
+  const input = el("select", { onchange: () => act(input.value) },
+    ...options.map(([value, text]) => el("option", { value }, text)));
+  return { input, root: el("label", { class: "tv-field" }, el("span", {}, label), input) };
+}
+
+/** @param {string} label @param {any} attributes @param {(value: string) => void} act */
+function field(label, attributes, act) {
+  const input = el("input", { ...attributes, onchange: () => act(input.value) });
+  return { input, root: el("label", { class: "tv-field" }, el("span", {}, label), input) };
+}
+
+/** @param {string} label @param {boolean} on @param {(on: boolean) => void} act */
+function check(label, on, act) {
+  const box = el("input", { type: "checkbox", onchange: () => act(box.checked) });
+  box.checked = on;
+  return el("label", { class: "tv-check" }, box, el("span", {}, label));
+}
+
+/**
+ * Start the player of an offline page.
+ * @param {Document} page
+ */
+export function startPage(page) {
+  const root = /** @type {HTMLElement} */ (page.getElementById("trainviz"));
+  const say = (/** @type {string} */ text) => root.replaceChildren(el("p", { class: "tv-wait", role: "alert" }, text));
+  if (!canInflate()) {
+    say("This browser is too old to unpack the recording (it lacks DecompressionStream): please open the page in a current Firefox, Chrome, Edge or Safari.");
+    return;
+  }
+  try {
+    /** @type {any} */ (globalThis).trainvizPlayer = new Player(root, pageSource(page));
+  } catch (error) {
+    say(`The recording cannot be shown: ${/** @type {any} */ (error)?.message ?? error}`);
+  }
+}

@@ -1,0 +1,442 @@
+/** One map on the screen: the picture, and what lies over it. */
+
+import { segmentsOf } from "./contours.js";
+import { css, el, number, ticksOf } from "./dom.js";
+import { paintRegions, paintScale, QUANTITIES, resample } from "./paint.js";
+
+/** @typedef {import("./paint.js").Planes} Planes */
+
+/**
+ * @typedef {object} Look How a map is painted.
+ * @property {string} mode
+ * @property {number} of the class of the mode probability
+ * @property {[number, number]} limits
+ * @property {{table: Uint8Array, levels: number}} shades
+ * @property {Uint32Array} words the colormap
+ * @property {number[]} contours
+ * @property {number} classes
+ */
+
+/** @typedef {{x0: number, x1: number, y0: number, y1: number}} Extent */
+
+const MARGIN = { left: 46, right: 10, top: 10, bottom: 40 };
+const CRISP_WORK = 12e6;
+/** Pixels times classes that are painted when the picture stands still. */
+
+export class MapView {
+  /**
+   * @param {any} recording
+   * @param {string} caption
+   */
+  constructor(recording, caption) {
+    this.recording = recording;
+    this.picture = el("canvas", { class: "tv-picture", "aria-hidden": "true" });
+    this.overlay = el("canvas", {
+      class: "tv-overlay", tabindex: "0", role: "img", "aria-label": `Map ${caption}`,
+    });
+    this.stage = el("div", { class: "tv-canvas" }, this.picture, this.overlay);
+    this.caption = el("figcaption", {}, caption);
+    this.root = el("figure", { class: "tv-view" }, caption ? this.caption : null, this.stage);
+    this.box = { left: MARGIN.left, top: MARGIN.top, width: 100, height: 100 };
+    this.size = { width: 0, height: 0 };
+    this.ratio = 1;
+    /** @type {Extent} */
+    this.extent = this.whole();
+    this.grid = document.createElement("canvas");
+    /** @type {ImageData | null} */
+    this.gridImage = null;
+    this.quantity = new Float32Array(0);
+    /** @type {Planes | null} */
+    this.planes = null;
+    /** @type {Float32Array | null} */
+    this.other = null;
+  }
+
+  /** @returns {Extent} */
+  whole() {
+    const [[x0, x1], [y0, y1]] = [this.recording.xlim, this.recording.ylim];
+    return { x0, x1, y0, y1 };
+  }
+
+  /** @param {number} width @param {number} height CSS pixels that are free @param {number} ratio */
+  fit(width, height, ratio) {
+    const whole = this.whole();
+    const [free, tall] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
+    let [w, h] = [Math.max(60, free), Math.max(60, tall)];
+    if (this.recording.aspect !== "auto") {
+      const aspect = (whole.x1 - whole.x0) / (whole.y1 - whole.y0);
+      if (w / h > aspect) w = h * aspect;
+      else h = w / aspect;
+    }
+    [w, h] = [Math.floor(w), Math.floor(h)];
+    this.box = { left: MARGIN.left, top: MARGIN.top, width: w, height: h };
+    this.size = { width: w + MARGIN.left + MARGIN.right, height: h + MARGIN.top + MARGIN.bottom };
+    this.ratio = ratio;
+    for (const canvas of [this.picture, this.overlay]) {
+      canvas.width = Math.round(this.size.width * ratio);
+      canvas.height = Math.round(this.size.height * ratio);
+      canvas.style.width = `${this.size.width}px`;
+      canvas.style.height = `${this.size.height}px`;
+    }
+    this.stage.style.width = `${this.size.width}px`;
+    this.stage.style.height = `${this.size.height}px`;
+  }
+
+  /** @param {number} x @param {number} y in the plane @returns {[number, number]} CSS pixels */
+  toScreen(x, y) {
+    const { x0, x1, y0, y1 } = this.extent;
+    const { left, top, width, height } = this.box;
+    return [left + ((x - x0) / (x1 - x0)) * width, top + ((y1 - y) / (y1 - y0)) * height];
+  }
+
+  /** @param {number} px @param {number} py @returns {[number, number]} */
+  toPlane(px, py) {
+    const { x0, x1, y0, y1 } = this.extent;
+    const { left, top, width, height } = this.box;
+    return [x0 + ((px - left) / width) * (x1 - x0), y1 - ((py - top) / height) * (y1 - y0)];
+  }
+
+  /** @param {number} x @param {number} y @returns {[number, number]} grid coordinates */
+  toGrid(x, y) {
+    const { x0, x1, y0, y1 } = this.whole();
+    const [height, width] = this.recording.shape;
+    return [((x - x0) / (x1 - x0)) * (width - 1), ((y - y0) / (y1 - y0)) * (height - 1)];
+  }
+
+  /** @param {number} px @param {number} py */
+  inside(px, py) {
+    const { left, top, width, height } = this.box;
+    return px >= left && px <= left + width && py >= top && py <= top + height;
+  }
+
+  /**
+   * Paint the picture from the grid's points, which is fast.
+   * @param {Planes} planes @param {Float32Array | null} other @param {Look} look
+   */
+  paint(planes, other, look) {
+    [this.planes, this.other] = [planes, other];
+    const { height, width } = planes;
+    if (!this.gridImage || this.gridImage.width !== width || this.gridImage.height !== height) {
+      [this.grid.width, this.grid.height] = [width, height];
+      this.gridImage = new ImageData(width, height);
+    }
+    const words = new Uint32Array(this.gridImage.data.buffer);
+    this.paintRows(planes, other, look, words);
+    /** @type {any} */ (this.grid.getContext("2d")).putImageData(this.gridImage, 0, 0);
+    const context = this.picture.getContext("2d");
+    const { left, top, width: w, height: h } = this.box;
+    const [ratio, extent] = [this.ratio, this.extent];
+    const [gx0, gy0] = this.toGrid(extent.x0, extent.y0);
+    const [gx1, gy1] = this.toGrid(extent.x1, extent.y1);
+    // A grid point is the centre of its pixel, and the outer ones lie on the edge of the map.
+    const [sx, sy] = [(w * ratio) / (gx1 - gx0), (h * ratio) / (gy1 - gy0)];
+    context.save();
+    context.beginPath();
+    context.rect(left * ratio, top * ratio, w * ratio, h * ratio);
+    context.clip();
+    context.imageSmoothingEnabled = true;
+    context.drawImage(
+      this.grid, left * ratio - (gx0 + 0.5) * sx, top * ratio - (height - 1 - gy1 + 0.5) * sy,
+      width * sx, height * sy,
+    );
+    context.restore();
+  }
+
+  /** Paint again at the screen's resolution: slower. @param {Look} look */
+  sharpen(look) {
+    const { planes, other } = this;
+    if (!planes) return;
+    const [ratio, extent] = [this.ratio, this.extent];
+    const { left, top, width: w, height: h } = this.box;
+    const shrink = Math.min(1, Math.sqrt(CRISP_WORK / (w * ratio * h * ratio * planes.classes)));
+    const [width, height] = [Math.round(w * ratio * shrink), Math.round(h * ratio * shrink)];
+    if (shrink < 1 && width <= planes.width) return;
+    const [x0, y0] = this.toGrid(extent.x0, extent.y0);
+    const [x1, y1] = this.toGrid(extent.x1, extent.y1);
+    const image = new ImageData(width, height);
+    const words = new Uint32Array(image.data.buffer);
+    const band = 64;
+    const size = planes.classes * (band + 2) * width;
+    const part = new Float32Array(size);
+    const beside = other && other !== planes.map ? new Float32Array(size) : null;
+    const whole = { ...planes, map: planes.map };
+    for (let first = 0; first < height; first += band) {
+      const end = Math.min(height, first + band);
+      // A row more on either side, since borders look at their neighbours.
+      const [from, to] = [Math.max(0, first - 1), Math.min(height, end + 1)];
+      const rows = to - from;
+      const piece = part.subarray(0, planes.classes * rows * width);
+      resample(whole, { x0, y0, x1, y1 }, height, width, from, to, piece);
+      let piece2 = null;
+      if (beside && other) {
+        piece2 = beside.subarray(0, piece.length);
+        resample({ ...planes, map: other }, { x0, y0, x1, y1 }, height, width, from, to, piece2);
+      }
+      const target = words.subarray((height - end) * width, (height - first) * width);
+      this.paintRows(
+        { map: piece, classes: planes.classes, height: rows, width }, piece2, look, target,
+        [first - from, end - from],
+      );
+    }
+    const context = this.picture.getContext("2d");
+    if (shrink === 1) context.putImageData(image, Math.round(left * ratio), Math.round(top * ratio));
+    else {
+      const held = document.createElement("canvas");
+      [held.width, held.height] = [width, height];
+      /** @type {any} */ (held.getContext("2d")).putImageData(image, 0, 0);
+      context.drawImage(held, left * ratio, top * ratio, w * ratio, h * ratio);
+    }
+  }
+
+  /**
+   * @param {Planes} planes @param {Float32Array | null} other @param {Look} look
+   * @param {Uint32Array} words @param {[number, number]} [rows]
+   */
+  paintRows(planes, other, look, words, rows) {
+    if (look.mode === "region") {
+      paintRegions(planes, look.shades.table, look.shades.levels, words, look.classes, rows);
+      return;
+    }
+    const { height, width } = planes;
+    const values = this.quantityOf(planes, other, look);
+    paintScale(values, height, width, look.limits[0], look.limits[1], look.words, words, rows);
+  }
+
+  /** @param {Planes} planes @param {Float32Array | null} other @param {Look} look */
+  quantityOf(planes, other, look) {
+    const cells = planes.height * planes.width;
+    if (this.quantity.length !== cells) this.quantity = new Float32Array(cells);
+    const quantity = QUANTITIES[look.mode] ?? QUANTITIES.boundary;
+    return quantity(planes.map, planes.classes, this.quantity, { of: look.of, other });
+  }
+
+  /**
+   * Draw what lies over the map.
+   * @param {any} over
+   * @param {Look} look
+   */
+  draw(over, look) {
+    const context = this.overlay.getContext("2d");
+    const { ratio, box } = this;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, this.size.width, this.size.height);
+    this.axes(context, over.theme);
+    context.save();
+    context.beginPath();
+    context.rect(box.left, box.top, box.width, box.height);
+    context.clip();
+    this.contours(context, over.theme, look);
+    this.anchors(context, over);
+    if (over.points) this.points(context, over);
+    this.marks(context, over);
+    context.restore();
+    context.strokeStyle = over.theme.frame;
+    context.lineWidth = 1;
+    context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {any} theme */
+  axes(context, theme) {
+    const { box, extent } = this;
+    context.font = "12px system-ui, sans-serif";
+    context.fillStyle = theme.muted;
+    context.strokeStyle = theme.frame;
+    context.lineWidth = 1;
+    context.textAlign = "center";
+    context.textBaseline = "top";
+    const bottom = box.top + box.height;
+    for (const tick of ticksOf(extent.x0, extent.x1, box.width / 90)) {
+      const [px] = this.toScreen(tick, extent.y0);
+      const at = Math.round(px) + 0.5;
+      line(context, at, bottom, at, bottom + 4);
+      context.fillText(number(tick), px, bottom + 7);
+    }
+    context.textAlign = "right";
+    context.textBaseline = "middle";
+    for (const tick of ticksOf(extent.y0, extent.y1, box.height / 70)) {
+      const [, py] = this.toScreen(extent.x0, tick);
+      const at = Math.round(py) + 0.5;
+      line(context, box.left - 4, at, box.left, at);
+      context.fillText(number(tick), box.left - 7, py);
+    }
+    const { xlabel, ylabel } = this.recording;
+    context.textBaseline = "alphabetic";
+    context.textAlign = "center";
+    if (xlabel) context.fillText(xlabel, box.left + box.width / 2, bottom + 34, box.width);
+    if (ylabel) {
+      context.save();
+      context.translate(11, box.top + box.height / 2);
+      context.rotate(-Math.PI / 2);
+      context.fillText(ylabel, 0, 0, box.height);
+      context.restore();
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {any} theme @param {Look} look */
+  contours(context, theme, look) {
+    const { planes } = this;
+    if (!planes || !look.contours.length) return;
+    const values = this.quantityOf(planes, this.other, look);
+    const [ax, ay] = this.toGrid(this.extent.x0, this.extent.y0);
+    const [bx, by] = this.toGrid(this.extent.x1, this.extent.y1);
+    const { left, top, width, height } = this.box;
+    const [sx, sy] = [width / (bx - ax), height / (by - ay)];
+    for (const level of look.contours) {
+      const found = segmentsOf(values, planes.height, planes.width, level);
+      context.beginPath();
+      for (let i = 0; i < found.length; i += 4) {
+        context.moveTo(left + (found[i] - ax) * sx, top + (by - found[i + 1]) * sy);
+        context.lineTo(left + (found[i + 2] - ax) * sx, top + (by - found[i + 3]) * sy);
+      }
+      for (const [color, wide] of [[theme.halo, 3], [theme.ink, 1.2]]) {
+        context.strokeStyle = /** @type {string} */ (color);
+        context.lineWidth = /** @type {number} */ (wide);
+        context.stroke();
+      }
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {any} over */
+  anchors(context, over) {
+    const { anchors, thumbnails } = this.recording;
+    if (!anchors) return;
+    anchors.forEach((/** @type {[number, number]} */ anchor, /** @type {number} */ k) => {
+      const [px, py] = this.toScreen(...anchor);
+      const image = over.thumbnails?.[k];
+      if (image && thumbnails) {
+        const size = Math.min(this.box.width, this.box.height) * 0.14;
+        const out = px > this.box.left + this.box.width / 2 ? -1 : 1;
+        const [x, y] = [px + out * 14 - (out < 0 ? size : 0), py - size / 2];
+        const top = Math.max(this.box.top + 2, Math.min(this.box.top + this.box.height - size - 2, y));
+        context.imageSmoothingEnabled = false;
+        context.drawImage(image, x, top, size, size);
+        context.strokeStyle = over.theme.ink;
+        context.lineWidth = 1.2;
+        context.strokeRect(x, top, size, size);
+      }
+      badge(context, px, py, "abc"[k] ?? "", over.theme.ink, over.theme.halo);
+    });
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {any} over */
+  points(context, over) {
+    const { points } = this.recording;
+    const { theme, colors, wrong, hiddenClasses, chosen } = over;
+    const n = points.x.length;
+    const radius = n > 3000 ? 1.6 : n > 1000 ? 2.4 : n > 300 ? 3.4 : 4.2;
+    for (let i = 0; i < n; i++) {
+      if (points.labels && hiddenClasses.has(points.labels[i])) continue;
+      const [px, py] = this.toScreen(points.x[i], points.y[i]);
+      if (!this.inside(px, py)) continue;
+      context.globalAlpha = points.opacity ? points.opacity[i] : 1;
+      context.beginPath();
+      context.arc(px, py, radius, 0, 2 * Math.PI);
+      context.fillStyle = colors(i);
+      context.fill();
+      context.strokeStyle = theme.halo;
+      context.lineWidth = n > 1000 ? 0.4 : 0.8;
+      context.stroke();
+    }
+    context.globalAlpha = 1;
+    for (const i of wrong) {
+      if (hiddenClasses.has(points.labels[i])) continue;
+      const [px, py] = this.toScreen(points.x[i], points.y[i]);
+      ring(context, px, py, radius + 2.6, theme);
+    }
+    for (const i of chosen) {
+      const [px, py] = this.toScreen(points.x[i], points.y[i]);
+      for (const [color, wide] of [[theme.halo, 6], [theme.accent, 3]]) {
+        context.beginPath();
+        context.arc(px, py, radius + 6, 0, 2 * Math.PI);
+        context.strokeStyle = /** @type {string} */ (color);
+        context.lineWidth = /** @type {number} */ (wide);
+        context.stroke();
+      }
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {any} over */
+  marks(context, over) {
+    const { theme } = over;
+    if (over.line) {
+      const [x0, y0, x1, y1] = over.line;
+      const [a, b] = [this.toScreen(x0, y0), this.toScreen(x1, y1)];
+      for (const [color, wide] of [[theme.halo, 5], [theme.ink, 2]]) {
+        context.strokeStyle = /** @type {string} */ (color);
+        context.lineWidth = /** @type {number} */ (wide);
+        line(context, ...a, ...b);
+      }
+      badge(context, ...a, "A", theme.ink, theme.halo);
+      badge(context, ...b, "B", theme.ink, theme.halo);
+    }
+    for (const path of over.paths ?? []) {
+      context.beginPath();
+      path.forEach((/** @type {[number, number]} */ at, /** @type {number} */ i) => {
+        const [px, py] = this.toScreen(...at);
+        if (i) context.lineTo(px, py);
+        else context.moveTo(px, py);
+      });
+      for (const [color, wide] of [[theme.halo, 6], [theme.accent, 3]]) {
+        context.strokeStyle = /** @type {string} */ (color);
+        context.lineWidth = /** @type {number} */ (wide);
+        context.lineJoin = context.lineCap = "round";
+        context.stroke();
+      }
+    }
+    over.pins.forEach((/** @type {[number, number]} */ pin, /** @type {number} */ k) =>
+      badge(context, ...this.toScreen(...pin), String(k + 1), theme.accent, theme.halo),
+    );
+    if (over.cursor) {
+      const [px, py] = this.toScreen(.../** @type {[number, number]} */ (over.cursor));
+      for (const [color, wide] of [[theme.halo, 4], [theme.ink, 1.5]]) {
+        context.strokeStyle = /** @type {string} */ (color);
+        context.lineWidth = /** @type {number} */ (wide);
+        for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]])
+          line(context, px + 4 * dx, py + 4 * dy, px + 11 * dx, py + 11 * dy);
+      }
+    }
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} x0 @param {number} y0
+ * @param {number} x1 @param {number} y1 */
+function line(context, x0, y0, x1, y1) {
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.lineTo(x1, y1);
+  context.stroke();
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} px @param {number} py
+ * @param {number} radius @param {any} theme */
+function ring(context, px, py, radius, theme) {
+  for (const [color, wide] of [[theme.halo, 3], [theme.ink, 1.4]]) {
+    context.beginPath();
+    context.arc(px, py, radius, 0, 2 * Math.PI);
+    context.strokeStyle = /** @type {string} */ (color);
+    context.lineWidth = /** @type {number} */ (wide);
+    context.stroke();
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} px @param {number} py
+ * @param {string} text @param {string} fill @param {string} edge */
+function badge(context, px, py, text, fill, edge) {
+  context.beginPath();
+  context.arc(px, py, 9, 0, 2 * Math.PI);
+  context.fillStyle = fill;
+  context.fill();
+  context.strokeStyle = edge;
+  context.lineWidth = 1.5;
+  context.stroke();
+  context.fillStyle = edge;
+  context.font = "600 11px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(text, px, py + 0.5);
+}
+
+/** @param {number[][]} colors */
+export function cssColors(colors) {
+  return colors.map(css);
+}
