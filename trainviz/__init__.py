@@ -32,6 +32,7 @@ _HOMES = {
     "EvaluationError": "errors",
     "EvaluationWarning": "errors",
     "KerasRecorder": "adapters.keras.recorder",
+    "Kymograph": "analysis.kymograph",
     "LightningRecorder": "adapters.lightning",
     "Mode": "modes",
     "Palette": "modes.palettes",
@@ -50,6 +51,7 @@ _HOMES = {
     "compare": "rendering.comparison",
     "dynamics": "analysis.dynamics",
     "evaluate": "evaluation.evaluator",
+    "kymograph": "analysis.kymograph",
     "make_map": "v1",
     "open_recording": "recordings.opening",
     "plot_maps": "v1",
@@ -71,6 +73,7 @@ __all__ = [
     "EvaluationError",
     "EvaluationWarning",
     "KerasRecorder",
+    "Kymograph",
     "LightningRecorder",
     "Mode",
     "Palette",
@@ -90,6 +93,7 @@ __all__ = [
     "compare",
     "dynamics",
     "evaluate",
+    "kymograph",
     "make_map",
     "modes",
     "open_recording",
@@ -106,6 +110,7 @@ if TYPE_CHECKING:
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder, record_stages
     from trainviz.adapters.torch.recorder import TorchRecorder
+    from trainviz.analysis.kymograph import Kymograph, kymograph
     from trainviz.analysis.reproducibility import reproducibility
     from trainviz.capture.recorder import Recorder
     from trainviz.capture.replay.replay import replay

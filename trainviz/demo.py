@@ -87,7 +87,7 @@ def record_demo(epochs: int = 500, seed: int = 0, backend: str | None = None) ->
 def run_demo(
     folder: Path, epochs: int = 500, seed: int = 0, backend: str | None = None
 ) -> list[Path]:
-    """Train, record, and write a film of each mode, a still and a filmstrip.
+    """Train, record, and write a film of each mode, a still, a filmstrip and a page.
 
     Parameters
     ----------
@@ -130,9 +130,12 @@ def run_demo(
     film.still(folder / "region.png")
     film.filmstrip(folder / "filmstrip.png")
     written += [folder / "region.png", folder / "filmstrip.png"]
-    print(f"Done in {time.perf_counter() - started:.0f} s. Open:")
+    page = film.save(folder / "training.html")
+    print(f"Done in {time.perf_counter() - started:.0f} s. Written:")
     for path in written:
         print(f"  {path.resolve()}")
+    written.append(page)
+    print(f"To explore the training, open this page in a browser, offline: {page.resolve()}")
     return written
 
 

@@ -58,9 +58,11 @@ def test_the_demo_writes_films_and_pictures_and_says_where(tmp_path, backend, sn
     assert (result.returncode, result.stderr) == (0, "")
     assert f"({backend}, 3 epochs)" in result.stdout
     assert f"Recording({snapshots} snapshots, " in result.stdout
-    told = [Path(line.strip()) for line in result.stdout.split("Open:\n")[1].splitlines()]
+    *lines, last = result.stdout.split("Written:\n")[1].splitlines()
+    told = [Path(line.strip()) for line in lines]
     assert told == [folder / name for name in WRITTEN]
-    assert sorted(os.listdir(folder)) == sorted(WRITTEN)
+    assert last.endswith(f"in a browser, offline: {folder / 'training.html'}")
+    assert sorted(os.listdir(folder)) == sorted([*WRITTEN, "training.html"])
     for film in told[:2]:
         # Five frames from one snapshot to the next, and a rest of 1.5 s on the last.
         frames, _ = imageio_ffmpeg.count_frames_and_secs(str(film))

@@ -159,7 +159,7 @@ def bare_page(tmp_path):
 
 
 def test_a_saved_page_plays_by_itself_and_again(page, film, tmp_path):
-    video = open_file(page, film.save(tmp_path / "film.html"))
+    video = open_file(page, film.save(tmp_path / "film.html", player=False))
     assert page.title() == 'A line <moves> & "stays"'
     state = video.evaluate(STATE)
     assert (state["paused"], state["loop"], state["controls"]) == (False, True, True)
@@ -176,7 +176,7 @@ def test_a_saved_page_plays_by_itself_and_again(page, film, tmp_path):
 
 def test_a_saved_page_fits_into_a_small_window(page, film, tmp_path):
     page.set_viewport_size({"width": 320, "height": 300})
-    video = open_file(page, film.save(tmp_path / "film.html"))
+    video = open_file(page, film.save(tmp_path / "film.html", player=False))
     box = video.bounding_box()
     assert box["x"] >= 0
     assert box["y"] >= 0
@@ -186,7 +186,7 @@ def test_a_saved_page_fits_into_a_small_window(page, film, tmp_path):
 
 
 def test_a_page_may_wait_for_its_reader(page, film, tmp_path):
-    path = film.save(tmp_path / "film.html", autoplay=False, loop=False)
+    path = film.save(tmp_path / "film.html", player=False, autoplay=False, loop=False)
     state = open_file(page, path).evaluate(STATE)
     assert (state["paused"], state["loop"], state["controls"]) == (True, False, True)
 

@@ -321,7 +321,7 @@ def test_it_is_saved_by_suffix(runs, tmp_path, suffix):
     film = tv.compare(runs, disagreement=True, **SMALL)
     path = film.save(tmp_path / f"film.{suffix}")
     if suffix == "html":
-        assert "video/mp4" in path.read_text()
+        assert path.read_text().count('"name":"run ') == 3
     elif suffix == "mp4":
         with VideoFileClip(str(path)) as clip:
             assert clip.size == [300, 180]

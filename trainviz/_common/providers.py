@@ -14,6 +14,7 @@ __all__ = ["PROVIDERS", "install_hint", "provided"]
 
 PROVIDERS: dict[str, str] = {
     "card": "trainviz.rendering.html_card:recording_card",
+    "page": "trainviz.player.page:save_page",
     "film.mp4": "trainviz.rendering.writers.video:write_mp4",
     "film.webm": "trainviz.rendering.writers.video:write_webm",
     "film.gif": "trainviz.rendering.writers.gif:write_gif",

@@ -1,4 +1,4 @@
-"""Show recordings interactively: one page that needs no network, no server and no library. Internal.
+"""Show recordings interactively, in one page that needs no network and no library. Internal.
 
 ``static/`` holds the player, plain JavaScript modules that any host can use; :mod:`.page` writes
 them and the recordings into one HTML file.

@@ -9,7 +9,9 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.output_kind import OutputKind
+from trainviz.modes import (
+    Boundary,
+    Change,
+    Entropy,
+    Margin,
+    Mode,
+    Probability,
+    Region,
+    Values,
+    find_mode,
+)
 from trainviz.modes.palettes import class_colors, sequential_table
+from trainviz.modes.scalar import class_index
 from trainviz.recordings.packed import pack
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by
@@ -34,6 +48,8 @@ MODULES = (
     "lesson.js", "player.js",
 )  # fmt: skip
 """In an order in which each imports only from those before it."""
+
+_PAINTED = (Region, Boundary, Entropy, Margin, Probability, Change, Values)
 
 _WORKER = ("bytes.js", "lattice.js", "decode.js", "paint.js", "tasks.js")
 
@@ -54,7 +70,8 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <div id="trainviz"><p class="tv-wait">Loading the recording &#8230;</p>
-<noscript><p class="tv-wait">This page needs JavaScript, which is switched off here.</p></noscript></div>
+<noscript><p class="tv-wait">This page needs JavaScript, which is switched off here.</p>
+</noscript></div>
 <script type="application/json" id="trainviz-facts">{facts}</script>
 <script type="text/plain" id="trainviz-worker">{worker}</script>
 <script type="module">{script}</script>
@@ -70,6 +87,7 @@ def save_page(
     *,
     names: Sequence[str] | None = None,
     limit: int | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Path:
     """Write a page, atomically.
@@ -84,6 +102,8 @@ def save_page(
         One a recording.
     limit : int, optional
         At most so many snapshots of each recording.
+    progress : bool, optional
+        Show a progress bar; default: if standard error is a terminal.
     **options
         As for :func:`page_of`.
 
@@ -99,7 +119,8 @@ def save_page(
         If the suffix is another, or an option is invalid.
     """
     target = check_path(path, (".html",))
-    text = page_of(recordings, names=names, limit=limit, **options)
+    with _progress(progress, target.name) as told:
+        text = page_of(recordings, names=names, limit=limit, told=told, **options)
     with finished_file(target) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return target
@@ -112,7 +133,7 @@ def page_of(
     limit: int | None = None,
     title: str | None = None,
     subtitle: str | None = None,
-    mode: str = "region",
+    mode: str | type[Mode] | Mode = "region",
     palette: Any = None,
     cmap: Any = None,
     dark: bool | None = None,
@@ -125,6 +146,7 @@ def page_of(
     points: bool = True,
     metrics: bool | Sequence[str] = True,
     ask: Sequence[int] = (),
+    told: Callable[[int], Any] = lambda total: None,
 ) -> str:
     """Return a page as text.
 
@@ -134,8 +156,9 @@ def page_of(
         As for :func:`save_page`.
     title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics
         As for :func:`trainviz.animate`.
-    mode : str
-        Which is shown first.
+    mode : str, type or Mode
+        Which is shown first. The page paints the built-in modes; it begins with
+        another one if this is none of them, and says so.
     dark : bool, optional
         Default: as the reader's system prefers.
     interpolation : {"linear", "geometric", "smooth"}
@@ -143,6 +166,8 @@ def page_of(
         How long it plays; default by the number of snapshots.
     ask : sequence of int
         Epochs at which the page stops and asks the reader what will come.
+    told : callable
+        Called with the number of all snapshots, after each.
 
     Returns
     -------
@@ -169,10 +194,15 @@ def page_of(
             raise ValueError(
                 f"ask={list(ask)!r}: epoch {stop} is not on the page; the nearest is {near}"
             )
+    shown = find_mode(mode)
+    if not views[0].output.has_classes and isinstance(mode, str) and mode == "region":
+        shown = find_mode("values" if views[0].output.has_value else "probability")
     scene = {"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points}
     facts = {
         "title": title or "", "subtitle": subtitle or "", "dark": dark,
-        "mode": mode, "interpolation": interpolation, "shade": shade, "ask": stops,
+        "mode": shown.name, "levels": list(shown.levels), "note": _note(shown),
+        "of": _column(shown, views[0]), "interpolation": interpolation, "shade": shade,
+        "ask": stops,
         "seconds": seconds or min(30.0, max(6.0, len(kept[0]) / 10)),
         "palettes": _palettes(max(view.n_classes for view in views), palette),
         "scales": _scales(cmap), "scale": None if cmap is None else "film",
@@ -181,14 +211,66 @@ def page_of(
             for k, (view, picked) in enumerate(zip(views, kept, strict=True))
         ],
     }  # fmt: skip
-    return _written(facts, views, kept, title or "trainviz")
+    return _written(facts, list(_maps(views, kept, told)), title or "trainviz")
+
+
+@contextmanager
+def _progress(progress: bool | None, name: str) -> Iterator[Callable[[int], Any]]:
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if not progress:
+        yield lambda total: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(desc=name, unit="snapshot") as bar:
+
+        def told(total: int) -> None:
+            bar.total = total
+            bar.update()
+
+        yield told
+
+
+def _maps(
+    views: list[Recording], kept: list[list[int]], told: Callable[[int], Any]
+) -> Iterator[str]:
+    """Yield the element that holds each snapshot's packed map."""
+    total = sum(map(len, kept))
+    for number, (view, picked) in enumerate(zip(views, kept, strict=True)):
+        for place, index in enumerate(picked):
+            yield (
+                f'<script type="text/plain" class="trainviz-map" id="trainviz-{number}-{place}">'
+                f"{_packed(view, index)}</script>"
+            )
+            told(total)
+
+
+def _note(mode: Mode) -> str:
+    if type(mode) in _PAINTED:
+        return ""
+    return (
+        f"The film's mode, {mode.name}, is painted by Python only; the page shows the built-in "
+        "modes."
+    )
+
+
+def _column(mode: Mode, recording: Recording) -> int | None:
+    """Return the class that the mode shows, if it is one of a single class."""
+    if not isinstance(mode, Probability):
+        return None
+    if mode.of is None and recording.n_classes > 2:
+        return 0
+    return class_index(mode.of, recording.n_classes, recording, "Probability")
 
 
 def _chosen(n: int, limit: int | None) -> list[int]:
     """Return which snapshots are kept: evenly spread, the first and the last among them."""
     if limit is None or limit >= n:
         return list(range(n))
-    return sorted({round(place) for place in np.linspace(0, n - 1, limit)}) if limit > 1 else [n - 1]
+    return (
+        sorted({round(place) for place in np.linspace(0, n - 1, limit)}) if limit > 1 else [n - 1]
+    )
 
 
 def _facts(
@@ -269,7 +351,9 @@ def _limits(recording: Recording, picked: list[int]) -> list[float] | None:
 def _palettes(n_classes: int, palette: Any) -> dict[str, list[list[int]]]:
     shown = min(n_classes, 256)
     found: dict[str, list[list[int]]] = {}
-    if palette is not None:
+    if isinstance(palette, np.ndarray):
+        found["film"] = palette[:shown].tolist()
+    elif palette is not None:
         found["film"] = class_colors(shown, palette).tolist()
     found["default"] = class_colors(shown).tolist()
     for name in _CLASS_PALETTES:
@@ -283,7 +367,8 @@ def _palettes(n_classes: int, palette: Any) -> dict[str, list[list[int]]]:
 def _scales(cmap: Any) -> dict[str, str]:
     found = {name: sequential_table(name) for name in _SCALES}
     if cmap is not None:
-        found = {"film": sequential_table(cmap), **found}
+        own = cmap if isinstance(cmap, np.ndarray) else sequential_table(cmap)
+        found = {"film": own, **found}
     return {name: table.tobytes().hex() for name, table in found.items()}
 
 
@@ -304,9 +389,7 @@ def _packed(recording: Recording, index: int) -> str:
     return _base64(pack(snapshot.map, recording.output, grade="display"))
 
 
-def _written(
-    facts: dict[str, Any], views: list[Recording], kept: list[list[int]], title: str
-) -> str:
+def _written(facts: dict[str, Any], maps: list[str], title: str) -> str:
     script, style, worker = bundle(MODULES) + _START, _static("style.css"), bundle(_WORKER)
     worker += "\nlisten(self);\n"
     policy = (
@@ -314,15 +397,9 @@ def _written(
         f"style-src 'sha256-{_digest(style)}'; img-src data: blob:; worker-src blob:; "
         "base-uri 'none'; form-action 'none'"
     )
-    maps = "\n".join(
-        f'<script type="text/plain" class="trainviz-map" id="trainviz-{number}-{place}">'
-        f"{_packed(view, index)}</script>"
-        for number, (view, picked) in enumerate(zip(views, kept, strict=True))
-        for place, index in enumerate(picked)
-    )
     return _PAGE.format(
         policy=policy, title=html.escape(title), style=style, facts=_json(facts), worker=worker,
-        script=script, maps=maps,
+        script=script, maps="\n".join(maps),
     )  # fmt: skip
 
 

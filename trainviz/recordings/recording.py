@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -279,6 +280,36 @@ class Recording(Sequence[Snapshot]):
             self.domain, self.data, self._class_names, self._classes, output=self.output
         )
         save_recording(self._store, found, path, overwrite=overwrite, precision=precision)
+
+    def save_page(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Write an interactive page: one HTML file that works offline.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in ``.html``.
+        **options
+            ``title``, ``subtitle``, ``mode``, ``interpolation``, ``palette``,
+            ``cmap``, ``dark`` (default: as the reader's system prefers),
+            ``shade``, ``xlabel``, ``ylabel``, ``aspect``, ``points`` and
+            ``metrics`` as for :func:`trainviz.animate`; ``seconds`` that it
+            plays; ``limit``, at most so many snapshots, evenly spread, so that
+            the file stays small; ``ask``, epochs at which the page stops and
+            asks the reader what will come.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        RecordingError
+            If the recording is empty.
+        ValueError
+            If the suffix is another, or an option is invalid.
+        """
+        page: Path = provided("page")(self, path, **options)
+        return page
 
     def to_xarray(self) -> xarray.Dataset:
         """Return the recording with named dimensions and coordinates.

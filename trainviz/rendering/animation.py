@@ -13,7 +13,18 @@ from typing_extensions import Unpack
 
 from trainviz._common.arrays import Image
 from trainviz._common.options import shows_defaults
-from trainviz.modes import Contour, Mode, Probability, find_mode
+from trainviz.modes import (
+    Boundary,
+    Change,
+    Contour,
+    Entropy,
+    Margin,
+    Mode,
+    Probability,
+    Region,
+    Values,
+    find_mode,
+)
 from trainviz.modes.palettes import Palette, sequential_table
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
@@ -21,7 +32,7 @@ from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import Compositor
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.figure.metric_strip import metric_names
-from trainviz.rendering.figure.options import check_columns, check_size
+from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size
 from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
@@ -31,7 +42,7 @@ from trainviz.rendering.stills import StillPanel, panels_figure, still_figure
 from trainviz.rendering.timeline import Timeline
 from trainviz.rendering.writers import save_figure, still_target
 
-__all__ = ["Animation", "animate"]
+__all__ = ["Animation", "animate", "page_options"]
 
 
 class Animation(Film):
@@ -281,6 +292,15 @@ class Animation(Film):
     def _title(self) -> str:
         return self._options.get("title") or ""
 
+    def _page(self) -> dict[str, Any] | None:
+        # A page paints in the browser, which knows the built-in modes of one recording only.
+        if type(self._mode) not in _IN_PAGES:
+            return None
+        return {
+            **page_options(self._mode, self._options), "recordings": self.recording,
+            "interpolation": self._interpolation,
+        }  # fmt: skip
+
     def _colors(self) -> Image | None:
         colors = self._mode.colors
         return None if colors is None else self._scene.colors(colors)
@@ -365,6 +385,18 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
     Animation(boundary mode, 21 frames, 0.7 s at 30 frames/s, of Recording(3 snapshots, ...))
     """
     return Animation(recording, **scene)
+
+
+_IN_PAGES = (Region, Boundary, Entropy, Margin, Probability, Change, Values)
+
+
+def page_options(mode: Mode, options: SceneOptions) -> dict[str, Any]:
+    """Return what a page needs to begin with a film's mode, colours and texts."""
+    shown = ("title", "subtitle", "dark", "xlabel", "ylabel", "aspect", "points", "metrics")
+    return {
+        "mode": mode, "palette": mode.palette.classes, "cmap": mode.palette.sequential,
+        "shade": mode.shade, **{name: options[name] for name in shown if name in options},  # type: ignore[literal-required]
+    }  # fmt: skip
 
 
 def _check_panels(columns: Any, figsize: Any, dpi: Any) -> None:

@@ -18,7 +18,7 @@ from trainviz.modes.palettes import Palette
 from trainviz.recordings.compatibility import check_comparable, named, require_classes
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
-from trainviz.rendering.animation import Animation
+from trainviz.rendering.animation import Animation, page_options
 from trainviz.rendering.captions import Caption
 from trainviz.rendering.compositor import Compositor, WrongPoints, draw_grounds
 from trainviz.rendering.figure.data_points import draw_wrong_points
@@ -165,6 +165,15 @@ class Comparison(Film):
 
     def _title(self) -> str:
         return self._options.get("title") or ""
+
+    def _page(self) -> dict[str, Any] | None:
+        first = self._films[0]
+        if first._page() is None:
+            return None
+        return {
+            **page_options(first.mode, self._options), "recordings": self.recordings,
+            "names": self.labels, "interpolation": first._interpolation,
+        }  # fmt: skip
 
     def _painter(self) -> Callable[[int], Image]:
         brush = self._brush(self.map_shape)

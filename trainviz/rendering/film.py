@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainviz._common.arrays import Image
+from trainviz._common.providers import provided
 from trainviz.rendering.figure.options import check_fps
 from trainviz.rendering.parallel import made_by_processes
 from trainviz.rendering.writers import FILM_SUFFIXES, FrameSource, check_path, write_film
@@ -46,6 +47,10 @@ class Film(ABC):
         return ""
 
     def _colors(self) -> Image | None:
+        return None
+
+    def _page(self) -> dict[str, Any] | None:
+        """Return the arguments of the page that shows the film; None if it has no recording."""
         return None
 
     def __iter__(self) -> Iterator[Image]:
@@ -86,7 +91,11 @@ class Film(ABC):
             Options of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
             ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
             and WebP; ``exact`` for APNG, False for one palette of 255
-            colours; ``lossless`` and ``quality`` for WebP.
+            colours; ``lossless`` and ``quality`` for WebP. An HTML file is an
+            interactive page, with the options of :meth:`Recording.save_page`,
+            such as ``limit`` and ``ask``; with ``player=False``, or in a mode
+            that only Python can paint, it holds a video instead, with
+            ``loop`` and ``autoplay``.
 
         Returns
         -------
@@ -101,8 +110,14 @@ class Film(ABC):
             If the encoder or a process of ``jobs`` fails; no incomplete file is
             left at ``path``.
         """
-        check_path(path, FILM_SUFFIXES)
+        target = check_path(path, FILM_SUFFIXES)
         film = self._film(fps)
+        if target.suffix.lower() == ".html" and options.pop("player", True):
+            page = self._page()
+            if page is not None:
+                page["seconds"] = len(self) / film.fps
+                written: Path = provided("page")(path=target, **{**page, **options})
+                return written
         with made_by_processes(film.frames, film.shape, jobs) as frames:
             return write_film(path, replace(film, frames=frames), progress=progress, **options)
 

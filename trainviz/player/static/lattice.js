@@ -23,6 +23,7 @@ export function axisOf(n, stride) {
   const before = new Int32Array(n);
   const after = new Int32Array(n);
   const count = Math.max(1, Math.ceil((n - 1) / stride));
+  /** @type {number[]} */
   let lines = [];
   for (let i = 0; i <= count; i++) {
     const line = Math.floor((2 * i * (n - 1) + count) / (2 * count));
@@ -30,6 +31,7 @@ export function axisOf(n, stride) {
     if (level[line] < 0) [level[line], before[line], after[line]] = [0, line, line];
   }
   for (let s = stride, depth = 1; s > 1; s /= 2, depth++) {
+    /** @type {number[]} */
     const finer = [lines[0]];
     for (let i = 0; i + 1 < lines.length; i++) {
       const [a, b] = [lines[i], lines[i + 1]];

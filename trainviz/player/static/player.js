@@ -3,8 +3,9 @@
 import { canInflate } from "./bytes.js";
 import { metricText, paintKymograph, paintTimeline, probabilityChart } from "./charts.js";
 import { ascends, clockOf, positionOf, valueAt } from "./clock.js";
-import { css, el, percent, number } from "./dom.js";
+import { css, el, number, percent, svg } from "./dom.js";
 import { read, written } from "./hash.js";
+import { Lesson } from "./lesson.js";
 import { interpolate } from "./interpolate.js";
 import { accuracy, areas, argmax, ensemble, learning, meanOf, placesAlong } from "./measure.js";
 import { paintScale, shadesOf, valuesAt, wordOf } from "./paint.js";
@@ -38,6 +39,8 @@ const THEMES = {
   },
 };
 
+const PLAY = "M7 4l12 8-12 8z";
+const PAUSE = "M8 5v14M16 5v14";
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 const INSET = 14;
 const MOST_ROWS = 400;
@@ -58,18 +61,17 @@ export class Player {
     /** The time axis of all recordings together. */
     this.epochs = this.main.epochs;
     this.steps = this.main.steps;
-    this.mergeTimes();
     this.modes = Object.entries(MODES).filter(([, mode]) => mode.kinds.includes(this.output)).map(([name]) => name);
     const first = this.modes.includes(this.facts.mode) ? this.facts.mode : this.modes[0];
     this.state = {
       position: 0, playing: false, speed: 1, loop: true,
       clock: /** @type {import("./clock.js").ClockName} */ (this.steps && !ascends(this.epochs) ? "step" : "epoch"),
       /** @type {[number, number] | null} */ range: null,
-      mode: first, of: this.classes > 1 ? 1 : 0,
+      mode: first, of: this.facts.of ?? (this.classes > 1 ? 1 : 0),
       palette: Object.keys(this.facts.palettes)[0],
       /** @type {string | null} */ scale: this.facts.scale,
       /** @type {Set<number>} */ hidden: new Set(),
-      /** @type {number[]} */ contours: [],
+      /** @type {number[]} */ contours: this.facts.levels ?? [],
       shade: this.facts.shade, showPoints: true,
       /** @type {"auto" | "light" | "dark"} */
       theme: this.facts.dark === null ? "auto" : this.facts.dark ? "dark" : "light",
@@ -80,6 +82,21 @@ export class Player {
       /** @type {Set<number>} */ chosen: new Set(),
       interpolation: this.facts.interpolation,
     };
+    this.last = 0;
+    /** @type {MapView | undefined} */
+    this.disagreement = undefined;
+    /** @type {string | null} */
+    this.samplesOf = null;
+    this.shadeKey = "";
+    this.pointsKey = "";
+    this.lastHash = "";
+    /** @type {Float32Array[]} */
+    this.pinSamples = [];
+    /** @type {[number, number][][]} */
+    this.paths = [];
+    this.mergeTimes();
+    const stops = (this.facts.ask ?? []).map((/** @type {number} */ stop) => positionOf(this.epochs, stop));
+    this.lesson = stops.length ? new Lesson(this, stops) : null;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.night = matchMedia("(prefers-color-scheme: dark)");
     this.words = new Map();
@@ -97,11 +114,12 @@ export class Player {
     this.parts = {};
     this.readHash();
     this.store = new MapStore(
-      this.recordings.map((_, /** @type {number} */ r) => ({ bytes: (/** @type {number} */ i) => source.bytes(r, i) })),
+      this.recordings.map((/** @type {any} */ _, /** @type {number} */ r) => ({ bytes: (/** @type {number} */ i) => source.bytes(r, i) })),
       source.worker,
       (key) => this.arrived(key),
       (message) => this.complain(`A map cannot be shown: ${message}`),
     );
+    /** @type {MapView[]} */
     this.views = this.recordings.map((/** @type {any} */ recording) => new MapView(recording, recording.name));
     this.build();
     this.listen();
@@ -180,9 +198,9 @@ export class Player {
     p.views = el("div", { class: "tv-views" }, ...this.views.map((/** @type {MapView} */ view) => view.root));
     p.disagreement = this.recordings.length > 1 ? this.buildDisagreement() : null;
     if (p.disagreement) p.views.append(p.disagreement);
-    const map = el("section", { class: "tv-map", "aria-label": "Map" }, p.views, this.buildMapBar());
+    const map = el("section", { class: "tv-map", "aria-label": "Map" }, this.buildMapBar(), p.views);
     const side = el("div", { class: "tv-side" }, this.buildLook(), this.buildClasses());
-    const ask = el("div", { class: "tv-ask" }, this.buildAsk());
+    const ask = el("div", { class: "tv-ask" }, this.lesson?.root, this.buildAsk());
     p.time = this.buildTime();
     p.help = this.buildHelp();
     this.root.className = "tv";
@@ -193,6 +211,7 @@ export class Player {
     if (skipped.length)
       p.live.before(el("p", { class: "tv-foot" },
         `This page shows ${skipped.map((/** @type {any} */ one) => `${one.epochs.length} of ${one.total}`).join(", ")} snapshots, chosen evenly.`));
+    if (facts.note) p.live.before(el("p", { class: "tv-foot" }, facts.note));
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(p.views);
     this.observer.observe(document.documentElement);
@@ -210,7 +229,7 @@ export class Player {
       tool("line", "Line", "Drag: draw a line and see its kymograph"),
       this.main.points ? tool("select", "Select", "Drag: select data points") : null);
     p.zoomOut = el("button", { type: "button", "aria-label": "Zoom out", onclick: () => this.zoom(1.5) }, "−");
-    p.zoomReset = el("button", { type: "button", onclick: () => this.zoom(0) }, "Whole map");
+    p.zoomReset = el("button", { type: "button", title: "Show the whole map", onclick: () => this.zoom(0) }, "Fit");
     p.mapbar = el("div", { class: "tv-mapbar" }, p.tools,
       el("div", { class: "tv-group", role: "group", "aria-label": "Zoom" },
         el("button", { type: "button", "aria-label": "Zoom in", onclick: () => this.zoom(1 / 1.5) }, "+"),
@@ -240,11 +259,12 @@ export class Player {
       this.state.contours = value.split(/[\s,;]+/).filter(Boolean).map(Number).filter(Number.isFinite).slice(0, 12);
       this.changed();
     });
-    p.shade = check("Paler where unsure", this.state.shade, (on) => {
+    p.contours.input.value = this.state.contours.join(", ");
+    p.shade = check("Paler if unsure", this.state.shade, (on) => {
       this.state.shade = on;
       this.changed();
     });
-    p.showPoints = this.main.points ? check("Data points", true, (on) => {
+    p.showPoints = this.main.points ? check("Points", true, (on) => {
       this.state.showPoints = on;
       this.changed();
     }) : null;
@@ -342,13 +362,15 @@ export class Player {
 
   buildTime() {
     const p = this.parts;
-    const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ act) =>
-      el("button", { type: "button", class: "tv-icon", "aria-label": label, title: label, onclick: act }, text);
-    p.play = el("button", { type: "button", class: "tv-play", onclick: () => this.toggle() }, "Play");
+    const button = (/** @type {string} */ shape, /** @type {string} */ label, /** @type {() => void} */ act) =>
+      el("button", { type: "button", class: "tv-icon", "aria-label": label, title: label, onclick: act }, icon(shape));
+    p.playIcon = icon(PLAY);
+    p.playText = el("span", {}, "Play");
+    p.play = el("button", { type: "button", class: "tv-play", onclick: () => this.toggle() }, p.playIcon, p.playText);
     p.epoch = el("input", { type: "number", min: this.epochs[0], max: this.epochs[this.last], step: 1, "aria-label": "Go to epoch",
       onchange: () => this.goToEpoch(Number(p.epoch.value)) });
     p.counter = el("output", { class: "tv-counter" });
-    const clocks = [["epoch", "by epoch"], ["slow", "slow at first"], ["snapshot", "snapshot by snapshot"]];
+    const clocks = [["epoch", "by epoch"], ["slow", "slow at first"], ["snapshot", "progress"]];
     if (this.steps) clocks.splice(1, 0, ["step", "by step"]);
     p.clock = select("Clock", /** @type {[string, string][]} */ (clocks), (value) => {
       this.state.clock = /** @type {any} */ (value);
@@ -358,6 +380,7 @@ export class Player {
       this.state.speed = Number(value);
     });
     p.speed.input.value = "1";
+    p.speed.root.classList.add("tv-speed");
     p.loop = check("Loop", true, (on) => { this.state.loop = on; });
     p.curves = el("div", { class: "tv-curves" });
     p.strip = el("canvas", { class: "tv-strip", "aria-hidden": "true" });
@@ -366,15 +389,15 @@ export class Player {
     return el("section", { class: "tv-time", "aria-label": "Time" },
       el("div", { class: "tv-controls" },
         el("div", { class: "tv-group" },
-          button("⏮", "First snapshot", () => this.seek(this.ends()[0])),
-          button("‹", "Snapshot before", () => this.step(-1)),
+          button("M5 5v14M19 5l-10 7 10 7z", "First snapshot", () => this.seek(this.ends()[0])),
+          button("M16 5l-10 7 10 7z", "Snapshot before", () => this.step(-1)),
           p.play,
-          button("›", "Next snapshot", () => this.step(1)),
-          button("⏭", "Last snapshot", () => this.seek(this.ends()[1]))),
+          button("M8 5l10 7-10 7z", "Next snapshot", () => this.step(1)),
+          button("M19 5v14M5 5l10 7-10 7z", "Last snapshot", () => this.seek(this.ends()[1]))),
         p.counter,
         el("label", { class: "tv-goto" }, el("span", {}, "Go to epoch"), p.epoch),
-        p.clock.root, p.speed.root, p.loop),
-      el("div", { class: "tv-track" }, p.curves, p.strip, p.slider));
+        p.clock.root, p.speed.root, p.loop, p.curves),
+      el("div", { class: "tv-track" }, p.strip, p.slider));
   }
 
   buildHelp() {
@@ -412,8 +435,10 @@ export class Player {
     let tall = Math.min(free, window.innerHeight * 0.72);
     if (wide) {
       // The map, its buttons and the time fill the window, so that nothing scrolls.
-      const taken = [p.head, p.mapbar, p.time].reduce((sum, part) => sum + part.offsetHeight, 0);
-      tall = Math.max(320, window.innerHeight - taken - 4) / Math.min(rows, 2);
+      const taken = [p.head, p.time].reduce((sum, part) => sum + part.offsetHeight, 0);
+      const height = Math.max(320, window.innerHeight - taken - 8);
+      this.root.style.setProperty("--free", `${height}px`);
+      tall = height / Math.min(rows, 2);
     }
     const ratio = window.devicePixelRatio || 1;
     const gap = 12;
@@ -431,7 +456,7 @@ export class Player {
     const { theme } = this.state;
     if (theme === "auto") delete this.root.dataset.theme;
     else this.root.dataset.theme = theme;
-    this.parts.theme.textContent = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" }[theme];
+    this.parts.theme.textContent = `Theme: ${theme === "auto" ? "system" : theme}`;
   }
 
   nextTheme() {
@@ -488,7 +513,7 @@ export class Player {
   /** @param {number} position */
   seek(position) {
     this.direction = position >= this.state.position ? 1 : -1;
-    this.state.position = Math.max(0, Math.min(this.last, position));
+    this.state.position = Math.max(0, Math.min(this.last, this.lesson?.limit ?? Infinity, position));
     this.changed();
   }
 
@@ -539,7 +564,8 @@ export class Player {
 
   playNow() {
     const [first, last] = this.ends();
-    if (this.last < 1) return;
+    if (this.last < 1 || this.lesson?.stage === "asked") return;
+    if (this.lesson?.stage === "told") this.lesson.finish(false);
     if (this.state.position >= last - 1e-6 || this.state.position < first) this.state.position = first;
     this.state.playing = true;
     this.direction = 1;
@@ -557,7 +583,8 @@ export class Player {
   advance(elapsed) {
     const { state, clock } = this;
     const [first, last] = this.ends();
-    const share = clock.share(state.position) + (elapsed * state.speed) / this.facts.seconds;
+    const from = state.position;
+    const share = clock.share(from) + (elapsed * state.speed) / this.facts.seconds;
     const end = clock.share(last);
     if (share >= end) {
       if (state.loop) state.position = first;
@@ -566,6 +593,12 @@ export class Player {
         state.playing = false;
       }
     } else state.position = clock.position(share);
+    const stop = state.position >= from ? this.lesson?.stopBetween(from, state.position) ?? -1 : -1;
+    if (stop >= 0) {
+      state.position = stop;
+      state.playing = false;
+      this.lesson?.ask(stop);
+    }
     // With reduced motion a page shows one snapshot after another, and nothing between them.
     if (this.calm.matches) this.shownPosition = Math.floor(state.position + 1e-9);
     this.dirty = true;
@@ -776,7 +809,7 @@ export class Player {
 
   over() {
     const { state, theme } = this;
-    return { theme, pins: state.pins, line: state.line, cursor: state.cursor, paths: this.paths ?? [], hiddenClasses: state.hidden };
+    return { theme, pins: state.pins, line: state.line, cursor: state.cursor, paths: [...this.paths, ...(this.lesson?.paths ?? [])], hiddenClasses: state.hidden };
   }
 
   /** @param {MapView} view */
@@ -803,7 +836,7 @@ export class Player {
     }
     void look;
     return {
-      points: true, colors: colorOf, chosen: view === this.views[0] ? [...this.state.chosen] : [],
+      points: true, colors: colorOf, chosen: view === this.views[0] ? [...(this.lesson?.ticked.size ? this.lesson.ticked : this.state.chosen)] : [],
       wrong: this.wrongAt(recording, Math.floor(this.positionIn(recording) + 1e-9)),
       thumbnails: recording.images,
     };
@@ -865,7 +898,8 @@ export class Player {
     p.slider.setAttribute("aria-valuetext", `epoch ${epoch}${snapshot ? "" : ", between snapshots"}`);
     p.counter.textContent = `epoch ${epoch}` + (this.steps ? `, step ${Math.floor(valueAt(this.steps, state.position) + 1e-9)}` : "");
     if (document.activeElement !== p.epoch) p.epoch.value = String(epoch);
-    p.play.textContent = state.playing ? "Pause" : "Play";
+    p.playText.textContent = state.playing ? "Pause" : "Play";
+    p.playIcon.firstChild.setAttribute("d", state.playing ? PAUSE : PLAY);
     p.play.disabled = this.last < 1;
     this.root.classList.toggle("tv-between", !snapshot);
     this.paintStrip();
@@ -1229,11 +1263,11 @@ export class Player {
     }));
   }
 
-  /** @param {number} px @param {number} py @param {MapView} view */
-  pointNear(px, py, view) {
+  /** @param {number} px @param {number} py @param {MapView} view @param {number} [within] pixels */
+  pointNear(px, py, view, within = 8) {
     const { points } = view.recording;
     if (!points || !this.state.showPoints) return -1;
-    let [found, nearest] = [-1, 64];
+    let [found, nearest] = [-1, within * within];
     for (let i = 0; i < points.x.length; i++) {
       const [qx, qy] = view.toScreen(points.x[i], points.y[i]);
       const distance = (qx - px) ** 2 + (qy - py) ** 2;
@@ -1294,7 +1328,7 @@ export class Player {
         const to = view.toPlane(px, py);
         if (state.tool === "line") state.line = [...drag.from, ...to];
         else if (state.tool === "select") this.paths = [boxPath(drag.from, to)];
-        else if (state.tool === "draw") this.draws?.(to, drag);
+        else if (state.tool === "draw") this.lesson?.draw(to, drag);
         else if (this.isZoomed()) this.pan(view, drag, px, py);
       }
       this.dirty = true;
@@ -1308,7 +1342,8 @@ export class Player {
       if (state.tool === "line" && moved) this.setLine([...from, ...to]);
       else if (state.tool === "select" && moved) this.selectBox(from, to);
       else if (!moved && event.type === "pointerup") this.click(px, py, view);
-      this.paths = state.tool === "draw" ? this.paths : [];
+      this.paths = [];
+      this.lesson?.show();
       this.changed();
     };
     overlay.addEventListener("pointerup", end);
@@ -1332,7 +1367,7 @@ export class Player {
   /** @param {number} px @param {number} py @param {MapView} view */
   click(px, py, view) {
     const { state } = this;
-    if (this.clicks?.(px, py, view)) return;
+    if (this.lesson?.enter(view.toPlane(px, py), this.pointNear(px, py, view), false)) return;
     if (state.tool === "select") {
       const point = this.pointNear(px, py, view);
       if (point < 0) state.chosen.clear();
@@ -1354,7 +1389,7 @@ export class Player {
     const { points } = this.main;
     const [x0, x1] = [Math.min(from[0], to[0]), Math.max(from[0], to[0])];
     const [y0, y1] = [Math.min(from[1], to[1]), Math.max(from[1], to[1])];
-    this.state.chosen = new Set(points.x.map((_v, /** @type {number} */ i) => i).filter((/** @type {number} */ i) =>
+    this.state.chosen = new Set(points.x.map((/** @type {number} */ _v, /** @type {number} */ i) => i).filter((/** @type {number} */ i) =>
       points.x[i] >= x0 && points.x[i] <= x1 && points.y[i] >= y0 && points.y[i] <= y1));
     this.openTab("points");
   }
@@ -1437,7 +1472,11 @@ export class Player {
         Math.max(x0, Math.min(x1, cursor[0] + dx * far * (x1 - x0))),
         Math.max(y0, Math.min(y1, cursor[1] + dy * far * (y1 - y0))),
       ];
-    } else if (event.key === "Enter") this.addPin([cursor[0], cursor[1]]);
+    } else if (event.key === "Enter") {
+      const at = /** @type {[number, number]} */ ([cursor[0], cursor[1]]);
+      const [px, py] = view.toScreen(...at);
+      if (!this.lesson?.enter(at, this.pointNear(px, py, view, 30), true)) this.addPin(at);
+    }
     else if (event.key === "a" || event.key === "A") this.lineStart = cursor;
     else if ((event.key === "b" || event.key === "B") && this.lineStart) this.setLine([...this.lineStart, ...cursor]);
     else return;
@@ -1580,7 +1619,12 @@ export function spreadOrder(n) {
   return order;
 }
 
-/** @param {[number, number]} a @param {[number, number]} b */
+/** @param {string} shape an SVG path in a square of 24 */
+function icon(shape) {
+  return svg("svg", { viewBox: "0 0 24 24", class: "tv-shape", "aria-hidden": "true" }, svg("path", { d: shape }));
+}
+
+/** @param {[number, number]} a @param {[number, number]} b @returns {[number, number][]} */
 function boxPath(a, b) {
   return [a, [b[0], a[1]], b, [a[0], b[1]], a];
 }

@@ -19,7 +19,6 @@ import { paintRegions, paintScale, QUANTITIES, resample } from "./paint.js";
 
 /** @typedef {{x0: number, x1: number, y0: number, y1: number}} Extent */
 
-const MARGIN = { left: 46, right: 10, top: 10, bottom: 40 };
 const CRISP_WORK = 12e6;
 /** Pixels times classes that are painted when the picture stands still. */
 
@@ -37,7 +36,8 @@ export class MapView {
     this.stage = el("div", { class: "tv-canvas" }, this.picture, this.overlay);
     this.caption = el("figcaption", {}, caption);
     this.root = el("figure", { class: "tv-view" }, caption ? this.caption : null, this.stage);
-    this.box = { left: MARGIN.left, top: MARGIN.top, width: 100, height: 100 };
+    this.margin = { left: recording.ylabel ? 52 : 34, right: 12, top: 10, bottom: recording.xlabel ? 42 : 26 };
+    this.box = { left: this.margin.left, top: this.margin.top, width: 100, height: 100 };
     this.size = { width: 0, height: 0 };
     this.ratio = 1;
     /** @type {Extent} */
@@ -61,7 +61,8 @@ export class MapView {
   /** @param {number} width @param {number} height CSS pixels that are free @param {number} ratio */
   fit(width, height, ratio) {
     const whole = this.whole();
-    const [free, tall] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
+    const margin = this.margin;
+    const [free, tall] = [width - margin.left - margin.right, height - margin.top - margin.bottom];
     let [w, h] = [Math.max(60, free), Math.max(60, tall)];
     if (this.recording.aspect !== "auto") {
       const aspect = (whole.x1 - whole.x0) / (whole.y1 - whole.y0);
@@ -69,8 +70,8 @@ export class MapView {
       else h = w / aspect;
     }
     [w, h] = [Math.floor(w), Math.floor(h)];
-    this.box = { left: MARGIN.left, top: MARGIN.top, width: w, height: h };
-    this.size = { width: w + MARGIN.left + MARGIN.right, height: h + MARGIN.top + MARGIN.bottom };
+    this.box = { left: margin.left, top: margin.top, width: w, height: h };
+    this.size = { width: w + margin.left + margin.right, height: h + margin.top + margin.bottom };
     this.ratio = ratio;
     for (const canvas of [this.picture, this.overlay]) {
       canvas.width = Math.round(this.size.width * ratio);

@@ -1,0 +1,198 @@
+"""A line across the map over time: the kymograph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz._common.arrays import Float64Array
+from trainviz.modes import Region
+from trainviz.modes.palettes import Palette
+from trainviz.recordings.compatibility import require_classes
+from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import counted_by, positions
+from trainviz.rendering.figure.parts import Theme, new_figure
+from trainviz.rendering.writers import save_figure, still_target
+
+__all__ = ["Kymograph", "kymograph"]
+
+
+@dataclass(frozen=True, eq=False)
+class Kymograph:
+    """The class probabilities along a line, at every snapshot; made by :func:`kymograph`.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, shape (n, m, C)
+        Of n snapshots at m places along the line.
+    points : ndarray of float64, shape (m, 2)
+        The places, in the domain's plane.
+    distances : ndarray of float64, shape (m,)
+        Of the places from the start of the line, in plane units.
+    times : ndarray of float64, shape (n,)
+        The epoch or step of each snapshot, by ``unit``.
+    unit : {"epoch", "step"}
+    class_names : list of str
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    points: Float64Array
+    distances: Float64Array
+    times: Float64Array
+    unit: str
+    class_names: list[str]
+
+    @property
+    def classes(self) -> npt.NDArray[np.intp]:
+        """The class at each place in each snapshot: ndarray of int, shape (n, m)."""
+        classes: npt.NDArray[np.intp] = self.probabilities.argmax(axis=2)
+        return classes
+
+    def still(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        title: str | None = None,
+        palette: Any = None,
+        dark: bool = False,
+        figsize: tuple[float, float] = (6.0, 5.0),
+        dpi: float = 100,
+    ) -> Any:
+        """Draw the position along the line from left to right, and time downwards.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Ends in ``.png``, ``.svg`` or ``.pdf``.
+        title : str, optional
+        palette : str, Colormap or list of colours, optional
+            As for :func:`trainviz.animate`.
+        dark : bool, default False
+        figsize : tuple of float
+            Inches.
+        dpi : float, default 100
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If the suffix is unknown or the folder does not exist.
+        """
+        target, theme = still_target(path), Theme.of(dark)
+        n_classes = len(self.class_names)
+        colors = Palette.of(n_classes, classes=palette, dark=dark)
+        picture = Region().bound(n_classes, colors).paint(
+            np.ascontiguousarray(self.probabilities.transpose(2, 0, 1))
+        )  # fmt: skip
+        figure = new_figure(figsize, dpi, theme)
+        ax = figure.add_subplot(facecolor=theme.background)
+        ax.pcolormesh(_edges(self.distances), _edges(self.times), picture, rasterized=True)
+        ax.invert_yaxis()
+        ax.set_xlabel("position along the line", color=theme.foreground)
+        ax.set_ylabel(self.unit, color=theme.foreground)
+        ax.tick_params(colors=theme.muted)
+        if title:
+            ax.set_title(title, color=theme.foreground)
+        save_figure(figure, target)
+        return figure
+
+    def __repr__(self) -> str:
+        n, m, n_classes = self.probabilities.shape
+        return f"Kymograph({n} snapshots, {m} places, {n_classes} classes, by {self.unit})"
+
+
+def kymograph(
+    recording: Recording,
+    start: Sequence[float],
+    end: Sequence[float],
+    *,
+    n_points: int = 240,
+) -> Kymograph:
+    """Follow the class probabilities along a line across the map over the whole training.
+
+    Borders become curves in time, so that drift, oscillation and settling show
+    in one picture.
+
+    Parameters
+    ----------
+    recording : Recording
+    start, end : sequence of float
+        ``(x, y)`` in the domain's plane.
+    n_points : int, default 240
+        Places along the line, both ends included.
+
+    Returns
+    -------
+    Kymograph
+
+    Raises
+    ------
+    RecordingError
+        If the recording is empty or holds no class probabilities.
+    ValueError
+        If an end lies outside the map, both are the same, or there are fewer than 2 places.
+
+    Examples
+    --------
+    >>> import trainviz as tv
+    >>> recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=21))
+    >>> for epoch, edge in [(0, -0.5), (1, 0.5)]:
+    ...     _ = recorder.capture(lambda X: X[:, 0] > edge, epoch=epoch)
+    >>> found = tv.kymograph(recorder.recording, (-1, 0), (1, 0), n_points=5)
+    >>> found.classes
+    array([[0, 0, 1, 1, 1],
+           [0, 0, 0, 0, 1]])
+    """
+    recording.require_snapshots()
+    require_classes([recording], "kymograph()")
+    ends = np.array([start, end], dtype=np.float64)
+    x0, x1, y0, y1 = recording.domain.extent
+    if ends.shape != (2, 2) or not np.isfinite(ends).all():
+        raise ValueError(f"start={start!r}, end={end!r}: expected two points (x, y)")
+    low, high = np.array([x0, y0]), np.array([x1, y1])
+    slack = 1e-9 * (high - low)
+    if (ends < low - slack).any() or (ends > high + slack).any():
+        raise ValueError(
+            f"start={start!r}, end={end!r}: outside of the map, x {x0:g} to {x1:g} and "
+            f"y {y0:g} to {y1:g}"
+        )
+    if (ends[0] == ends[1]).all():
+        raise ValueError(f"start={start!r}, end={end!r}: the line has no length")
+    if n_points < 2:
+        raise ValueError(f"n_points={n_points!r}: expected at least 2")
+    points = np.linspace(ends[0], ends[1], n_points)
+    height, width = recording.domain.shape
+    places = (points - low) / (high - low) * [width - 1, height - 1]
+    return Kymograph(
+        np.stack([_sampled(snapshot.probabilities, places) for snapshot in recording[:]]),
+        points, np.linalg.norm(points - ends[0], axis=1), positions(recording),
+        counted_by(recording), recording.class_names,
+    )  # fmt: skip
+
+
+def _sampled(probabilities: npt.NDArray[np.float32], places: Float64Array) -> npt.NDArray[Any]:
+    """Interpolate a map bilinearly at grid places, shape (m, 2) to (m, C)."""
+    _, height, width = probabilities.shape
+    column = np.clip(places[:, 0].astype(np.intp), 0, width - 2)
+    row = np.clip(places[:, 1].astype(np.intp), 0, height - 2)
+    u, v = (np.clip(places - np.stack([column, row], axis=1), 0, 1)).T
+    low = probabilities[:, row, column] * (1 - u) + probabilities[:, row, column + 1] * u
+    high = probabilities[:, row + 1, column] * (1 - u) + probabilities[:, row + 1, column + 1] * u
+    return np.asarray((low * (1 - v) + high * v).T, dtype=np.float32)
+
+
+def _edges(centres: Float64Array) -> Float64Array:
+    """Return the borders between cells around given centres; the outer cells are symmetric."""
+    if len(centres) < 2:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    between = (centres[1:] + centres[:-1]) / 2
+    ends = 2 * centres[0] - between[0], 2 * centres[-1] - between[-1]
+    return np.concatenate([[ends[0]], between, [ends[1]]])
