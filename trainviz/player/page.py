@@ -186,14 +186,7 @@ def page_of(
         raise ValueError(f"limit={limit}: expected at least 1 snapshot")
     kept = [_chosen(len(recording), limit) for recording in listed]
     views = [recording[:] for recording in listed]
-    stops = [int(stop) for stop in np.atleast_1d(np.asarray(ask, dtype=np.int64))]
-    known = set(views[0].epochs[kept[0]].tolist())
-    for stop in stops:
-        if stop not in known:
-            near = min(known, key=lambda epoch: abs(epoch - stop))
-            raise ValueError(
-                f"ask={list(ask)!r}: epoch {stop} is not on the page; the nearest is {near}"
-            )
+    stops = _stops(ask, views[0], kept[0])
     shown = find_mode(mode)
     if not views[0].output.has_classes and isinstance(mode, str) and mode == "region":
         shown = find_mode("values" if views[0].output.has_value else "probability")
@@ -262,6 +255,23 @@ def _column(mode: Mode, recording: Recording) -> int | None:
     if mode.of is None and recording.n_classes > 2:
         return 0
     return class_index(mode.of, recording.n_classes, recording, "Probability")
+
+
+def _stops(ask: Sequence[int], recording: Recording, picked: list[int]) -> list[int]:
+    """Return the epochs of the page that are nearest to those at which it is to ask."""
+    if not len(ask):
+        return []
+    if recording.output is not OutputKind.PROBABILITIES:
+        raise ValueError(f"ask={ask!r}: only recordings of class probabilities have lessons")
+    epochs = np.unique(recording.epochs[picked])
+    for stop in ask:
+        if not epochs[0] <= stop < epochs[-1]:
+            raise ValueError(
+                f"ask={ask!r}: at epoch {stop} nothing is to come; the page shows epochs "
+                f"{epochs[0]} to {epochs[-1]}"
+            )
+    nearest = {int(epochs[:-1][np.abs(epochs[:-1] - stop).argmin()]) for stop in ask}
+    return sorted(nearest)
 
 
 def _chosen(n: int, limit: int | None) -> list[int]:

@@ -93,18 +93,17 @@ export function paintKymograph(canvas, samples, { count, classes, shares, labels
 }
 
 /**
- * Draw curves of metrics, the ticks of the snapshots, the range and the time.
+ * Draw curves of metrics, the ticks of the snapshots and the range.
  * @param {HTMLCanvasElement} canvas
  * @param {object} options
  * @param {{name: string, values: (number | null)[], color: string}[]} options.curves
  * @param {number[]} options.shares
- * @param {number} options.now
  * @param {[number, number] | null} options.range
  * @param {number[]} options.stops
  * @param {any} options.theme
  * @param {number} options.inset
  */
-export function paintTimeline(canvas, { curves, shares, now, range, stops, theme, inset }) {
+export function paintTimeline(canvas, { curves, shares, range, stops, theme, inset }) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
@@ -148,8 +147,6 @@ export function paintTimeline(canvas, { curves, shares, now, range, stops, theme
     context.arc(inset + stop * w, 5, 4, 0, 2 * Math.PI);
     context.fill();
   }
-  context.fillStyle = theme.accent;
-  context.fillRect(inset + now * w - 1, 0, 2, height);
 }
 
 /** @param {number | null} value */

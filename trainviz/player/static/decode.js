@@ -41,8 +41,8 @@ export async function open(bytes, maxBytes = 2 ** 30) {
     throw new Error(`a packed map of the shape ${classes}, ${height}, ${width}`);
   if (4 * classes * cells > maxBytes) throw new Error("a packed map that is too large");
   const start = HEADER + facts;
-  const { levels } = latticeOf(height, width);
-  const flags = levels.reduce((sum, level) => sum + ((level.points.length + 7) >> 3), 0);
+  const { points } = latticeOf(height, width);
+  const flags = points.reduce((sum, level) => sum + ((level.length + 7) >> 3), 0);
   const [positions, residuals] = await Promise.all([
     length ? inflate(bytes.subarray(start, start + length), flags) : null,
     inflate(bytes.subarray(start + length), (classes * known * bits) / 8),
@@ -60,7 +60,7 @@ export async function open(bytes, maxBytes = 2 ** 30) {
 export function ranksOf({ height, width, positions, known }) {
   const ranks = new Int32Array(height * width).fill(-1);
   let [rank, at] = [0, 0];
-  for (const { points } of latticeOf(height, width).levels) {
+  for (const points of latticeOf(height, width).points) {
     for (let i = 0; i < points.length; i++)
       if (!positions || (positions[at + (i >> 3)] >> (7 - (i & 7))) & 1) ranks[points[i]] = rank++;
     at += (points.length + 7) >> 3;
@@ -107,63 +107,89 @@ function decodeClass(packed, ranks, k, whole, numbers) {
     return real[0];
   }
 
-  const { levels } = latticeOf(packed.height, packed.width);
-  for (let depth = 0; depth < levels.length; depth++) {
-    const { points, line, cell } = levels[depth];
-    if (!depth) {
-      for (let i = 0; i < points.length; i++) {
-        const p = points[i];
-        if (ranks[p] < 0) throw new Error("a packed map lacks a point of its coarsest level");
-        const v = valueOf(ranks[p], 0);
-        whole[p] = v;
-        numbers[p] = numberOf(v);
+  const { width } = packed;
+  const { depths, rows, columns, points } = latticeOf(packed.height, width);
+  for (const p of points[0]) {
+    if (ranks[p] < 0) throw new Error("a packed map lacks a point of its coarsest level");
+    whole[p] = valueOf(ranks[p], 0);
+    numbers[p] = numberOf(whole[p]);
+  }
+  for (let depth = 1; depth < depths; depth++) {
+    // Nothing is predicted from the finest level, so its unknown points need no integers.
+    const finest = depth === depths - 1;
+    const fresh = columns.fresh[depth];
+    const shares = Float64Array.from(fresh, (x) => (x - columns.before[x]) / (columns.after[x] - columns.before[x]));
+    for (const y of rows.old[depth]) {
+      const row = y * width;
+      for (let i = 0; i < fresh.length; i++) {
+        const x = fresh[i];
+        const p = row + x;
+        const before = columns.before[x];
+        const after = columns.after[x];
+        const low = numbers[row + before];
+        const rank = ranks[p];
+        if (rank < 0) numbers[p] = low + (numbers[row + after] - low) * shares[i];
+        if (rank < 0 && finest) continue;
+        whole[p] = mixed(whole[row + before], whole[row + after], x - before, after - before);
+        if (rank >= 0) {
+          whole[p] = valueOf(rank, whole[p]);
+          numbers[p] = numberOf(whole[p]);
+        }
       }
-      continue;
     }
-    for (let i = 0; i < line.length; i += 5) {
-      const p = line[i];
-      const a = line[i + 1];
-      const b = line[i + 2];
-      const t = line[i + 3];
-      const d = line[i + 4];
-      const low = whole[a];
-      const guess = low + Math.floor(((whole[b] - low) * t + (d >> 1)) / d);
-      const rank = ranks[p];
-      if (rank < 0) {
-        whole[p] = guess;
-        numbers[p] = numbers[a] + ((numbers[b] - numbers[a]) * t) / d;
-      } else {
-        const v = valueOf(rank, guess);
-        whole[p] = v;
-        numbers[p] = numberOf(v);
+    for (const y of rows.fresh[depth]) {
+      const row = y * width;
+      const under = rows.before[y] * width;
+      const over = rows.after[y] * width;
+      const t = y - rows.before[y];
+      const d = rows.after[y] - rows.before[y];
+      const share = t / d;
+      for (const x of columns.old[depth]) {
+        const p = row + x;
+        const low = numbers[under + x];
+        const rank = ranks[p];
+        if (rank < 0) numbers[p] = low + (numbers[over + x] - low) * share;
+        if (rank < 0 && finest) continue;
+        whole[p] = mixed(whole[under + x], whole[over + x], t, d);
+        if (rank >= 0) {
+          whole[p] = valueOf(rank, whole[p]);
+          numbers[p] = numberOf(whole[p]);
+        }
       }
-    }
-    for (let i = 0; i < cell.length; i += 9) {
-      const p = cell[i];
-      const a = cell[i + 1];
-      const b = cell[i + 2];
-      const c = cell[i + 3];
-      const e = cell[i + 4];
-      const x = cell[i + 5];
-      const dx = cell[i + 6];
-      const y = cell[i + 7];
-      const dy = cell[i + 8];
-      const low = whole[a] + Math.floor(((whole[b] - whole[a]) * x + (dx >> 1)) / dx);
-      const high = whole[c] + Math.floor(((whole[e] - whole[c]) * x + (dx >> 1)) / dx);
-      const guess = low + Math.floor(((high - low) * y + (dy >> 1)) / dy);
-      const rank = ranks[p];
-      if (rank < 0) {
-        const under = numbers[a] + ((numbers[b] - numbers[a]) * x) / dx;
-        const over = numbers[c] + ((numbers[e] - numbers[c]) * x) / dx;
-        whole[p] = guess;
-        numbers[p] = under + ((over - under) * y) / dy;
-      } else {
-        const v = valueOf(rank, guess);
-        whole[p] = v;
-        numbers[p] = numberOf(v);
+      for (let i = 0; i < fresh.length; i++) {
+        const x = fresh[i];
+        const p = row + x;
+        const before = columns.before[x];
+        const after = columns.after[x];
+        const rank = ranks[p];
+        if (rank < 0) {
+          const part = shares[i];
+          const a = numbers[under + before];
+          const b = numbers[over + before];
+          const low = a + (numbers[under + after] - a) * part;
+          numbers[p] = low + (b + (numbers[over + after] - b) * part - low) * share;
+          if (finest) continue;
+        }
+        const at = x - before;
+        const gap = after - before;
+        const low = mixed(whole[under + before], whole[under + after], at, gap);
+        const high = mixed(whole[over + before], whole[over + after], at, gap);
+        whole[p] = mixed(low, high, t, d);
+        if (rank >= 0) {
+          whole[p] = valueOf(rank, whole[p]);
+          numbers[p] = numberOf(whole[p]);
+        }
       }
     }
   }
+}
+
+/**
+ * Interpolate in integers. @param {number} low @param {number} high @param {number} t
+ * @param {number} d
+ */
+function mixed(low, high, t, d) {
+  return low + Math.floor(((high - low) * t + (d >> 1)) / d);
 }
 
 /**
@@ -206,7 +232,7 @@ export async function decodeMap(bytes, into) {
   return { classes: packed.classes, height: packed.height, width: packed.width, map };
 }
 
-const STEPS = 1024;
+const STEPS = 128;
 const LOWEST = -30;
 /** @type {Float64Array | null} */
 let exps = null;
@@ -218,29 +244,35 @@ let exps = null;
  * @param {number} cells
  */
 export function normalise(map, classes, cells) {
-  // A table and one term of the series are good to 1e-7, and several times as fast as Math.exp.
+  // A table and two terms of the series are good to 1e-8, and several times as fast as Math.exp.
   exps ??= Float64Array.from({ length: STEPS * -LOWEST + 2 }, (_, i) => Math.exp(LOWEST + i / STEPS));
   const table = exps;
-  const total = new Float32Array(cells);
-  for (let k = 0; k < classes; k++) {
-    const start = k * cells;
-    for (let i = 0; i < cells; i++) {
-      const v = map[start + i];
-      let e;
-      if (v >= LOWEST && v <= 0) {
-        const at = (v - LOWEST) * STEPS + 0.5;
-        const step = at | 0;
-        const rest = (at - 0.5 - step) / STEPS;
-        e = table[step] * (1 + rest + 0.5 * rest * rest);
-      } else e = Math.exp(v);
-      map[start + i] = e;
-      total[i] += e;
+  const block = 2048;
+  const total = new Float64Array(block);
+  // Some points at a time, so that what is read twice is still in the cache.
+  for (let first = 0; first < cells; first += block) {
+    const count = Math.min(block, cells - first);
+    total.fill(0);
+    for (let k = 0; k < classes; k++) {
+      const start = k * cells + first;
+      for (let i = 0; i < count; i++) {
+        const v = map[start + i];
+        let e;
+        if (v >= LOWEST && v <= 0) {
+          const at = (v - LOWEST) * STEPS + 0.5;
+          const step = at | 0;
+          const rest = (at - 0.5 - step) / STEPS;
+          e = table[step] * (1 + rest + 0.5 * rest * rest);
+        } else e = Math.exp(v);
+        map[start + i] = e;
+        total[i] += e;
+      }
     }
-  }
-  for (let i = 0; i < cells; i++) total[i] = 1 / total[i];
-  for (let k = 0; k < classes; k++) {
-    const start = k * cells;
-    for (let i = 0; i < cells; i++) map[start + i] *= total[i];
+    for (let i = 0; i < count; i++) total[i] = 1 / total[i];
+    for (let k = 0; k < classes; k++) {
+      const start = k * cells + first;
+      for (let i = 0; i < count; i++) map[start + i] *= total[i];
+    }
   }
 }
 

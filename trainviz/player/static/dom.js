@@ -70,5 +70,5 @@ export function number(value) {
 export function percent(probability) {
   if (!Number.isFinite(probability)) return "–";
   const value = 100 * probability;
-  return value > 0 && value < 0.1 ? "<0.1 %" : `${value.toFixed(value >= 99.95 ? 0 : 1)} %`;
+  return value > 0 && value < 0.1 ? "<0.1\u00a0%" : `${value.toFixed(value >= 99.95 ? 0 : 1)}\u00a0%`;
 }

@@ -1,22 +1,26 @@
 /** The nested lattices of a grid, as docs/format.md describes them. */
 
 /**
- * @typedef {object} Level The points that are new on a level.
- * @property {Int32Array} points their flat indices, ascending
- * @property {Int32Array} line per linearly interpolated point: point, a, b, at, d
- * @property {Int32Array} cell per bilinearly interpolated point: point, four corners, x, dx, y, dy
+ * @typedef {object} Axis The lines along an axis.
+ * @property {Int32Array} level at which each line is new
+ * @property {Int32Array} before the line before it on that level
+ * @property {Int32Array} after
+ * @property {Int32Array[]} fresh the lines that are new on each level
+ * @property {Int32Array[]} old those of the levels before
  */
 
 /**
  * @typedef {object} Lattice
- * @property {number} height
- * @property {number} width
- * @property {Level[]} levels
+ * @property {number} depths how many levels there are
+ * @property {Axis} rows
+ * @property {Axis} columns
+ * @property {Int32Array[]} points the flat indices of the points that are new on each level
  */
 
 /**
  * @param {number} n lines
  * @param {number} stride
+ * @returns {Axis}
  */
 export function axisOf(n, stride) {
   const level = new Int32Array(n).fill(-1);
@@ -41,7 +45,12 @@ export function axisOf(n, stride) {
     }
     lines = finer;
   }
-  return { level, before, after };
+  const depths = Math.log2(stride) + 1;
+  const picked = (/** @type {(line: number) => boolean} */ wanted) =>
+    Int32Array.from({ length: n }, (_, line) => line).filter(wanted);
+  const fresh = Array.from({ length: depths }, (_, depth) => picked((line) => level[line] === depth));
+  const old = Array.from({ length: depths }, (_, depth) => picked((line) => level[line] < depth));
+  return { level, before, after, fresh, old };
 }
 
 /** @type {Map<string, Lattice>} */
@@ -62,47 +71,16 @@ export function latticeOf(height, width) {
   const columns = axisOf(width, stride);
   const depths = Math.log2(stride) + 1;
   const sizes = new Int32Array(depths);
-  const lineSizes = new Int32Array(depths);
   for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) {
-      const [r, c] = [rows.level[y], columns.level[x]];
-      sizes[Math.max(r, c)]++;
-      if (r !== c) lineSizes[Math.max(r, c)]++;
-    }
-  const levels = Array.from(sizes, (size, depth) => ({
-    points: new Int32Array(size),
-    line: new Int32Array(5 * lineSizes[depth]),
-    cell: new Int32Array(depth ? 9 * (size - lineSizes[depth]) : 0),
-  }));
+    for (let x = 0; x < width; x++) sizes[Math.max(rows.level[y], columns.level[x])]++;
+  const points = Array.from(sizes, (size) => new Int32Array(size));
   const at = new Int32Array(depths);
-  const lineAt = new Int32Array(depths);
-  const cellAt = new Int32Array(depths);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
-      const [r, c] = [rows.level[y], columns.level[x]];
-      const depth = Math.max(r, c);
-      const point = y * width + x;
-      const { points, line, cell } = levels[depth];
-      points[at[depth]++] = point;
-      if (!depth) continue;
-      const [below, above] = r < depth ? [y, y] : [rows.before[y], rows.after[y]];
-      const [left, right] = c < depth ? [x, x] : [columns.before[x], columns.after[x]];
-      if (r === c) {
-        const found = [
-          point, below * width + left, below * width + right, above * width + left,
-          above * width + right, x - left, right - left, y - below, above - below,
-        ];
-        cell.set(found, cellAt[depth]);
-        cellAt[depth] += 9;
-      } else {
-        const found = r < depth
-          ? [point, y * width + left, y * width + right, x - left, right - left]
-          : [point, below * width + x, above * width + x, y - below, above - below];
-        line.set(found, lineAt[depth]);
-        lineAt[depth] += 5;
-      }
+      const depth = Math.max(rows.level[y], columns.level[x]);
+      points[depth][at[depth]++] = y * width + x;
     }
-  const made = { height, width, levels };
+  const made = { depths, rows, columns, points };
   lattices.set(key, made);
   return made;
 }

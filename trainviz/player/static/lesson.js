@@ -319,7 +319,7 @@ export class Lesson {
         el("tbody", {}, ...rows.map(([k, text]) => el("tr", {},
           el("td", {}, el("span", { class: "tv-classname" }, el("i", { class: "tv-swatch", style: { background: css(player.colors[k]) } }), el("span", { dir: "auto" }, player.main.classes[k]))),
           el("td", {}, text)))))),
-      this.scores.length > 1 ? el("p", { class: "tv-hint" }, `Mean of ${this.scores.length} answers: ${Math.round(100 * average)}.`) : null,
+      el("p", { class: "tv-hint" }, this.scores.length > 1 ? `Mean of ${this.scores.length} answers: ${Math.round(100 * average)}.` : "Your drawing or ticks stay on the map until you play on."),
       el("div", { class: "tv-row" },
         el("button", { type: "button", class: "tv-main-action", onclick: () => this.finish(true) }, "Play on"),
         el("button", { type: "button", onclick: () => player.seek(player.state.position > this.open ? this.open : this.target) }, "Before / after")),

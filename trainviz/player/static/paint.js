@@ -129,7 +129,7 @@ export function paintRegions(planes, colors, levels, picture, total, rows) {
   for (let i = 0; i < words.length; i++) words[i] = wordOf(colors, 3 * i);
   for (let i = 0; i < cells; i++) {
     const found = Math.fround(Math.fround(best[i] - low) * factor);
-    level[i] = found > 0 ? Math.min(roundHalfEven(found), levels - 1) : 0;
+    level[i] = found > 0 ? (found < levels - 1 ? (found + 0.5) | 0 : levels - 1) : 0;
   }
   for (let y = first; y < end; y++) {
     const to = (end - 1 - y) * width;
@@ -241,7 +241,7 @@ export function paintScale(values, height, width, low, high, words, picture, row
     const here = y * width;
     for (let x = 0; x < width; x++) {
       const found = Math.fround(Math.fround(values[here + x] - from) * factor);
-      picture[to + x] = words[found > 0 ? (found < 255 ? roundHalfEven(found) : 255) : 0];
+      picture[to + x] = words[found > 0 ? (found < 255 ? (found + 0.5) | 0 : 255) : 0];
     }
   }
 }
@@ -269,7 +269,7 @@ export const QUANTITIES = {
       const start = k * cells;
       for (let i = 0; i < cells; i++) {
         const p = map[start + i];
-        if (p > 1e-30) out[i] += unit * p * Math.log(p);
+        if (p > 1e-5) out[i] += unit * p * Math.log(p);
       }
     }
     return out;

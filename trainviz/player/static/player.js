@@ -87,6 +87,9 @@ export class Player {
     this.disagreement = undefined;
     /** @type {string | null} */
     this.samplesOf = null;
+    this.stripKey = "";
+    /** @type {{name: string, color: string, values: (number | null)[]}[]} */
+    this.curves = [];
     this.shadeKey = "";
     this.pointsKey = "";
     this.lastHash = "";
@@ -107,6 +110,9 @@ export class Player {
     this.frames = 0;
     this.lastFrame = 0;
     this.saidAt = 0;
+    this.readAt = 0;
+    this.clockMade = clockOf("snapshot", [], null);
+    this.clockKey = "";
     this.stillSince = 0;
     this.sharp = false;
     this.direction = 1;
@@ -163,7 +169,12 @@ export class Player {
   }
 
   get clock() {
-    return clockOf(this.state.clock, this.epochs, this.steps);
+    const key = `${this.state.clock} ${this.epochs.length}`;
+    if (key !== this.clockKey) {
+      this.clockKey = key;
+      this.clockMade = clockOf(this.state.clock, this.epochs, this.steps);
+    }
+    return this.clockMade;
   }
 
   get theme() {
@@ -384,6 +395,7 @@ export class Player {
     p.loop = check("Loop", true, (on) => { this.state.loop = on; });
     p.curves = el("div", { class: "tv-curves" });
     p.strip = el("canvas", { class: "tv-strip", "aria-hidden": "true" });
+    p.now = el("div", { class: "tv-playhead", "aria-hidden": "true" });
     p.slider = el("input", { type: "range", min: 0, max: 1, step: "any", class: "tv-slider", "aria-label": "Time",
       oninput: () => this.scrub(Number(p.slider.value)), onkeydown: (/** @type {KeyboardEvent} */ event) => this.sliderKey(event) });
     return el("section", { class: "tv-time", "aria-label": "Time" },
@@ -397,7 +409,7 @@ export class Player {
         p.counter,
         el("label", { class: "tv-goto" }, el("span", {}, "Go to epoch"), p.epoch),
         p.clock.root, p.speed.root, p.loop, p.curves),
-      el("div", { class: "tv-track" }, p.strip, p.slider));
+      el("div", { class: "tv-track" }, p.strip, p.now, p.slider));
   }
 
   buildHelp() {
@@ -761,7 +773,11 @@ export class Player {
     for (const view of this.views) view.draw({ ...over, ...this.overPoints(view) }, look);
     this.shown = maps;
     this.complete = !missing.length;
-    this.readings(maps);
+    const now = performance.now();
+    if (!state.playing || now - this.readAt > 100) {
+      this.readAt = now;
+      this.readings(maps);
+    }
   }
 
   shownOnce() {
@@ -913,23 +929,33 @@ export class Player {
 
   paintStrip() {
     const p = this.parts;
-    const { clock, theme } = this;
+    const { clock, theme, state } = this;
+    const now = clock.share(state.position);
     const names = Object.keys(this.main.metrics).slice(0, 4);
-    const curves = names.map((name, i) => ({ name, values: this.onMaster(this.main, this.main.metrics[name]), color: theme.curves[i] }));
-    if (p.curves.childElementCount !== curves.length || p.curvesTheme !== theme) {
-      p.curvesTheme = theme;
-      p.curves.replaceChildren(...curves.map(({ name, color }) =>
+    // The time moves sixty times a second, and the curves stay.
+    p.now.style.transform = `translateX(${(INSET + now * (p.strip.clientWidth - 2 * INSET) - 1).toFixed(1)}px)`;
+    const limit = this.lesson?.limit ?? Infinity;
+    const key = [state.clock, state.range, theme.ink, p.strip.clientWidth, p.strip.clientHeight, devicePixelRatio, limit, this.last].join();
+    if (key !== this.stripKey) {
+      this.stripKey = key;
+      this.curves = names.map((name, i) => ({
+        // While a question is open, the curves do not tell what will come.
+        name, color: theme.curves[i], values: this.onMaster(this.main, this.main.metrics[name]).map((value, s) => (s <= limit ? value : null)),
+      }));
+      p.curves.replaceChildren(...this.curves.map(({ name, color }) =>
         el("span", {}, el("i", { style: { background: color } }), el("b", { dir: "auto" }, name), el("span"))));
+      paintTimeline(p.strip, {
+        curves: this.curves, shares: this.epochs.map((/** @type {number} */ _, /** @type {number} */ i) => clock.share(i)),
+        range: state.range ? [clock.share(state.range[0]), clock.share(state.range[1])] : null,
+        stops: (this.facts.ask ?? []).map((/** @type {number} */ stop) => clock.share(positionOf(this.epochs, stop))),
+        theme, inset: INSET,
+      });
     }
-    curves.forEach(({ values }, i) => {
-      const value = valueAt(/** @type {any} */ (values.map((v) => v ?? NaN)), this.state.position);
+    this.curves.forEach(({ values }, i) => {
+      const left = values[Math.floor(state.position)];
+      const right = values[Math.min(this.last, Math.floor(state.position) + 1)];
+      const value = left === null || right === null ? left : left + (state.position % 1) * (right - left);
       p.curves.children[i].lastChild.textContent = metricText(value);
-    });
-    paintTimeline(p.strip, {
-      curves, shares: this.epochs.map((/** @type {number} */ _, /** @type {number} */ i) => clock.share(i)), now: clock.share(this.state.position),
-      range: this.state.range ? [clock.share(this.state.range[0]), clock.share(this.state.range[1])] : null,
-      stops: (this.facts.ask ?? []).map((/** @type {number} */ stop) => clock.share(positionOf(this.epochs, stop))),
-      theme, inset: INSET,
     });
   }
 

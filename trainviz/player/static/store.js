@@ -186,8 +186,10 @@ export class MapStore {
 
   /** @param {string} key @param {Planes} planes */
   keep(key, { map, classes, height, width }) {
+    this.wanted = this.wanted.filter((name) => name !== key);
+    this.held += map.byteLength - (this.maps.get(key)?.map.byteLength ?? 0);
+    this.maps.delete(key);
     this.maps.set(key, { map, classes, height, width });
-    this.held += map.byteLength;
     for (const [oldest, old] of this.maps) {
       if (this.held <= BUDGET || this.maps.size <= 6) break;
       this.maps.delete(oldest);
