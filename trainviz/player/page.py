@@ -403,7 +403,7 @@ def _written(facts: dict[str, Any], maps: list[str], title: str) -> str:
     script, style, worker = bundle(MODULES) + _START, _static("style.css"), bundle(_WORKER)
     worker += "\nlisten(self);\n"
     policy = (
-        f"default-src 'none'; script-src 'sha256-{_digest(script)}' blob:; "
+        f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
         f"style-src 'sha256-{_digest(style)}'; img-src data: blob:; worker-src blob:; "
         "base-uri 'none'; form-action 'none'"
     )

@@ -1655,17 +1655,25 @@ function boxPath(a, b) {
   return [a, [b[0], a[1]], b, [a[0], b[1]], a];
 }
 
+let named = 0;
+
+/** @param {string} label @param {any} input */
+function labelled(label, input) {
+  input.id = `tv-field-${++named}`;
+  return { input, root: el("div", { class: "tv-field" }, el("label", { for: input.id }, label), input) };
+}
+
 /** @param {string} label @param {[string, string][]} options @param {(value: string) => void} act */
 function select(label, options, act) {
   const input = el("select", { onchange: () => act(input.value) },
     ...options.map(([value, text]) => el("option", { value }, text)));
-  return { input, root: el("label", { class: "tv-field" }, el("span", {}, label), input) };
+  return labelled(label, input);
 }
 
 /** @param {string} label @param {any} attributes @param {(value: string) => void} act */
 function field(label, attributes, act) {
   const input = el("input", { ...attributes, onchange: () => act(input.value) });
-  return { input, root: el("label", { class: "tv-field" }, el("span", {}, label), input) };
+  return labelled(label, input);
 }
 
 /** @param {string} label @param {boolean} on @param {(on: boolean) => void} act */

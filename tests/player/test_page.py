@@ -1,0 +1,161 @@
+"""The offline page: what is in the file, and what is refused."""
+
+import base64
+import json
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+
+import trainviz as tv
+from trainviz.recordings.packed import unpack
+
+EVIL = "</script><img src=x onerror=alert(1)> $\\alpha$ \u202eabc\u2028 " + "x" * 200
+
+
+def facts_of(page):
+    return json.loads(re.search(r'id="trainviz-facts">(.*?)</script>', page, re.S)[1])
+
+
+def record(n_classes=3, epochs=(0, 1, 2), **options):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20), **options)
+    for epoch in epochs:
+        model = partial(waves, n_classes=n_classes, epoch=epoch)
+        recorder.capture(model, epoch=epoch, metrics={"loss": 1.0})
+    return recorder.recording
+
+
+def waves(X, n_classes, epoch):
+    odds = np.exp(np.stack([np.sin(X[:, 0] * k + X[:, 1] + epoch) for k in range(n_classes)], 1))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def test_a_recording_writes_one_file_that_asks_for_nothing(recording, tmp_path):
+    path = recording.save_page(tmp_path / "page.html", title="A run")
+    page = path.read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "<title>A run</title>" in page
+    assert not re.findall(r'(?:src|href)="', page)
+    assert "default-src 'none'" in page
+    assert "unsafe" not in page
+    assert "http://www.w3.org" in page
+    assert not [url for url in re.findall(r"https?://[^\s\"'<]+", page) if "w3.org" not in url]
+
+
+def test_the_scripts_are_those_that_the_policy_allows(recording, tmp_path):
+    import hashlib
+
+    page = recording.save_page(tmp_path / "page.html").read_text(encoding="utf-8")
+    for element in ("style", "script"):
+        (text,) = re.findall(rf'<{element}(?: type="module")?>(.*?)</{element}>', page, re.S)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in page
+
+
+def test_it_holds_every_map_and_what_lies_over_it(recording, tmp_path):
+    page = recording.save_page(tmp_path / "page.html").read_text(encoding="utf-8")
+    facts = facts_of(page)["recordings"][0]
+    maps = re.findall(r'id="trainviz-0-(\d+)">([^<]+)<', page)
+    assert [int(number) for number, _ in maps] == list(range(len(recording)))
+    for snapshot, (_, text) in zip(recording, maps, strict=True):
+        found = unpack(base64.b64decode(text)).dense()
+        np.testing.assert_allclose(found, snapshot.probabilities, atol=1 / 255 + 1e-6)
+    assert facts["epochs"] == recording.epochs.tolist()
+    assert facts["classes"] == recording.class_names
+    assert set(facts["metrics"]) == set(recording.metrics)
+    np.testing.assert_allclose(facts["points"]["x"], recording.data.points[:, 0], rtol=1e-5)
+    assert facts["points"]["labels"] == recording.data_labels.tolist()
+    coded = np.frombuffer(base64.b64decode(facts["points"]["predictions"]), "<u2")
+    np.testing.assert_array_equal(
+        coded.reshape(len(recording), -1)[2], recording.data_predictions(2)
+    )
+
+
+def test_a_limit_chooses_snapshots_and_the_page_knows_how_many_there_were(tmp_path):
+    recording = record(epochs=range(10))
+    page = recording.save_page(tmp_path / "page.html", limit=4).read_text()
+    (facts,) = facts_of(page)["recordings"]
+    assert facts["epochs"] == [0, 3, 6, 9]
+    assert facts["total"] == 10
+    assert recording.save_page(tmp_path / "one.html", limit=1).stat().st_size < len(page)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, "limit=0"),
+        ({"mode": "vague"}, "mode='vague'"),
+        ({"ask": [2]}, "nothing is to come"),
+        ({"ask": [-1]}, "nothing is to come"),
+    ],
+)
+def test_bad_options_are_refused_and_nothing_is_left(tmp_path, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        record().save_page(tmp_path / "page.html", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_recording_is_refused(tmp_path):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
+    with pytest.raises(tv.RecordingError, match="empty"):
+        recorder.recording.save_page(tmp_path / "page.html")
+
+
+def test_names_cannot_leave_the_text(tmp_path):
+    recording = record(2, class_names=[EVIL, "b"])
+    page = recording.save_page(tmp_path / "page.html", title=EVIL).read_text(encoding="utf-8")
+    assert "<img" not in page
+    assert page.count("</script>") == 3 + len(recording)
+    assert facts_of(page)["title"] == EVIL
+    assert facts_of(page)["recordings"][0]["classes"][0] == EVIL
+
+
+def test_a_film_is_saved_as_a_page_with_its_mode_colours_and_texts(recording, tmp_path):
+    film = tv.animate(
+        recording, mode=tv.modes.Entropy(levels=0.5), cmap="magma", title="T", dark=True,
+        interpolation="smooth", interpolate=5, fps=10,
+    )  # fmt: skip
+    facts = facts_of(film.save(tmp_path / "film.html", ask=recording.epochs[[1]]).read_text())
+    assert (facts["mode"], facts["title"], facts["dark"]) == ("entropy", "T", True)
+    assert (facts["interpolation"], facts["levels"]) == ("smooth", [0.5])
+    assert facts["seconds"] == pytest.approx(len(film) / 10)
+    assert facts["scales"]["film"] == facts["scales"]["magma"]
+    assert facts["ask"] == recording.epochs[[1]].tolist()
+
+
+def test_a_mode_that_only_python_paints_is_saved_as_a_video(recording, tmp_path):
+    mode = tv.modes.Difference(recording[1:])
+    page = tv.animate(recording, mode=mode).save(tmp_path / "film.html").read_text()
+    assert "video/mp4" in page
+
+
+def test_a_comparison_is_saved_as_a_page_of_several_recordings(recording, tmp_path):
+    film = tv.compare([recording, recording[::2]], labels=["all", "half"])
+    facts = facts_of(film.save(tmp_path / "film.html").read_text())
+    assert [one["name"] for one in facts["recordings"]] == ["all", "half"]
+
+
+def test_a_kymograph_is_the_map_along_a_line(recording):
+    x0, x1, y0, _y1 = recording.domain.extent
+    found = tv.kymograph(recording, (x0, y0), (x1, y0), n_points=recording.domain.shape[1])
+    for snapshot, line in zip(recording, found.probabilities, strict=True):
+        np.testing.assert_allclose(line, snapshot.probabilities[:, 0].T, atol=1e-6)
+    assert found.classes.shape == (len(recording), recording.domain.shape[1])
+    assert found.distances[-1] == pytest.approx(x1 - x0)
+
+
+def test_a_kymograph_is_drawn(recording, tmp_path):
+    x0, x1, y0, y1 = recording.domain.extent
+    found = tv.kymograph(recording, (x0, y0), (x1, y1))
+    found.still(tmp_path / "line.png", title="Across", dark=True)
+    assert (tmp_path / "line.png").stat().st_size > 3000
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [(((0, 0), (0, 0)), "no length"), (((0, 0), (99, 0)), "outside"), (((0,), (1,)), "two points")],
+)
+def test_a_line_that_is_none_is_refused(ends, message):
+    with pytest.raises(ValueError, match=message):
+        tv.kymograph(record(), *ends)

@@ -1,0 +1,295 @@
+"""The player in a real browser, offline."""
+
+import os
+import shutil
+from functools import partial
+
+import numpy as np
+import pytest
+
+import trainviz as tv
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+COUNTER = "document.querySelector('.tv-counter').textContent === "
+EVIL = "</script><img src=x onerror=alert(1)> $\\alpha$ \u202eabc " + "x" * 200
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+                 None)  # fmt: skip
+    if found is None:
+        reason = "no chromium is installed (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Return a function that saves and opens a page, and fails where the page complains."""
+    complaints, opened = [], []
+
+    def show(recording, *, fragment="", width=1280, height=800, **options):
+        path = tmp_path / "page.html"
+        if isinstance(recording, tv.Recording):
+            recording.save_page(path, **options)
+        else:
+            recording.save(path, **options)
+        context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+        page = context.new_page()
+        opened.append(context)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else 0)
+        page.goto(path.as_uri() + fragment)
+        page.wait_for_selector("[data-ready]")
+        return page
+
+    yield show
+    for context in opened:
+        context.close()
+    assert complaints == []
+
+
+def wait(page, condition):
+    """Wait until an expression is true; the page's policy allows no function from a string."""
+    for _ in range(300):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"never came true: {condition}")
+
+
+def epoch(page):
+    return page.locator(".tv-counter").inner_text()
+
+
+def record(predict, epochs=range(6), **options):
+    data = options.pop("data", None)
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=30), data=data, **options)
+    for number in epochs:
+        model = partial(predict, number=number)
+        recorder.capture(model, epoch=number, metrics={"loss": 1 / (number + 1)})
+    return recorder.recording
+
+
+def moving(X, number):
+    return X[:, 0] > 0.3 - number / 10
+
+
+@pytest.fixture
+def run():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (40, 2))
+    return record(moving, data=(X, (X[:, 0] > 0).astype(int)), class_names=["left", "right"])
+
+
+def click_map(page, x, y):
+    box = page.locator(".tv-overlay").first.bounding_box()
+    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+
+def test_it_plays_steps_and_goes_to_an_epoch(open_page, run):
+    page = open_page(run, seconds=1.0)
+    assert epoch(page) == "epoch 0"
+    page.keyboard.press(".")
+    page.keyboard.press(".")
+    wait(page, COUNTER + "'epoch 2'")
+    page.get_by_label("Go to epoch").fill("4")
+    page.keyboard.press("Enter")
+    wait(page, COUNTER + "'epoch 4'")
+    page.get_by_label("Go to epoch").blur()
+    page.get_by_role("button", name="Play").click()
+    wait(page, COUNTER + "'epoch 1'")
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_the_address_brings_back_what_was_shown(open_page, run):
+    page = open_page(run, fragment="#time=3&mode=entropy&pins=0.2,0.1&range=1,4")
+    assert epoch(page) == "epoch 3"
+    assert page.get_by_label("Show", exact=True).input_value() == "entropy"
+    page.wait_for_selector(".tv-pin svg")
+    page.keyboard.press("m")
+    wait(page, "location.hash.includes('mode=margin')")
+    assert "range=1,4" in page.evaluate("location.hash")
+
+
+def test_a_pin_shows_the_probabilities_of_every_epoch(open_page, run):
+    page = open_page(run)
+    click_map(page, 0.62, 0.5)
+    wait(page, "trainvizPlayer.pinSamples[0]?.every((v) => !Number.isNaN(v))")
+    samples = np.array(page.evaluate("[...trainvizPlayer.pinSamples[0]]")).reshape(6, 2)
+    x, y = page.evaluate("trainvizPlayer.state.pins[0]")
+    expected = tv.kymograph(run, (x, y), (x, min(1, y + 1e-3)), n_points=2).probabilities[:, 0]
+    np.testing.assert_allclose(samples, expected, atol=0.01)
+    assert page.locator(".tv-pin .tv-change").count() == 1
+
+
+def test_a_range_has_its_averaged_prediction(open_page, run):
+    page = open_page(run, fragment="#range=0,5")
+    page.get_by_role("tab", name="Range").click()
+    page.get_by_role("button", name="Compute").click()
+    page.wait_for_selector(".tv-minimaps canvas")
+    assert page.locator(".tv-minimaps canvas").count() == 5
+    facts = page.locator(".tv-facts").inner_text()
+    share = np.mean([(s.probabilities.argmax(0) != run[0].probabilities.argmax(0)) for s in run], 0)
+    assert f"{100 * (share > 0).mean():.1f}\u00a0%" in facts
+
+
+def test_the_kymograph_is_that_of_python(open_page, run):
+    page = open_page(run, fragment="#line=-1,0,1,0")
+    wait(
+        page,
+        "trainvizPlayer.lineSamples?.samples.every((v) => !Number.isNaN(v)) ?? false",
+    )
+    samples = np.array(page.evaluate("[...trainvizPlayer.lineSamples.samples]"))
+    expected = tv.kymograph(run, (-1, 0), (1, 0)).probabilities
+    np.testing.assert_allclose(samples.reshape(expected.shape), expected, atol=0.01)
+
+
+def test_points_are_listed_with_when_they_were_learnt(open_page, run):
+    page = open_page(run)
+    page.get_by_role("tab", name="Points").click()
+    rows = page.locator(".tv-scroll tbody tr")
+    assert rows.count() == 40
+    found = tv.dynamics(run)
+    for i in (0, 7):
+        cells = next(row for row in rows.all_inner_texts() if row.split()[0] == str(i)).split()
+        first = found.first_learnt[i]
+        assert cells[-2:] == [
+            "never" if np.isnan(first) else f"{first:g}",
+            f"{found.forgetting[i]}\N{MULTIPLICATION SIGN}",
+        ]
+    rows.nth(3).click()
+    assert page.evaluate("trainvizPlayer.state.chosen.size") == 1
+
+
+def test_a_lesson_stops_asks_and_scores(open_page, run):
+    page = open_page(tv.animate(run), ask=[2])
+    page.evaluate("trainvizPlayer.facts.seconds = 1")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_selector(".tv-lesson h2")
+    assert epoch(page) == "epoch 2"
+    page.keyboard.press("End")
+    assert epoch(page) == "epoch 2"
+    x = page.evaluate(
+        "trainvizPlayer.views[0].toScreen(-0.2, 0)[0] / trainvizPlayer.views[0].size.width"
+    )
+    box = page.locator(".tv-overlay").bounding_box()
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + 14)
+    page.mouse.down()
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + box["height"] - 34, steps=8)
+    page.mouse.up()
+    page.get_by_role("button", name="See what came").click()
+    wait(page, "document.querySelector('.tv-lesson h2').textContent.includes('points')")
+    assert int(page.locator(".tv-lesson h2").inner_text().split()[0]) > 90
+    page.get_by_role("button", name="Play on").click()
+    assert page.locator(".tv-lesson").is_hidden()
+
+
+def test_without_a_mouse(open_page, run):
+    page = open_page(run)
+    page.locator(".tv-overlay").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".tv-pin")
+    assert page.evaluate("trainvizPlayer.state.pins[0][0]") == pytest.approx(0.2)
+    page.keyboard.press("a")
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("b")
+    page.wait_for_selector(".tv-kymograph")
+    wait(page, "document.querySelector('.tv-live').textContent.includes('under the cursor')")
+
+
+def test_several_recordings_share_a_clock(open_page, run):
+    other = record(lambda X, number: X[:, 1] > 0, range(0, 9, 2), class_names=["left", "right"])
+    page = open_page(tv.compare([run, other], labels=["one", "other"], points=False))
+    assert page.locator(".tv-view").count() == 3
+    assert "Disagreement: " in page.locator("figcaption", has_text="Disagreement").inner_text()
+    page.keyboard.press("End")
+    wait(page, COUNTER + "'epoch 8'")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_strange_names_stay_text_and_nothing_is_wider_than_the_screen(open_page, width):
+    names = [EVIL, "\u0634\u0628\u0643\u0629", "a" * 200]
+    run = record(lambda X, number: np.eye(3)[(X[:, 0] > 0).astype(int) + (X[:, 1] > number / 9)],
+                 class_names=names)  # fmt: skip
+    page = open_page(run, title=EVIL, subtitle=EVIL, width=width, height=844)
+    assert page.locator("h1").inner_text() == EVIL
+    assert page.locator("img").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def soft(n_classes):
+    def predict(X, number):
+        odds = np.exp(3 * np.sin(X @ np.arange(2 * n_classes).reshape(2, -1) / 9 + number))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    return predict
+
+
+@pytest.mark.parametrize(
+    ("predict", "epochs", "options"),
+    [
+        (soft(100), range(3), {}),
+        (soft(3), [7], {}),
+        (soft(1), range(3), {}),
+        (lambda X, number: X[:, 0] * number, range(3), {"output": "values"}),
+        (lambda X, number: np.stack([X[:, 0] > 0, X[:, 1] > 0, X[:, 0] > number], 1).astype(float), range(3),
+         {"output": "multilabel"}),
+    ],
+    ids=["100 classes", "one snapshot", "one class", "values", "labels"],
+)  # fmt: skip
+def test_every_kind_of_recording_is_shown(open_page, predict, epochs, options):
+    page = open_page(record(predict, epochs, **options))
+    colors = page.evaluate("""() => {
+        const canvas = document.querySelector(".tv-picture");
+        const {left, top, width, height} = trainvizPlayer.views[0].box;
+        const data = canvas.getContext("2d").getImageData(left, top, width, height).data;
+        return new Set(new Uint32Array(data.buffer)).size;
+    }""")
+    assert colors >= 1
+    page.keyboard.press(".")
+    page.keyboard.press("m")
+    page.wait_for_timeout(300)
+
+
+def test_an_old_browser_is_told_in_words(browser, run, tmp_path):
+    page = browser.new_page()
+    page.add_init_script("delete globalThis.DecompressionStream")
+    page.goto(run.save_page(tmp_path / "page.html").as_uri())
+    assert "DecompressionStream" in page.locator(".tv-wait").inner_text()
+    page.close()
+
+
+def test_it_needs_no_worker(browser, run, tmp_path):
+    page = browser.new_page()
+    page.add_init_script("globalThis.Worker = class { constructor() { throw new Error('no'); } }")
+    page.goto(run.save_page(tmp_path / "page.html").as_uri())
+    page.wait_for_selector("[data-ready]")
+    page.close()
+
+
+def test_reduced_motion_shows_one_snapshot_after_another(browser, run, tmp_path):
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(run.save_page(tmp_path / "page.html", seconds=3).as_uri())
+    page.wait_for_selector("[data-ready]")
+    page.keyboard.press("Space")
+    shown = []
+    for _ in range(8):
+        page.wait_for_timeout(60)
+        shown += [
+            page.evaluate(
+                "((p) => p.shown[0] === p.store.get(0, Math.floor(p.state.position)))(trainvizPlayer)"
+            )
+        ]
+    assert sum(shown) >= 6
+    page.close()
