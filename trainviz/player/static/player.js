@@ -338,7 +338,7 @@ export class Player {
   buildRange() {
     const p = this.parts;
     p.rangeText = el("p", { class: "tv-hint" });
-    p.rangeGo = el("button", { type: "button", class: "tv-main-action", onclick: () => this.measureRange() }, "Compute the maps of this range");
+    p.rangeGo = el("button", { type: "button", class: "tv-main-action", onclick: () => this.measureRange() }, "Compute its maps");
     p.rangeClear = el("button", { type: "button", onclick: () => this.setRange(null) }, "Clear");
     p.rangeMaps = el("div", { class: "tv-minimaps" });
     p.rangeFacts = el("dl", { class: "tv-facts" });
@@ -791,7 +791,14 @@ export class Player {
     const votes = Array.from({ length: this.recordings.length }, (_, i) => i % this.classes)
       .reduce((counts, k) => counts.set(k, (counts.get(k) ?? 0) + 1), new Map());
     const agree = [...votes.values()].reduce((sum, v) => sum + v * (v - 1), 0);
-    return { ...this.look(), mode: "boundary", limits: /** @type {[number, number]} */ ([0, 1 - agree / pairs || 1]), contours: [], words: this.scaleWords("inferno") };
+    return { ...this.look(), mode: "boundary", limits: /** @type {[number, number]} */ ([0, 1 - agree / pairs || 1]), contours: [], words: this.disagreementWords() };
+  }
+
+  /** From the ground, where all agree, to a colour that no class has. */
+  disagreementWords() {
+    const { ground } = this.theme;
+    const end = this.theme === THEMES.dark ? [205, 188, 255] : [63, 0, 125];
+    return Uint32Array.from({ length: 256 }, (_, i) => wordOf(ground.map((from, c) => from + Math.round(((end[c] - from) * i) / 255))));
   }
 
   /** @param {Planes[]} maps */
@@ -820,7 +827,7 @@ export class Player {
     const planes = { map: share, classes: 1, height, width };
     view.paint(planes, null, this.disagreementLook());
     view.draw({ ...this.over(), points: false, wrong: [], chosen: [], paths: [] }, this.disagreementLook());
-    view.caption.textContent = `Disagreement: ${percent(sum / cells)} of the map, of pairs`;
+    view.caption.textContent = `Disagreement: ${percent(sum / cells)}`;
   }
 
   over() {

@@ -12,6 +12,7 @@ import { valuesAt } from "./paint.js";
  * @property {number} [stride] also return the classes of every so many grid lines
  * @property {string} [sum] also add the map to the sums of this name
  * @property {boolean} [fresh] begin these sums anew
+ * @property {boolean} [quiet] do not return the sums yet
  */
 
 /** @typedef {ReturnType<typeof newSums>} Sums */
@@ -109,7 +110,8 @@ export async function perform(task) {
       sums.set(task.sum, held);
     }
     accumulate(held, map);
-    answer.sums = held;
+    // The sums are large, and wanted only once.
+    if (!task.quiet) answer.sums = held;
   }
   // The map itself travels only if the task is to decode it.
   if (!task.places && !task.stride && !task.sum) {
