@@ -236,6 +236,10 @@ def soft(n_classes):
     return predict
 
 
+def several_labels(X, number):
+    return (X[:, [0, 1, 0]] > [0, 0, number]) * 1.0
+
+
 @pytest.mark.parametrize(
     ("predict", "epochs", "options"),
     [
@@ -243,7 +247,7 @@ def soft(n_classes):
         (soft(3), [7], {}),
         (soft(1), range(3), {}),
         (lambda X, number: X[:, 0] * number, range(3), {"output": "values"}),
-        (lambda X, number: (X[:, [0, 1, 0]] > [0, 0, number]) * 1.0, range(3), {"output": "multilabel"}),
+        (several_labels, range(3), {"output": "multilabel"}),
     ],
     ids=["100 classes", "one snapshot", "one class", "values", "labels"],
 )  # fmt: skip

@@ -74,7 +74,7 @@ _PAGE = """<!doctype html>
 </noscript></div>
 <script type="application/json" id="trainviz-facts">{facts}</script>
 <script type="text/plain" id="trainviz-worker">{worker}</script>
-<script type="module">{script}</script>
+<script>{script}</script>
 {maps}
 </body>
 </html>
@@ -400,8 +400,9 @@ def _packed(recording: Recording, index: int) -> str:
 
 
 def _written(facts: dict[str, Any], maps: list[str], title: str) -> str:
-    script, style, worker = bundle(MODULES) + _START, _static("style.css"), bundle(_WORKER)
-    worker += "\nlisten(self);\n"
+    # Not a module, which would wait until the browser has read all maps.
+    script = f'"use strict";\n(() => {{\n{bundle(MODULES)}\nstartPage(document);\n}})();\n'
+    style, worker = _static("style.css"), bundle(_WORKER) + "\nlisten(self);\n"
     policy = (
         f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
         f"style-src 'sha256-{_digest(style)}'; img-src data: blob:; worker-src blob:; "
@@ -411,9 +412,6 @@ def _written(facts: dict[str, Any], maps: list[str], title: str) -> str:
         policy=policy, title=html.escape(title), style=style, facts=_json(facts), worker=worker,
         script=script, maps="\n".join(maps),
     )  # fmt: skip
-
-
-_START = "\nstartPage(document);\n"
 
 
 def _json(facts: dict[str, Any]) -> str:

@@ -111,6 +111,10 @@ export class Player {
     this.lastFrame = 0;
     this.saidAt = 0;
     this.readAt = 0;
+    this.ledAt = 0;
+    this.ledFrom = 0;
+    /** Snapshots a millisecond. */
+    this.pace = 0;
     this.clockMade = clockOf("snapshot", [], null);
     this.clockKey = "";
     this.stillSince = 0;
@@ -733,9 +737,11 @@ export class Player {
     for (const [i, map] of maps) if (!map) missing.push(`${r}-${i}`);
     const at = new Map(maps);
     const a = at.get(left) ?? null;
-    if (!between) return a;
     const b = at.get(left + 1) ?? null;
-    if (!a || !b) return weight < 0.5 ? (a ?? b) : (b ?? a);
+    // In fast motion a neighbour is better than the picture of a second ago.
+    if (!a || (between && !b))
+      return (weight < 0.5 ? (a ?? b) : (b ?? a)) ?? this.store.nearest(r, left + weight);
+    if (!between || !b) return a;
     const ready = maps.every(([, map]) => map);
     const map = interpolate(
       ready ? kind : "linear",
@@ -762,11 +768,13 @@ export class Player {
       if (planes) view.paint(planes, other, look);
       return planes;
     });
+    const lead = this.lead();
     const ahead = state.playing ? [1, 2, 3, 4] : [this.direction];
     const next = this.recordings.flatMap((/** @type {any} */ recording, /** @type {number} */ r) =>
-      ahead.map((k) => Math.floor(this.positionIn(recording)) + k + 1)
+      ahead.map((k) => Math.floor(this.positionIn(recording)) + k + lead)
         .filter((i) => i >= 0 && i < recording.epochs.length).map((i) => `${r}-${i}`));
-    this.store.want([...missing, ...next]);
+    // What is decoded for now comes too late if the time runs fast: then only what is ahead counts.
+    this.store.want(Math.abs(lead) > 1 ? [...next, ...missing] : [...missing, ...next]);
     if (maps.some(Boolean)) this.shownOnce();
     if (this.disagreement && maps.every(Boolean)) this.paintDisagreement(/** @type {Planes[]} */ (maps));
     const over = this.over();
@@ -778,6 +786,17 @@ export class Player {
       this.readAt = now;
       this.readings(maps);
     }
+  }
+
+  /** How many snapshots the time passes while one is decoded. */
+  lead() {
+    const now = performance.now();
+    const elapsed = now - this.ledAt;
+    const moved = this.state.position - this.ledFrom;
+    [this.ledAt, this.ledFrom] = [now, this.state.position];
+    if (elapsed <= 0 || elapsed > 400 || Math.abs(moved) > 40) this.pace = 0;
+    else this.pace += 0.3 * (moved / elapsed - this.pace);
+    return Math.round(this.pace * 50);
   }
 
   shownOnce() {

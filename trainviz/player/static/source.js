@@ -23,8 +23,9 @@ export function pageSource(page) {
     worker: text("trainviz-worker") || null,
     bytes: async (recording, index) => {
       const id = `trainviz-${recording}-${index}`;
-      // The first picture is wanted before the browser has read the whole page.
-      while (!page.getElementById(id)?.textContent && page.readyState === "loading")
+      // The first picture is wanted before the browser has read the whole page; what follows an
+      // element tells that it is complete.
+      while (!page.getElementById(id)?.nextSibling && page.readyState === "loading")
         await new Promise((done) => setTimeout(done, 10));
       return fromBase64(text(id));
     },

@@ -103,6 +103,19 @@ export class MapStore {
   }
 
   /**
+   * The decoded map nearest to a snapshot, or null.
+   * @param {number} recording @param {number} index
+   */
+  nearest(recording, index) {
+    let [found, distance] = [/** @type {Planes | null} */ (null), Infinity];
+    for (const [key, planes] of this.maps) {
+      const [r, i] = key.split("-").map(Number);
+      if (r === recording && Math.abs(i - index) < distance) [found, distance] = [planes, Math.abs(i - index)];
+    }
+    return found;
+  }
+
+  /**
    * Say which maps are wanted now, the most urgent first; others that wait are forgotten.
    * @param {string[]} keys
    */
