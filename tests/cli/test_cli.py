@@ -22,6 +22,7 @@ from trainviz.rendering.shared_timeline import By
 
 BACKENDS = ("torch", "sklearn")
 WRITTEN = ("boundary.mp4", "region.mp4", "region.png", "filmstrip.png")
+PAGE = "training.html"
 
 
 def run(*command, folder, **environment):
@@ -61,8 +62,8 @@ def test_the_demo_writes_films_and_pictures_and_says_where(tmp_path, backend, sn
     *lines, last = result.stdout.split("Written:\n")[1].splitlines()
     told = [Path(line.strip()) for line in lines]
     assert told == [folder / name for name in WRITTEN]
-    assert last.endswith(f"in a browser, offline: {folder / 'training.html'}")
-    assert sorted(os.listdir(folder)) == sorted([*WRITTEN, "training.html"])
+    assert last.endswith(f"in a browser, offline: {folder / PAGE}")
+    assert sorted(os.listdir(folder)) == sorted([*WRITTEN, PAGE])
     for film in told[:2]:
         # Five frames from one snapshot to the next, and a rest of 1.5 s on the last.
         frames, _ = imageio_ffmpeg.count_frames_and_secs(str(film))
@@ -88,7 +89,7 @@ def test_an_existing_folder_keeps_what_else_is_in_it(tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     assert main(["demo", "--epochs", "1", "--backend", "sklearn", "--out", str(tmp_path)]) == 0
     assert str(tmp_path / "region.mp4") in capsys.readouterr().out
-    assert sorted(os.listdir(tmp_path)) == sorted([*WRITTEN, "notes.txt"])
+    assert sorted(os.listdir(tmp_path)) == sorted([*WRITTEN, PAGE, "notes.txt"])
 
 
 def test_help_names_the_command_and_its_options(tmp_path):
@@ -221,7 +222,7 @@ def test_the_demo_takes_scikit_learn_where_torch_is_missing(tmp_path):
     result = without("torch", folder=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "(sklearn, 1 epochs)" in result.stdout
-    assert sorted(os.listdir(tmp_path / "films")) == sorted(WRITTEN)
+    assert sorted(os.listdir(tmp_path / "films")) == sorted([*WRITTEN, PAGE])
 
 
 @pytest.fixture(scope="module")

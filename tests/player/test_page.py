@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import trainviz as tv
+from trainviz.player.page import thinned
 from trainviz.recordings.packed import unpack
 
 EVIL = "</script><img src=x onerror=alert(1)> $\\alpha$ \u202eabc\u2028 " + "x" * 200
@@ -159,3 +160,15 @@ def test_a_kymograph_is_drawn(recording, tmp_path):
 def test_a_line_that_is_none_is_refused(ends, message):
     with pytest.raises(ValueError, match=message):
         tv.kymograph(record(), *ends)
+
+
+def test_a_dense_map_keeps_the_points_from_which_the_others_follow():
+    y, x = np.mgrid[0:150, 0:130] / 25
+    odds = np.exp([4 * np.sin(x * k + y) for k in (0.5, 0.8, 1.1)])
+    wanted = (odds / odds.sum(axis=0)).astype(np.float32)
+    found = thinned(wanted)
+    assert len(found.gaps) < 0.4 * x.size
+    assert np.abs(found.dense() - wanted).max() <= 1.5 / 255
+    top = np.sort(wanted, axis=0)
+    decided = top[-1] - top[-2] > 0.002
+    assert (found.dense().argmax(axis=0) != wanted.argmax(axis=0))[decided].mean() < 0.0005

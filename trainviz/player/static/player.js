@@ -1360,6 +1360,8 @@ export class Player {
     const { state } = this;
     /** @type {any} */
     let drag = null;
+    /** @type {Map<number, [number, number]>} */
+    const fingers = new Map();
     const at = (/** @type {MouseEvent} */ event) => {
       const box = overlay.getBoundingClientRect();
       return /** @type {[number, number]} */ ([event.clientX - box.left, event.clientY - box.top]);
@@ -1368,10 +1370,23 @@ export class Player {
       const [px, py] = at(event);
       if (event.button || !view.inside(px, py)) return;
       overlay.setPointerCapture(event.pointerId);
+      fingers.set(event.pointerId, [px, py]);
+      if (fingers.size > 1) {
+        drag = null;
+        return;
+      }
       drag = { px, py, extent: view.extent, from: view.toPlane(px, py), moved: false };
     });
     overlay.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
       const [px, py] = at(event);
+      if (fingers.size === 2 && fingers.has(event.pointerId)) {
+        // Two fingers: their distance zooms, about the one that rests.
+        const before = spread(fingers);
+        fingers.set(event.pointerId, [px, py]);
+        const [still] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
+        this.zoom(before / Math.max(1, spread(fingers)), view.toPlane(...still));
+        return;
+      }
       if (drag && Math.hypot(px - drag.px, py - drag.py) > 4) drag.moved = true;
       if (view.inside(px, py)) state.cursor = view.toPlane(px, py);
       else if (!drag) state.cursor = null;
@@ -1386,6 +1401,7 @@ export class Player {
       this.dirty = true;
     });
     const end = (/** @type {PointerEvent} */ event) => {
+      fingers.delete(event.pointerId);
       if (!drag) return;
       const [px, py] = at(event);
       const to = view.toPlane(px, py);
@@ -1669,6 +1685,12 @@ export function spreadOrder(n) {
         order.push(i);
       }
   return order;
+}
+
+/** @param {Map<number, [number, number]>} fingers two places on the screen */
+function spread(fingers) {
+  const [a, b] = [...fingers.values()];
+  return Math.hypot(a[0] - b[0], a[1] - b[1]);
 }
 
 /** @param {string} shape an SVG path in a square of 24 */
