@@ -126,7 +126,7 @@ export class Player {
     this.store = new MapStore(
       this.recordings.map((/** @type {any} */ _, /** @type {number} */ r) => ({ bytes: (/** @type {number} */ i) => source.bytes(r, i) })),
       source.worker,
-      (key) => this.arrived(key),
+      () => this.arrived(),
       (message) => this.complain(`A map cannot be shown: ${message}`),
     );
     /** @type {MapView[]} */
@@ -151,6 +151,8 @@ export class Player {
     this.facts.recordings.forEach((/** @type {any} */ facts, /** @type {number} */ r) =>
       Object.assign(this.recordings[r], prepared(facts)));
     this.mergeTimes();
+    this.parts.epoch.max = this.epochs[this.last];
+    this.samplesOf = null;
     this.changed();
   }
 
@@ -264,7 +266,7 @@ export class Player {
     });
     p.palette = select("Colours", Object.keys(this.facts.palettes).map((name) => [name, name]), (value) => {
       this.state.palette = value;
-      this.changed(true);
+      this.changed();
     });
     p.scale = select("Colours", [["", "of the mode"], .../** @type {[string, string][]} */ (Object.keys(this.facts.scales).map((name) => [name, name]))], (value) => {
       this.state.scale = value || null;
@@ -634,15 +636,14 @@ export class Player {
 
   // ---------------------------------------------------------------- painting
 
-  /** @param {boolean} [_colors] */
-  changed(_colors) {
+  /** Paint, sharpen and refresh again. */
+  changed() {
     this.dirty = true;
     this.sharp = false;
     this.soft = true;
   }
 
-  /** @param {string} _key */
-  arrived(_key) {
+  arrived() {
     this.dirty = true;
   }
 
@@ -860,8 +861,8 @@ export class Player {
     const { points } = recording;
     if (!points || !this.state.showPoints) return { points: false, wrong: [], chosen: [] };
     const { colors } = this;
-    const look = this.state.mode;
-    let colorOf = (/** @type {number} */ _i) => "#888";
+    /** @type {(i: number) => string} */
+    let colorOf = () => "#888";
     if (points.labels) {
       const named = colors.map(css);
       colorOf = (i) => named[points.labels[i]];
@@ -876,7 +877,6 @@ export class Player {
       const hex = this.facts.scales[this.state.scale ?? ""] ?? this.facts.scales.viridis;
       colorOf = (i) => `#${points.targets[i][this.state.of] > 0 ? hex.slice(-6) : hex.slice(0, 6)}`;
     }
-    void look;
     return {
       points: true, colors: colorOf, chosen: view === this.views[0] ? [...(this.lesson?.ticked.size ? this.lesson.ticked : this.state.chosen)] : [],
       wrong: this.wrongAt(recording, Math.floor(this.positionIn(recording) + 1e-9)),
