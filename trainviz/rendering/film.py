@@ -116,7 +116,8 @@ class Film(ABC):
             page = self._page()
             if page is not None:
                 page["seconds"] = len(self) / film.fps
-                written: Path = provided("page")(path=target, **{**page, **options})
+                arguments = {**page, **options, "path": target, "progress": progress}
+                written: Path = provided("page")(**arguments)
                 return written
         with made_by_processes(film.frames, film.shape, jobs) as frames:
             return write_film(path, replace(film, frames=frames), progress=progress, **options)
