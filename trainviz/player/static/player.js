@@ -110,6 +110,8 @@ export class Player {
     this.frames = 0;
     this.lastFrame = 0;
     this.saidAt = 0;
+    this.slowAt = 0;
+    this.slowDue = false;
     this.readAt = 0;
     this.ledAt = 0;
     this.ledFrom = 0;
@@ -665,7 +667,7 @@ export class Player {
     if (this.soft) {
       this.soft = false;
       this.refresh();
-    } else if (this.state.playing) this.refresh();
+    } else if (this.state.playing || this.slowDue) this.refresh();
   }
 
   /** @returns {import("./view.js").Look} */
@@ -945,8 +947,11 @@ export class Player {
     p.play.disabled = this.last < 1;
     this.root.classList.toggle("tv-between", !snapshot);
     this.paintStrip();
-    if (state.playing && performance.now() - (this.slowAt ?? 0) < 250) return;
-    this.slowAt = performance.now();
+    // Lists, panels and the address follow a little later while the time moves.
+    const now = performance.now();
+    this.slowDue = now - this.slowAt < (state.playing ? 250 : 120);
+    if (this.slowDue) return;
+    this.slowAt = now;
     this.refreshLook();
     this.refreshPanels();
     this.writeHash();
