@@ -172,3 +172,11 @@ def test_a_dense_map_keeps_the_points_from_which_the_others_follow():
     top = np.sort(wanted, axis=0)
     decided = top[-1] - top[-2] > 0.002
     assert (found.dense().argmax(axis=0) != wanted.argmax(axis=0))[decided].mean() < 0.0005
+
+
+def test_a_recording_from_disk_makes_the_same_page(tmp_path, make_recording):
+    recording = make_recording(snapshots=3)
+    recording.save(tmp_path / "a.zarr", precision="float32")
+    recording.save_page(tmp_path / "memory.html")
+    tv.open_recording(tmp_path / "a.zarr").save_page(tmp_path / "disk.html")
+    assert (tmp_path / "disk.html").read_text() == (tmp_path / "memory.html").read_text()

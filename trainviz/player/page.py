@@ -35,7 +35,7 @@ from trainviz.modes import (
 )
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.modes.scalar import class_index
-from trainviz.recordings.packed import pack
+from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by
 from trainviz.rendering.figure import data_points
@@ -332,7 +332,7 @@ def _points(recording: Recording, picked: list[int]) -> dict[str, Any] | None:
     if data is None or not len(data.points):
         return None
     labels = recording.data_labels
-    faint = data_points._opacities(recording)
+    faint = data_points.opacities(recording)
     facts: dict[str, Any] = {
         "x": _numbers(data.points[:, 0]), "y": _numbers(data.points[:, 1]),
         "labels": None if labels is None else labels.tolist(),
@@ -397,7 +397,9 @@ def _base64(raw: bytes) -> str:
 
 
 def _packed(recording: Recording, index: int) -> str:
-    values: Any = recording[index].map
+    values = recording[index].map
+    if isinstance(values, PackedMap):
+        values = values.held()
     if not isinstance(values, CompactMap) and recording.output is OutputKind.PROBABILITIES:
         values = thinned(values)
     return _base64(pack(values, recording.output, grade="display"))

@@ -298,6 +298,17 @@ class PackedMap:
             raise RecordingError(f"{self.source} cannot be read: {error}") from error
         return found
 
+    def held(self) -> CompactMap | npt.NDArray[np.float32]:
+        """Return the map as a snapshot in memory holds it: compact, or whole as float32.
+
+        Raises
+        ------
+        RecordingError
+            As :meth:`dense`.
+        """
+        found = self.unpacked()
+        return found if isinstance(found, CompactMap) else self.dense()
+
     def dense(self) -> npt.NDArray[np.float32]:
         """Return the whole map, shape (C, H, W).
 

@@ -33,19 +33,19 @@ def draw_points(layout: Layout, recording: Recording, mode: Mode) -> None:
     from matplotlib.colors import to_rgba_array
 
     shown = points_shown(recording)
-    opacities = _opacities(recording)
+    shown_opacities = opacities(recording)
     # The nearest last, so that they lie over the others.
-    order = np.flatnonzero(shown)[np.argsort(opacities[shown], kind="stable")]
+    order = np.flatnonzero(shown)[np.argsort(shown_opacities[shown], kind="stable")]
     points, colors = recording.data.points[order], mode.point_colors(recording)[order] / 255.0
     layout.ax.scatter(
-        points[:, 0], points[:, 1], c=to_rgba_array(colors, opacities[order]),
+        points[:, 0], points[:, 1], c=to_rgba_array(colors, shown_opacities[order]),
         s=_point_area(layout, len(points)),
-        edgecolors=to_rgba_array([layout.theme.point_edge] * len(order), opacities[order]),
+        edgecolors=to_rgba_array([layout.theme.point_edge] * len(order), shown_opacities[order]),
         linewidths=(0.7 if len(points) <= 1000 else 0.3) * layout.marker_scale, zorder=5,
     )  # fmt: skip
 
 
-def _opacities(recording: Recording) -> npt.NDArray[np.float64]:
+def opacities(recording: Recording) -> npt.NDArray[np.float64]:
     """Return how opaque each data point is drawn: 1 in the plane, at least ``FAINTEST`` away."""
     assert recording.data is not None
     distances = recording.data.distances
@@ -61,7 +61,7 @@ def _opacities(recording: Recording) -> npt.NDArray[np.float64]:
 
 def any_faint(recording: Recording) -> bool:
     """Tell whether some of the recording's data is drawn fainter than the rest."""
-    return bool(_opacities(recording).min(initial=1) < 1)
+    return bool(opacities(recording).min(initial=1) < 1)
 
 
 def points_shown(recording: Recording) -> npt.NDArray[np.bool_]:
