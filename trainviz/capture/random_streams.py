@@ -94,13 +94,21 @@ class RandomStreams:
 
     def _own(self, clocks: ThreadClocks, again: Callable[[], object] | None) -> bool:
         """Return whether the draws were the block's."""
-        if self.draws or clocks.none_ran():
-            self.draws = True
-        elif again is None:
+        if self.draws:
+            return True
+        if self._were_alone(clocks):
+            # A model that drew once, because it imported something, need not do so again.
+            self.draws = again is None or self._found_out(again)
+            return True
+        if again is None:
             return not clocks.others_ran()
-        elif self.draws is None:
+        if self.draws is None:
             self.draws = self._found_out(again)
         return bool(self.draws)
+
+    def _were_alone(self, clocks: ThreadClocks) -> bool:
+        """Return whether no other thread can have drawn since the clocks were read."""
+        return clocks.none_ran()
 
     def _found_out(self, again: Callable[[], object]) -> bool:
         for _ in range(_ATTEMPTS):
@@ -112,7 +120,7 @@ class RandomStreams:
                 return False  # Whatever a model has against so small a call, it is no capture's.
             if self.same(before, self.read()):
                 return False
-            if clocks.none_ran():
+            if self._were_alone(clocks):
                 return True
         for _ in range(3):
             before = self.read()
@@ -157,6 +165,10 @@ class HostStreams(RandomStreams):
         """Set the states of both."""
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
+
+    def _were_alone(self, clocks: ThreadClocks) -> bool:
+        # Threads that run no Python, as those of XLA, have no access to these streams.
+        return not clocks.others_ran()
 
     def same(self, states: Any, others: Any) -> bool:
         """Return whether both states are equal."""
@@ -214,9 +226,10 @@ def host_rng_preserved(again: Callable[[], object] | None = None) -> Iterator[Ho
 
     Examples
     --------
-    >>> with host_rng_preserved() as streams:
+    >>> state = random.getstate()
+    >>> with host_rng_preserved():
     ...     _ = random.random()
-    >>> streams.draws
+    >>> random.getstate() == state
     True
     """
     streams = HostStreams()

@@ -189,20 +189,17 @@ class DiskStore(DiskReader):
     def _replace(self, index: int, snapshot: Snapshot, packed: bytes) -> None:
         """Store a snapshot in place of all from ``index`` on, which stay until it is there."""
         contents, before = self.contents, len(self.contents)
-        layout, old = self._maps_of(snapshot.shape), contents.generation
+        layout = self._maps_of(snapshot.shape)
         if self._index.is_outdated:
             # The columns must hold all entries that the next root document states.
             self._index.update(contents)
-        contents.generation = _new_generation(old)
-        try:
-            following = contents.document(index)
-            self._index.announce(following)
-            facts = Facts.of_snapshot(snapshot, contents.generation)
-            # From here on the new snapshots hold.
-            self._index.put(layout.key(index), encode_chunk(facts, packed), sync=True)
-        except BaseException:
-            contents.generation = old
-            raise
+        # It stays if writing fails: the old snapshots are of no later generation.
+        contents.generation = _new_generation(contents.generation)
+        following = contents.document(index)
+        self._index.announce(following)
+        facts = Facts.of_snapshot(snapshot, contents.generation)
+        # From here on the new snapshots hold.
+        self._index.put(layout.key(index), encode_chunk(facts, packed), sync=True)
         contents.truncate(index)
         contents.put(index, facts)
         self._index.outdate(contents, index)

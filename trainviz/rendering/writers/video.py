@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -92,6 +93,17 @@ def write_webm(
     _encode(path, film, codec, bitrate, threads, params, ffmpeg_params)
 
 
+def _binary() -> str:
+    """Return the ffmpeg that ``FFMPEG_BINARY`` names, as for moviepy, else the one of imageio."""
+    named = os.environ.get("FFMPEG_BINARY", "")
+    if named not in ("", "ffmpeg-imageio", "auto-detect"):
+        return named
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    found: str = get_ffmpeg_exe()
+    return found
+
+
 def _encode(
     path: Path,
     film: FrameSource,
@@ -101,14 +113,12 @@ def _encode(
     params: list[str],
     ffmpeg_params: Sequence[str],
 ) -> None:
-    from imageio_ffmpeg import get_ffmpeg_exe
-
     height, width = film.shape
     # Other encoders and pixel formats may keep more colours than 4:2:0 does.
     planar = codec in _PLANAR and "-pix_fmt" not in ffmpeg_params
     pack: Callable[[Image], Any] = _Planes(film.shape) if planar else np.ascontiguousarray
     command = [
-        get_ffmpeg_exe(), "-y", "-loglevel", "error",
+        _binary(), "-y", "-loglevel", "error",
         "-f", "rawvideo", "-s", f"{width}x{height}", "-pix_fmt", "yuv420p" if planar else "rgb24",
         "-r", f"{film.fps:.02f}", "-an", "-i", "-",
         "-c:v", codec, *params,
