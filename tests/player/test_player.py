@@ -134,6 +134,14 @@ def test_a_pin_shows_the_probabilities_of_every_epoch(open_page, run):
     wait(page, "document.querySelectorAll('.tv-pin .tv-change').length === 1")
 
 
+def test_a_pin_says_what_the_map_shows_after_a_jump(open_page, run):
+    page = open_page(run)
+    click_map(page, 0.62, 0.5)
+    wait(page, "document.querySelector('.tv-pinname')?.textContent.startsWith('left')")
+    page.keyboard.press("End")
+    wait(page, "document.querySelector('.tv-pinname')?.textContent.startsWith('right')")
+
+
 def test_a_range_has_its_averaged_prediction(open_page, run):
     page = open_page(run, fragment="#range=0,5")
     page.get_by_role("tab", name="Range").click()

@@ -782,6 +782,8 @@ export class Player {
     if (this.disagreement && maps.every(Boolean)) this.paintDisagreement(/** @type {Planes[]} */ (maps));
     const over = this.over();
     for (const view of this.views) view.draw({ ...over, ...this.overPoints(view) }, look);
+    // A map that was decoded only now changes what the pins say.
+    if (maps[0] !== this.shown?.[0]) this.slowDue = true;
     this.shown = maps;
     this.complete = !missing.length;
     const now = performance.now();
