@@ -71,7 +71,9 @@ def main() -> None:
     domain = tv.Domain.through(*anchors, resolution=300)
     names = [str(digit) for digit in range(10)]
     path = args.out / "digits.zarr"
-    with tv.TorchRecorder(model, domain, class_names=names, path=path, overwrite=True) as recorder:
+    with tv.TorchRecorder(
+        model, domain, class_names=names, evaluation="adaptive", path=path, overwrite=True
+    ) as recorder:
         for epoch in range(args.epochs):
             metrics = train_one_epoch(model, optimizer, X, y)
             recorder.epoch_end(epoch, **metrics)

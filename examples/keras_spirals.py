@@ -55,7 +55,9 @@ def main() -> None:
     )
 
     names = ["first arm", "second arm", "third arm"]
-    recorder = tv.KerasRecorder(tv.Domain.around(X), data=(X, y), class_names=names)
+    recorder = tv.KerasRecorder(
+        tv.Domain.around(X), data=(X, y), class_names=names, evaluation="adaptive"
+    )
     model.fit(X, y, batch_size=32, epochs=args.epochs, verbose=0, callbacks=[recorder])
 
     film = tv.animate(

@@ -59,8 +59,9 @@ def main() -> None:
     loader = DataLoader(dataset, batch_size=32, shuffle=True)
 
     recorder = tv.LightningRecorder(
-        tv.Domain.around(X, margin=0.15), data=(X, y), class_names=["upper moon", "lower moon"]
-    )
+        tv.Domain.around(X, margin=0.15), data=(X, y), class_names=["upper moon", "lower moon"],
+        evaluation="adaptive",
+    )  # fmt: skip
     trainer = pl.Trainer(
         max_epochs=args.epochs, callbacks=[recorder], accelerator="cpu",
         logger=False, enable_checkpointing=False, enable_progress_bar=False,

@@ -32,7 +32,9 @@ def record_network(
     domain: tv.Domain, X: np.ndarray, y: np.ndarray, names: list[str], epochs: int
 ) -> tv.Recording:
     model = MLPClassifier((16, 16), learning_rate_init=0.01, random_state=0)
-    with tv.SklearnRecorder(model, domain, data=(X, y), class_names=names) as recorder:
+    with tv.SklearnRecorder(
+        model, domain, data=(X, y), class_names=names, evaluation="adaptive"
+    ) as recorder:
         for epoch in range(epochs):
             model.partial_fit(X, y, classes=np.unique(y))
             recorder.epoch_end(epoch, loss=model.loss_, accuracy=model.score(X, y))

@@ -67,7 +67,7 @@ def main() -> None:
     schedule = tv.Schedule.geometric(1.06)
     names = [f"cluster {number}" for number in range(1, 8)]
     with tv.TorchRecorder(
-        model, domain, schedule=schedule, data=(X, y), class_names=names
+        model, domain, schedule=schedule, data=(X, y), class_names=names, evaluation="adaptive"
     ) as recorder:
         for epoch in range(args.epochs):
             metrics = train_one_epoch(model, optimizer, X, y)

@@ -42,7 +42,9 @@ def record(
 ) -> dict[str, tv.Recording]:
     model = MLPClassifier((16,), solver="sgd", learning_rate_init=0.005, random_state=0)
     recorders = {
-        name: tv.SklearnRecorder(model, domain, data=(X, y), class_names=names)
+        name: tv.SklearnRecorder(
+            model, domain, data=(X, y), class_names=names, evaluation="adaptive"
+        )
         for name, domain in domains.items()
     }
     scaled = scaler.transform(X)

@@ -166,10 +166,6 @@ class HostStreams(RandomStreams):
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
 
-    def _were_alone(self, clocks: ThreadClocks) -> bool:
-        # Threads that run no Python, as those of XLA, have no access to these streams.
-        return not clocks.others_ran()
-
     def same(self, states: Any, others: Any) -> bool:
         """Return whether both states are equal."""
         return bool(states[0] == others[0]) and _same(states[1], others[1])

@@ -368,8 +368,6 @@ def read_rows(
     layout: ArrayLayout,
     length: int,
     budget: ReadBudget,
-    *,
-    missing: float | None = None,
 ) -> npt.NDArray[Any]:
     """Return the first ``length`` entries of an array.
 
@@ -381,17 +379,17 @@ def read_rows(
         From the metadata; memory is allocated only for chunks that exist.
     budget : ReadBudget
         Raises before too much is allocated.
-    missing : float, optional
-        The value of the entries of a missing chunk; default is an error.
+
+    Raises
+    ------
+    RecordingError
+        If a chunk is missing or damaged.
     """
     parts: list[npt.NDArray[Any]] = []
     for chunk in range(-(-length // layout.rows)):
         part = layout.read(place, chunk, budget)
-        if part is None and missing is None:
-            raise RecordingError(f"the chunk {place.describe(layout.key(chunk))} is missing")
         if part is None:
-            budget.take(0, layout.nbytes)
-            part = np.full((layout.rows, *layout.row), missing, dtype=layout.dtype)
+            raise RecordingError(f"the chunk {place.describe(layout.key(chunk))} is missing")
         parts.append(part)
     if not parts:
         return np.empty((0, *layout.row), dtype=layout.dtype)
