@@ -96,7 +96,7 @@ class RandomStreams:
         """Return whether the draws were the block's."""
         if self.draws:
             return True
-        if self._were_alone(clocks):
+        if clocks.none_ran():
             # A model that drew once, because it imported something, need not do so again.
             self.draws = again is None or self._found_out(again)
             return True
@@ -105,10 +105,6 @@ class RandomStreams:
         if self.draws is None:
             self.draws = self._found_out(again)
         return bool(self.draws)
-
-    def _were_alone(self, clocks: ThreadClocks) -> bool:
-        """Return whether no other thread can have drawn since the clocks were read."""
-        return clocks.none_ran()
 
     def _found_out(self, again: Callable[[], object]) -> bool:
         for _ in range(_ATTEMPTS):
@@ -120,7 +116,7 @@ class RandomStreams:
                 return False  # Whatever a model has against so small a call, it is no capture's.
             if self.same(before, self.read()):
                 return False
-            if self._were_alone(clocks):
+            if clocks.none_ran():
                 return True
         for _ in range(3):
             before = self.read()

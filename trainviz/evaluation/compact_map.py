@@ -10,7 +10,7 @@ import numpy.typing as npt
 from trainviz.evaluation.kernels import normalise_odds
 from trainviz.evaluation.lattice import Lattice
 
-__all__ = ["CompactMap", "normalised_odds"]
+__all__ = ["CompactMap", "gaps_of", "normalised_odds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +57,8 @@ class CompactMap:
             Ascending flat grid indices, among them the whole coarse lattice.
         logs : ndarray, shape (n, C)
         """
-        gaps = np.diff(points, prepend=0)
         logs = logs - logs.max(axis=1, keepdims=True)
-        return cls(grid, gaps.astype(np.min_scalar_type(gaps.max())), logs.astype(np.float16))
+        return cls(grid, gaps_of(points), logs.astype(np.float16))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -76,6 +75,19 @@ class CompactMap:
         points = np.cumsum(self.gaps, dtype=np.intp)
         filled = Lattice.of(self.grid).fill(points, self.logs.astype(np.float32))
         return normalised_odds(filled)
+
+
+def gaps_of(points: npt.NDArray[np.intp]) -> npt.NDArray[np.unsignedinteger]:
+    """Return the distance of each point from the one before, in the smallest integers that do.
+
+    Examples
+    --------
+    >>> gaps_of(np.array([0, 2, 5]))
+    array([0, 2, 3], dtype=uint8)
+    """
+    gaps = np.diff(points, prepend=0)
+    small: npt.NDArray[np.unsignedinteger] = gaps.astype(np.min_scalar_type(gaps.max()))
+    return small
 
 
 def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from trainviz._common.arrays import IndexArray, Int64Array
 from trainviz._common.output_kind import OutputKind
 from trainviz.errors import RecordingError
-from trainviz.evaluation.compact_map import CompactMap
+from trainviz.evaluation.compact_map import CompactMap, gaps_of
 from trainviz.evaluation.lattice import Lattice
 from trainviz.recordings.kernels import code_residuals
 
@@ -97,7 +97,9 @@ def pack(
     if not isinstance(values, CompactMap):
         height, width = values.shape[1:]
         logs = np.log(np.maximum(values.reshape(len(values), -1).T, math.exp(_LOWEST_LOG)))
-        values = CompactMap((height, width), _all_gaps(height * width), logs.astype(np.float32))
+        values = CompactMap(
+            (height, width), gaps_of(np.arange(height * width)), logs.astype(np.float32)
+        )
     return _displayed(values)
 
 
@@ -175,9 +177,7 @@ def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArra
     else:
         values = _unordered(whole, bits)
     if is_log:
-        gaps = np.diff(points, prepend=0)
-        small = gaps.astype(np.min_scalar_type(gaps.max()))
-        return CompactMap((height, width), small, np.ascontiguousarray(values.T))
+        return CompactMap((height, width), gaps_of(points), np.ascontiguousarray(values.T))
     if n_points < n_grid:
         raise RecordingError("a packed map of values lacks some of its grid points")
     return values.reshape(n_classes, height, width)
@@ -304,24 +304,13 @@ class PackedMap:
         Raises
         ------
         RecordingError
-            As :meth:`dense`.
-        """
-        found = self.unpacked()
-        return found if isinstance(found, CompactMap) else self.dense()
-
-    def dense(self) -> npt.NDArray[np.float32]:
-        """Return the whole map, shape (C, H, W).
-
-        Raises
-        ------
-        RecordingError
             As :meth:`unpacked` does, and if it is no map of its kind.
         """
         found = self.unpacked()
         if isinstance(found, CompactMap):
             # What is not finite, or is no logarithm of a probability, could not be normalised.
             if found.logs.min() > -math.inf and found.logs.max() <= _HIGHEST_LOG:
-                return found.dense()
+                return found
             raise RecordingError(f"{self.source} cannot be read: it holds no {self.kind}")
         values = found.astype(np.float32)
         if self.kind.fault(values) is not None:
@@ -330,6 +319,17 @@ class PackedMap:
             # float16 loses up to 0.0003 of a probability: normalise, so that the sums are 1 again.
             values /= values.sum(axis=0)
         return values
+
+    def dense(self) -> npt.NDArray[np.float32]:
+        """Return the whole map, shape (C, H, W).
+
+        Raises
+        ------
+        RecordingError
+            As :meth:`held`.
+        """
+        held = self.held()
+        return held.dense() if isinstance(held, CompactMap) else held
 
 
 def _packed(
@@ -368,12 +368,8 @@ def _coded(
     order, ends = lattice.order(points)
     given = np.ascontiguousarray(values if decode else values[:, order])
     coded = np.empty_like(given)
-    axes = tuple(
-        (steps, _neighbours(steps, level))
-        for steps, level in zip(lattice.steps, lattice.line_levels, strict=True)
-    )
     code_residuals(
-        given, coded, points[order].astype(np.uintp), ends, axes, 1 << (bits - 1), decode,
+        given, coded, points[order].astype(np.uintp), ends, _axes(lattice), 1 << (bits - 1), decode,
         np.zeros(lattice.shape, np.int64),
     )  # fmt: skip
     if not decode:
@@ -381,6 +377,15 @@ def _coded(
     whole = np.empty_like(coded)
     whole[:, order] = coded
     return whole
+
+
+@lru_cache(maxsize=4)
+def _axes(lattice: Lattice) -> tuple[tuple[Any, Int64Array], ...]:
+    """Return the steps of rows and columns, each with the neighbours of its lines."""
+    return tuple(
+        (steps, _neighbours(steps, level))
+        for steps, level in zip(lattice.steps, lattice.line_levels, strict=True)
+    )
 
 
 def _neighbours(steps: Any, level: IndexArray) -> Int64Array:
@@ -422,12 +427,6 @@ def _points_by_level(lattice: Lattice) -> list[IndexArray]:
     """Return the flat grid indices that are new on each level, ascending."""
     levels = lattice.first_levels(np.arange(lattice.shape[0] * lattice.shape[1]))
     return [np.flatnonzero(levels == level) for level in range(lattice.levels + 1)]
-
-
-def _all_gaps(n_grid: int) -> npt.NDArray[np.uint8]:
-    gaps = np.ones(n_grid, np.uint8)
-    gaps[0] = 0
-    return gaps
 
 
 def _ordered(values: npt.NDArray[np.floating[Any]]) -> Int64Array:

@@ -275,15 +275,15 @@ def to_planes(frame, before, luma, blue, red):
                     r_here = np.int32(frame[row, column, 0])
                     g_here = np.int32(frame[row, column, 1])
                     b_here = np.int32(frame[row, column, 2])
-                    light = np.int32(11966) * r_here + np.int32(40254) * g_here
-                    light += np.int32(4064) * b_here + np.int32((16 << 16) + (1 << 15))
+                    light = np.int32(_LUMA[0]) * r_here + np.int32(_LUMA[1]) * g_here
+                    light += np.int32(_LUMA[2]) * b_here + np.int32((16 << 16) + (1 << 15))
                     luma[row, column] = light >> 16
                     r, g, b = r + r_here, g + g_here, b + b_here
                     for channel in range(3):
                         before[row, column, channel] = frame[row, column, channel]
             middle = np.int32((128 << 18) + (1 << 17))
-            cool = np.int32(28785) * b - np.int32(6596) * r - np.int32(22189) * g
-            warm = np.int32(28785) * r - np.int32(26145) * g - np.int32(2640) * b
+            cool = np.int32(_BLUE[0]) * r + np.int32(_BLUE[1]) * g + np.int32(_BLUE[2]) * b
+            warm = np.int32(_RED[0]) * r + np.int32(_RED[1]) * g + np.int32(_RED[2]) * b
             blue[y, x], red[y, x] = (cool + middle) >> 18, (warm + middle) >> 18
 
 

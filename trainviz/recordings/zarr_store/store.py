@@ -158,7 +158,7 @@ class DiskStore(DiskReader):
             contents.check_metrics(snapshot.metrics)
             packed = packed_map(snapshot.map, contents.description.output, self.precision)
             if index < len(contents):
-                self._replace(index, snapshot, packed)
+                self._replace(layout, index, snapshot, packed)
                 return
             facts = Facts.of_snapshot(snapshot, contents.generation)
             self._index.put(layout.key(index), encode_chunk(facts, packed), sync=self._durable)
@@ -186,10 +186,9 @@ class DiskStore(DiskReader):
         with contextlib.suppress(OSError):
             self._index.update(self.contents)
 
-    def _replace(self, index: int, snapshot: Snapshot, packed: bytes) -> None:
+    def _replace(self, layout: MapLayout, index: int, snapshot: Snapshot, packed: bytes) -> None:
         """Store a snapshot in place of all from ``index`` on, which stay until it is there."""
         contents, before = self.contents, len(self.contents)
-        layout = self._maps_of(snapshot.shape)
         if self._index.is_outdated:
             # The columns must hold all entries that the next root document states.
             self._index.update(contents)
