@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections import Counter
 
 # Before numpy and the frameworks are imported. A worker of pytest-xdist gets its share of the
@@ -99,3 +100,25 @@ def clean_modes():
     yield
     MODES.clear()
     MODES.update(before)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a Chromium that stays open for a module."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+                 None)  # fmt: skip
+    if found is None:
+        reason = "no chromium is installed (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    arguments = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ]  # fmt: skip
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield chromium
+        chromium.close()

@@ -1,7 +1,5 @@
 """The player in a real browser, offline."""
 
-import os
-import shutil
 from functools import partial
 
 import numpy as np
@@ -13,23 +11,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 COUNTER = "document.querySelector('.tv-counter').textContent === "
 EVIL = "</script><img src=x onerror=alert(1)> $\\alpha$ \u202eabc " + "x" * 200
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-                 None)  # fmt: skip
-    if found is None:
-        reason = "no chromium is installed (Debian: apt-get install chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

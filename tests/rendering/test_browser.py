@@ -2,8 +2,6 @@
 
 import base64
 import io
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +12,6 @@ from trainviz import Domain, Recorder, animate
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 READY = """video => new Promise((done, failed) => {
     if (video.error) failed(new Error(video.error.message));
@@ -66,23 +60,6 @@ PICTURE = """async ([data, type]) => {
     }
     return {seconds, sizes};
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-                 None)  # fmt: skip
-    if found is None:
-        reason = "no chromium is installed (Debian: apt-get install chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
