@@ -11,6 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import itertools
 import random
+import threading
 
 import keras
 import numpy as np
@@ -54,6 +55,15 @@ class Subclassed(keras.Model):
         for part in self.parts:
             x = part(x, training=training) if "Dense" not in type(part).__name__ else part(x)
         return x
+
+
+class Cloneable(Subclassed):
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls()
 
 
 def compiled(model, loss="sparse_categorical_crossentropy", **options):
@@ -320,7 +330,6 @@ def test_a_recording_made_in_the_background_is_the_same(schedule, make):
         trained = [*values(model.variables), *values(model.optimizer.variables), draw]
         return recorder.recording, trained, streams
 
-    run()  # What libraries draw once, at the first call of a process, is not undone beside threads.
     at_once, trained, streams = run()
     later, other_trained, other_streams = run(background=True)
     assert later.epochs.tolist() == at_once.epochs.tolist()
@@ -332,6 +341,36 @@ def test_a_recording_made_in_the_background_is_the_same(schedule, make):
     for before, after in zip(trained, other_trained, strict=True):
         np.testing.assert_array_equal(before, after)
     assert streams == other_streams
+
+
+@pytest.mark.filterwarnings("ignore:the model draws from the random streams")
+@pytest.mark.parametrize("custom", [False, True], ids=["layers", "class"])
+def test_cloning_for_the_background_draws_nothing_while_other_threads_run(custom):
+    stop = threading.Event()
+    beside = threading.Thread(target=lambda: [None for _ in iter(stop.is_set, True)])
+
+    def make():
+        if custom:
+            return Cloneable()
+        dropout = keras.layers.Dropout(0.5)
+        return keras.Sequential([sequential(), dropout, keras.layers.Dense(3, "softmax")])
+
+    def run(*recorders):
+        keras.utils.set_random_seed(7)
+        model = compiled(make())
+        model.fit(X, Y, epochs=2, verbose=0, callbacks=list(recorders))
+        return values(model.variables), random.random()
+
+    alone, drawn_alone = run()
+    beside.start()
+    try:
+        recorded, drawn = run(tv.KerasRecorder(DOMAIN, background=True))
+    finally:
+        stop.set()
+        beside.join()
+    for before, after in zip(alone, recorded, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert drawn_alone == drawn
 
 
 WIDE = np.random.default_rng(1).normal(size=(48, 3)).astype("float32")
@@ -372,7 +411,7 @@ def test_in_the_background_a_second_model_gets_a_copy_of_its_own():
     assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4]
 
 
-class Uncloneable(Subclassed):
+class Uncloneable(Cloneable):
     """Its configuration does not say what it was made with."""
 
     def __init__(self, scale):
@@ -381,9 +420,6 @@ class Uncloneable(Subclassed):
 
     def call(self, x, training=False):
         return super().call(x, training=training) ** self.scale
-
-    def get_config(self):
-        return {}
 
     @classmethod
     def from_config(cls, config):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz._common.providers import install_hint
+from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.capture.training_events import TrainingEvents
 from trainviz.domain.domain import Domain
@@ -195,7 +196,7 @@ class _KerasPredictor:
         return _FrozenKerasPredictor(self, self._clone, _values(model))
 
     def _cloned_model(self, model: Any) -> Any:
-        clone = keras.models.clone_model(model)
+        clone = _clone_model(model)
         with _undisturbed(model, self._streams):
             # A model's config can be incomplete, so the clone's output is compared as well.
             wanted = self.ask(model, self._probe)
@@ -259,6 +260,33 @@ def keras_predictor(model: Any, predict: Predict | None = None) -> PredictProba:
     (5, 3)
     """
     return _KerasPredictor(_Holder(model), predict)
+
+
+def _clone_model(model: Any) -> Any:
+    """Return a clone with weights of its own; what Keras draws for it is undone.
+
+    Keras draws the seeds that a configuration leaves open from Python's global
+    stream, which belongs to the training, so they are filled in where layers are
+    cloned one by one. What a class of the user's draws can only be undone afterwards.
+    """
+    if type(model).__module__.partition(".")[0] == "keras":
+        return keras.models.clone_model(
+            model,
+            clone_function=lambda layer: type(layer).from_config(_with_seeds(layer.get_config())),
+        )
+    with host_rng_preserved(again=lambda: keras.models.clone_model(model)):
+        return keras.models.clone_model(model)
+
+
+def _with_seeds(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {
+            name: 0 if name == "seed" and value is None else _with_seeds(value)
+            for name, value in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return type(config)(map(_with_seeds, config))
+    return config
 
 
 def _values(model: Any) -> list[Any]:
