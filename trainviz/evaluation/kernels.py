@@ -340,7 +340,7 @@ def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, filled
     rows, row_ends, new_rows, row_shares, new_row_ends = row_steps
     columns, column_ends, new_columns, column_shares, new_column_ends = column_steps
     # Class by class, so that the plane at work stays in the processor's cache.
-    for plane, known in zip(filled, values.T, strict=True):
+    for plane, known in zip(filled, values, strict=True):
         flat, start = plane.reshape(-1), 0
         for depth, end in enumerate(ends):
             if depth:
@@ -368,11 +368,11 @@ def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, filled
 def fill_lattice(values, points, ends, row_steps, column_steps, filled):
     """Interpolate values over a whole grid, level by level.
 
-    ``values`` (n, C) lie at the flat grid indices ``points``, ordered by level;
+    ``values`` (C, n) lie at the flat grid indices ``points``, ordered by level;
     those of each level end at ``ends``. The steps of each axis are those of
     ``_steps`` in :mod:`trainviz.evaluation.lattice`.
     """
-    for k in range(values.shape[1]):
+    for k in range(len(values)):
         plane = filled[k]
         flat = plane.reshape(-1)
         for depth in range(len(ends)):
@@ -380,7 +380,7 @@ def fill_lattice(values, points, ends, row_steps, column_steps, filled):
                 fill_columns(plane, depth, row_steps, column_steps)
                 fill_rows(plane, depth, row_steps, column_steps)
             for i in range(ends[depth - 1] if depth else 0, ends[depth]):
-                flat[points[i]] = values[i, k]
+                flat[points[i]] = values[k, i]
 
 
 @inlined

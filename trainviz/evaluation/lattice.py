@@ -95,10 +95,26 @@ class Lattice:
             between the surrounding points of the level before.
         """
         order, ends = self.order(points)
-        filled = np.empty((values.shape[1], *self.shape), dtype=np.float32)
-        fill_lattice(
-            ready(values[order]), points[order].astype(np.uintp), ends, *self.steps, filled
-        )
+        return self.fill_ordered(points[order].astype(np.uintp), ends, values[order].T)
+
+    def fill_ordered(
+        self, points: npt.NDArray[np.uintp], ends: IndexArray, values: Float32Array
+    ) -> Float32Array:
+        """Interpolate as :meth:`fill` does, from points that are ordered by level.
+
+        Parameters
+        ----------
+        points : ndarray of int, shape (n,)
+        ends : ndarray of int
+            Where each level ends among them.
+        values : ndarray of float32, shape (C, n)
+
+        Returns
+        -------
+        ndarray of float32, shape (C, H, W)
+        """
+        filled = np.empty((len(values), *self.shape), dtype=np.float32)
+        fill_lattice(ready(values), points, ends, *self.steps, filled)
         return filled
 
     def order(self, points: IndexArray) -> tuple[IndexArray, IndexArray]:

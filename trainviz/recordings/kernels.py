@@ -8,8 +8,6 @@ same integers.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from trainviz._common.jit import inlined, kernel
@@ -20,8 +18,9 @@ _STEPS = "Tuple((uintp[::1], intp[::1], uintp[:, ::1], float32[::1], intp[::1]))
 _LINES = "int64[:, ::1]"
 
 
-def _code_residuals_by_numpy(values, coded, points, ends, axes, half, decode, plane):
+def _code_residuals_by_numpy(values, coded, points, ends, axes, half, decode):
     (rows, row_lines), (columns, column_lines) = axes
+    plane = np.zeros((row_lines.shape[1], column_lines.shape[1]), np.int64)
     flat = plane.reshape(-1)
     for given, made in zip(values, coded, strict=True):
         start = 0
@@ -67,10 +66,10 @@ def _fill_by_numpy(plane, depth, rows, columns, whole=False):
 
 @kernel(
     f"(int64[:, ::1], int64[:, ::1], uintp[::1], intp[::1], UniTuple(Tuple(({_STEPS}, {_LINES})), "
-    "2), int64, boolean, int64[:, ::1])",
+    "2), int64, boolean)",
     _code_residuals_by_numpy,
 )
-def code_residuals(values, coded, points, ends, axes, half, decode, plane):
+def code_residuals(values, coded, points, ends, axes, half, decode):
     """Return by how much integers differ from the interpolation of coarser levels, or undo it.
 
     Parameters
@@ -87,82 +86,144 @@ def code_residuals(values, coded, points, ends, axes, half, decode, plane):
     half : int
         Half the number of values that there are; residuals wrap around.
     decode : bool
-    plane : ndarray of int64, shape (H, W)
-        Scratch.
     """
     (rows, row_lines), (columns, column_lines) = axes
-    flat, mask, width = plane.reshape(-1), 2 * half - 1, plane.shape[1]
+    finest, mask, n = len(ends) - 1, 2 * half - 1, len(points)
+    # What is finest is the basis of nothing, so that only the other lines have a place.
+    row_places, height = places_of(row_lines, finest)
+    column_places, width = places_of(column_lines, finest)
+    row_shares, column_shares = shares_of(row_lines), shares_of(column_lines)
+    plane = np.zeros((height, width), np.int64)
+    flat = plane.reshape(-1)
+    # Unsigned, so that Numba skips the check for negative indices.
+    corners, own, shares = np.empty((4, n), np.uintp), np.empty(n, np.uintp), np.empty((2, 3, n))
+    grid_width = np.uint32(len(column_places))
+    for depth in range(finest + 1):
+        for i in range(ends[depth - 1] if depth else 0, ends[depth]):
+            y = np.uint32(points[i]) // grid_width
+            x = np.uint32(points[i]) - y * grid_width
+            own[i] = row_places[y] * width + column_places[x]
+            below, above = around(row_lines, row_shares, y, depth, shares[0, :, i])
+            left, right = around(column_lines, column_shares, x, depth, shares[1, :, i])
+            below, above = row_places[below] * width, row_places[above] * width
+            left, right = column_places[left], column_places[right]
+            corners[0, i], corners[1, i] = below + left, below + right
+            corners[2, i], corners[3, i] = above + left, above + right
     for k in range(len(values)):
-        for depth in range(len(ends)):
-            start, end = ends[depth - 1] if depth else 0, ends[depth]
-            for i in range(start, end):
-                guess = np.int64(0)
-                if depth:
-                    y, x = np.int64(points[i]) // width, np.int64(points[i]) % width
-                    below = above = y
-                    left = right = x
-                    if row_lines[0, y] == depth:
-                        below, above = row_lines[1, y], row_lines[2, y]
-                    if column_lines[0, x] == depth:
-                        left, right = column_lines[1, x], column_lines[2, x]
-                    low = between(plane[below, left], plane[below, right], x, left, right)
-                    high = between(plane[above, left], plane[above, right], x, left, right)
-                    guess = between(low, high, y, below, above)
-                known = values[k, i] + guess if decode else values[k, i] - guess
-                coded[k, i] = ((known + half) & mask) - half
-            # What is finest is the basis of nothing.
-            if depth and depth < len(ends) - 1:
-                fill_new_columns(plane, depth, rows, columns)
-                fill_new_rows(plane, depth, rows, columns)
-            for i in range(start, end):
-                flat[points[i]] = coded[k, i] if decode else values[k, i]
+        for depth in range(finest + 1):
+            here = slice(ends[depth - 1] if depth else 0, ends[depth])
+            given, made = values[k, here], coded[k, here]
+            if depth:
+                predict(flat, corners[:, here], shares[:, :, here], made)
+            else:
+                made[:] = 0
+            for i in range(len(made)):
+                known = given[i] + made[i] if decode else given[i] - made[i]
+                made[i] = ((known + half) & mask) - half
+            if depth and depth < finest:
+                places = row_places, column_places
+                fill_new_columns(plane, depth, rows, columns, places, column_shares)
+                fill_new_rows(plane, depth, rows, columns, places, row_shares)
+            if depth < finest:
+                place = own[here]
+                for i in range(len(made)):
+                    flat[place[i]] = made[i] if decode else given[i]
 
 
 @inlined
-def between(low, high, at, before, after):
-    """Interpolate between two integers, rounded half up."""
-    if before == after:
-        return low
-    span = after - before
-    return low + share(high - low, at - before, span // 2, 1.0 / span)
+def predict(flat, corners, shares, guesses):
+    """Interpolate bilinearly between the four corners of each point."""
+    first, second, third, fourth = corners[0], corners[1], corners[2], corners[3]
+    up, up_half, up_inverse = shares[0, 0], shares[0, 1], shares[0, 2]
+    right, right_half, right_inverse = shares[1, 0], shares[1, 1], shares[1, 2]
+    for i in range(len(guesses)):
+        low, high = flat[first[i]], flat[third[i]]
+        low += share(flat[second[i]] - low, right[i], right_half[i], right_inverse[i])
+        high += share(flat[fourth[i]] - high, right[i], right_half[i], right_inverse[i])
+        guesses[i] = low + share(high - low, up[i], up_half[i], up_inverse[i])
+
+
+@inlined
+def places_of(lines, finest):
+    """Return where each grid line lies among those that are not finest, and how many these are."""
+    places, count = np.zeros(lines.shape[1], np.uintp), 0
+    for line in range(lines.shape[1]):
+        places[line] = count
+        count += lines[0, line] < finest
+    return places, count
+
+
+@inlined
+def shares_of(lines):
+    """Return the last three arguments of :func:`share` for each line between its neighbours."""
+    shares = np.empty((lines.shape[1], 3))
+    for line in range(lines.shape[1]):
+        span = max(lines[2, line] - lines[1, line], 1)
+        shares[line, 0] = line - lines[1, line]
+        shares[line, 1], shares[line, 2] = span // 2 + 0.5, 1.0 / span
+    return shares
+
+
+@inlined
+def around(lines, line_shares, at, depth, shares):
+    """Return the lines before and after one, and note how to interpolate between them."""
+    if lines[0, at] == depth:
+        for i in range(3):
+            shares[i] = line_shares[at, i]
+        return np.uint32(lines[1, at]), np.uint32(lines[2, at])
+    # Between a line and itself there is nothing to share.
+    shares[0], shares[1], shares[2] = 0.0, 0.5, 1.0
+    return at, at
 
 
 @inlined
 def share(difference, steps, half, inverse):
-    """Return ``(difference * steps + half) // span``, with ``inverse`` being ``1 / span``.
+    """Return ``(difference * steps + span // 2) // span``, all being whole numbers.
 
-    Processors divide integers slowly. What is multiplied here lies half a unit
-    above an integer below 2**51, so that rounding cannot reach the next one.
+    ``half`` is ``span // 2 + 0.5``, and ``inverse`` is ``1 / span``, as processors
+    divide integers slowly. What is multiplied by it lies half a unit above an
+    integer below 2**51, so that rounding cannot reach the next one.
     """
-    return np.int64(math.floor((difference * steps + half + 0.5) * inverse))
+    return np.int64(np.floor((np.float64(difference) * steps + half) * inverse))
 
 
 @inlined
-def fill_new_columns(plane, depth, row_steps, column_steps):
+def fill_new_columns(plane, depth, row_steps, column_steps, places, shares):
     """Interpolate a level's new columns, in the rows of the level before."""
     lines, line_ends, _, _, _ = row_steps
     _, _, columns, _, ends = column_steps
-    for line in range(line_ends[depth - 1], line_ends[depth]):
-        row = plane[lines[line]]
-        for i in range(ends[depth - 1], ends[depth]):
-            new, left, right = columns[i, 0], columns[i, 1], columns[i, 2]
-            row[new] = between(
-                row[left], row[right], np.int64(new), np.int64(left), np.int64(right)
-            )
+    row_places, column_places = places
+    for i in range(ends[depth - 1], ends[depth]):
+        new, before, after = columns[i, 0], columns[i, 1], columns[i, 2]
+        steps, half, inverse = shares[new, 0], shares[new, 1], shares[new, 2]
+        new, before, after = column_places[new], column_places[before], column_places[after]
+        for line in range(line_ends[depth - 1], line_ends[depth]):
+            row = plane[row_places[lines[line]]]
+            low = row[before]
+            row[new] = low + share(row[after] - low, steps, half, inverse)
 
 
 @inlined
-def fill_new_rows(plane, depth, row_steps, column_steps):
+def fill_new_rows(plane, depth, row_steps, column_steps, places, shares):
     """Interpolate a level's new rows, in all of its columns."""
     _, _, rows, _, ends = row_steps
     lines, line_ends, _, _, _ = column_steps
+    first, last = line_ends[depth], line_ends[depth + 1]
+    row_places, column_places = places
     for i in range(ends[depth - 1], ends[depth]):
-        row, low, high = plane[rows[i, 0]], plane[rows[i, 1]], plane[rows[i, 2]]
-        at, before, after = np.int64(rows[i, 0]), np.int64(rows[i, 1]), np.int64(rows[i, 2])
-        steps, half, inverse = at - before, (after - before) // 2, 1.0 / (after - before)
-        for place in range(line_ends[depth], line_ends[depth + 1]):
-            x = lines[place]
-            row[x] = low[x] + share(high[x] - low[x], steps, half, inverse)
+        new = rows[i, 0]
+        steps, half, inverse = shares[new, 0], shares[new, 1], shares[new, 2]
+        below, above = plane[row_places[rows[i, 1]]], plane[row_places[rows[i, 2]]]
+        row = plane[row_places[new]]
+        if last - first == len(row):
+            for x in range(len(row)):
+                low = below[x]
+                row[x] = low + share(above[x] - low, steps, half, inverse)
+        else:
+            for line in range(first, last):
+                x = column_places[lines[line]]
+                low = below[x]
+                row[x] = low + share(above[x] - low, steps, half, inverse)
 
 
 KERNELS = (code_residuals,)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from trainviz._common.arrays import IndexArray, Int64Array
 from trainviz._common.output_kind import OutputKind
 from trainviz.errors import RecordingError
-from trainviz.evaluation.compact_map import CompactMap, gaps_of
+from trainviz.evaluation.compact_map import CompactMap, gaps_of, normalised_odds
 from trainviz.evaluation.lattice import Lattice
 from trainviz.recordings.kernels import code_residuals
 
@@ -146,6 +146,33 @@ def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArra
     RecordingError
         If the bytes are not a packed map, or it is larger than ``max_bytes``.
     """
+    decoded = _decoded(payload, max_bytes)
+    return decoded.compact() if decoded.is_log else decoded.whole()
+
+
+class _Decoded(NamedTuple):
+    """What a packed map holds: values, shape (C, n), at grid points that are ordered by level."""
+
+    is_log: bool
+    shape: tuple[int, int, int]
+    points: npt.NDArray[np.uintp]
+    ends: IndexArray
+    values: npt.NDArray[np.floating[Any]]
+
+    def compact(self) -> CompactMap:
+        """Return logarithms as a map of a few points."""
+        order = np.argsort(self.points)
+        logs = np.ascontiguousarray(self.values[:, order].T)
+        return CompactMap(self.shape[1:], gaps_of(self.points[order].astype(np.intp)), logs)
+
+    def whole(self) -> npt.NDArray[np.floating[Any]]:
+        """Return the values of a map that has all points, shape (C, H, W)."""
+        found = np.empty((self.shape[0], self.points.size), self.values.dtype)
+        found[:, self.points] = self.values
+        return found.reshape(self.shape)
+
+
+def _decoded(payload: bytes, max_bytes: int) -> _Decoded:
     try:
         header = _HEADER.unpack_from(payload)
     except struct.error:
@@ -162,25 +189,21 @@ def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArra
             f"its map takes {4 * n_classes * n_grid:,} bytes of memory, and the limit is "
             f"{max_bytes:,}"
         )
+    if quantised and (not np.isfinite(scale) or scale <= 0):
+        raise RecordingError(f"a packed map of the scale {scale}")
     lattice, start = Lattice.of((height, width)), _HEADER.size + facts
-    points = _unpacked_points(payload[start : start + length], lattice, n_points)
-    planes = inflated(payload[start + length :], n_classes * n_points * bits // 8)
-    zigzag = np.zeros(n_classes * n_points, np.int64)
-    for plane, part in enumerate(np.frombuffer(planes, np.uint8).reshape(bits // 8, -1)):
-        zigzag |= part.astype(np.int64) << (8 * plane)
-    residuals = (zigzag >> 1) ^ -(zigzag & 1)
-    whole = _coded(residuals.reshape(n_classes, n_points), points, lattice, bits, decode=True)
-    if quantised:
-        if not np.isfinite(scale) or scale <= 0:
-            raise RecordingError(f"a packed map of the scale {scale}")
-        values: npt.NDArray[np.floating[Any]] = (whole / scale).astype(np.float32)
-    else:
-        values = _unordered(whole, bits)
-    if is_log:
-        return CompactMap((height, width), gaps_of(points), np.ascontiguousarray(values.T))
-    if n_points < n_grid:
+    points, ends = _unpacked_points(payload[start : start + length], lattice, n_points)
+    if not is_log and n_points < n_grid:
         raise RecordingError("a packed map of values lacks some of its grid points")
-    return values.reshape(n_classes, height, width)
+    planes = inflated(payload[start + length :], n_classes * n_points * bits // 8)
+    # From byte planes to integers, and from 0, 1, 2, 3 ... back to 0, -1, 1, -2 ...
+    zigzag = np.zeros(n_classes * n_points, f"<u{bits // 8}")
+    for place, part in enumerate(np.frombuffer(planes, np.uint8).reshape(bits // 8, -1)):
+        zigzag |= part.astype(zigzag.dtype) << (8 * place)
+    residuals = ((zigzag >> 1) ^ (0 - (zigzag & 1))).view(f"<i{bits // 8}").astype(np.int64)
+    whole = _coded(residuals.reshape(n_classes, n_points), points, ends, lattice, bits, decode=True)
+    values = (whole / scale).astype(np.float32) if quantised else _unordered(whole, bits)
+    return _Decoded(bool(is_log), (n_classes, height, width), points, ends, values)
 
 
 def with_facts(payload: bytes, facts: Mapping[str, Any]) -> bytes:
@@ -290,9 +313,13 @@ class PackedMap:
         RecordingError
             If it is damaged, or larger than ``max_bytes``; the message names the source.
         """
+        decoded = self._decoded()
+        return decoded.compact() if decoded.is_log else decoded.whole()
+
+    def _decoded(self) -> _Decoded:
         try:
-            found = unpack(self.payload, max_bytes=self.max_bytes)
-            if isinstance(found, CompactMap) and not self.kind.has_classes:
+            found = _decoded(self.payload, self.max_bytes)
+            if found.is_log and not self.kind.has_classes:
                 raise RecordingError(f"logarithms are no {self.kind}")
         except RecordingError as error:
             raise RecordingError(f"{self.source} cannot be read: {error}") from error
@@ -306,19 +333,8 @@ class PackedMap:
         RecordingError
             As :meth:`unpacked` does, and if it is no map of its kind.
         """
-        found = self.unpacked()
-        if isinstance(found, CompactMap):
-            # What is not finite, or is no logarithm of a probability, could not be normalised.
-            if found.logs.min() > -math.inf and found.logs.max() <= _HIGHEST_LOG:
-                return found
-            raise RecordingError(f"{self.source} cannot be read: it holds no {self.kind}")
-        values = found.astype(np.float32)
-        if self.kind.fault(values) is not None:
-            raise RecordingError(f"{self.source} cannot be read: it holds no {self.kind}")
-        if found.dtype == np.float16 and self.kind.has_classes:
-            # float16 loses up to 0.0003 of a probability: normalise, so that the sums are 1 again.
-            values /= values.sum(axis=0)
-        return values
+        decoded, _ = self._checked()
+        return decoded.compact() if decoded.is_log else self._whole(decoded)
 
     def dense(self) -> npt.NDArray[np.float32]:
         """Return the whole map, shape (C, H, W).
@@ -328,8 +344,32 @@ class PackedMap:
         RecordingError
             As :meth:`held`.
         """
-        held = self.held()
-        return held.dense() if isinstance(held, CompactMap) else held
+        decoded, values = self._checked()
+        if not decoded.is_log:
+            return self._whole(decoded)
+        # Its points are ordered by level already, which those of a compact map are not.
+        lattice = Lattice.of(decoded.shape[1:])
+        return normalised_odds(lattice.fill_ordered(decoded.points, decoded.ends, values))
+
+    def _checked(self) -> tuple[_Decoded, npt.NDArray[np.float32]]:
+        """Decode the map, and return its values in single precision as well."""
+        decoded = self._decoded()
+        values = decoded.values.astype(np.float32)
+        if decoded.is_log:
+            # What is not finite, or is no logarithm of a probability, could not be normalised.
+            fits = values.min() > -math.inf and values.max() <= _HIGHEST_LOG
+        else:
+            fits = self.kind.fault(values[:, None]) is None
+        if not fits:
+            raise RecordingError(f"{self.source} cannot be read: it holds no {self.kind}")
+        return decoded, values
+
+    def _whole(self, decoded: _Decoded) -> npt.NDArray[np.float32]:
+        values = decoded.whole().astype(np.float32)
+        if decoded.values.dtype == np.float16 and self.kind.has_classes:
+            # float16 loses up to 0.0003 of a probability: normalise, so that the sums are 1 again.
+            values /= values.sum(axis=0)
+        return values
 
 
 def _packed(
@@ -348,7 +388,9 @@ def _packed(
         points = np.arange(height * width, dtype=np.intp)
         by_class = integers.reshape(n_classes, -1)
     lattice = Lattice.of((height, width))
-    residuals = _coded(by_class, points, lattice, bits, decode=False).ravel()
+    order, ends = lattice.order(points)
+    by_level, ordered = by_class[:, order], points[order].astype(np.uintp)
+    residuals = _coded(by_level, ordered, ends, lattice, bits, decode=False).ravel()
     zigzag = (residuals << 1) ^ (residuals >> 63)
     planes = [((zigzag >> (8 * plane)) & 255).astype(np.uint8) for plane in range(bits // 8)]
     positions = _packed_points(points, lattice)
@@ -362,21 +404,19 @@ def _packed(
 
 
 def _coded(
-    values: Int64Array, points: IndexArray, lattice: Lattice, bits: int, *, decode: bool
+    values: Int64Array,
+    points: npt.NDArray[np.uintp],
+    ends: IndexArray,
+    lattice: Lattice,
+    bits: int,
+    *,
+    decode: bool,
 ) -> Int64Array:
-    """Turn integers, shape (C, n), into residuals, ordered by level, or back."""
-    order, ends = lattice.order(points)
-    given = np.ascontiguousarray(values if decode else values[:, order])
+    """Turn integers, shape (C, n), of points ordered by level into residuals, or back."""
+    given = np.ascontiguousarray(values)
     coded = np.empty_like(given)
-    code_residuals(
-        given, coded, points[order].astype(np.uintp), ends, _axes(lattice), 1 << (bits - 1), decode,
-        np.zeros(lattice.shape, np.int64),
-    )  # fmt: skip
-    if not decode:
-        return coded
-    whole = np.empty_like(coded)
-    whole[:, order] = coded
-    return whole
+    code_residuals(given, coded, points, ends, _axes(lattice), 1 << (bits - 1), decode)
+    return coded
 
 
 @lru_cache(maxsize=4)
@@ -406,20 +446,22 @@ def _packed_points(points: IndexArray, lattice: Lattice) -> bytes:
     return deflated(np.concatenate(parts).tobytes())
 
 
-def _unpacked_points(payload: bytes, lattice: Lattice, n_points: int) -> IndexArray:
-    n_grid = lattice.shape[0] * lattice.shape[1]
-    if n_points == n_grid:
-        return np.arange(n_grid)
-    by_level = _points_by_level(lattice)
-    sizes = [-(-len(inside) // 8) for inside in by_level]
-    raw = np.frombuffer(inflated(payload, sum(sizes)), np.uint8)
-    known = np.zeros(n_grid, bool)
-    for inside, part in zip(by_level, np.split(raw, np.cumsum(sizes)[:-1]), strict=True):
-        known[inside] = np.unpackbits(part, count=len(inside)).astype(bool)
-    points = np.flatnonzero(known)
-    if len(points) != n_points or not known[by_level[0]].all():
+def _unpacked_points(
+    payload: bytes, lattice: Lattice, n_points: int
+) -> tuple[npt.NDArray[np.uintp], IndexArray]:
+    """Return the flat indices of the known grid points, by level, and where each level ends."""
+    known = _points_by_level(lattice)
+    if n_points < lattice.shape[0] * lattice.shape[1]:
+        sizes = [-(-len(inside) // 8) for inside in known]
+        raw = np.frombuffer(inflated(payload, sum(sizes)), np.uint8)
+        parts = zip(known, np.split(raw, np.cumsum(sizes)[:-1]), strict=True)
+        known = [
+            inside[np.unpackbits(part, count=len(inside)).view(np.bool_)] for inside, part in parts
+        ]
+    ends = np.cumsum([len(inside) for inside in known], dtype=np.intp)
+    if ends[-1] != n_points or len(known[0]) != len(_points_by_level(lattice)[0]):
         raise RecordingError("the positions of a packed map are not as its header says")
-    return points
+    return np.concatenate(known).astype(np.uintp), ends
 
 
 @lru_cache(maxsize=4)
@@ -437,11 +479,11 @@ def _ordered(values: npt.NDArray[np.floating[Any]]) -> Int64Array:
 
 
 def _unordered(ordered: Int64Array, bits: int) -> npt.NDArray[np.floating[Any]]:
-    top = 1 << (bits - 1)
-    found = np.where(ordered < 0, (-1 - ordered) | top, ordered)
-    return cast(
-        "npt.NDArray[np.floating[Any]]", found.astype(f"<u{bits // 8}").view(f"<f{bits // 8}")
-    )
+    """Return the floats whose bits :func:`_ordered` has made integers of."""
+    small = ordered.astype(f"<i{bits // 8}")
+    negative = (small >> (bits - 1)).view(f"<u{bits // 8}")  # All bits set, or none.
+    found = small.view(f"<u{bits // 8}") ^ (negative >> 1)
+    return cast("npt.NDArray[np.floating[Any]]", found.view(f"<f{bits // 8}"))
 
 
 def deflated(raw: bytes, level: int = 4) -> bytes:
