@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -227,7 +228,7 @@ class MapsAnimation(Film):
         """Embed the film whole; ``embed_limit`` is accepted for matplotlib's sake."""
         return super().to_html5_video()
 
-    def _painter(self) -> Callable[[int], Image]:
+    def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Image]:
         mix = self._geometric_mean if self._geometric else Blender(self._read, len(self._maps))
 
         def make(index: int) -> Image:

@@ -107,6 +107,56 @@ def test_noise_has_the_same_picture(
     np.testing.assert_array_equal(fast, slow)
 
 
+def smooth_film(rng, shape, n_classes, n_snapshots=2, **options):
+    """Snapshots of smooth regions: nearly everywhere only few of the classes are likely."""
+    store, grid = MemoryStore(), np.indices(shape) / max(shape)
+    for epoch in range(n_snapshots):
+        centres = rng.random((n_classes, 2, 1, 1))
+        logits = -20 * ((grid - centres) ** 2).sum(axis=1)
+        powers = np.exp(logits - logits.max(axis=0))
+        store.append(Snapshot((powers / powers.sum(axis=0)).astype(np.float32), epoch))
+    return tv.animate(Recording(tv.Domain((0, 1), (0, 1), shape=shape), store), **options)
+
+
+@given(
+    pixels=st.tuples(st.integers(1, 50), st.integers(1, 100)),
+    n_classes=st.sampled_from([2, 7, 100]),
+    mode=st.sampled_from(["region", "boundary"]),
+    weight=st.sampled_from([0.0, 0.25, 0.9]),
+    seed=SEEDS,
+)
+def test_smooth_regions_have_the_same_picture(pixels, n_classes, mode, weight, seed):
+    film = smooth_film(np.random.default_rng(seed), (20, 30), n_classes, mode=mode)
+    slow, fast = by_numpy_and_compiled(lambda: film.painter(pixels)(Moment(0, weight)))
+    np.testing.assert_array_equal(fast, slow)
+
+
+@given(
+    moments=st.lists(
+        st.builds(Moment, st.integers(0, 3), st.sampled_from([0.0, 0.25, 0.5])), max_size=8
+    )
+)
+def test_a_picture_does_not_depend_on_those_before_it(moments):
+    film = smooth_film(np.random.default_rng(0), (9, 11), 5, n_snapshots=5)
+    paint = film.painter((20, 40))
+    for moment in moments:
+        np.testing.assert_array_equal(paint(moment), film.painter((20, 40))(moment))
+
+
+def test_misclassified_points_are_ringed_alike():
+    rng = np.random.default_rng(0)
+    recorder = tv.Recorder(
+        tv.Domain((0, 1), (0, 1), points_per_axis=9),
+        data=(rng.random((300, 2)), rng.integers(0, 2, 300)), evaluation="dense",
+    )  # fmt: skip
+    for epoch in (0, 1):
+        recorder.capture(lambda X, epoch=epoch: (X[:, :1] > 0.3 + 0.4 * epoch) * 1.0, epoch=epoch)
+    film = tv.animate(recorder.recording, figsize=(3, 2), interpolate=2)
+    slow, fast = by_numpy_and_compiled(lambda: list(film))
+    assert (fast[0] != fast[2]).any()
+    np.testing.assert_array_equal(fast, slow)
+
+
 @pytest.mark.parametrize("mode", ["region", "boundary"])
 def test_a_map_that_may_not_be_written_is_painted(mode):
     maps = np.random.default_rng(0).dirichlet(np.ones(3), (2, 5, 6)).astype(np.float32)

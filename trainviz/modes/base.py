@@ -17,9 +17,11 @@ from trainviz.modes.pixels import packed, unpacked
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 
-__all__ = ["MODES", "Beside", "Contour", "Mode", "find_mode", "register_mode"]
+__all__ = ["MODES", "Beside", "Contour", "Mode", "PaintBetween", "find_mode", "register_mode"]
 
 Values = npt.NDArray[np.floating[Any]]
+PaintBetween = Callable[[Map, Map], Callable[[np.float32], Image]]
+"""``(map, map) -> (weight of the second -> picture)``."""
 
 
 class Contour(NamedTuple):
@@ -188,11 +190,12 @@ class Mode:
         """
         return self.scale(self.values(probabilities))
 
-    def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
+    def between(self) -> PaintBetween | None:
         """Return a function that interpolates two maps and paints the result, or None.
 
-        It takes the two maps, shape (C, h, w), and the weight of the second.
-        None if the mode has no such function, or also draws contour lines.
+        It takes the two maps, shape (C, h, w), and returns a function of the weight of the
+        second, so that what several frames have in common is found out once. None if the
+        mode has no such function, or also draws contour lines.
         """
         return None
 

@@ -17,23 +17,108 @@ from trainviz._common.arrays import Image, Map
 from trainviz._common.jit import inlined, kernel, ready
 from trainviz.modes.pixels import argmax, packed, unpacked
 
-__all__ = ["KERNELS", "paint_highest", "paint_regions", "painter"]
+__all__ = ["KERNELS", "find_candidates", "paint_highest", "paint_regions", "painter"]
 
 _MAPS = "float32[:, :, ::1], float32[:, :, ::1], float32"
+_CANDIDATES = "Tuple((uint8[:, :, ::1], int32[:, ::1]))"
+
+_PART_WIDTH = 32
+"""How many neighbouring pixels have their candidates in common."""
+
+_ROUNDING = np.float32(1e-6)
+"""More than the rounding of an interpolated probability."""
 
 
-def painter(paint: Callable[..., None], *options: Any) -> Callable[[Map, Map, np.float32], Image]:
-    """Return a function that interpolates two maps and paints the result by ``paint``, below."""
+def painter(
+    paint: Callable[..., None], *options: Any
+) -> Callable[[Map, Map], Callable[[np.float32], Image]]:
+    """Return what :meth:`Mode.between` returns, for a ``paint`` of this module."""
 
-    def painted(a: Map, b: Map, weight: np.float32) -> Image:
-        picture = np.empty((*a.shape[1:], 3), dtype=np.uint8)
-        paint(ready(a), ready(b), weight, *options, picture)
-        return picture
+    def between(a: Map, b: Map) -> Callable[[np.float32], Image]:
+        a, b = ready(a), ready(b)
+        n_classes, height, width = a.shape
+        parts = 0 if a is b else -(-width // _PART_WIDTH)
+        candidates = (
+            np.empty((height, parts, n_classes), np.uint8), np.empty((height, parts), np.int32)
+        )  # fmt: skip
+        if a is not b:
+            find_candidates(a, b, *candidates)
 
-    return painted
+        def painted(weight: np.float32) -> Image:
+            picture = np.empty((height, width, 3), dtype=np.uint8)
+            paint(a, b, weight, candidates, *options, picture)
+            return picture
+
+        return painted
+
+    return between
 
 
-def _paint_highest_by_numpy(a, b, weight, low, factor, colors, picture):
+def _find_candidates_by_numpy(a, b, classes, counts):
+    certain = np.minimum(a, b).max(axis=0) - _ROUNDING
+    possible = np.maximum(a, b) >= certain
+    starts = np.arange(0, a.shape[2], _PART_WIDTH)
+    found = np.logical_or.reduceat(possible, starts, axis=2).transpose(1, 2, 0)
+    counts[:] = found.sum(axis=2)
+    # Those found come first, in ascending order.
+    classes[:] = np.argsort(~found, axis=2, kind="stable")
+
+
+@kernel(
+    "(float32[:, :, ::1], float32[:, :, ::1], uint8[:, :, ::1], int32[:, ::1])",
+    _find_candidates_by_numpy,
+)
+def find_candidates(a, b, classes, counts):
+    """List the classes that may be the likeliest in each part of a row, whatever the weight.
+
+    A class that both maps hold for less likely than both hold another cannot be.
+
+    Parameters
+    ----------
+    a, b : ndarray of float32, shape (C, h, w)
+    classes : ndarray of uint8, shape (h, parts, C)
+        Is written: the candidates of each part, and then the other classes, both ascending.
+    counts : ndarray of int32, shape (h, parts)
+        Is written: how many candidates there are.
+    """
+    n, height, width = a.shape
+    certain = np.empty(width, np.float32)
+    for y in range(height):
+        certain[:] = -np.inf
+        for k in range(n):
+            one, other = a[k, y], b[k, y]
+            for x in range(width):
+                first, second = one[x], other[x]
+                low = first if first < second else second
+                certain[x] = low if low > certain[x] else certain[x]
+        for x in range(width):
+            certain[x] -= _ROUNDING
+        for part in range(counts.shape[1]):
+            start, stop = part * _PART_WIDTH, min((part + 1) * _PART_WIDTH, width)
+            count, others = 0, n
+            for k in range(n - 1, -1, -1):
+                one, other = a[k, y, start:stop], b[k, y, start:stop]
+                least = certain[start:stop]
+                possible = np.int32(0)
+                for x in range(len(one)):
+                    first, second = one[x], other[x]
+                    high = first if first > second else second
+                    possible |= np.int32(high >= least[x])
+                if not possible:
+                    others -= 1
+                    classes[y, part, others] = k
+            # The candidates are those that are not among the others, which are ascending.
+            at = others
+            for k in range(n):
+                if at < n and classes[y, part, at] == k:
+                    at += 1
+                else:
+                    classes[y, part, count] = k
+                    count += 1
+            counts[y, part] = count
+
+
+def _paint_highest_by_numpy(a, b, weight, candidates, low, factor, colors, picture):
     highest = _mixed(a, b, weight).max(axis=0)
     picture[:] = colors.take(_levels(highest, low, factor, 256), axis=0)
 
@@ -54,21 +139,25 @@ def _levels(values, low, factor, levels):
     return np.clip(np.rint(level, out=level), 0, levels - 1, out=level).astype(np.intp)
 
 
-@kernel(f"({_MAPS}, float32, float32, uint8[:, ::1], uint8[:, :, ::1])", _paint_highest_by_numpy)
-def paint_highest(a, b, weight, low, factor, colors, picture):
+@kernel(
+    f"({_MAPS}, {_CANDIDATES}, float32, float32, uint8[:, ::1], uint8[:, :, ::1])",
+    _paint_highest_by_numpy,
+)
+def paint_highest(a, b, weight, candidates, low, factor, colors, picture):
     """Paint the highest class probability of each pixel with a table of 256 colours.
 
-    The map is interpolated between ``a`` and ``b``, shape (C, h, w).
+    The map is interpolated between ``a`` and ``b``, shape (C, h, w). The
+    ``candidates`` are those of :func:`find_candidates`; without any, ``a`` is painted.
     """
     _, height, width = a.shape
     best, level = np.empty(width, np.float32), np.empty(width, np.int32)
     for y in range(height):
-        find_highest(a, b, weight, y, best, level)
+        find_highest(a, b, weight, y, candidates, best, level)
         find_levels(best, low, factor, 256, level)
         color_row(colors, level, picture, y)
 
 
-def _paint_regions_by_numpy(a, b, weight, low, factor, colors, levels, picture):
+def _paint_regions_by_numpy(a, b, weight, candidates, low, factor, colors, levels, picture):
     values = _mixed(a, b, weight)
     labels, highest = argmax(values)
     shades = _levels(highest, low, factor, levels)
@@ -160,12 +249,14 @@ _PART = 1024
 
 
 @kernel(
-    f"({_MAPS}, float32, float32, uint8[:, ::1], intp, uint8[:, :, ::1])", _paint_regions_by_numpy
+    f"({_MAPS}, {_CANDIDATES}, float32, float32, uint8[:, ::1], intp, uint8[:, :, ::1])",
+    _paint_regions_by_numpy,
 )
-def paint_regions(a, b, weight, low, factor, colors, levels, picture):
+def paint_regions(a, b, weight, candidates, low, factor, colors, levels, picture):
     """Interpolate two maps, paint the class of every pixel, and antialias the borders.
 
-    ``colors``, shape (C * levels, 3), holds the ``levels`` shades of each class.
+    The ``candidates`` are as for :func:`paint_highest`. ``colors``, shape (C * levels, 3),
+    holds the ``levels`` shades of each class.
     """
     _, height, width = a.shape
     labels, shades = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
@@ -173,7 +264,7 @@ def paint_regions(a, b, weight, low, factor, colors, levels, picture):
     level, differ = np.empty(width, np.int32), np.empty(width, np.uint8)
     for below in range(height + 1):
         if below < height:
-            find_highest(a, b, weight, below, best, first)
+            find_highest(a, b, weight, below, candidates, best, first)
             find_levels(best, low, factor, levels, level)
             for x in range(width):
                 labels[below, x], shades[below, x] = first[x], level[x]
@@ -185,20 +276,41 @@ def paint_regions(a, b, weight, low, factor, colors, levels, picture):
 
 
 @inlined
-def find_highest(a, b, weight, y, best, first):
+def find_highest(a, b, weight, y, candidates, best, first):
     """Find the highest probability of each pixel in a row, and its class."""
-    for k in range(len(a)):
-        low, high = a[k, y], b[k, y]
-        if k == 0:
-            for x in range(len(best)):
-                best[x] = (high[x] - low[x]) * weight + low[x]
-                first[x] = 0
-        else:
-            for x in range(len(best)):
-                value = (high[x] - low[x]) * weight + low[x]
-                higher = value > best[x]
-                first[x] = k if higher else first[x]
-                best[x] = value if higher else best[x]
+    classes, counts = candidates
+    if counts.shape[1] == 0:
+        find_highest_of_one(a, y, best, first)
+    for part in range(counts.shape[1]):
+        start, stop = part * _PART_WIDTH, min((part + 1) * _PART_WIDTH, len(best))
+        for place in range(counts[y, part]):
+            k = classes[y, part, place]
+            low, high = a[k, y, start:stop], b[k, y, start:stop]
+            best_here, first_here = best[start:stop], first[start:stop]
+            if place == 0:
+                for x in range(len(low)):
+                    best_here[x] = (high[x] - low[x]) * weight + low[x]
+                    first_here[x] = k
+            else:
+                for x in range(len(low)):
+                    value = (high[x] - low[x]) * weight + low[x]
+                    higher = value > best_here[x]
+                    first_here[x] = k if higher else first_here[x]
+                    best_here[x] = value if higher else best_here[x]
+
+
+@inlined
+def find_highest_of_one(a, y, best, first):
+    """Find the highest probability of each pixel in a row of a single map, and its class."""
+    for x in range(len(best)):
+        best[x], first[x] = a[0, y, x], 0
+    for k in range(1, len(a)):
+        row = a[k, y]
+        for x in range(len(best)):
+            value = row[x]
+            higher = value > best[x]
+            first[x] = k if higher else first[x]
+            best[x] = value if higher else best[x]
 
 
 @inlined
@@ -345,4 +457,4 @@ def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture
         picture[rows[1], columns[1], channel] = total >> 4
 
 
-KERNELS = (paint_highest, paint_regions)
+KERNELS = (paint_highest, paint_regions, find_candidates)

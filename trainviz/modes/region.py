@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Image, Map
-from trainviz.modes.base import Contour, Mode, register_mode
+from trainviz.modes.base import Contour, Mode, PaintBetween, register_mode
 from trainviz.modes.kernels import paint_regions, painter
 from trainviz.modes.palettes import MAX_CLASSES
 from trainviz.modes.pixels import argmax
@@ -129,14 +129,14 @@ class Region(Mode):
     def paint(self, probabilities: Map) -> Image:
         """Paint the class of every pixel, then antialias the borders."""
         grouped = self._grouped(probabilities)
-        return self._painter()(grouped, grouped, np.float32(0))
+        return self._painter()(grouped, grouped)(np.float32(0))
 
-    def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
-        """Return a function that interpolates two maps and paints the result, or None."""
+    def between(self) -> PaintBetween | None:
+        """Return a function that paints between two maps, or None."""
         own = (type(self).paint, type(self).contours) == (Region.paint, Region.contours)
         return None if not own or self.outline or self._kept is not None else self._painter()
 
-    def _painter(self) -> Callable[[Map, Map, np.float32], Image]:
+    def _painter(self) -> PaintBetween:
         lowest, levels = 1 / self.n_classes, self._levels
         factor = np.float32((levels - 1) / (1 - lowest))
         return painter(paint_regions, np.float32(lowest), factor, self._colors, levels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import TINY, Image, Map
 from trainviz._common.jit import ready
-from trainviz.modes.base import Mode, Values, register_mode
+from trainviz.modes.base import Mode, PaintBetween, Values, register_mode
 from trainviz.modes.kernels import paint_highest, painter
 from trainviz.recordings.recording import Recording
 
@@ -47,8 +47,8 @@ class Boundary(Mode):
         highest: Map = probabilities.max(axis=0)
         return highest
 
-    def between(self) -> Callable[[Map, Map, np.float32], Image] | None:
-        """Return a function that interpolates two maps and paints the result, or None."""
+    def between(self) -> PaintBetween | None:
+        """Return a function that paints between two maps, or None."""
         kind = type(self)
         own = kind.values, kind.paint, kind.scale, kind.contours
         expected = Boundary.values, Mode.paint, Mode.scale, Mode.contours

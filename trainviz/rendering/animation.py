@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -115,12 +116,14 @@ class Animation(Film):
         """The mode that paints the maps."""
         return self._mode
 
-    def painter(self, shape: tuple[int, int]) -> Painter:
+    def painter(self, shape: tuple[int, int], *, reader: Executor | None = None) -> Painter:
         """Return a painter of maps, ``(*shape, 3)``, without axes, legend and other decoration."""
         theme = Theme.of(self._options.get("dark", False))
         resample = Resampler(self.recording.domain.shape, shape)
         contour_lines = ContourLines(shape, theme, self._options.get("dpi", 100))
-        return Painter(self.recording, self._mode, self._interpolation, resample, contour_lines)
+        return Painter(
+            self.recording, self._mode, self._interpolation, resample, contour_lines, reader=reader
+        )
 
     def still(
         self,
@@ -280,8 +283,8 @@ class Animation(Film):
         made = ("_scene", "_html")
         return {name: value for name, value in vars(self).items() if name not in made}
 
-    def _painter(self) -> Callable[[int], Image]:
-        paint = self.painter(self._scene.map_shape)
+    def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Image]:
+        paint = self.painter(self._scene.map_shape, reader=reader)
 
         def make(index: int) -> Image:
             moment = self._timeline[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from functools import cached_property
 from typing import Any
 
@@ -175,8 +176,8 @@ class Comparison(Film):
             "names": self.labels, "interpolation": first._interpolation,
         }  # fmt: skip
 
-    def _painter(self) -> Callable[[int], Image]:
-        brush = self._brush(self.map_shape)
+    def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Image]:
+        brush = self._brush(self.map_shape, reader=reader)
         return lambda index: self._compose(brush, index)
 
     def _compose(self, brush: Brush, index: int) -> Image:
@@ -193,9 +194,9 @@ class Comparison(Film):
             self._head.write(frame, self._headline(value))
         return frame
 
-    def _brush(self, shape: tuple[int, int]) -> Brush:
+    def _brush(self, shape: tuple[int, int], *, reader: Executor | None = None) -> Brush:
         """Return a function that returns the panels' pictures and the texts beside their titles."""
-        painters = [film.painter(shape) for film in self._films]
+        painters = [film.painter(shape, reader=reader) for film in self._films]
 
         def paint(moments: Sequence[Moment], value: float) -> tuple[list[Image], list[str]]:
             images = [paint(moment) for paint, moment in zip(painters, moments, strict=True)]

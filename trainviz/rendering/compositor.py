@@ -19,7 +19,7 @@ from trainviz.rendering.figure.data_points import points_shown, ring_styles
 from trainviz.rendering.figure.layout import build_layout
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
-from trainviz.rendering.kernels import cover
+from trainviz.rendering.kernels import cover, multiply, tint
 
 __all__ = ["Compositor", "WrongPoints", "draw_grounds"]
 
@@ -106,8 +106,8 @@ class Compositor:
         picture = np.array(image, order="C")
         self._overlay.put_on(picture)
         if self._wrong is not None:
-            for layer in self._rings(moment.left):
-                layer.put_on(picture)
+            for color, clear in self._rings(moment.left):
+                tint(picture, clear, color)
         frame[self._box] = picture
         if self._layout.strip is not None:
             self._advance_strip(frame, moment)
@@ -141,12 +141,12 @@ class Compositor:
         over = on_black[self._box].astype(np.float32)
         clear = _clearness(over, on_white[self._box])
         self._opaque = clear == 0
-        pixels, passed = _seen(clear)
-        self._overlay = Layer(over.reshape(-1, 3)[pixels], pixels, passed)
+        pixels = np.flatnonzero(clear < 1)
+        self._overlay = Layer(over.reshape(-1, 3)[pixels], pixels, clear.reshape(-1)[pixels])
         self._static = on_black
         if self._wrong is not None:
             self._stamps = [
-                (_rgb(style["edgecolors"]), _stamp(layout, style))
+                (_rgb(style["edgecolors"]).astype(np.float32), _stamp(layout, style))
                 for style in ring_styles(layout, self._wrong.n_points)
             ]
         if layout.strip is not None:
@@ -157,27 +157,25 @@ class Compositor:
             faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
 
-    def _draw_rings(self, snapshot: int) -> list[Layer]:
+    def _draw_rings(self, snapshot: int) -> list[tuple[Any, npt.NDArray[np.float32]]]:
+        """Return the colours of the rings, each with its transparency around and in the map."""
         assert self._wrong is not None
         points = self._pixels(self._wrong[snapshot])
-        return [Layer(color, *self._stamped(stamp, points)) for color, stamp in self._stamps]
+        return [(color, self._stamped(stamp, points)) for color, stamp in self._stamps]
 
     def _stamped(
         self, stamp: npt.NDArray[np.float32], points: npt.NDArray[np.intp]
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-        """Return the pixels covered by a marker at every point, and their transparency."""
+    ) -> npt.NDArray[np.float32]:
+        """Return the transparency of a marker at every point."""
         height, width = self.map_shape
-        side = len(stamp)
+        margin = len(stamp) // 2
         # Padded by half a marker on each side, so that markers at the edge need no clipping.
-        clear = np.ones((height + side, width + side), dtype=np.float32)
+        clear = np.ones((height + 2 * margin, width + 2 * margin), dtype=np.float32)
         down, right = np.nonzero(stamp < 1)
-        corners = points @ (clear.shape[1], 1)
-        places = corners[:, None] + (down * clear.shape[1] + right)
+        corners, offsets = points @ (clear.shape[1], 1), down * clear.shape[1] + right
         # The transparencies of overlapping rings are multiplied.
-        passed = np.broadcast_to(stamp[down, right], places.shape)
-        np.multiply.at(clear.reshape(-1), places.reshape(-1), passed.reshape(-1))
-        half = side // 2
-        return _seen(clear[half : half + height, half : half + width])
+        multiply(clear.reshape(-1), corners, offsets, stamp[down, right])
+        return clear
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -239,24 +237,22 @@ def _render(figure: Any) -> Image:
 
 
 def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """Return the transparency of each pixel of a marker, from drawing it on black and white."""
+    """Return the transparency of each pixel of a marker."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     dpi = layout.figure.dpi
     side = 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
-    seen = []
-    for ground in ("black", "white"):
-        figure: Any = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor=ground)
-        FigureCanvasAgg(figure)
-        ax = figure.add_axes((0, 0, 1, 1))
-        ax.axis("off")
-        ax.set_xlim(-1, 1)
-        ax.set_ylim(-1, 1)
-        ax.scatter([0], [0], **style)
-        figure.canvas.draw()
-        seen.append(np.array(figure.canvas.buffer_rgba())[..., :3].astype(np.float32))
-    return _clearness(*seen)
+    figure: Any = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor="none")
+    FigureCanvasAgg(figure)
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.axis("off")
+    ax.set_xlim(-1, 1)
+    ax.set_ylim(-1, 1)
+    ax.scatter([0], [0], **style)
+    figure.canvas.draw()
+    opaque = np.array(figure.canvas.buffer_rgba())[..., 3]
+    return (1 - opaque / np.float32(255)).astype(np.float32)
 
 
 def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
@@ -266,21 +262,13 @@ def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
     return clear
 
 
-def _seen(
-    clear: npt.NDArray[np.float32],
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Return the flat indices of pixels that are not fully transparent, and their transparency."""
-    pixels = np.flatnonzero(clear < 1)
-    return pixels, clear.reshape(-1)[pixels]
-
-
 class Layer:
     """A partly transparent overlay of a map.
 
     Parameters
     ----------
-    color : ndarray, shape (3,) or (n, 3)
-        One colour, or the colour of each pixel multiplied by its opacity.
+    color : ndarray of float32, shape (n, 3)
+        The colour of each pixel multiplied by its opacity.
     pixels : ndarray of int, shape (n,)
         The flat indices of the pixels that it covers.
     clear : ndarray of float32, shape (n,)
@@ -290,8 +278,7 @@ class Layer:
     def __init__(
         self, color: Any, pixels: npt.NDArray[np.intp], clear: npt.NDArray[np.float32]
     ) -> None:
-        shown = color * (1 - clear[:, None]) if color.ndim == 1 else color
-        self._color = ready(shown.astype(np.float32) + np.float32(0.5))
+        self._color = ready(color + np.float32(0.5))
         self._pixels, self._clear = pixels, clear
 
     def put_on(self, picture: Image) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -40,8 +41,11 @@ class Film(ABC):
         """``(height, width)`` of a frame in pixels."""
 
     @abstractmethod
-    def _painter(self) -> Callable[[int], Image]:
-        """Return a function that makes frame ``index``; it is fastest for ascending indices."""
+    def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Image]:
+        """Return a function that makes frame ``index``; it is fastest for ascending indices.
+
+        With a ``reader``, that one reads the next snapshot while a frame is painted.
+        """
 
     def _title(self) -> str:
         return ""
@@ -54,7 +58,7 @@ class Film(ABC):
         return None
 
     def __iter__(self) -> Iterator[Image]:
-        return self._frames(range(len(self)))
+        return map(self._painter(), range(len(self)))
 
     def __getitem__(self, index: int) -> Image:
         return self._painter()(index)
@@ -161,9 +165,8 @@ class Film(ABC):
         return self._html
 
     def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        paint = self._painter()
-        for index in indices:
-            yield paint(index)
+        with ThreadPoolExecutor(1, "trainviz-reader") as reader:
+            yield from map(self._painter(reader=reader), indices)
 
     def _film(self, fps: float | None) -> FrameSource:
         fps = self.fps if fps is None else fps

@@ -20,8 +20,10 @@ __all__ = [
     "cover",
     "look_up",
     "mix_cubic",
+    "multiply",
     "resample",
     "spline",
+    "tint",
     "to_planes",
 ]
 
@@ -84,6 +86,57 @@ def cover(picture, pixels, color, clear):
         for channel in range(3):
             below = picture[pixels[i], channel] * clear[i]
             picture[pixels[i], channel] = np.uint8(np.int32(below + color[i, channel]))
+
+
+def _tint_by_numpy(picture, clear, color):
+    height, width, _ = picture.shape
+    top, left = (clear.shape[0] - height) // 2, (clear.shape[1] - width) // 2
+    clear = clear[top : top + height, left : left + width]
+    pixels = np.nonzero(clear < 1)
+    passed = clear[pixels][:, None]
+    below = picture[pixels] * passed
+    below += color * (1 - passed) + np.float32(0.5)
+    picture[pixels] = below.astype(np.uint8)
+
+
+@kernel("(uint8[:, :, ::1], float32[:, ::1], float32[::1])", _tint_by_numpy)
+def tint(picture, clear, color):
+    """Blend one colour into a picture: into each pixel as much as ``clear`` is below 1 there.
+
+    ``clear``, shape (h + 2m, w + 2m), has a margin around the picture, which is not used.
+    """
+    height, width, _ = picture.shape
+    top, left = (clear.shape[0] - height) // 2, (clear.shape[1] - width) // 2
+    one, half = np.float32(1), np.float32(0.5)
+    for y in range(height):
+        for start in range(0, width, 32):
+            row = picture[y, start : start + 32]
+            passed = clear[top + y, left + start : left + min(start + 32, width)]
+            least = one
+            for x in range(len(passed)):
+                least = passed[x] if passed[x] < least else least
+            if least == one:
+                continue
+            for x in range(len(passed)):
+                share = passed[x]
+                if share < one:
+                    for channel in range(3):
+                        added = color[channel] * (one - share) + half
+                        value = row[x, channel] * share + added
+                        row[x, channel] = np.uint8(np.int32(value))
+
+
+def _multiply_by_numpy(plane, corners, offsets, factors):
+    places = corners[:, None] + offsets
+    np.multiply.at(plane, places.reshape(-1), np.broadcast_to(factors, places.shape).reshape(-1))
+
+
+@kernel("(float32[::1], intp[::1], intp[::1], float32[::1])", _multiply_by_numpy)
+def multiply(plane, corners, offsets, factors):
+    """Multiply the values at ``offsets`` from each corner by ``factors``, one after another."""
+    for corner in corners:
+        for i in range(len(offsets)):
+            plane[corner + offsets[i]] *= factors[i]
 
 
 def _spline_by_numpy(before, a, b, after, has_before, has_after, slope, square, cube):
@@ -247,6 +300,9 @@ def _weighted(pixels, weights):
 _LUMA, _BLUE, _RED = (11966, 40254, 4064), (-6596, -22189, 28785), (28785, -26145, -2640)
 """The matrix of ITU-R BT.709 for 16 to 235 and 16 to 240, times 2**16, each row with its sum."""
 
+_BLOCKS = 16
+"""How many neighbouring blocks of 2x2 pixels are compared at once."""
+
 
 @kernel(
     "(uint8[:, :, ::1], uint8[:, :, ::1], uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])",
@@ -258,33 +314,56 @@ def to_planes(frame, before, luma, blue, red):
     The colour of a block is that of its mean. ``before`` becomes the frame.
     """
     height, width = blue.shape
+    rows, rows_before = frame.reshape(2 * height, 6 * width), before.reshape(2 * height, 6 * width)
+    sums = np.empty((3, 2 * _BLOCKS), np.int32)
     for y in range(height):
-        for x in range(width):
+        for start in range(0, width, _BLOCKS):
+            stop = min(start + _BLOCKS, width)
             differs = np.uint8(0)
-            for channel in range(3):
-                for i in range(2):
-                    for j in range(2):
-                        value = frame[2 * y + i, 2 * x + j, channel]
-                        differs |= value ^ before[2 * y + i, 2 * x + j, channel]
+            for line in range(2 * y, 2 * y + 2):
+                now = rows[line, 6 * start : 6 * stop]
+                then = rows_before[line, 6 * start : 6 * stop]
+                for i in range(len(now)):
+                    differs |= now[i] ^ then[i]
             if differs == 0:
                 continue
-            r = g = b = np.int32(0)
-            for i in range(2):
-                for j in range(2):
-                    row, column = 2 * y + i, 2 * x + j
-                    r_here = np.int32(frame[row, column, 0])
-                    g_here = np.int32(frame[row, column, 1])
-                    b_here = np.int32(frame[row, column, 2])
-                    light = np.int32(_LUMA[0]) * r_here + np.int32(_LUMA[1]) * g_here
-                    light += np.int32(_LUMA[2]) * b_here + np.int32((16 << 16) + (1 << 15))
-                    luma[row, column] = light >> 16
-                    r, g, b = r + r_here, g + g_here, b + b_here
-                    for channel in range(3):
-                        before[row, column, channel] = frame[row, column, channel]
-            middle = np.int32((128 << 18) + (1 << 17))
-            cool = np.int32(_BLUE[0]) * r + np.int32(_BLUE[1]) * g + np.int32(_BLUE[2]) * b
-            warm = np.int32(_RED[0]) * r + np.int32(_RED[1]) * g + np.int32(_RED[2]) * b
-            blue[y, x], red[y, x] = (cool + middle) >> 18, (warm + middle) >> 18
+            for line in range(2 * y, 2 * y + 2):
+                now = rows[line, 6 * start : 6 * stop]
+                then = rows_before[line, 6 * start : 6 * stop]
+                for i in range(len(now)):
+                    then[i] = now[i]
+            convert_blocks(rows, y, start, stop, luma, blue, red, sums)
 
 
-KERNELS = (cover, resample, look_up, mix_cubic, spline, to_planes)
+@inlined
+def convert_blocks(rows, y, start, stop, luma, blue, red, sums):
+    """Convert neighbouring blocks of 2x2 pixels; ``sums`` is scratch."""
+    width = 2 * (stop - start)
+    for row in range(2):
+        pixels, light = (
+            rows[2 * y + row, 6 * start : 6 * stop],
+            luma[2 * y + row, 2 * start : 2 * stop],
+        )
+        for x in range(width):
+            r, g, b = (
+                np.int32(pixels[3 * x]),
+                np.int32(pixels[3 * x + 1]),
+                np.int32(pixels[3 * x + 2]),
+            )
+            found = np.int32(_LUMA[0]) * r + np.int32(_LUMA[1]) * g + np.int32(_LUMA[2]) * b
+            light[x] = (found + np.int32((16 << 16) + (1 << 15))) >> 16
+            sums[0, x] = r if row == 0 else sums[0, x] + r
+            sums[1, x] = g if row == 0 else sums[1, x] + g
+            sums[2, x] = b if row == 0 else sums[2, x] + b
+    middle = np.int32((128 << 18) + (1 << 17))
+    cool_row, warm_row = blue[y, start:stop], red[y, start:stop]
+    for x in range(stop - start):
+        r = sums[0, 2 * x] + sums[0, 2 * x + 1]
+        g = sums[1, 2 * x] + sums[1, 2 * x + 1]
+        b = sums[2, 2 * x] + sums[2, 2 * x + 1]
+        cool = np.int32(_BLUE[0]) * r + np.int32(_BLUE[1]) * g + np.int32(_BLUE[2]) * b
+        warm = np.int32(_RED[0]) * r + np.int32(_RED[1]) * g + np.int32(_RED[2]) * b
+        cool_row[x], warm_row[x] = (cool + middle) >> 18, (warm + middle) >> 18
+
+
+KERNELS = (cover, multiply, tint, resample, look_up, mix_cubic, spline, to_planes)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
 from functools import lru_cache
+
+import numpy as np
 
 from trainviz._common.arrays import Image, Map
 from trainviz._common.output_kind import OutputKind
@@ -30,6 +33,8 @@ class Painter:
         Resamples a map to the picture's pixels; by default a grid point is a pixel.
     contour_lines : ContourLines, optional
         Draws the mode's contour lines into the pictures.
+    reader : Executor, optional
+        Reads the next snapshot while one is painted; for films.
 
     Examples
     --------
@@ -49,7 +54,10 @@ class Painter:
         interpolation: Interpolation = "linear",
         resampler: Resampler | None = None,
         contour_lines: ContourLines | None = None,
+        *,
+        reader: Executor | None = None,
     ) -> None:
+        self._executor = reader
         self._mode = mode
         self._interpolation = interpolation
         self._resampler = resampler
@@ -66,6 +74,8 @@ class Painter:
         shared = beside is not None and beside.recording is recording
         self._blend = self._blender(recording, read, shared=shared)
         self._paint_between = None if beside is not None else mode.between()
+        self._left = -1
+        self._paint_pair: Callable[[np.float32], Image] | None = None
 
     def maps(self, moment: Moment) -> tuple[Map, ...]:
         """Return the map of a moment, and the one that the mode compares it with, if any."""
@@ -82,7 +92,15 @@ class Painter:
     def __call__(self, moment: Moment) -> Image:
         """Paint a moment."""
         if self._paint_between is not None:
-            return self._paint_between(*self._blend.pair(moment))
+            first, second, weight = self._blend.pair(moment)
+            if moment.left != self._left:
+                # The maps of another pair may have been overwritten since.
+                self._left, self._paint_pair = moment.left, None
+            if weight == 0:
+                return self._paint_between(first, first)(weight)
+            if self._paint_pair is None:
+                self._paint_pair = self._paint_between(first, second)
+            return self._paint_pair(weight)
         maps = self.maps(moment)
         picture = self._mode.paint(*maps)
         if self._contour_lines is not None:
@@ -102,7 +120,34 @@ class Painter:
             found = recording[index].probabilities
             return found if self._resampler is None else self._resampler(found)
 
-        return read
+        return _ReadAhead(read, len(recording), self._executor) if self._executor else read
+
+
+class _ReadAhead:
+    """Read one map after another, each while the one before it is painted.
+
+    Parameters
+    ----------
+    read : callable
+        ``index -> map``.
+    count : int
+        How many maps there are.
+    reader : Executor
+    """
+
+    def __init__(self, read: Callable[[int], Map], count: int, reader: Executor) -> None:
+        self._read, self._count, self._reader = read, count, reader
+        self._last = -2
+        self._coming: tuple[int, Future[Map]] | None = None
+
+    def __call__(self, index: int) -> Map:
+        """Return a map; if the one before it was asked for last, begin to read the next."""
+        coming, self._coming = self._coming, None
+        found = coming[1].result() if coming and coming[0] == index else self._read(index)
+        follows, self._last = index == self._last + 1, index
+        if follows and index + 1 < self._count:
+            self._coming = index + 1, self._reader.submit(self._read, index + 1)
+        return found
 
 
 def require_output(mode: Mode, recording: Recording) -> None:

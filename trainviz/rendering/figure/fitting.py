@@ -102,7 +102,10 @@ def arrange(figure: Any) -> bool:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="constrained_layout not applied")
         try:
-            figure.draw_without_rendering()
+            figure.get_layout_engine().execute(figure)
+            for ax in figure.axes:
+                locator = ax.get_axes_locator()
+                ax.apply_aspect(locator(ax, None) if locator else None)
         except UserWarning:
             return False
     return True
