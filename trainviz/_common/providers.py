@@ -15,6 +15,7 @@ __all__ = ["PROVIDERS", "install_hint", "provided"]
 PROVIDERS: dict[str, str] = {
     "card": "trainviz.rendering.html_card:recording_card",
     "page": "trainviz.player.page:save_page",
+    "server": "trainviz.player.live_process:start_server",
     "film.mp4": "trainviz.rendering.writers.video:write_mp4",
     "film.webm": "trainviz.rendering.writers.video:write_webm",
     "film.gif": "trainviz.rendering.writers.gif:write_gif",
@@ -42,6 +43,7 @@ _EXTRAS = {
     "fsspec": "zarr",
     "xarray": "xarray",
     "Dask": "dask",
+    "Starlette": "live",
 }
 """Optional dependency -> the extra that installs it."""
 

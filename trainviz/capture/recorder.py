@@ -11,6 +11,7 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz._common.options import shows_defaults, with_defaults
+from trainviz._common.providers import provided
 from trainviz.capture.background import check_freezable
 from trainviz.capture.random_streams import HostStreams
 from trainviz.capture.recording_writer import RecordingWriter
@@ -480,6 +481,40 @@ class Recorder:
         >>> _ = recorder.capture(lambda X: X[:, 0], epoch=1)
         """
         return self.writer.subscribe(callback)
+
+    def serve(self, *, port: int | None = None, open_browser: bool = False) -> Any:
+        """Show the recording in the browser while it grows.
+
+        A process of its own reads the recording from the disk and ends with this
+        one; training knows nothing of it. ``trainviz serve PATH`` shows the same page.
+
+        Parameters
+        ----------
+        port : int, optional
+            Default: 8642. If it is in use, the next free one is taken; 0 for any.
+        open_browser : bool, default False
+
+        Returns
+        -------
+        LiveServer
+            ``url`` is the page's address, ``open()`` opens it, ``close()`` ends the
+            server. In Jupyter it shows itself as a link.
+
+        Raises
+        ------
+        ValueError
+            If the recorder has no ``path=`` on this machine.
+        ImportError
+            If Starlette or uvicorn is not installed: ``pip install "trainviz[live]"``.
+        RuntimeError
+            If the server does not start.
+        """
+        if self.location is None or "://" in self.location:
+            raise ValueError(
+                f"serve() reads the recording from the disk, and path={self.location!r}: give the "
+                "recorder a folder of this machine, e.g. path='runs/a.zarr'"
+            )
+        return provided("server")(self.location, port=port, open_browser=open_browser)
 
     def close(self) -> None:
         """Wait for the captures in the background, and release the lock of ``path``.

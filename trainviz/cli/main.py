@@ -1,4 +1,4 @@
-"""The command line: ``trainviz demo``, ``render``, ``still``, ``compare``, ``info``, ``replay``."""
+"""The command line: ``trainviz demo``, ``render``, ``still``, ``serve`` and others."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from trainviz.cli.info import add_info
 from trainviz.cli.parsing import UsageError
 from trainviz.cli.render import add_render
 from trainviz.cli.replay import add_replay
+from trainviz.cli.serve import add_serve
 from trainviz.cli.still import add_still
 from trainviz.errors import TrainvizError
 from trainviz.version import __version__
@@ -70,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"trainviz {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    for add_command in (add_demo, add_render, add_still, add_compare, add_info, add_replay):
+    for add_command in (
+        add_demo,
+        add_render,
+        add_still,
+        add_compare,
+        add_info,
+        add_replay,
+        add_serve,
+    ):
         add_command(commands)
     return parser

@@ -10,10 +10,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ from trainviz.rendering.figure import data_points
 from trainviz.rendering.figure.anchors import thumbnails
 from trainviz.rendering.writers import check_path, finished_file
 
-__all__ = ["bundle", "page_of", "save_page", "thinned"]
+__all__ = ["bundle", "columns_of", "document", "facts_of", "page_of", "save_page", "thinned"]
 
 MODULES = (
     "bytes.js", "lattice.js", "decode.js", "paint.js", "interpolate.js", "clock.js", "contours.js",
@@ -74,7 +75,7 @@ _PAGE = """<!doctype html>
 <div id="trainviz"><p class="tv-wait">Loading the recording &#8230;</p>
 <noscript><p class="tv-wait">This page needs JavaScript, which is switched off here.</p>
 </noscript></div>
-<script type="application/json" id="trainviz-facts">{facts}</script>
+{data}
 <script type="text/plain" id="trainviz-worker">{worker}</script>
 <script>{script}</script>
 {maps}
@@ -188,13 +189,58 @@ def page_of(
         raise ValueError(f"limit={limit}: expected at least 1 snapshot")
     kept = [_chosen(len(recording), limit) for recording in listed]
     views = [recording[:] for recording in listed]
+    facts = facts_of(
+        views, kept, names, title=title or "", subtitle=subtitle or "", mode=mode,
+        palette=palette, cmap=cmap, dark=dark, interpolation=interpolation, seconds=seconds,
+        shade=shade, scene={"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points},
+        metrics=metrics, ask=ask,
+    )  # fmt: skip
+    return _written(facts, list(_maps(views, kept, told)), title or "trainviz")
+
+
+def facts_of(
+    views: Sequence[Recording],
+    kept: Sequence[Sequence[int]],
+    names: Sequence[str] | None = None,
+    *,
+    title: str = "",
+    subtitle: str = "",
+    mode: str | type[Mode] | Mode = "region",
+    palette: Any = None,
+    cmap: Any = None,
+    dark: bool | None = None,
+    interpolation: str = "linear",
+    seconds: float | None = None,
+    shade: bool = True,
+    scene: Mapping[str, Any] = MappingProxyType({}),
+    metrics: bool | Sequence[str] = True,
+    ask: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Return what a player must know of recordings but for their maps; docs/player.md lists it.
+
+    Parameters
+    ----------
+    views : sequence of Recording
+        That do not grow meanwhile, with at least one snapshot each.
+    kept : sequence of sequence of int
+        Which snapshots of each are shown.
+    names : sequence of str, optional
+    title, subtitle, mode, palette, cmap, dark, interpolation, seconds, shade, metrics, ask
+        As for :func:`page_of`.
+    scene : mapping
+        ``xlabel``, ``ylabel``, ``aspect`` and ``points``, as for :func:`page_of`.
+
+    Returns
+    -------
+    dict
+        As JSON can hold it.
+    """
     stops = _stops(ask, views[0], kept[0])
     shown = find_mode(mode)
     if not views[0].output.has_classes and isinstance(mode, str) and mode == "region":
         shown = find_mode("values" if views[0].output.has_value else "probability")
-    scene = {"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points}
-    facts = {
-        "title": title or "", "subtitle": subtitle or "", "dark": dark,
+    return {
+        "title": title, "subtitle": subtitle, "dark": dark,
         "mode": shown.name, "levels": list(shown.levels), "note": _note(shown),
         "of": _column(shown, views[0]), "interpolation": interpolation, "shade": shade,
         "ask": stops,
@@ -206,7 +252,6 @@ def page_of(
             for k, (view, picked) in enumerate(zip(views, kept, strict=True))
         ],
     }  # fmt: skip
-    return _written(facts, list(_maps(views, kept, told)), title or "trainviz")
 
 
 @contextmanager
@@ -259,13 +304,13 @@ def _column(mode: Mode, recording: Recording) -> int | None:
     return class_index(mode.of, recording.n_classes, recording, "Probability")
 
 
-def _stops(ask: Sequence[int], recording: Recording, picked: list[int]) -> list[int]:
+def _stops(ask: Sequence[int], recording: Recording, picked: Sequence[int]) -> list[int]:
     """Return the epochs of the page that are nearest to those at which it is to ask."""
     if not len(ask):
         return []
     if recording.output is not OutputKind.PROBABILITIES:
         raise ValueError(f"ask={ask!r}: only recordings of class probabilities have lessons")
-    epochs = np.unique(recording.epochs[picked])
+    epochs = np.unique(recording.epochs[list(picked)])
     for stop in ask:
         if not epochs[0] <= stop < epochs[-1]:
             raise ValueError(
@@ -287,39 +332,67 @@ def _chosen(n: int, limit: int | None) -> list[int]:
 
 def _facts(
     recording: Recording,
-    picked: list[int],
+    picked: Sequence[int],
     name: str,
-    scene: dict[str, Any],
+    scene: Mapping[str, Any],
     metrics: bool | Sequence[str],
 ) -> dict[str, Any]:
     domain = recording.domain
     x0, x1, y0, y1 = (float(end) for end in domain.extent)
-    aspect = scene["aspect"]
+    aspect = scene.get("aspect")
     if aspect is None:
         ratio = (x1 - x0) / (y1 - y0)
         aspect = "equal" if 0.5 < ratio < 2 else "auto"
     labels = domain.axis_names
-    every = recording.metrics
-    shown = every if metrics is True else {key: every[key] for key in metrics or ()}
-    steps = recording.steps[picked]
+    columns = columns_of(recording, picked, metrics)
+    predictions = columns.pop("predictions")
+    points = _points(recording) if scene.get("points", True) else None
     return {
         "name": name,
         "output": str(recording.output.value),
         "classes": recording.class_names,
         "shape": list(domain.shape),
         "xlim": [x0, x1], "ylim": [y0, y1],
-        "xlabel": scene["xlabel"] or labels[0] or "", "ylabel": scene["ylabel"] or labels[1] or "",
+        "xlabel": scene.get("xlabel") or labels[0] or "",
+        "ylabel": scene.get("ylabel") or labels[1] or "",
         "aspect": aspect,
-        "epochs": recording.epochs[picked].tolist(),
-        "steps": steps.tolist() if np.isfinite(steps).all() else None,
         "unit": counted_by(recording),
-        "metrics": {key: _numbers(values[picked]) for key, values in shown.items()},
-        "points": _points(recording, picked) if scene["points"] else None,
+        "points": points and {**points, "predictions": predictions},
         "anchors": None if domain.anchors is None else np.asarray(domain.anchors).tolist(),
         "thumbnails": [_png(image) for image in thumbnails(domain) or []] or None,
         "limits": _limits(recording, picked),
         "total": len(recording),
+        **columns,
     }  # fmt: skip
+
+
+def columns_of(
+    recording: Recording, picked: Sequence[int], metrics: bool | Sequence[str] = True
+) -> dict[str, Any]:
+    """Return what a player must know of each of some snapshots.
+
+    Parameters
+    ----------
+    recording : Recording
+    picked : sequence of int
+    metrics : bool or sequence of str
+        As for :func:`page_of`.
+
+    Returns
+    -------
+    dict
+        ``epochs``, ``steps``, ``metrics`` and ``predictions``.
+    """
+    rows = list(picked)
+    every = recording.metrics
+    shown = every if metrics is True else {key: every[key] for key in metrics or ()}
+    steps = recording.steps[rows]
+    return {
+        "epochs": recording.epochs[rows].tolist(),
+        "steps": steps.tolist() if np.isfinite(steps).all() else None,
+        "metrics": {key: _numbers(values[rows]) for key, values in shown.items()},
+        "predictions": _predictions(recording, rows),
+    }
 
 
 def _numbers(values: npt.NDArray[Any], digits: int = 6) -> list[float | None]:
@@ -327,7 +400,7 @@ def _numbers(values: npt.NDArray[Any], digits: int = 6) -> list[float | None]:
     return [float(f"{v:.{digits}g}") if np.isfinite(v) else None for v in values]
 
 
-def _points(recording: Recording, picked: list[int]) -> dict[str, Any] | None:
+def _points(recording: Recording) -> dict[str, Any] | None:
     data = recording.data
     if data is None or not len(data.points):
         return None
@@ -337,22 +410,29 @@ def _points(recording: Recording, picked: list[int]) -> dict[str, Any] | None:
         "x": _numbers(data.points[:, 0]), "y": _numbers(data.points[:, 1]),
         "labels": None if labels is None else labels.tolist(),
         "opacity": None if faint.min() == 1 else _numbers(faint, 3),
-        "targets": None, "predictions": None,
+        "targets": None,
     }  # fmt: skip
     if recording.output is OutputKind.VALUES:
         facts["targets"] = _numbers(data.y)
     elif recording.output is OutputKind.MULTILABEL:
         facts["targets"] = data.y.tolist()
-    guesses = [recording.data_predictions(index) for index in picked]
-    if labels is not None and any(guess is not None for guess in guesses):
-        # The type's largest number says that a snapshot has no predictions.
-        unknown = np.full(len(labels), 65535)
-        table = np.stack([unknown if guess is None else guess for guess in guesses])
-        facts["predictions"] = _base64(table.astype("<u2").tobytes())
     return facts
 
 
-def _limits(recording: Recording, picked: list[int]) -> list[float] | None:
+def _predictions(recording: Recording, picked: Sequence[int]) -> str | None:
+    labels = recording.data_labels
+    if labels is None or not len(labels):
+        return None
+    guesses = [recording.data_predictions(index) for index in picked]
+    if all(guess is None for guess in guesses):
+        return None
+    # The type's largest number says that a snapshot has no predictions.
+    unknown = np.full(len(labels), 65535)
+    table = np.stack([unknown if guess is None else guess for guess in guesses])
+    return _base64(table.astype("<u2").tobytes())
+
+
+def _limits(recording: Recording, picked: Sequence[int]) -> list[float] | None:
     if recording.output is not OutputKind.VALUES:
         return None
     maps = [recording[index].probabilities for index in picked]
@@ -463,18 +543,61 @@ _TIE = 0.002
 
 
 def _written(facts: dict[str, Any], maps: list[str], title: str) -> str:
+    data = f'<script type="application/json" id="trainviz-facts">{_json(facts)}</script>'
+    text, _ = document(MODULES, "startPage(document);", title=title, data=data, maps=maps)
+    return text
+
+
+def document(
+    modules: Sequence[str],
+    start: str,
+    *,
+    title: str,
+    styles: Sequence[str] = ("style.css",),
+    data: str = "",
+    maps: Sequence[str] = (),
+    sources: str = "",
+) -> tuple[str, str]:
+    """Return an HTML page with a player, and the policy that lets it do what it needs.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        As for :func:`bundle`.
+    start : str
+        The JavaScript that starts it.
+    title : str
+    styles : sequence of str
+        File names of stylesheets.
+    data : str
+        HTML that stands before the script, and ``maps`` what stands behind it.
+    sources : str
+        Further directives of the policy.
+
+    Returns
+    -------
+    page, policy : str
+
+    Examples
+    --------
+    >>> page, policy = document(["bytes.js"], "canInflate();", title="<a>")
+    >>> "<title>&lt;a&gt;</title>" in page, policy.split(";")[0] in page
+    (True, True)
+    """
     # Not a module, which would wait until the browser has read all maps.
-    script = f'"use strict";\n(() => {{\n{bundle(MODULES)}\nstartPage(document);\n}})();\n'
-    style, worker = _static("style.css"), bundle(_WORKER) + "\nlisten(self);\n"
+    script = f'"use strict";\n(() => {{\n{bundle(modules)}\n{start}\n}})();\n'
+    style = "".join(map(_static, styles))
+    worker = bundle(_WORKER) + "\nlisten(self);\n"
     policy = (
         f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
         f"style-src 'sha256-{_digest(style)}'; img-src data: blob:; worker-src blob:; "
-        "base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; form-action 'none'{sources}"
     )
-    return _PAGE.format(
-        policy=policy, title=html.escape(title), style=style, facts=_json(facts), worker=worker,
+    page = _PAGE.format(
+        policy=policy, title=html.escape(title), style=style, data=data, worker=worker,
         script=script, maps="\n".join(maps),
     )  # fmt: skip
+    return page, policy
 
 
 def _json(facts: dict[str, Any]) -> str:

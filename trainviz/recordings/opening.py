@@ -11,7 +11,7 @@ from trainviz.recordings.zarr_store.places import place_of
 from trainviz.recordings.zarr_store.reader import DiskReader
 from trainviz.recordings.zarr_store.store import DiskStore, Precision, Resume
 
-__all__ = ["open_recording", "start_recording"]
+__all__ = ["open_recording", "recording_of", "start_recording"]
 
 
 def open_recording(path: str | os.PathLike[str], *, trust: bool = False) -> Recording:
@@ -57,7 +57,7 @@ def open_recording(path: str | os.PathLike[str], *, trust: bool = False) -> Reco
     Recording(3 snapshots, epochs 0 to 2, 2 classes, grid 5x5)
     """
     reader = DiskReader.at(place_of(path), trust=trust)
-    return _recording(reader, reader.contents.description)
+    return recording_of(reader, reader.contents.description)
 
 
 def start_recording(
@@ -92,15 +92,16 @@ def start_recording(
             name = "overwrite" if overwrite else "resume"
             raise ValueError(f"{name}=True needs path=, where the recording is")
         memory = MemoryStore()
-        return _recording(memory, description), memory
+        return recording_of(memory, description), memory
     store = DiskStore(
         place_of(path), description, overwrite=overwrite, resume=resume, precision=precision,
         durable=durable,
     )  # fmt: skip
-    return _recording(store, store.contents.description), store
+    return recording_of(store, store.contents.description), store
 
 
-def _recording(store: Store, found: Description) -> Recording:
+def recording_of(store: Store, found: Description) -> Recording:
+    """Return a recording of what a store holds."""
     return Recording(
         found.domain, store, data=found.data, class_names=found.class_names,
         classes=found.classes, output=found.output,

@@ -125,6 +125,8 @@ export class Player {
     /** @type {any} */
     this.parts = {};
     this.readHash();
+    /** Ends what listens outside the player. */
+    this.ended = new AbortController();
     this.store = new MapStore(
       this.recordings.map((/** @type {any} */ _, /** @type {number} */ r) => ({ bytes: (/** @type {number} */ i) => source.bytes(r, i) })),
       source.worker,
@@ -140,6 +142,8 @@ export class Player {
   }
 
   close() {
+    this.ended.abort();
+    clearTimeout(this.sayLater);
     cancelAnimationFrame(this.request);
     this.unsubscribe();
     this.observer?.disconnect();
@@ -1349,16 +1353,17 @@ export class Player {
     for (const view of this.everyView()) this.listenMap(view);
     this.listenStrip();
     this.root.addEventListener("keydown", (event) => this.key(event));
+    const { signal } = this.ended;
     document.addEventListener("keydown", (event) => {
       if (event.target === document.body) this.key(event);
-    });
+    }, { signal });
     addEventListener("hashchange", () => {
       if (location.hash.slice(1) === this.lastHash) return;
       this.readHash();
       this.changed();
-    });
-    this.night.addEventListener("change", () => this.changed());
-    addEventListener("resize", () => this.layout());
+    }, { signal });
+    this.night.addEventListener("change", () => this.changed(), { signal });
+    addEventListener("resize", () => this.layout(), { signal });
   }
 
   /** @param {MapView} view */
@@ -1669,7 +1674,8 @@ export class Player {
 function prepared(facts) {
   const made = { ...facts, predictions: null, images: null };
   const coded = facts.points?.predictions;
-  if (coded) {
+  if (coded instanceof Uint16Array) made.predictions = coded;
+  else if (coded) {
     const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
     made.predictions = new Uint16Array(bytes.buffer);
   }

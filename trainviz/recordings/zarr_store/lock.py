@@ -12,7 +12,7 @@ from trainviz._common.process import identity, is_dead, is_this_process
 from trainviz.errors import RecordingError
 from trainviz.recordings.zarr_store.places import Place
 
-__all__ = ["LOCK", "Lock"]
+__all__ = ["LOCK", "Lock", "is_held"]
 
 LOCK = "x/.lock"
 """The lock file: inside an array, because Zarr would list an unknown file in a group."""
@@ -116,6 +116,12 @@ class Lock:
             # Another process took over the stale lock first: restore that process's lock.
             self._place.create(LOCK, moved)
         self._place.delete(aside)
+
+
+def is_held(place: Place) -> bool:
+    """Return whether a process that runs, as far as can be known, holds the lock of a place."""
+    found = place.read(LOCK, _LIMIT)
+    return found is not None and not is_dead(_holder(found))
 
 
 def _holder(payload: bytes) -> dict[str, Any]:

@@ -121,6 +121,10 @@ class DiskReader:
         """Return the predictions of snapshot ``index``."""
         return None if self.contents.n_points is None else self._chunk(index)[0].data_predictions
 
+    def generation_of(self, index: int) -> int:
+        """Return the generation of the recording when snapshot ``index`` was captured."""
+        return self._chunk(index)[0].generation
+
     def _chunk(self, index: int) -> tuple[Facts, bytes]:
         layout, contents = self.contents.probabilities, self.contents
         assert layout is not None
