@@ -180,3 +180,13 @@ def test_a_recording_from_disk_makes_the_same_page(tmp_path, make_recording):
     recording.save_page(tmp_path / "memory.html")
     tv.open_recording(tmp_path / "a.zarr").save_page(tmp_path / "disk.html")
     assert (tmp_path / "disk.html").read_text() == (tmp_path / "memory.html").read_text()
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 3])
+def test_the_first_of_several_labels_is_shown_first(tmp_path, n_labels):
+    domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=5)
+    recorder = tv.Recorder(domain, output="multilabel")
+    recorder.capture(lambda X: (X[:, [0, 1, 0][:n_labels]] > 0) * 1.0, epoch=0)
+    path = recorder.recording.save_page(tmp_path / "page.html")
+    facts = facts_of(path.read_text(encoding="utf-8"))
+    assert (facts["mode"], facts["of"]) == ("probability", 0)

@@ -299,7 +299,7 @@ def _column(mode: Mode, recording: Recording) -> int | None:
     """Return the class that the mode shows, if it is one of a single class."""
     if not isinstance(mode, Probability):
         return None
-    if mode.of is None and recording.n_classes > 2:
+    if mode.of is None and (recording.n_classes > 2 or recording.output.has_labels):
         return 0
     return class_index(mode.of, recording.n_classes, recording, "Probability")
 

@@ -26,6 +26,9 @@ __all__ = ["GoneError", "Run", "RunTable", "UnknownError"]
 _MOST_RUNS, _MOST_FOLDERS, _DEPTH = 1000, 10_000, 5
 """Bounds of what is looked through in a folder of runs."""
 
+_MOST_METRICS = 8
+"""How many metrics the list of runs tells of each."""
+
 _SCAN_SECONDS = 2.0
 """Least time between two searches for new runs."""
 
@@ -90,11 +93,8 @@ class Run:
             step = last.steps[0]
             found["epoch"] = int(last.epochs[0])
             found["step"] = int(step) if np.isfinite(step) else None
-            found["metrics"] = {
-                name: float(f"{values[0]:.4g}")
-                for name, values in last.metrics.items()
-                if np.isfinite(values[0])
-            }
+            known = [(name, row[0]) for name, row in last.metrics.items() if np.isfinite(row[0])]
+            found["metrics"] = {name: float(f"{v:.4g}") for name, v in known[:_MOST_METRICS]}
             found["group"] = _group(recording)
         return found
 
@@ -136,10 +136,12 @@ class Run:
         """Return a small picture of a snapshot as PNG."""
         recording, _ = self._current(version)
         _snapshot(recording, index)
+        from trainviz.modes import Mode, Probability
         from trainviz.rendering.animation import animate
 
         output = recording.output
-        mode = "values" if output.has_value else "probability" if output.has_labels else "region"
+        mode: str | Mode = Probability(0) if output.has_labels else "region"
+        mode = "values" if output.has_value else mode
         (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
         width = round(min(max(_THUMBNAIL * (x1 - x0) / (y1 - y0), _THUMBNAIL / 2), 2 * _THUMBNAIL))
         # Of this snapshot alone, so that limits need not be sought in all others.

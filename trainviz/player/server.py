@@ -98,7 +98,7 @@ class LiveApp:
             LIVE_MODULES, "startLive(document);", title="trainviz",
             styles=("style.css", "live.css"), sources="; connect-src 'self'",
         )  # fmt: skip
-        self.asgi = Starlette(
+        app = Starlette(
             routes=[
                 Route("/", self._home, methods=["GET"]),
                 Route("/api/recordings", self._recordings, methods=["GET"]),
@@ -108,12 +108,13 @@ class LiveApp:
                 Route("/api/r/{id}/thumbnails/{n:int}", self._picture, methods=["GET"]),
             ],
             middleware=[
-                Middleware(_Guard, policy=f"{policy}; frame-ancestors 'self'", token=token),
-                Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+                Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
             ],
             exception_handlers={GoneError: _gone, RecordingError: _gone},
             lifespan=self._lifespan,
         )
+        # Around all of it, so that it holds for an internal error as well.
+        self.asgi = _Guard(app, policy=f"{policy}; frame-ancestors 'self'", token=token)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

@@ -148,13 +148,16 @@ export class LiveSource {
   }
 }
 
-/** @param {any} facts of a recording, as the server sends them @param {string} name */
+/**
+ * The facts of a recording with its predictions as numbers, beside them, since they grow.
+ * @param {any} facts as the server sends them @param {string} name
+ */
 function opened(facts, name) {
-  const points = facts.points && { ...facts.points, predictions: words(facts.points.predictions) };
-  return { ...facts, name, points };
+  const { points } = facts;
+  return { ...facts, name, guesses: words(points?.predictions), points: points && { ...points, predictions: null } };
 }
 
-/** @param {string | null} coded */
+/** @param {string | null | undefined} coded */
 function words(coded) {
   return coded ? new Uint16Array(fromBase64(coded).slice().buffer) : null;
 }
@@ -172,17 +175,17 @@ export function grownFacts(facts, news) {
   const metrics = Object.fromEntries([...names].map((name) => [
     name, joined(facts.metrics[name] ?? blank(since), news.metrics[name] ?? blank(count - since)),
   ]));
-  let { points } = facts;
-  const guesses = words(news.predictions);
-  if (points?.labels && (guesses || points.predictions)) {
-    const m = points.labels.length;
-    const predictions = new Uint16Array(count * m).fill(65535);
-    if (points.predictions) predictions.set(points.predictions.subarray(0, since * m));
-    if (guesses) predictions.set(guesses, since * m);
-    points = { ...points, predictions };
+  let { guesses } = facts;
+  const more = words(news.predictions);
+  if (guesses || more) {
+    const m = facts.points.labels.length;
+    const all = new Uint16Array(count * m).fill(65535);
+    if (guesses) all.set(guesses.subarray(0, since * m));
+    if (more) all.set(more, since * m);
+    guesses = all;
   }
   return {
-    ...facts, metrics, points, limits: news.limits, total: news.total,
+    ...facts, metrics, guesses, limits: news.limits, total: news.total,
     epochs: joined(facts.epochs, news.epochs),
     steps: facts.steps && news.steps && joined(facts.steps, news.steps),
   };
@@ -202,6 +205,7 @@ export class LivePlayer extends Player {
     p.head.firstChild.append(el("div", { class: "tv-states" }, p.status, p.says));
     p.runs = el("button", { type: "button", hidden: !back, onclick: () => back?.() }, "All runs");
     p.head.lastChild.prepend(p.runs);
+    this.takePredictions();
     this.follow = false;
     this.setFollow(follow);
     this.layout();
@@ -230,19 +234,25 @@ export class LivePlayer extends Player {
 
   grown() {
     const { state } = this;
-    // Of several runs, another's epochs may come to lie before the one that is shown.
-    const times = [state.position, ...(state.range ?? [])].map((at) => valueAt(this.epochs, at));
+    const before = [state.position, ...(state.range ?? [])];
+    const times = before.map((at) => valueAt(this.epochs, at));
     const images = this.recordings.map((/** @type {any} */ one) => one.images);
     super.grown();
     this.recordings.forEach((/** @type {any} */ one, /** @type {number} */ r) =>
       Object.assign(one, { images: images[r], learning: undefined }));
-    if (this.recordings.length > 1) {
-      const [now, ...range] = times.map((time) => positionOf(this.epochs, time));
-      state.position = now;
-      if (state.range) state.range = [Math.round(range[0]), Math.round(range[1])];
-    }
+    this.takePredictions();
+    // Of several runs, another's epochs may come to lie before the one that is shown.
+    const [now, ...range] = this.recordings.length < 2 ? before : times.map((time) => positionOf(this.epochs, time));
+    state.position = Math.min(now, this.last);
+    if (state.range) state.range = [Math.round(range[0]), Math.round(range[1])];
     this.stripKey = this.pointsKey = "";
     if (this.follow) super.seek(this.last);
+  }
+
+  takePredictions() {
+    this.recordings.forEach((/** @type {any} */ one, /** @type {number} */ r) => {
+      one.predictions = this.facts.recordings[r].guesses;
+    });
   }
 
   /** @param {string} text @param {string} state */
@@ -502,12 +512,11 @@ export class RunList {
     this.compare = el("button", { type: "button", onclick: () => this.go([...this.chosen]) });
     this.hint = el("p", { class: "tv-hint" });
     this.grid = el("ul", { class: "tv-runs" });
-    this.empty = el("p", { class: "tv-hint" }, "No run is here yet. This page shows it as soon as its first snapshot is recorded.");
     root.className = "tv tv-list";
     root.replaceChildren(
       el("header", { class: "tv-head" }, el("div", { class: "tv-titles" }, el("h1", {}, "Runs"), this.note, this.connection),
         el("div", { class: "tv-actions" }, this.filter, this.compare)),
-      el("main", {}, this.hint, this.empty, this.grid));
+      el("main", {}, this.hint, this.grid));
   }
 
   close() {
@@ -589,12 +598,12 @@ export class RunList {
     });
     const others = first ? sorted.filter((run) => run.count && run.group !== first.group).length : 0;
     this.filter.hidden = sorted.length < 9;
-    this.empty.hidden = sorted.length > 0;
     this.compare.hidden = sorted.length < 2;
     this.compare.disabled = this.chosen.size < 2;
     this.compare.className = this.compare.disabled ? "" : "tv-main-action";
     this.compare.textContent = this.chosen.size ? `Show ${this.chosen.size} side by side` : "Show side by side";
-    this.hint.textContent = sorted.length < 2 ? "" : this.chosen.size >= MOST_SELECTED ? `${MOST_SELECTED} runs at most are shown side by side.`
+    this.hint.textContent = !sorted.length ? "No run is here yet. This page shows it as soon as its first snapshot is recorded."
+      : sorted.length < 2 ? "" : this.chosen.size >= MOST_SELECTED ? `${MOST_SELECTED} runs at most are shown side by side.`
       : others ? `${others} run${others === 1 ? " has" : "s have"} other classes, or another window.` : "Choose a run, or tick several to see them side by side.";
   }
 

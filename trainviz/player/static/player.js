@@ -53,6 +53,7 @@ export class Player {
   constructor(root, source) {
     this.root = root;
     this.source = source;
+    this.ended = new AbortController();
     this.facts = source.facts;
     this.recordings = this.facts.recordings.map((/** @type {any} */ facts) => prepared(facts));
     this.main = this.recordings[0];
@@ -125,8 +126,6 @@ export class Player {
     /** @type {any} */
     this.parts = {};
     this.readHash();
-    /** Ends what listens outside the player. */
-    this.ended = new AbortController();
     this.store = new MapStore(
       this.recordings.map((/** @type {any} */ _, /** @type {number} */ r) => ({ bytes: (/** @type {number} */ i) => source.bytes(r, i) })),
       source.worker,
@@ -142,10 +141,10 @@ export class Player {
   }
 
   close() {
-    this.ended.abort();
-    clearTimeout(this.sayLater);
     cancelAnimationFrame(this.request);
     this.unsubscribe();
+    this.ended.abort();
+    clearTimeout(this.sayLater);
     this.observer?.disconnect();
     this.store.close();
     this.root.replaceChildren();
@@ -1352,8 +1351,8 @@ export class Player {
   listen() {
     for (const view of this.everyView()) this.listenMap(view);
     this.listenStrip();
-    this.root.addEventListener("keydown", (event) => this.key(event));
     const { signal } = this.ended;
+    this.root.addEventListener("keydown", (event) => this.key(event), { signal });
     document.addEventListener("keydown", (event) => {
       if (event.target === document.body) this.key(event);
     }, { signal });
@@ -1674,8 +1673,7 @@ export class Player {
 function prepared(facts) {
   const made = { ...facts, predictions: null, images: null };
   const coded = facts.points?.predictions;
-  if (coded instanceof Uint16Array) made.predictions = coded;
-  else if (coded) {
+  if (coded) {
     const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
     made.predictions = new Uint16Array(bytes.buffer);
   }
