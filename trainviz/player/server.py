@@ -41,7 +41,7 @@ except ImportError as error:
 
 __all__ = ["DEFAULT_PORT", "LIVE_MODULES", "LiveApp", "free_socket", "serve"]
 
-LIVE_MODULES = (*MODULES, "live.js")
+LIVE_MODULES = (*MODULES, "live_source.js", "runs.js", "live.js")
 
 _POLL_SECONDS, _POLL_SHARE = 0.25, 0.05
 """Least time between two looks at the runs, and how much of the time they may take."""

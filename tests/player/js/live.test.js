@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Api, grownFacts, LiveSource } from "../../../trainviz/player/static/live.js";
+import { Api, grownFacts, LiveSource } from "../../../trainviz/player/static/live_source.js";
 
 const coded = (/** @type {number[]} */ guesses) => Buffer.from(new Uint16Array(guesses).buffer).toString("base64");
 
