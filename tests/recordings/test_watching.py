@@ -34,6 +34,24 @@ def test_each_snapshot_is_seen_once(path):
         assert not watch.look()
 
 
+def test_what_it_saw_grow_is_what_one_finds_who_opens_it(path):
+    watch, recorder = RecordingWatch(path), recorder_at(path)
+    for epoch in range(30):
+        recorder.append(np.full((2, 5, 5), 0.5), epoch=epoch, metrics={f"m{epoch // 9}": epoch})
+        if epoch % 4 == 0:
+            watch.look()
+        earlier = watch.recording
+        length = len(earlier)
+    recorder.amend({"late": 1})
+    watch.look()
+    assert len(earlier) == length
+    found, expected = watch.recording, tv.open_recording(path)
+    assert found.epochs.tolist() == expected.epochs.tolist()
+    assert found.metrics.keys() == expected.metrics.keys()
+    for name, values in expected.metrics.items():
+        np.testing.assert_array_equal(found.metrics[name], values)
+
+
 def test_metrics_that_are_added_are_seen(path):
     watch, recorder = RecordingWatch(path), recorder_at(path)
     capture(recorder, 0, 1)

@@ -364,8 +364,10 @@ def serve(
     server = uvicorn.Server(config)
     actual = listener.getsockname()[1]
     url = _url(host, actual) + ("" if token is None else f"#token={token}")
+    if port not in (0, actual):
+        print(f"trainviz: port {port} is in use, so this is port {actual}", file=sys.stderr)
     if told is None:
-        _print_start(table, url, port, actual)
+        _print_start(table, url)
     else:
         told(url)
 
@@ -381,9 +383,7 @@ def serve(
         server.run(sockets=[listener])
 
 
-def _print_start(table: RunTable, url: str, port: int, actual: int) -> None:
-    if port not in (0, actual):
-        print(f"trainviz: port {port} is in use, so this is port {actual}", file=sys.stderr)
+def _print_start(table: RunTable, url: str) -> None:
     count = len(table.since(0))
     shown = "1 run" if count == 1 else f"{count} runs" if count else "no run yet"
     where = ", ".join(table.paths[:3]) + (", ..." if len(table.paths) > 3 else "")

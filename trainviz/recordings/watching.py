@@ -6,7 +6,7 @@ import os
 import time
 from bisect import bisect_right
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from trainviz.errors import RecordingError
 from trainviz.recordings.opening import recording_of
@@ -22,6 +22,9 @@ State = Literal["recording", "idle", "gone", "damaged"]
 
 _REMOTE_SECONDS = 5.0
 """Least time between two readings of what is not on a disk of this machine."""
+
+
+_Stamps = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
 class RecordingWatch:
@@ -71,7 +74,7 @@ class RecordingWatch:
         self.problem = ""
         self._place = place_of(path)
         self._reader: DiskReader | None = None
-        self._seen: object = None
+        self._seen: _Stamps | None = None
         self._next = 0.0
 
     def look(self) -> bool:
@@ -82,8 +85,13 @@ class RecordingWatch:
                 return False
             self._next = time.monotonic() + _REMOTE_SECONDS
         if stamp is None or stamp != self._seen:
-            self._seen = stamp
-            self._read()
+            seen, self._seen = self._seen, stamp
+            is_same_index = stamp is not None and seen is not None and stamp[0] == seen[0]
+            if is_same_index and self._reader is not None and self.state in ("recording", "idle"):
+                # Only chunks are new, of which there are some seconds' worth at most.
+                self._take(self._reader.grown())
+            else:
+                self._read()
         elif self.state == "recording":
             # At every look, because a process that is killed leaves its lock as it was.
             self.state = self._use()
@@ -124,24 +132,28 @@ class RecordingWatch:
         except Exception as error:  # A stranger's files can fail in any way.
             self.state, self.problem = "damaged", str(error)
             return
+        self._take(reader)
+
+    def _take(self, reader: DiskReader) -> None:
         self.state, self.problem = self._use(), ""
         self._reader, self.generation = reader, reader.contents.generation
         self.recording = recording_of(reader, reader.contents.description)
 
-    def _stamp(self) -> object:
-        """Return what differs once a file was written, or None where that cannot be told."""
+    def _stamp(self) -> _Stamps | None:
+        """Return what differs once the index or a chunk was written; None if it cannot be told."""
         if isinstance(self._place, RemotePlace):
             return None
         root = Path(self._place.describe())
         if not root.is_dir():
-            return (_stamp_of(root),)
-        keys = [ROOT, ROOT_COPY, LOCK]
+            return (_stamp_of(root),), ()
+        index = tuple(_stamp_of(root / key) for key in (ROOT, ROOT_COPY, LOCK))
         maps = None if self._reader is None else self._reader.contents.probabilities
-        if maps is not None and self._reader is not None:
-            # The last snapshot may get further metrics, and the next one may appear.
-            count = len(self._reader)
-            keys += [maps.key(index) for index in (count - 1, count) if index >= 0]
-        return tuple(_stamp_of(root / key) for key in keys)
+        if maps is None or self._reader is None:
+            return index, ()
+        # The last snapshot may get further metrics, and the next one may appear.
+        count = len(self._reader)
+        places = [each for each in (count - 1, count) if each >= 0]
+        return index, tuple(_stamp_of(root / maps.key(each)) for each in places)
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -323,6 +323,20 @@ class Contents:
             if found is None:
                 raise RecordingError(f"{lost}, and so is the map of snapshot {index}") from lost
             self.put(index, found[0])
+
+    def grown(self, place: Place) -> Contents:
+        """Return these contents with what the last chunk and the chunks after it say by now.
+
+        It is as good as reading everything again while the root document is the same.
+        """
+        found = replace(
+            self,
+            columns={name: [*counts] for name, counts in self.columns.items()},
+            metrics={name: [*numbers] for name, numbers in self.metrics.items()},
+            metric_arrays=dict(self.metric_arrays),
+        )
+        found._catch_up(place, len(self))
+        return found
 
     def _catch_up(self, place: Place, length: int) -> None:
         """Take in what the last chunks say, which may be newer than the root document."""

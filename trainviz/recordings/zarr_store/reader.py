@@ -73,6 +73,10 @@ class DiskReader:
             f"{place.describe()} cannot be opened: other processes go on replacing it"
         )
 
+    def grown(self) -> DiskReader:
+        """Return a reader that also knows later snapshots; see :meth:`Contents.grown`."""
+        return DiskReader(self.place, self.contents.grown(self.place))
+
     @property
     def n_classes(self) -> int | None:
         """The number of classes."""
