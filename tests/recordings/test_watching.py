@@ -75,6 +75,24 @@ def test_it_says_whether_the_run_is_being_recorded(path):
     assert len(watch.recording) == 1
 
 
+def test_a_run_that_is_recorded_anew_is_seen_from_its_beginning(path):
+    watch, recorder = RecordingWatch(path), recorder_at(path)
+    capture(recorder, 0, 1, 2)
+    watch.look()
+    recorder.close()
+    shutil.rmtree(path)
+    watch.look()
+    anew = recorder_at(path)
+    anew.claim()
+    for _ in range(3):
+        watch.look()
+        assert len(watch.recording) == 0
+    for count in (1, 2):
+        capture(anew, count)
+        assert watch.look()
+        assert len(watch.recording) == count
+
+
 def test_snapshots_that_were_replaced_are_counted(path):
     watch, recorder = RecordingWatch(path), recorder_at(path)
     capture(recorder, *range(6))

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -40,6 +41,8 @@ except ImportError as error:
     raise ImportError(install_hint("Starlette", "the live page")) from error
 
 __all__ = ["DEFAULT_PORT", "LIVE_MODULES", "LiveApp", "free_socket", "serve"]
+
+_LOG = logging.getLogger("uvicorn.error")
 
 LIVE_MODULES = (*MODULES, "live_source.js", "runs.js", "live.js")
 
@@ -127,7 +130,10 @@ class LiveApp:
         while not self._is_ending():
             begun = time.monotonic()
             if self._streams:
-                await run_in_threadpool(self._table.refresh)
+                try:
+                    await run_in_threadpool(self._table.refresh)
+                except Exception:  # The next look may be luckier, and pages wait for it.
+                    _LOG.exception("the runs could not be looked at")
                 self._looked = time.monotonic()
             await asyncio.sleep(max(_POLL_SECONDS, (time.monotonic() - begun) / _POLL_SHARE))
 

@@ -86,12 +86,7 @@ class RecordingWatch:
             self._next = time.monotonic() + _REMOTE_SECONDS
         if stamp is None or stamp != self._seen:
             seen, self._seen = self._seen, stamp
-            is_same_index = stamp is not None and seen is not None and stamp[0] == seen[0]
-            if is_same_index and self._reader is not None and self.state in ("recording", "idle"):
-                # Only chunks are new, of which there are some seconds' worth at most.
-                self._take(self._reader.grown())
-            else:
-                self._read()
+            self._read(is_same_index=stamp is not None and seen is not None and stamp[0] == seen[0])
         elif self.state == "recording":
             # At every look, because a process that is killed leaves its lock as it was.
             self.state = self._use()
@@ -121,20 +116,22 @@ class RecordingWatch:
         except RecordingError:
             return "idle"
 
-    def _read(self) -> None:
-        # A zip archive that was opened before would go on showing the old file.
-        self._place = place_of(self.path)
+    def _read(self, is_same_index: bool) -> None:
+        reader = self._reader
         try:
-            if current_document(self._place) is None:
-                self.state, self.problem = "gone", ""
-                return
-            reader = DiskReader.at(self._place)
+            if is_same_index and reader is not None and self.state in ("recording", "idle"):
+                # Only chunks are new, of which there are some seconds' worth at most.
+                reader = reader.grown()
+            else:
+                # A zip archive that was opened before would go on showing the old file.
+                self._place = place_of(self.path)
+                if current_document(self._place) is None:
+                    self.state, self.problem = "gone", ""
+                    return
+                reader = DiskReader.at(self._place)
         except Exception as error:  # A stranger's files can fail in any way.
             self.state, self.problem = "damaged", str(error)
             return
-        self._take(reader)
-
-    def _take(self, reader: DiskReader) -> None:
         self.state, self.problem = self._use(), ""
         self._reader, self.generation = reader, reader.contents.generation
         self.recording = recording_of(reader, reader.contents.description)

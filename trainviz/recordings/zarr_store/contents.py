@@ -335,7 +335,8 @@ class Contents:
             metrics={name: [*numbers] for name, numbers in self.metrics.items()},
             metric_arrays=dict(self.metric_arrays),
         )
-        found._catch_up(place, len(self))
+        if self.probabilities is not None:
+            found._catch_up(place, len(self))
         return found
 
     def _catch_up(self, place: Place, length: int) -> None:
