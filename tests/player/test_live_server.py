@@ -330,6 +330,19 @@ def test_a_damaged_run_is_said_and_the_others_are_shown(serving, tmp_path):
         assert "newer trainviz" in found["b.zarr"]["problem"]
 
 
+def test_only_recordings_are_listed_and_each_once(serving, tmp_path):
+    record(tmp_path / "deep" / "er" / "a.zarr").close()
+    (tmp_path / "deep" / "again").symlink_to(tmp_path / "deep", target_is_directory=True)
+    record(tmp_path / ".hidden" / "b.zarr").close()
+    group = tmp_path / "foreign.zarr"
+    group.mkdir()
+    (group / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+    (tmp_path / "notes.txt").write_text("no recording")
+    server = serving(tmp_path)
+    with httpx.Client(base_url=server.url) as client:
+        assert set(listed(client)) == {"deep/er/a.zarr"}
+
+
 def test_an_archive_is_shown(serving, tmp_path):
     recording = record(tmp_path / "a.zarr").recording
     recording.save(tmp_path / "b.zarr.zip")
