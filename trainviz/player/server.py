@@ -46,10 +46,10 @@ _LOG = logging.getLogger("uvicorn.error")
 
 LIVE_MODULES = (*MODULES, "live_source.js", "runs.js", "live.js")
 
-_POLL_SECONDS, _POLL_SHARE = 0.25, 0.05
+_POLL_SECONDS, _POLL_SHARE = 0.1, 0.05
 """Least time between two looks at the runs, and how much of the time they may take."""
 
-_STREAM_SECONDS = 0.1
+_STREAM_SECONDS = 0.05
 """How often a stream looks for changes that were found."""
 
 _BEAT_SECONDS = 10.0
