@@ -21,7 +21,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.animation import Animation, page_options
 from trainviz.rendering.captions import Caption
-from trainviz.rendering.compositor import Compositor, WrongPoints, draw_grounds
+from trainviz.rendering.compositor import Compositor, WrongPoints, draw_ground
 from trainviz.rendering.figure.data_points import draw_wrong_points
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.options import check_columns, check_size
@@ -261,15 +261,15 @@ class Comparison(Film):
     def _stage(self) -> tuple[Image, list[Compositor], list[Caption], Caption]:
         grid, panels = self._grid(), self._panels()
         grid.head.counter.set_alpha(0)
-        grounds = draw_grounds(grid.layouts)
+        ground = draw_ground(grid.layouts)
         scenes = [
             Compositor(
                 panel.recording, panel.mode,
-                {**self._options, "counter": False, "points": panel.points}, layout, grounds,
+                {**self._options, "counter": False, "points": panel.points}, layout, ground,
             )
             for panel, layout in zip(panels, grid.layouts, strict=True)
         ]  # fmt: skip
-        return grounds[0], scenes, [Caption(layout) for layout in grid.layouts], Caption(grid.head)
+        return ground[0], scenes, [Caption(layout) for layout in grid.layouts], Caption(grid.head)
 
     @property
     def _ground(self) -> Image:

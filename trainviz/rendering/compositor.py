@@ -21,7 +21,7 @@ from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.kernels import cover, multiply, tint
 
-__all__ = ["Compositor", "WrongPoints", "draw_grounds"]
+__all__ = ["Compositor", "WrongPoints", "draw_ground"]
 
 
 class Compositor:
@@ -34,8 +34,8 @@ class Compositor:
     options : SceneOptions
     layout : Layout, optional
         The map's place in a figure with several; default: a figure of its own.
-    grounds : tuple of ndarray, optional
-        The result of :func:`draw_grounds`, if the figure is drawn already.
+    ground : tuple of ndarray, optional
+        The result of :func:`draw_ground`, if the figure is drawn already.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Compositor:
         mode: Mode,
         options: SceneOptions,
         layout: Layout | None = None,
-        grounds: tuple[Image, Image] | None = None,
+        ground: tuple[Image, Image] | None = None,
     ) -> None:
         self._counter = Counter(recording)
         self._layout = layout or build_layout(recording, mode, options, self._counter.widest)
@@ -76,7 +76,7 @@ class Compositor:
         left, top, width, height = self._layout.box
         self.map_shape = (height, width)
         self._box = (slice(top, top + height), slice(left, left + width))
-        self._draw_static(grounds)
+        self._draw_static(ground)
         self._rings = lru_cache(maxsize=2)(self._draw_rings)
 
     @property
@@ -133,17 +133,15 @@ class Compositor:
             parts.append(self._strip_future.reshape(-1, 3))
         return np.concatenate(parts)
 
-    def _draw_static(self, grounds: tuple[Image, Image] | None) -> None:
+    def _draw_static(self, ground: tuple[Image, Image] | None) -> None:
         layout = self._layout
-        # Drawing on black and on white gives colour and opacity of all that lies over the map.
-        on_black, on_white = grounds or draw_grounds([layout])
+        self._static, drawn = ground or draw_ground([layout])
         self._writing = Caption(layout)
-        over = on_black[self._box].astype(np.float32)
-        clear = _clearness(over, on_white[self._box])
+        opacity = drawn[self._box][..., 3:] / np.float32(255)
+        over, clear = drawn[self._box][..., :3] * opacity, (1 - opacity[..., 0]).astype(np.float32)
         self._opaque = clear == 0
         pixels = np.flatnonzero(clear < 1)
         self._overlay = Layer(over.reshape(-1, 3)[pixels], pixels, clear.reshape(-1)[pixels])
-        self._static = on_black
         if self._wrong is not None:
             self._stamps = [
                 (_rgb(style["edgecolors"]).astype(np.float32), _stamp(layout, style))
@@ -219,16 +217,23 @@ class WrongPoints:
         return points
 
 
-def draw_grounds(layouts: Sequence[Layout]) -> tuple[Image, Image]:
-    """Draw a figure twice: with the axes of all layouts filled black, and filled white."""
-    grounds = []
-    for color in ("white", "black"):
-        for layout in layouts:
-            # alpha=0, since set_visible(False) would make matplotlib move the other titles.
-            layout.counter.set_alpha(0)
-            layout.ax.set_facecolor(color)
-        grounds.append(_render(layouts[0].figure))
-    return grounds[1], grounds[0]
+def draw_ground(layouts: Sequence[Layout]) -> tuple[Image, Image]:
+    """Draw a figure, RGB, and what lies over the maps of its layouts, RGBA."""
+    from matplotlib.colors import to_rgb
+
+    figure = layouts[0].figure
+    for layout in layouts:
+        # alpha=0, since set_visible(False) would make matplotlib move the other titles.
+        layout.counter.set_alpha(0)
+        layout.ax.set_facecolor("none")
+    figure.patch.set_visible(False)
+    figure.canvas.draw()
+    drawn: Image = np.array(figure.canvas.buffer_rgba())
+    figure.patch.set_visible(True)
+    passed = 1 - drawn[..., 3:] / np.float32(255)
+    behind = 255 * np.array(to_rgb(figure.get_facecolor()), dtype=np.float32)
+    ground = drawn[..., :3] * (1 - passed) + behind * passed
+    return np.rint(ground).astype(np.uint8), drawn
 
 
 def _render(figure: Any) -> Image:
@@ -253,13 +258,6 @@ def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:
     figure.canvas.draw()
     opaque = np.array(figure.canvas.buffer_rgba())[..., 3]
     return (1 - opaque / np.float32(255)).astype(np.float32)
-
-
-def _clearness(on_black: Any, on_white: Any) -> npt.NDArray[np.float32]:
-    """Return the transparency of each pixel, from its colours on black and on white."""
-    passed = (on_white - on_black).mean(axis=2) / 255
-    clear: npt.NDArray[np.float32] = np.clip(passed, 0, 1).astype(np.float32)
-    return clear
 
 
 class Layer:

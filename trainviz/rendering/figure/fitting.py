@@ -111,9 +111,13 @@ def arrange(figure: Any) -> bool:
     return True
 
 
-def require_room(figure: Any, axes: Sequence[Any]) -> None:
-    """Arrange a figure, and raise a :class:`ValueError` if that leaves no room for its maps."""
-    arranged = arrange(figure)
+def require_room(figure: Any, axes: Sequence[Any], arranged: bool | None = None) -> None:
+    """Raise a :class:`ValueError` if arranging a figure leaves no room for its maps.
+
+    It is arranged here, unless ``arranged`` is what :func:`arrange` has returned.
+    """
+    if arranged is None:
+        arranged = arrange(figure)
     longest = max(max(ax.get_window_extent().size) for ax in axes) / figure.dpi
     if not arranged or longest < _LEAST_INCHES:
         size = tuple(round(float(side), 2) for side in figure.get_size_inches())

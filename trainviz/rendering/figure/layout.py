@@ -146,10 +146,13 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
     figure, ax = layout.figure, layout.ax
     if options.get("figsize") is None:
         _trim(layout)
-    arrange(figure)
+    arranged, texts = arrange(figure), _sized_texts(figure)
     _fit_titles(layout)
     fit_texts(figure, [ax], heading_room(figure, ax.get_window_extent().x0, layout.margin))
-    require_room(figure, [ax])
+    if _sized_texts(figure) != texts:
+        # Arranging takes longer than all else here.
+        arranged = arrange(figure)
+    require_room(figure, [ax], arranged)
     if _overhangs(layout):
         # Where other ticks fit before and after arranging, matplotlib makes room for the others.
         for axis in (ax.xaxis, ax.yaxis):
@@ -170,6 +173,16 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
         figure._suptitle.set_position((left / width, 1 - layout.margin * figure.dpi / height))
         # Wrapping a title moves the axes; what still meets the legend is made smaller.
         shrink(figure._suptitle, heading_room(figure, left, layout.margin))
+
+
+def _sized_texts(figure: Any) -> list[tuple[str, float]]:
+    """Return the texts of which :func:`_fix_places` fits some, with their sizes."""
+    texts = [
+        text for ax in figure.axes
+        for text in (ax.title, ax._left_title, ax._right_title, ax.xaxis.label, ax.yaxis.label)
+    ]  # fmt: skip
+    texts += [] if figure._suptitle is None else [figure._suptitle]
+    return [(text.get_text(), text.get_fontsize()) for text in texts]
 
 
 def _fit_titles(layout: Layout) -> None:
