@@ -67,6 +67,7 @@ def test_a_missing_framework_names_the_extra_to_install(name, blocked, extra):
         ("trainviz.Recorder(domain, path={path!r} + 'new')", "numcodecs", "trainviz[zarr]"),
         ("trainviz.open_recording('memory://x')", "fsspec", "trainviz[zarr]"),
         ("trainviz.open_recording({path!r}).to_xarray()", "xarray", "trainviz[xarray]"),
+        ("trainviz.open_recording({path!r}).widget()", "anywidget", "trainviz[notebook]"),
     ],
 )
 def test_recordings_on_disk_name_the_extra_to_install(tmp_path, use, blocked, extra):

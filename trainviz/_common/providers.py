@@ -16,6 +16,8 @@ PROVIDERS: dict[str, str] = {
     "card": "trainviz.rendering.html_card:recording_card",
     "page": "trainviz.player.page:save_page",
     "server": "trainviz.player.live_process:start_server",
+    "widget": "trainviz.player.notebook:widget_of",
+    "notebook": "trainviz.player.notebook:mimebundle",
     "film.mp4": "trainviz.rendering.writers.video:write_mp4",
     "film.webm": "trainviz.rendering.writers.video:write_webm",
     "film.gif": "trainviz.rendering.writers.gif:write_gif",
@@ -44,6 +46,7 @@ _EXTRAS = {
     "xarray": "xarray",
     "Dask": "dask",
     "Starlette": "live",
+    "anywidget": "notebook",
 }
 """Optional dependency -> the extra that installs it."""
 

@@ -160,6 +160,10 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         """What has been captured so far."""
         return self.recorder.recording
 
+    def widget(self, **options: Any) -> Any:
+        """Return the player as a widget; see :meth:`Recorder.widget`."""
+        return self.recorder.widget(**options)
+
     @property
     def state_key(self) -> str:
         """The key of this recorder's state in a checkpoint."""

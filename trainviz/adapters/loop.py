@@ -73,6 +73,10 @@ class LoopRecorder:
         """What has been captured so far."""
         return self.recorder.recording
 
+    def widget(self, **options: Any) -> Any:
+        """Return the player as a widget; see :meth:`Recorder.widget`."""
+        return self.recorder.widget(**options)
+
     def start(self, epoch: int | None = None, step: int | None = None) -> Self:
         """Capture the model before its first step, and check that it fits the domain.
 

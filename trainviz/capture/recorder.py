@@ -516,6 +516,31 @@ class Recorder:
             )
         return provided("server")(self.location, port=port, open_browser=open_browser)
 
+    def widget(self, **options: Any) -> Any:
+        """Return the player as a widget that grows while the model trains.
+
+        It needs anywidget, and is shown by Jupyter, VS Code, Colab and marimo: in
+        a cell of its own, or by ``display(recorder.widget())`` before training
+        begins. Maps are sent by a thread; training does not wait for it.
+
+        Parameters
+        ----------
+        **options
+            As for :meth:`Recording.widget`.
+
+        Returns
+        -------
+        anywidget.AnyWidget
+
+        Raises
+        ------
+        ImportError
+            If anywidget is not installed.
+        ValueError, TypeError
+            If an option is invalid.
+        """
+        return provided("widget")(self.recording, subscribe=self.subscribe, **options)
+
     def close(self) -> None:
         """Wait for the captures in the background, and release the lock of ``path``.
 

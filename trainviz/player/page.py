@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -43,7 +44,21 @@ from trainviz.rendering.figure import data_points
 from trainviz.rendering.figure.anchors import thumbnails
 from trainviz.rendering.writers import check_path, finished_file
 
-__all__ = ["bundle", "columns_of", "document", "facts_of", "page_of", "save_page", "thinned"]
+__all__ = [
+    "bundle",
+    "columns_of",
+    "deflated",
+    "document",
+    "facts_of",
+    "limits_of",
+    "module_text",
+    "packed_map",
+    "page_of",
+    "save_page",
+    "static_text",
+    "thinned",
+    "worker_text",
+]
 
 MODULES = (
     "bytes.js", "lattice.js", "decode.js", "paint.js", "interpolate.js", "clock.js", "contours.js",
@@ -149,6 +164,7 @@ def page_of(
     points: bool = True,
     metrics: bool | Sequence[str] = True,
     ask: Sequence[int] = (),
+    compact: bool = False,
     told: Callable[[int], Any] = lambda total: None,
 ) -> str:
     """Return a page as text.
@@ -169,6 +185,8 @@ def page_of(
         How long it plays; default by the number of snapshots.
     ask : sequence of int
         Epochs at which the page stops and asks the reader what will come.
+    compact : bool
+        As for :func:`document`.
     told : callable
         Called with the number of all snapshots, after each.
 
@@ -195,7 +213,7 @@ def page_of(
         shade=shade, scene={"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points},
         metrics=metrics, ask=ask,
     )  # fmt: skip
-    return _written(facts, list(_maps(views, kept, told)), title or "trainviz")
+    return _written(facts, list(_maps(views, kept, told)), title or "trainviz", compact)
 
 
 def facts_of(
@@ -281,7 +299,7 @@ def _maps(
         for place, index in enumerate(picked):
             yield (
                 f'<script type="text/plain" class="trainviz-map" id="trainviz-{number}-{place}">'
-                f"{_packed(view, index)}</script>"
+                f"{_base64(packed_map(view, index))}</script>"
             )
             told(total)
 
@@ -360,7 +378,7 @@ def _facts(
         "points": points and {**points, "predictions": predictions},
         "anchors": None if domain.anchors is None else np.asarray(domain.anchors).tolist(),
         "thumbnails": [_png(image) for image in thumbnails(domain) or []] or None,
-        "limits": _limits(recording, picked),
+        "limits": limits_of(recording, picked),
         "total": len(recording),
         **columns,
     }  # fmt: skip
@@ -432,7 +450,8 @@ def _predictions(recording: Recording, picked: Sequence[int]) -> str | None:
     return _base64(table.astype("<u2").tobytes())
 
 
-def _limits(recording: Recording, picked: Sequence[int]) -> list[float] | None:
+def limits_of(recording: Recording, picked: Sequence[int]) -> list[float] | None:
+    """Return the lowest and the highest value of snapshots; None of a classifier's."""
     if recording.output is not OutputKind.VALUES:
         return None
     maps = [recording[index].probabilities for index in picked]
@@ -476,13 +495,14 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
-def _packed(recording: Recording, index: int) -> str:
+def packed_map(recording: Recording, index: int) -> bytes:
+    """Return a snapshot's map as a player reads it."""
     values = recording[index].map
     if isinstance(values, PackedMap):
         values = values.held()
     if not isinstance(values, CompactMap) and recording.output is OutputKind.PROBABILITIES:
         values = thinned(values)
-    return _base64(pack(values, recording.output, grade="display"))
+    return pack(values, recording.output, grade="display")
 
 
 def thinned(probabilities: npt.NDArray[np.float32]) -> CompactMap:
@@ -542,9 +562,11 @@ _TIE = 0.002
 """Where the two likeliest classes are nearer than this, either is shown."""
 
 
-def _written(facts: dict[str, Any], maps: list[str], title: str) -> str:
+def _written(facts: dict[str, Any], maps: list[str], title: str, compact: bool) -> str:
     data = f'<script type="application/json" id="trainviz-facts">{_json(facts)}</script>'
-    text, _ = document(MODULES, "startPage(document);", title=title, data=data, maps=maps)
+    text, _ = document(
+        MODULES, "startPage(document);", title=title, data=data, maps=maps, compact=compact
+    )
     return text
 
 
@@ -557,6 +579,7 @@ def document(
     data: str = "",
     maps: Sequence[str] = (),
     sources: str = "",
+    compact: bool = False,
 ) -> tuple[str, str]:
     """Return an HTML page with a player, and the policy that lets it do what it needs.
 
@@ -573,6 +596,8 @@ def document(
         HTML that stands before the script, and ``maps`` what stands behind it.
     sources : str
         Further directives of the policy.
+    compact : bool
+        Compress the scripts, which the browser then unpacks into a blob.
 
     Returns
     -------
@@ -586,10 +611,13 @@ def document(
     """
     # Not a module, which would wait until the browser has read all maps.
     script = f'"use strict";\n(() => {{\n{bundle(modules)}\n{start}\n}})();\n'
-    style = "".join(map(_static, styles))
-    worker = bundle(_WORKER) + "\nlisten(self);\n"
+    style = "".join(map(static_text, ("page.css", *styles)))
+    worker = worker_text()
+    if compact:
+        script, worker = _UNPACKED_PAGE % (_UNPACK, deflated(worker), deflated(script)), ""
+    blobs = " blob:" if compact else ""
     policy = (
-        f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
+        f"default-src 'none'; script-src 'sha256-{_digest(script)}'{blobs}; "
         f"style-src 'sha256-{_digest(style)}'; img-src data: blob:; worker-src blob:; "
         f"base-uri 'none'; form-action 'none'{sources}"
     )
@@ -609,16 +637,69 @@ def _json(facts: dict[str, Any]) -> str:
     return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def worker_text() -> str:
+    """Return the script of a worker that unpacks maps."""
+    return bundle(_WORKER) + "\nlisten(self);\n"
+
+
+def deflated(text: str) -> str:
+    """Return a text as base64 of a raw deflate stream."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return _base64(packer.compress(text.encode()) + packer.flush())
+
+
+def module_text(modules: Sequence[str], name: str) -> str:
+    """Return a module that unpacks others and exports one of their names as its default."""
+    return _UNPACKED_MODULE % (_UNPACK, deflated(bundle(modules) + f"\nexport default {name};\n"))
+
+
+_TOO_OLD = (
+    "This browser is too old to unpack the recording (it lacks DecompressionStream): please use a "
+    "current Firefox, Chrome, Edge or Safari."
+)
+
+_UNPACK = f"""
+const unpacked = async (coded) => {{
+  if (typeof DecompressionStream === "undefined") throw new Error("{_TOO_OLD}");
+  const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const text = await new Response(stream).text();
+  return [text, URL.createObjectURL(new Blob([text], {{ type: "text/javascript" }}))];
+}};
+"""
+
+_UNPACKED_PAGE = """(async () => {%s
+const [worker] = await unpacked("%s");
+document.getElementById("trainviz-worker").textContent = worker;
+const script = document.createElement("script");
+[, script.src] = await unpacked("%s");
+document.body.append(script);
+})().catch((error) => { document.querySelector(".tv-wait").textContent = error.message; });
+"""
+
+_UNPACKED_MODULE = """%s
+let made;
+try {
+  const [, url] = await unpacked("%s");
+  made = (await import(url)).default;
+} catch (error) {
+  made = { render: ({ el }) => { el.textContent = error.message; } };
+}
+export default made;
+"""
+
+
 def _digest(text: str) -> str:
     return _base64(hashlib.sha256(text.encode()).digest())
 
 
-def _static(name: str) -> str:
+def static_text(name: str) -> str:
+    """Return the text of a file of the player."""
     return resources.files("trainviz.player").joinpath("static", name).read_text(encoding="utf-8")
 
 
 def bundle(modules: Sequence[str]) -> str:
-    """Return modules as one, without their imports and exports.
+    """Return modules as one, without their imports, exports and comments.
 
     Parameters
     ----------
@@ -639,5 +720,8 @@ def bundle(modules: Sequence[str]) -> str:
 
 def _parts(modules: Sequence[str]) -> Iterator[str]:
     for name in modules:
-        text = re.sub(r"^import [^;]*;\n", "", _static(name), flags=re.MULTILINE)
+        text = re.sub(r"^import [^;]*;\n", "", static_text(name), flags=re.MULTILINE)
+        # Types, comments and indentation are a third of all, and no string looks like them.
+        text = re.sub(r"/\*\*((?!\*/).)*\*/ ?|^ *//[^\n]*\n", "", text, flags=re.M | re.S)
+        text = re.sub(r"\n\s+", "\n", text)
         yield re.sub(r"^export ", "", text, flags=re.MULTILINE)

@@ -311,6 +311,32 @@ class Recording(Sequence[Snapshot]):
         page: Path = provided("page")(self, path, **options)
         return page
 
+    def widget(self, **options: Any) -> Any:
+        """Return the player as a widget for Jupyter, VS Code, Colab and marimo.
+
+        That of a recorder, :meth:`Recorder.widget`, grows while the model trains.
+
+        Parameters
+        ----------
+        **options
+            Those of :meth:`save_page` but for ``limit`` and ``ask``, and ``saved``:
+            of how many snapshots a saved notebook keeps a copy, which is
+            shown where no kernel runs. By default those that fit into 260 kB;
+            with 0, a picture.
+
+        Returns
+        -------
+        anywidget.AnyWidget
+
+        Raises
+        ------
+        ImportError
+            If anywidget is not installed.
+        ValueError, TypeError
+            If an option is invalid.
+        """
+        return provided("widget")(self, **options)
+
     def to_xarray(self) -> xarray.Dataset:
         """Return the recording with named dimensions and coordinates.
 
@@ -431,6 +457,10 @@ class Recording(Sequence[Snapshot]):
                 "the recording is empty: capture at least one snapshot first (is the recorder "
                 "among the callbacks, or were its start() and epoch_end() called?)"
             )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        # As the player, in a notebook with widgets; else Jupyter asks for _repr_html_.
+        return provided("notebook")(self) if len(self) else None
 
     def _repr_html_(self) -> str:
         card: str = provided("card")(self)

@@ -161,6 +161,15 @@ class Film(ABC):
     def _html(self) -> str:
         return self.to_html5_video()
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        # As the player, in a notebook with widgets; else Jupyter asks for _repr_html_.
+        page = self._page()
+        if page is None:
+            return None
+        return provided("notebook")(
+            **page, seconds=self.duration, still=getattr(self, "still", None)
+        )
+
     def _repr_html_(self) -> str:
         return self._html
 

@@ -107,6 +107,10 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         """What has been captured so far."""
         return self.recorder.recording
 
+    def widget(self, **options: Any) -> Any:
+        """Return the player as a widget; see :meth:`Recorder.widget`."""
+        return self.recorder.widget(**options)
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Do nothing yet, since only the first epoch's number shows whether training resumes."""
         self._started = False

@@ -1,6 +1,6 @@
 /** The player: the page's parts, its state, and the loop that paints. */
 
-import { canInflate } from "./bytes.js";
+import { canInflate, fromBase64 } from "./bytes.js";
 import { metricText, paintKymograph, paintTimeline, probabilityChart } from "./charts.js";
 import { ascends, clockOf, positionOf, valueAt } from "./clock.js";
 import { css, el, number, percent, svg } from "./dom.js";
@@ -44,15 +44,21 @@ const PAUSE = "M8 5v14M16 5v14";
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 const INSET = 14;
 const MOST_ROWS = 400;
+const EMBEDDED = 760;
+/** Pixels that a player among other things is tall, if it is wide enough. */
 
 export class Player {
   /**
    * @param {HTMLElement} root
    * @param {Source} source
+   * @param {{embedded?: boolean, dark?: boolean | null}} [options] embedded: one part of a page of
+   *   others, such as a notebook, whose address and keys it leaves alone; dark: whether that is
+   *   dark, if it is known
    */
-  constructor(root, source) {
+  constructor(root, source, { embedded = false, dark = null } = {}) {
     this.root = root;
     this.source = source;
+    this.embedded = embedded;
     this.ended = new AbortController();
     this.facts = source.facts;
     this.recordings = this.facts.recordings.map((/** @type {any} */ facts) => prepared(facts));
@@ -75,7 +81,7 @@ export class Player {
       /** @type {number[]} */ contours: this.facts.levels ?? [],
       shade: this.facts.shade, showPoints: true,
       /** @type {"auto" | "light" | "dark"} */
-      theme: this.facts.dark === null ? "auto" : this.facts.dark ? "dark" : "light",
+      theme: (this.facts.dark ?? dark) === null ? "auto" : (this.facts.dark ?? dark) ? "dark" : "light",
       /** @type {[number, number][]} */ pins: [],
       /** @type {number[] | null} */ line: null,
       /** @type {[number, number] | null} */ cursor: null,
@@ -88,6 +94,8 @@ export class Player {
     this.disagreement = undefined;
     /** @type {string | null} */
     this.samplesOf = null;
+    /** How many snapshots these samples are of. */
+    this.sampled = 0;
     this.stripKey = "";
     /** @type {{name: string, color: string, values: (number | null)[]}[]} */
     this.curves = [];
@@ -125,7 +133,7 @@ export class Player {
     this.direction = 1;
     /** @type {any} */
     this.parts = {};
-    this.readHash();
+    if (!embedded) this.readHash();
     this.store = new MapStore(
       this.recordings.map((/** @type {any} */ _, /** @type {number} */ r) => ({ bytes: (/** @type {number} */ i) => source.bytes(r, i) })),
       source.worker,
@@ -136,7 +144,7 @@ export class Player {
     this.views = this.recordings.map((/** @type {any} */ recording) => new MapView(recording, recording.name));
     this.build();
     this.listen();
-    this.unsubscribe = source.subscribe(() => this.grown());
+    this.unsubscribe = source.subscribe((replaced) => this.grown(replaced));
     this.request = requestAnimationFrame((now) => this.frame(now));
   }
 
@@ -150,14 +158,26 @@ export class Player {
     this.root.replaceChildren();
   }
 
-  /** Take over facts that have grown. */
-  grown() {
+  /**
+   * Take over facts that have grown.
+   * @param {[number, number]} [replaced] the recording and the first of its snapshots that are new
+   */
+  grown(replaced) {
+    const { state } = this;
+    const followed = state.position >= this.last - 1e-6 && !state.playing;
     this.facts = this.source.facts;
     this.facts.recordings.forEach((/** @type {any} */ facts, /** @type {number} */ r) =>
-      Object.assign(this.recordings[r], prepared(facts)));
+      Object.assign(this.recordings[r], prepared(facts, this.recordings[r])));
+    if (replaced) {
+      this.store.forget(...replaced);
+      this.samplesOf = null;
+    }
     this.mergeTimes();
+    // Whoever looks at the last snapshot sees the next one when it comes.
+    state.position = followed ? this.last : Math.min(state.position, this.last);
+    if (state.range && state.range[1] > this.last) state.range = null;
+    this.clockKey = this.stripKey = this.pointsKey = "";
     this.parts.epoch.max = this.epochs[this.last];
-    this.samplesOf = null;
     this.changed();
   }
 
@@ -225,7 +245,7 @@ export class Player {
     const ask = el("div", { class: "tv-ask" }, this.lesson?.root, this.buildAsk());
     p.time = this.buildTime();
     p.help = this.buildHelp();
-    this.root.className = "tv";
+    this.root.className = this.embedded ? "tv tv-embedded" : "tv";
     this.root.replaceChildren(
       p.head, el("main", { class: "tv-main" }, map, side, ask), p.time, p.note, p.live, p.help,
     );
@@ -236,7 +256,7 @@ export class Player {
     if (facts.note) p.live.before(el("p", { class: "tv-foot" }, facts.note));
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(p.views);
-    this.observer.observe(document.documentElement);
+    if (!this.embedded) this.observer.observe(document.documentElement);
     this.applyTheme();
     this.layout();
   }
@@ -329,9 +349,9 @@ export class Player {
     const p = this.parts;
     p.tabs = [];
     const tab = (/** @type {string} */ name, /** @type {string} */ text, /** @type {Node} */ content) => {
-      const button = el("button", { type: "button", role: "tab", id: `tv-tab-${name}`, "aria-controls": `tv-panel-${name}`,
+      const button = el("button", { type: "button", role: "tab", id: `${OWN}-tab-${name}`, "aria-controls": `${OWN}-panel-${name}`,
         onclick: () => this.openTab(name), onkeydown: (/** @type {KeyboardEvent} */ event) => this.tabKey(event) }, text);
-      const panel = el("div", { role: "tabpanel", id: `tv-panel-${name}`, "aria-labelledby": `tv-tab-${name}`, hidden: true }, content);
+      const panel = el("div", { role: "tabpanel", id: `${OWN}-panel-${name}`, "aria-labelledby": `${OWN}-tab-${name}`, hidden: true }, content);
       p.tabs.push({ name, button, panel });
     };
     p.pinList = el("div", { class: "tv-pins" });
@@ -452,14 +472,16 @@ export class Player {
     const count = this.views.length + (this.disagreement ? 1 : 0);
     const free = p.views.clientWidth;
     if (!free) return;
-    const wide = matchMedia("(min-width: 900px)").matches;
+    // As the stylesheet has it, by the room of the player, not of the screen.
+    const wide = this.root.clientWidth >= 900;
+    const screen = this.embedded ? Math.min(EMBEDDED, window.innerHeight) : window.innerHeight;
     const columns = count === 1 ? 1 : free / 2 > 240 ? (count > 3 && free > 900 ? 3 : 2) : 1;
     const rows = Math.ceil(count / columns);
-    let tall = Math.min(free, window.innerHeight * 0.72);
+    let tall = Math.min(free, screen * 0.72);
     if (wide) {
       // The map, its buttons and the time fill the window, so that nothing scrolls.
       const taken = [p.head, p.time].reduce((sum, part) => sum + part.offsetHeight, 0);
-      const height = Math.max(320, window.innerHeight - taken - 8);
+      const height = Math.max(320, screen - taken - 8);
       this.root.style.setProperty("--free", `${height}px`);
       tall = height / Math.min(rows, 2);
     }
@@ -1134,16 +1156,20 @@ export class Player {
     const line = state.line;
     const along = line ? this.linePlaces(line) : [];
     const key = JSON.stringify([places, line]);
-    if (key === this.samplesOf || (!places.length && !along.length)) return;
-    this.samplesOf = key;
-    this.store.clearJobs();
     const n = this.main.epochs.length;
+    const isNew = key !== this.samplesOf;
+    if ((!isNew && n === this.sampled) || (!places.length && !along.length)) return;
+    // Of a recording that grows, only the new snapshots are looked at.
+    const first = isNew ? 0 : this.sampled;
+    this.samplesOf = key;
+    this.sampled = n;
+    if (isNew) this.store.clearJobs();
     const { classes } = this;
-    this.pinSamples = state.pins.map(() => new Float32Array(n * classes).fill(NaN));
+    this.pinSamples = state.pins.map((_, k) => lengthened(isNew ? undefined : this.pinSamples[k], n * classes));
     const count = along.length / 2;
-    if (line) this.lineSamples = { count, samples: new Float32Array(n * count * classes).fill(NaN) };
+    if (line) this.lineSamples = { count, samples: lengthened(isNew ? undefined : this.lineSamples?.samples, n * count * classes) };
     const every = [...places, ...along];
-    for (const index of spreadOrder(n))
+    for (const index of isNew ? spreadOrder(n) : Array.from({ length: n - first }, (_, i) => first + i))
       this.store.later(0, index, { places: every }).then(({ samples }) => {
         if (this.samplesOf !== key) return;
         state.pins.forEach((_, k) => this.pinSamples?.[k].set(samples.subarray(k * classes, (k + 1) * classes), index * classes));
@@ -1353,6 +1379,9 @@ export class Player {
     this.listenStrip();
     const { signal } = this.ended;
     this.root.addEventListener("keydown", (event) => this.key(event), { signal });
+    this.night.addEventListener("change", () => this.changed(), { signal });
+    addEventListener("resize", () => this.layout(), { signal });
+    if (this.embedded) return;
     document.addEventListener("keydown", (event) => {
       if (event.target === document.body) this.key(event);
     }, { signal });
@@ -1361,8 +1390,6 @@ export class Player {
       this.readHash();
       this.changed();
     }, { signal });
-    this.night.addEventListener("change", () => this.changed(), { signal });
-    addEventListener("resize", () => this.layout(), { signal });
   }
 
   /** @param {MapView} view */
@@ -1621,7 +1648,7 @@ export class Player {
       this.setExtent({ x0, x1, y0, y1 });
     }
     const { state } = this;
-    if (state.playing) return;
+    if (state.playing || this.embedded) return;
     const { extent } = this.views[0];
     const text = written({
       time: valueAt(this.epochs, state.position),
@@ -1669,15 +1696,26 @@ export class Player {
   }
 }
 
-/** @param {any} facts a recording's, from JSON */
-function prepared(facts) {
-  const made = { ...facts, predictions: null, images: null };
+/** @param {Float32Array | undefined} held @param {number} size */
+function lengthened(held, size) {
+  const made = new Float32Array(size).fill(NaN);
+  if (held) made.set(held.subarray(0, size));
+  return made;
+}
+
+/**
+ * @param {any} facts a recording's
+ * @param {any} [before] what was prepared of fewer snapshots
+ */
+function prepared(facts, before) {
+  // When each point was learnt is found again, since later snapshots may tell more.
+  const made = { ...facts, predictions: null, images: before?.images ?? null, learning: null };
   const coded = facts.points?.predictions;
   if (coded) {
-    const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+    const bytes = typeof coded === "string" ? fromBase64(coded) : coded.slice();
     made.predictions = new Uint16Array(bytes.buffer);
   }
-  if (facts.thumbnails)
+  if (facts.thumbnails && !made.images)
     made.images = facts.thumbnails.map((/** @type {string} */ url) => Object.assign(new Image(), { src: url }));
   return made;
 }
@@ -1716,9 +1754,12 @@ function boxPath(a, b) {
 
 let named = 0;
 
+/** Begins the ids of elements, of which a notebook with several players has each once. */
+const OWN = `tv-${Math.random().toString(36).slice(2, 8)}`;
+
 /** @param {string} label @param {any} input */
 function labelled(label, input) {
-  input.id = `tv-field-${++named}`;
+  input.id = `${OWN}-field-${++named}`;
   return { input, root: el("div", { class: "tv-field" }, el("label", { for: input.id }, label), input) };
 }
 

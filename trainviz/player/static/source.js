@@ -6,8 +6,9 @@ import { fromBase64 } from "./bytes.js";
  * @typedef {object} Source What the offline page, the live page and the widget each implement.
  * @property {any} facts title, recordings and so on; docs/player.md lists them
  * @property {(recording: number, index: number) => Promise<Uint8Array>} bytes a packed map
- * @property {(told: () => void) => () => void} subscribe told when facts have grown; returns how
- *   to stop that
+ * @property {(told: (replaced?: [number, number]) => void) => () => void} subscribe told when facts
+ *   have grown, and from which snapshot of which recording on maps were replaced; returns how to
+ *   stop that
  * @property {string | null} worker the text of a worker, or null
  */
 

@@ -13,6 +13,8 @@ import { perform } from "./tasks.js";
  * @property {(error: Error) => void} failed
  */
 
+const STOPPED = "the worker stopped";
+
 const BUDGET = 72 * 2 ** 20;
 /** How many bytes of decoded maps are kept. */
 
@@ -39,6 +41,8 @@ export class MapStore {
     /** @type {Job[]} */
     this.jobs = [];
     this.background = 0;
+    /** Grows when maps were replaced. */
+    this.era = 0;
     this.nextId = 1;
     /** @type {Map<number, {done: (answer: any) => void, failed: (error: Error) => void}>} */
     this.waiting = new Map();
@@ -70,9 +74,12 @@ export class MapStore {
     if (this.seats.every((seat) => !seat.worker)) return;
     for (const seat of this.seats) seat.worker?.terminate();
     this.seats = [{ worker: null, busy: false }];
-    for (const { failed } of this.waiting.values()) failed(new Error("the worker stopped"));
+    const stopped = [...this.waiting.values()];
     this.waiting.clear();
     this.running.clear();
+    for (const { failed } of stopped) failed(new Error(STOPPED));
+    // What was asked of the workers is asked again.
+    this.told("");
     this.pump();
   }
 
@@ -153,7 +160,10 @@ export class MapStore {
         const task = async () => ({
           bytes: await this.recordings[recording].bytes(index), into: this.spare.pop(),
         });
-        this.start(seat, { key, task, done: (answer) => this.keep(key, answer), failed: (error) => this.failed(error.message) });
+        const { era } = this;
+        // A map that was replaced while it was decoded is decoded again.
+        const done = (/** @type {Planes} */ answer) => (era === this.era ? this.keep(key, answer) : this.told(key));
+        this.start(seat, { key, task, done, failed: (error) => error.message === STOPPED || this.failed(error.message) });
       } else if (this.jobs.length && !this.background && (place === this.seats.length - 1)) {
         // One seat at most works in the background, always the same, which holds the sums.
         const job = /** @type {Job} */ (this.jobs.shift());
@@ -194,6 +204,21 @@ export class MapStore {
       this.running.delete(job.key);
       after?.();
       this.pump();
+    }
+  }
+
+  /**
+   * Forget the maps of a recording from one snapshot on, which were replaced.
+   * @param {number} recording @param {number} from
+   */
+  forget(recording, from) {
+    this.era++;
+    this.clearJobs();
+    for (const [key, planes] of this.maps) {
+      const [r, i] = key.split("-").map(Number);
+      if (r !== recording || i < from) continue;
+      this.maps.delete(key);
+      this.held -= planes.map.byteLength;
     }
   }
 
