@@ -4,8 +4,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import trainviz as tv
+from trainviz.recordings.time_axis import Moment
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -100,13 +102,20 @@ def test_the_address_brings_back_what_was_shown(open_page, run):
     page.keyboard.press("m")
     wait(page, "location.hash.includes('mode=margin')")
     assert "range=1,4" in page.evaluate("location.hash")
+    page.get_by_label("Speed").select_option("0.25")
+    page.get_by_role("button", name="Theme").click()
+    wait(page, "location.hash.includes('speed=0.25') && location.hash.includes('theme=light')")
+    page.reload()
+    page.wait_for_selector("[data-ready]")
+    assert page.get_by_label("Speed").input_value() == "0.25"
+    assert page.locator(".tv").get_attribute("data-theme") == "light"
 
 
 def test_a_pin_shows_the_probabilities_of_every_epoch(open_page, run):
     page = open_page(run)
     click_map(page, 0.62, 0.5)
-    wait(page, "trainvizPlayer.pinSamples[0]?.every((v) => !Number.isNaN(v))")
-    samples = np.array(page.evaluate("[...trainvizPlayer.pinSamples[0]]")).reshape(6, 2)
+    wait(page, "trainvizPlayer.samples[0].pins[0]?.every((v) => !Number.isNaN(v))")
+    samples = np.array(page.evaluate("[...trainvizPlayer.samples[0].pins[0]]")).reshape(6, 2)
     x, y = page.evaluate("trainvizPlayer.state.pins[0]")
     expected = tv.kymograph(run, (x, y), (x, min(1, y + 1e-3)), n_points=2).probabilities[:, 0]
     np.testing.assert_allclose(samples, expected, atol=0.01)
@@ -119,7 +128,19 @@ def test_a_pin_says_what_the_map_shows_after_a_jump(open_page, run):
     page = open_page(run)
     click_map(page, 0.62, 0.5)
     wait(page, "document.querySelector('.tv-pinname')?.textContent.startsWith('left')")
+    wait(page, "trainvizPlayer.samples[0].pins[0]?.every((v) => !Number.isNaN(v))")
+    # The map comes long after everything else has settled.
+    page.evaluate("""() => {
+        const {store, source} = trainvizPlayer;
+        store.forget(0, 1);
+        store.recordings[0].bytes = async (index) => {
+            await new Promise((done) => setTimeout(done, 1500));
+            return source.bytes(0, index);
+        };
+    }""")
     page.keyboard.press("End")
+    wait(page, COUNTER + "'epoch 5'")
+    assert page.locator(".tv-pinname").inner_text().startswith("left")
     wait(page, "document.querySelector('.tv-pinname')?.textContent.startsWith('right')")
 
 
@@ -138,9 +159,9 @@ def test_the_kymograph_is_that_of_python(open_page, run):
     page = open_page(run, fragment="#line=-1,0,1,0")
     wait(
         page,
-        "trainvizPlayer.lineSamples?.samples.every((v) => !Number.isNaN(v)) ?? false",
+        "trainvizPlayer.samples[0].line?.every((v) => !Number.isNaN(v)) ?? false",
     )
-    samples = np.array(page.evaluate("[...trainvizPlayer.lineSamples.samples]"))
+    samples = np.array(page.evaluate("[...trainvizPlayer.samples[0].line]"))
     expected = tv.kymograph(run, (-1, 0), (1, 0)).probabilities
     np.testing.assert_allclose(samples.reshape(expected.shape), expected, atol=0.01)
 
@@ -183,6 +204,74 @@ def test_a_lesson_stops_asks_and_scores(open_page, run):
     assert int(page.locator(".tv-lesson h2").inner_text().split()[0]) > 90
     page.get_by_role("button", name="Play on").click()
     assert page.locator(".tv-lesson").is_hidden()
+
+
+def test_a_lesson_asks_which_points_will_be_wrong(open_page, run):
+    page = open_page(tv.animate(run), ask=[2])
+    page.evaluate("trainvizPlayer.facts.seconds = 1")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Tick the points that will be wrong").click()
+    wrong = np.flatnonzero(run.data_predictions(5) != run.data_labels)
+    assert 2 < len(wrong) < 39
+    right = next(i for i in range(40) if i not in wrong)
+    box = page.locator(".tv-overlay").bounding_box()
+    for point in [*wrong[:-1], right]:
+        x, y = page.evaluate(
+            f"trainvizPlayer.views[0].toScreen(...{run.data.points[point].tolist()})"
+        )
+        page.mouse.click(box["x"] + x, box["y"] + y)
+    assert f"{len(wrong)} points ticked" in page.locator(".tv-lesson").inner_text()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="See what came").click()
+    wait(page, "document.querySelector('.tv-lesson h2').textContent.includes('points')")
+    precision, recall = 1, (len(wrong) - 1) / len(wrong)
+    score = round(100 * 2 * precision * recall / (precision + recall))
+    assert page.locator(".tv-lesson h2").inner_text() == f"{score} of 100 points"
+    # Class by class: how many of the wrong ones were ticked.
+    rows = page.locator(".tv-lesson tbody tr").all_inner_texts()
+    for name, row in enumerate(rows):
+        of_class = run.data_labels[wrong] == name
+        ticked = run.data_labels[wrong[:-1]] == name
+        assert row.split()[-3:] == [str(ticked.sum()), "of", str(of_class.sum())]
+
+
+def test_the_picture_is_saved_as_it_is_shown(open_page, run, tmp_path):
+    page = open_page(run, title="A run", fragment="#time=3&pins=0.2,0.1&theme=light")
+    wait(page, "trainvizPlayer.sharp")
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Save picture").click()
+    assert found.value.suggested_filename == "A-run-epoch-3.png"
+    found.value.save_as(tmp_path / "saved.png")
+    saved = np.asarray(Image.open(tmp_path / "saved.png").convert("RGB"))
+    size = page.evaluate("trainvizPlayer.views[0].size")
+    assert saved.shape == (size["height"] + 30, size["width"], 3)
+    # On the left of the map is the paler blue of the first class, on the right that of the second.
+    expected = tv.animate(run, mode="region", points=False).painter((8, 8))(Moment(3, 0.0))
+    left, top = page.evaluate("trainvizPlayer.views[0].box.left"), 30 + 14
+    np.testing.assert_allclose(saved[top, left + 3].astype(int), expected[0, 0], atol=2)
+    assert (saved[:30] < 100).any()  # the title
+
+
+def test_several_recordings_have_their_pins_and_lines_each(open_page, run):
+    other = record(lambda X, number: X[:, 1] > 0.5 - number / 9, range(0, 9, 2),
+                   class_names=["left", "right"])  # fmt: skip
+    page = open_page(
+        tv.compare([run, other], labels=["one", "other"]), fragment="#pins=0.2,0.1&line=-1,0,1,0.2"
+    )
+    page.get_by_role("tab", name="Pins").click()
+    known = "[...one.pins, one.line].every((part) => part?.every((v) => !Number.isNaN(v)))"
+    wait(page, f"trainvizPlayer.samples.every((one) => {known})")
+    for r, recording in enumerate([run, other]):
+        samples = page.evaluate(f"[...trainvizPlayer.samples[{r}].pins[0]]")
+        expected = tv.kymograph(recording, (0.2, 0.1), (0.2, 0.2), n_points=2).probabilities[:, 0]
+        np.testing.assert_allclose(np.reshape(samples, expected.shape), expected, atol=0.01)
+        line = page.evaluate(f"[...trainvizPlayer.samples[{r}].line]")
+        expected = tv.kymograph(recording, (-1, 0), (1, 0.2)).probabilities
+        np.testing.assert_allclose(np.reshape(line, expected.shape), expected, atol=0.01)
+    assert page.locator(".tv-pin figure svg").count() == 2
+    page.get_by_role("tab", name="Line").click()
+    page.wait_for_selector("canvas[aria-label='Kymograph other']")
+    assert page.locator(".tv-kymograph").count() == 2
 
 
 def test_without_a_mouse(open_page, run):

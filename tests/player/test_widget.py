@@ -160,7 +160,7 @@ class TestInABrowser:
         deliver(page, widget, wire)
         page.wait_for_selector("[data-ready]")
         page.evaluate(f"{PLAYER}.addPin([0.2, 0.1])")
-        full = f"{PLAYER}.pinSamples[0]?.every((v) => !Number.isNaN(v))"
+        full = f"{PLAYER}.samples[0].pins[0]?.every((v) => !Number.isNaN(v))"
         wait(page, full)
         page.get_by_role("tab", name="Points").click()
         capture(recorder, 2, 3, 4, 5)
@@ -176,8 +176,8 @@ class TestInABrowser:
             learnt = found.first_learnt[number]
             assert first == ("never" if np.isnan(learnt) else f"{learnt:g}")
         page.get_by_role("tab", name="Pins").click()
-        wait(page, f"{full} && {PLAYER}.pinSamples[0].length === 12")
-        samples = np.array(page.evaluate(f"[...{PLAYER}.pinSamples[0]]")).reshape(6, 2)
+        wait(page, f"{full} && {PLAYER}.samples[0].pins[0].length === 12")
+        samples = np.array(page.evaluate(f"[...{PLAYER}.samples[0].pins[0]]")).reshape(6, 2)
         line = tv.kymograph(recorder.recording, (0.2, 0.1), (0.2, 0.2), n_points=2)
         np.testing.assert_allclose(samples, line.probabilities[:, 0], atol=0.01)
         metrics = page.evaluate(f"{PLAYER}.main.metrics")

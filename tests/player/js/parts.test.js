@@ -40,7 +40,7 @@ test("several snapshots of an epoch: the last of them is the epoch", () => {
 test("the address holds the state", () => {
   const shown = {
     time: 12.5, mode: "entropy", pins: [[1.25, -3], [0, 2]], range: [3, 9], view: [0, 1, 0, 1],
-    hidden: [2, 5], levels: [0.5], palette: "Set1",
+    hidden: [2, 5], levels: [0.5], palette: "Set1", speed: 0.25, theme: "dark",
   };
   assert.deepEqual(read(`#${written(shown)}`), shown);
 });

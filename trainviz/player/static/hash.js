@@ -6,6 +6,8 @@
  * @property {string} [mode]
  * @property {number} [of] the class of the mode probability
  * @property {string} [clock]
+ * @property {number} [speed]
+ * @property {string} [theme]
  * @property {[number, number]} [range] epochs
  * @property {[number, number][]} [pins]
  * @property {number[]} [line] x, y, x, y
@@ -16,9 +18,9 @@
  * @property {number[]} [levels]
  */
 
-const NUMBERS = new Set(["time", "of"]);
+const NUMBERS = new Set(["time", "of", "speed"]);
 const LISTS = new Set(["range", "line", "view", "hidden", "levels"]);
-const WORDS = new Set(["mode", "clock", "palette", "scale"]);
+const WORDS = new Set(["mode", "clock", "palette", "scale", "theme"]);
 
 /** @param {Shown} shown */
 export function written(shown) {

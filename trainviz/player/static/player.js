@@ -15,6 +15,7 @@ import { MapView } from "./view.js";
 
 /** @typedef {import("./paint.js").Planes} Planes */
 /** @typedef {import("./source.js").Source} Source */
+/** @typedef {{count: number, pins: Float32Array[], line: Float32Array | null}} Samples of count snapshots */
 
 const MODES = {
   region: { name: "Regions", scale: "", label: "", kinds: ["probabilities"] },
@@ -44,6 +45,8 @@ const PAUSE = "M8 5v14M16 5v14";
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 const INSET = 14;
 const MOST_ROWS = 400;
+const ALONG = 240;
+/** Places along a line. */
 const EMBEDDED = 760;
 /** Pixels that a player among other things is tall, if it is wide enough. */
 
@@ -94,16 +97,14 @@ export class Player {
     this.disagreement = undefined;
     /** @type {string | null} */
     this.samplesOf = null;
-    /** How many snapshots these samples are of. */
-    this.sampled = 0;
     this.stripKey = "";
     /** @type {{name: string, color: string, values: (number | null)[]}[]} */
     this.curves = [];
     this.shadeKey = "";
     this.pointsKey = "";
     this.lastHash = "";
-    /** @type {Float32Array[]} */
-    this.pinSamples = [];
+    /** Of each recording, what was found at the pins and along the line. @type {Samples[]} */
+    this.samples = this.recordings.map(() => ({ count: 0, pins: [], line: null }));
     /** @type {[number, number][][]} */
     this.paths = [];
     this.mergeTimes();
@@ -362,7 +363,8 @@ export class Player {
     const box = el("section", { class: "tv-panel tv-tabs", "aria-label": "Questions" },
       el("div", { class: "tv-tablist", role: "tablist" }, ...p.tabs.map((/** @type {any} */ one) => one.button)),
       ...p.tabs.map((/** @type {any} */ one) => one.panel));
-    this.openTab("pins");
+    const { pins, line, range } = this.state;
+    this.openTab(pins.length ? "pins" : line ? "line" : range ? "range" : "pins");
     return box;
   }
 
@@ -379,13 +381,18 @@ export class Player {
   buildLine() {
     const p = this.parts;
     p.lineHint = el("p", { class: "tv-hint" }, "Choose Line below the map and drag across it: position from left to right, time downwards, coloured by class.");
-    p.kymograph = el("canvas", { class: "tv-kymograph", width: 300, height: 240, role: "img", "aria-label": "Kymograph", hidden: true });
-    p.kymographNow = el("div", { class: "tv-kymo-now", "aria-hidden": "true" });
-    p.kymographBox = el("div", { class: "tv-kymobox", hidden: true }, p.kymograph, p.kymographNow);
-    p.kymographEnds = el("div", { class: "tv-ends", hidden: true }, el("span", {}, "A"), el("span", {}, "B"));
+    p.kymographs = this.recordings.map((/** @type {any} */ one) => {
+      const canvas = el("canvas", { class: "tv-kymograph", width: ALONG, height: 240, role: "img", "aria-label": `Kymograph ${one.name}`.trim() });
+      const now = el("div", { class: "tv-kymo-now", "aria-hidden": "true" });
+      const root = el("figure", { hidden: true },
+        this.recordings.length > 1 && el("figcaption", { class: "tv-runhead" }, el("b", { dir: "auto" }, one.name)),
+        el("div", { class: "tv-kymobox" }, canvas, now),
+        el("div", { class: "tv-ends" }, el("span", {}, "A"), el("span", {}, "B")));
+      return { canvas, now, root };
+    });
     p.lineClear = el("button", { type: "button", hidden: true, onclick: () => this.setLine(null) }, "Remove the line");
     p.kymographTime = el("p", { class: "tv-hint" });
-    return el("div", {}, p.lineHint, p.kymographBox, p.kymographEnds, p.kymographTime, p.lineClear);
+    return el("div", {}, p.lineHint, ...p.kymographs.map((/** @type {any} */ one) => one.root), p.kymographTime, p.lineClear);
   }
 
   buildPoints() {
@@ -420,8 +427,9 @@ export class Player {
     });
     p.speed = select("Speed", SPEEDS.map((speed) => [String(speed), `${speed}×`.replace("0.", "0.")]), (value) => {
       this.state.speed = Number(value);
+      this.changed();
     });
-    p.speed.input.value = "1";
+    p.speed.input.value = String(this.state.speed);
     p.speed.root.classList.add("tv-speed");
     p.loop = check("Loop", true, (on) => { this.state.loop = on; });
     p.curves = el("div", { class: "tv-curves" });
@@ -808,7 +816,7 @@ export class Player {
     const over = this.over();
     for (const view of this.views) view.draw({ ...over, ...this.overPoints(view) }, look);
     // A map that was decoded only now changes what the pins say.
-    if (maps[0] !== this.shown?.[0]) this.slowDue = true;
+    if (maps.some((map, r) => map !== this.shown?.[r])) this.slowDue = true;
     this.shown = maps;
     this.complete = !missing.length;
     const now = performance.now();
@@ -1036,6 +1044,7 @@ export class Player {
     p.palette.input.value = state.palette;
     p.scale.input.value = state.scale ?? "";
     p.clock.input.value = state.clock;
+    p.speed.input.value = String(state.speed);
     p.of.root.hidden = state.mode !== "probability";
     p.palette.root.hidden = !byClass;
     p.scale.root.hidden = byClass;
@@ -1124,69 +1133,90 @@ export class Player {
         "Click the map to pin a place: its probabilities at every epoch appear here, changes of class marked."));
       return;
     }
-    const shares = this.main.epochs.map((/** @type {number} */ epoch, /** @type {number} */ i) =>
-      this.recordings.length < 2 ? this.clock.share(i) : this.clock.share(positionOf(this.epochs, epoch)));
+    const shares = this.recordings.map((/** @type {any} */ one) => this.sharesOf(one));
     p.pinList.replaceChildren(...state.pins.map(([x, y], k) => {
-      const planes = this.shown?.[0];
-      let text = "";
-      if (planes) {
-        const found = valuesAt(planes, ...this.views[0].toGrid(x, y));
-        const best = argmax(found);
-        text = this.output === "values" ? number(found[0]) : `${this.main.classes[best]} ${percent(found[best])}`;
-      }
-      const samples = this.pinSamples?.[k];
+      const texts = this.recordings.map((/** @type {any} */ _, /** @type {number} */ r) => this.pinText(r, x, y));
+      const [text] = texts;
+      const charts = this.recordings.map((/** @type {any} */ one, /** @type {number} */ r) => {
+        const samples = this.samples[r].pins[k];
+        if (!samples) return null;
+        const chart = probabilityChart({
+          samples: this.output === "values" ? samples.map((v) => (v - this.valueLimits()[0]) / (this.valueLimits()[1] - this.valueLimits()[0])) : samples,
+          classes: this.classes, shares: shares[r].slice(0, this.samples[r].count), colors: this.colors, now: this.clock.share(state.position),
+          label: `Probabilities at pin ${k + 1}${one.name && ` of ${one.name}`} over time: ${texts[r]} now`,
+        });
+        if (this.recordings.length < 2) return chart;
+        return el("figure", {}, el("figcaption", { class: "tv-runhead" },
+          el("b", { dir: "auto" }, one.name), el("span", { dir: "auto" }, texts[r])), chart);
+      });
       return el("div", { class: "tv-pin" },
         el("div", { class: "tv-pinhead" },
           el("b", { class: "tv-badge" }, k + 1),
-          el("span", { class: "tv-pinname", dir: "auto" }, text),
+          el("span", { class: "tv-pinname", dir: "auto" }, this.recordings.length < 2 ? text : `Pin ${k + 1}`),
           el("span", { class: "tv-muted" }, `${number(Number(x.toPrecision(3)))}, ${number(Number(y.toPrecision(3)))}`),
           el("button", { type: "button", class: "tv-close", "aria-label": `Remove pin ${k + 1}`, onclick: () => this.removePin(k) }, "×")),
-        samples ? probabilityChart({
-          samples: this.output === "values" ? samples.map((v) => (v - this.valueLimits()[0]) / (this.valueLimits()[1] - this.valueLimits()[0])) : samples,
-          classes: this.classes, shares, colors: this.colors, now: this.clock.share(state.position),
-          label: `Probabilities at pin ${k + 1} over time: ${text} now`,
-        }) : null);
+        ...charts);
     }));
+  }
+
+  /** What a recording shows at a place now. @param {number} r @param {number} x @param {number} y */
+  pinText(r, x, y) {
+    const planes = this.shown?.[r];
+    if (!planes) return "";
+    const found = valuesAt(planes, ...this.views[r].toGrid(x, y));
+    const best = argmax(found);
+    return this.output === "values" ? number(found[0]) : `${this.main.classes[best]} ${percent(found[best])}`;
+  }
+
+  /** Where a recording's snapshots lie on the clock, 0 to 1. @param {any} recording @returns {number[]} */
+  sharesOf(recording) {
+    return recording.epochs.map((/** @type {number} */ epoch, /** @type {number} */ i) =>
+      this.clock.share(this.recordings.length < 2 ? i : positionOf(this.epochs, epoch)));
   }
 
   /** Begin what takes a pass over all snapshots, when the picture stands still. */
   work() {
     const { state } = this;
-    const places = state.pins.flatMap(([x, y]) => this.views[0].toGrid(x, y));
-    const line = state.line;
-    const along = line ? this.linePlaces(line) : [];
-    const key = JSON.stringify([places, line]);
-    const n = this.main.epochs.length;
-    const isNew = key !== this.samplesOf;
-    if ((!isNew && n === this.sampled) || (!places.length && !along.length)) return;
-    // Of a recording that grows, only the new snapshots are looked at.
-    const first = isNew ? 0 : this.sampled;
-    this.samplesOf = key;
-    this.sampled = n;
-    if (isNew) this.store.clearJobs();
-    const { classes } = this;
-    this.pinSamples = state.pins.map((_, k) => lengthened(isNew ? undefined : this.pinSamples[k], n * classes));
-    const count = along.length / 2;
-    if (line) this.lineSamples = { count, samples: lengthened(isNew ? undefined : this.lineSamples?.samples, n * count * classes) };
-    const every = [...places, ...along];
-    for (const index of isNew ? spreadOrder(n) : Array.from({ length: n - first }, (_, i) => first + i))
-      this.store.later(0, index, { places: every }).then(({ samples }) => {
-        if (this.samplesOf !== key) return;
-        state.pins.forEach((_, k) => this.pinSamples?.[k].set(samples.subarray(k * classes, (k + 1) * classes), index * classes));
-        if (line) this.lineSamples?.samples.set(samples.subarray((places.length / 2) * classes), index * count * classes);
-        this.soft = true;
-      }, () => {});
+    const { pins, line } = state;
+    const key = JSON.stringify([pins, line]);
+    if (key !== this.samplesOf) {
+      this.samplesOf = key;
+      this.store.clearJobs();
+      this.samples = this.recordings.map(() => ({ count: 0, pins: [], line: null }));
+    }
+    if (!pins.length && !line) return;
+    this.recordings.forEach((/** @type {any} */ recording, /** @type {number} */ r) => this.sample(recording, r, key));
   }
 
-  /** @param {number[]} line */
-  linePlaces([x0, y0, x1, y1]) {
-    return placesAlong(this.views[0].toGrid(x0, y0), this.views[0].toGrid(x1, y1), 240);
+  /**
+   * Look at the pins and along the line in the snapshots that were not looked at yet.
+   * @param {any} recording @param {number} r @param {string} key of what is looked for
+   */
+  sample(recording, r, key) {
+    const { pins, line } = this.state;
+    const { classes } = this;
+    const held = this.samples[r];
+    const [first, n] = [held.count, recording.epochs.length];
+    if (first >= n) return;
+    const view = this.views[r];
+    const places = pins.flatMap(([x, y]) => view.toGrid(x, y));
+    const along = line ? placesAlong(view.toGrid(line[0], line[1]), view.toGrid(line[2], line[3]), ALONG) : [];
+    held.count = n;
+    held.pins = pins.map((_, k) => lengthened(held.pins[k], n * classes));
+    held.line = line ? lengthened(held.line, n * ALONG * classes) : null;
+    const order = first ? Array.from({ length: n - first }, (_, i) => first + i) : spreadOrder(n);
+    for (const index of order)
+      this.store.later(r, index, { places: [...places, ...along] }).then(({ samples }) => {
+        if (this.samplesOf !== key || this.samples[r] !== held) return;
+        held.pins.forEach((pin, k) => pin.set(samples.subarray(k * classes, (k + 1) * classes), index * classes));
+        held.line?.set(samples.subarray((places.length / 2) * classes), index * ALONG * classes);
+        this.soft = true;
+      }, () => {});
   }
 
   /** @param {number[] | null} line */
   setLine(line) {
     this.state.line = line;
-    this.lineSamples = undefined;
     this.samplesOf = null;
     if (line) this.openTab("line");
     this.changed();
@@ -1195,21 +1225,23 @@ export class Player {
   refreshLine() {
     const p = this.parts;
     const { line } = this.state;
-    const known = !!line && !!this.lineSamples;
+    const known = !!line && this.samples.every((one) => one.line);
     p.lineHint.hidden = !!line;
-    p.kymograph.hidden = p.kymographBox.hidden = p.kymographEnds.hidden = !known;
+    for (const { root } of p.kymographs) root.hidden = !known;
     p.lineClear.hidden = !line;
     p.kymographTime.textContent = line && !known ? "Computing …" : known ? `Epoch ${this.epochs[0]} at the top, ${this.epochs[this.last]} at the bottom.` : "";
-    if (!known || !this.lineSamples) return;
+    if (!known) return;
     const { table, levels } = this.shades();
     const low = 1 / Math.max(2, this.classes);
-    paintKymograph(p.kymograph, this.lineSamples.samples, {
-      count: this.lineSamples.count, classes: this.classes, labels: false,
-      shares: this.main.epochs.map((/** @type {number} */ epoch) => this.clock.share(positionOf(this.epochs, epoch))),
-      word: (k, share) => wordOf(table, 3 * (k * levels + Math.max(0, Math.min(levels - 1, Math.round(((share - low) / (1 - low)) * (levels - 1)))))),
-      empty: this.theme.empty,
+    this.recordings.forEach((/** @type {any} */ one, /** @type {number} */ r) => {
+      const { canvas, now } = p.kymographs[r];
+      paintKymograph(canvas, /** @type {Float32Array} */ (this.samples[r].line), {
+        count: ALONG, classes: this.classes, labels: false, shares: this.sharesOf(one).slice(0, this.samples[r].count),
+        word: (k, share) => wordOf(table, 3 * (k * levels + Math.max(0, Math.min(levels - 1, Math.round(((share - low) / (1 - low)) * (levels - 1)))))),
+        empty: this.theme.empty,
+      });
+      now.style.top = `${100 * this.clock.share(this.state.position)}%`;
     });
-    p.kymographNow.style.top = `${100 * this.clock.share(this.state.position)}%`;
   }
 
   refreshRange() {
@@ -1388,6 +1420,7 @@ export class Player {
     addEventListener("hashchange", () => {
       if (location.hash.slice(1) === this.lastHash) return;
       this.readHash();
+      this.applyTheme();
       this.changed();
     }, { signal });
   }
@@ -1629,6 +1662,8 @@ export class Player {
     if (shown.clock && ["epoch", "step", "slow", "snapshot"].includes(shown.clock)) state.clock = /** @type {any} */ (shown.clock);
     if (shown.palette && shown.palette in this.facts.palettes) state.palette = shown.palette;
     if (shown.scale && shown.scale in this.facts.scales) state.scale = shown.scale;
+    if (shown.speed !== undefined && SPEEDS.includes(shown.speed)) state.speed = shown.speed;
+    if (shown.theme === "light" || shown.theme === "dark") state.theme = shown.theme;
     if (shown.pins) state.pins = shown.pins;
     if (shown.line) state.line = shown.line;
     if (shown.levels) state.contours = shown.levels;
@@ -1654,6 +1689,8 @@ export class Player {
       time: valueAt(this.epochs, state.position),
       mode: state.mode, of: state.mode === "probability" ? state.of : undefined,
       clock: state.clock === "epoch" ? undefined : state.clock,
+      speed: state.speed === 1 ? undefined : state.speed,
+      theme: state.theme === "auto" ? undefined : state.theme,
       range: state.range ? [this.epochs[state.range[0]], this.epochs[state.range[1]]] : undefined,
       pins: state.pins, line: state.line ?? undefined,
       view: this.isZoomed() ? [extent.x0, extent.x1, extent.y0, extent.y1] : undefined,
@@ -1696,7 +1733,7 @@ export class Player {
   }
 }
 
-/** @param {Float32Array | undefined} held @param {number} size */
+/** @param {Float32Array | null | undefined} held @param {number} size */
 function lengthened(held, size) {
   const made = new Float32Array(size).fill(NaN);
   if (held) made.set(held.subarray(0, size));
