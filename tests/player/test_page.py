@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import trainviz as tv
-from trainviz.player.page import thinned
+from trainviz.player.page import page_of, thinned
 from trainviz.recordings.packed import unpack
 
 EVIL = "</script><img src=x onerror=alert(1)> $\\alpha$ \u202eabc\u2028 " + "x" * 200
@@ -97,10 +97,13 @@ def test_bad_options_are_refused_and_nothing_is_left(tmp_path, options, message)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_recording_is_refused(tmp_path):
+def test_an_empty_recording_makes_a_page_without_maps(tmp_path):
     recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
-    with pytest.raises(tv.RecordingError, match="empty"):
-        recorder.recording.save_page(tmp_path / "page.html")
+    page = recorder.recording.save_page(tmp_path / "page.html", title="A run").read_text()
+    assert facts_of(page) == {"title": "A run", "recordings": []}
+    both = page_of([record(), recorder.recording], names=["one", "other"])
+    assert [one["name"] for one in facts_of(both)["recordings"]] == ["one"]
+    assert "No snapshot was captured of other." in facts_of(both)["note"]
 
 
 def test_names_cannot_leave_the_text(tmp_path):

@@ -353,6 +353,14 @@ def test_an_old_browser_is_told_in_words(browser, run, tmp_path):
     page.close()
 
 
+def test_a_page_without_a_snapshot_says_so(browser, tmp_path):
+    page = browser.new_page()
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
+    page.goto(recorder.recording.save_page(tmp_path / "page.html").as_uri())
+    assert "No snapshot of this recording" in page.locator(".tv-wait").inner_text()
+    page.close()
+
+
 def test_it_needs_no_worker(browser, run, tmp_path):
     page = browser.new_page()
     page.add_init_script("globalThis.Worker = class { constructor() { throw new Error('no'); } }")

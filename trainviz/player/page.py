@@ -131,8 +131,6 @@ def save_page(
 
     Raises
     ------
-    RecordingError
-        If there is nothing to show.
     ValueError
         If the suffix is another, or an option is invalid.
     """
@@ -199,20 +197,27 @@ def page_of(
         raise ValueError("recordings=[]: a page shows at least one recording")
     if names is not None and len(names) != len(listed):
         raise ValueError(f"names: {len(names)} for {len(listed)} recordings")
-    for recording in listed:
-        recording.require_snapshots()
     if limit is not None and (isinstance(limit, bool) or not hasattr(limit, "__index__")):
         raise TypeError(f"limit={limit!r}: expected a whole number of snapshots")
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit}: expected at least 1 snapshot")
-    kept = [_chosen(len(recording), limit) for recording in listed]
-    views = [recording[:] for recording in listed]
+    whole = [recording[:] for recording in listed]
+    given = [names[k] if names else "" for k in range(len(whole))]
+    views = [view for view in whole if len(view)]
+    shown = [name for name, view in zip(given, whole, strict=True) if len(view)]
+    if not views:
+        facts: dict[str, Any] = {"title": title or "", "recordings": []}
+        return _written(facts, [], title or "trainviz", compact)
+    kept = [_chosen(len(view), limit) for view in views]
     facts = facts_of(
-        views, kept, names, title=title or "", subtitle=subtitle or "", mode=mode,
+        views, kept, shown, title=title or "", subtitle=subtitle or "", mode=mode,
         palette=palette, cmap=cmap, dark=dark, interpolation=interpolation, seconds=seconds,
         shade=shade, scene={"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points},
         metrics=metrics, ask=ask,
     )  # fmt: skip
+    if len(views) < len(whole):
+        empty = [name for name, view in zip(given, whole, strict=True) if not len(view)]
+        facts["note"] = f"No snapshot was captured of {', '.join(empty)}. {facts['note']}".strip()
     return _written(facts, list(_maps(views, kept, told)), title or "trainviz", compact)
 
 

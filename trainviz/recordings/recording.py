@@ -303,10 +303,12 @@ class Recording(Sequence[Snapshot]):
 
         Raises
         ------
-        RecordingError
-            If the recording is empty.
         ValueError
             If the suffix is another, or an option is invalid.
+
+        Notes
+        -----
+        The page of a recording without a snapshot says so.
         """
         page: Path = provided("page")(self, path, **options)
         return page

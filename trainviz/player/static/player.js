@@ -1832,7 +1832,12 @@ export function startPage(page) {
     return;
   }
   try {
-    /** @type {any} */ (globalThis).trainvizPlayer = new Player(root, pageSource(page));
+    const source = pageSource(page);
+    if (!source.facts.recordings.length) {
+      say("No snapshot of this recording is captured yet. Capture one, and save the page again.");
+      return;
+    }
+    /** @type {any} */ (globalThis).trainvizPlayer = new Player(root, source);
   } catch (error) {
     say(`The recording cannot be shown: ${/** @type {any} */ (error)?.message ?? error}`);
   }
