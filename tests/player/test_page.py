@@ -129,9 +129,33 @@ def test_a_film_is_saved_as_a_page_with_its_mode_colours_and_texts(recording, tm
 
 
 def test_a_mode_that_only_python_paints_is_saved_as_a_video(recording, tmp_path):
-    mode = tv.modes.Difference(recording[1:])
-    page = tv.animate(recording, mode=mode).save(tmp_path / "film.html").read_text()
+    class Half(tv.Mode):
+        name = "my-half"
+
+        def values(self, probabilities):
+            return probabilities[0] / 2
+
+    page = tv.animate(recording, mode=Half()).save(tmp_path / "film.html").read_text()
     assert "video/mp4" in page
+
+
+def test_a_difference_is_saved_as_a_page_of_both_recordings(recording, tmp_path):
+    mode = tv.modes.Difference(recording[1:], of="birch")
+    facts = facts_of(tv.animate(recording, mode=mode).save(tmp_path / "film.html").read_text())
+    assert (facts["mode"], facts["part"]) == ("difference", 1)
+    assert [len(one["epochs"]) for one in facts["recordings"]] == [5, 4]
+
+
+def test_a_film_of_the_largest_classes_is_saved_with_their_colours(recording, tmp_path):
+    mode = tv.modes.Region(top_k=2, outline=True)
+    film = tv.animate(recording, mode=mode)
+    facts = facts_of(film.save(tmp_path / "film.html").read_text())
+    assert (facts["top"], facts["outline"]) == (2, True)
+    kept = sorted(facts["recordings"][0]["order"][:2])
+    shown = [colour.tolist() for _, colour in film.mode.legend(recording)[:2]]
+    assert facts["palettes"]["film"][:2] == shown
+    names = [name for name, _ in film.mode.legend(recording)[:2]]
+    assert [recording.class_names[k] for k in kept] == names
 
 
 def test_a_comparison_is_saved_as_a_page_of_several_recordings(recording, tmp_path):

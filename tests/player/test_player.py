@@ -1,5 +1,6 @@
 """The player in a real browser, offline."""
 
+import json
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from PIL import Image
 
 import trainviz as tv
+from trainviz.player.page import packed_map
+from trainviz.recordings.packed import unpack
 from trainviz.recordings.time_axis import Moment
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -297,6 +300,65 @@ def test_several_recordings_share_a_clock(open_page, run):
     wait(page, COUNTER + "'epoch 8'")
 
 
+def test_every_mode_is_painted_as_in_python_at_once(open_page):
+    one, other = (record(waves(5, shift), range(3)) for shift in (0.0, 0.6))
+    page = open_page(tv.compare([one, other], labels=["one", "other"]), fragment="#time=1")
+    cases = [
+        (tv.modes.Region(), {}), (tv.modes.Region(top_k=3), {"top": 3}),
+        (tv.modes.Region(outline=True), {"outline": True}), (tv.modes.Boundary(), {}),
+        (tv.modes.Entropy(), {}), (tv.modes.Margin(), {}), (tv.modes.Probability(2), {"of": 2}),
+        (tv.modes.Change(), {}), (tv.modes.Difference(other), {}),
+        (tv.modes.Difference(other, of=4), {"part": 4}),
+    ]  # fmt: skip
+    offered = page.locator("select").first.locator("option")
+    assert {option.get_attribute("value") for option in offered.all()} == {m.name for m, _ in cases}
+    painted = """() => {
+        const {data, width, height} = trainvizPlayer.views[0].gridImage;
+        return {pixels: [...data], shape: [height, width, 4]};
+    }"""
+    for mode, state in cases:
+        page.get_by_label("Show", exact=True).select_option(mode.name)
+        chosen = {"top": 0, "outline": False, "of": 1, "part": -1, **state}
+        page.evaluate(f"Object.assign(trainvizPlayer.state, {json.dumps(chosen)})")
+        page.evaluate("trainvizPlayer.changed()")
+        wait(page, "trainvizPlayer.sharp && trainvizPlayer.complete")
+        found = page.evaluate(painted)
+        ours = np.reshape(found["pixels"], found["shape"])[..., :3]
+        maps = [unpack(packed_map(run, 1)).dense()[:, ::-1] for run in (one, other)]
+        before = unpack(packed_map(one, 0)).dense()[:, ::-1]
+        palette = tv.Palette.of(5, cmap=mode.colormap(one))
+        bound = mode.bound(5, palette, recording=one)
+        beside = {"change": [before], "difference": [maps[1]]}.get(mode.name, [])
+        theirs = bound.paint(np.ascontiguousarray(maps[0]), *beside)
+        off = np.abs(ours - theirs.astype(int)).max(axis=2)
+        assert (off > 1).mean() < 0.002, mode.name
+
+
+def test_where_the_map_is_a_guess_it_is_hatched(open_page):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5))
+    domain = tv.Domain.from_embedding(X, X[:, :2], resolution=40)
+    recorder = tv.Recorder(domain)
+    recorder.capture(lambda X: np.stack([X[:, 0] > 0, X[:, 0] <= 0], 1) * 1.0, epoch=0)
+    page = open_page(recorder.recording)
+    assert domain.doubt.max() >= 1
+    assert "a guess" in page.locator(".tv-look").inner_text()
+    hatched = page.evaluate("""() => {
+        const {hatch, toScreen} = trainvizPlayer.views[0];
+        const {width, height} = hatch;
+        const {data} = hatch.getContext("2d").getImageData(0, 0, width, height);
+        return {alpha: [...data].filter((_, i) => i % 4 === 3), shape: [height, width]};
+    }""")
+    alpha = np.reshape(hatched["alpha"], hatched["shape"]) > 0
+    height, width = alpha.shape
+    rows = (np.arange(height) * domain.doubt.shape[0] // height)[::-1]
+    columns = np.arange(width) * domain.doubt.shape[1] // width
+    poor = domain.doubt[np.ix_(rows, columns)] >= 1
+    # Lines cover about a third of what is poor, and little beyond its edge.
+    assert 0.15 < alpha[poor].mean() < 0.6
+    assert alpha[~poor].sum() < 0.2 * alpha.sum()
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_strange_names_stay_text_and_nothing_is_wider_than_the_screen(open_page, width):
     names = [EVIL, "\u0634\u0628\u0643\u0629", "a" * 200]
@@ -311,6 +373,19 @@ def test_strange_names_stay_text_and_nothing_is_wider_than_the_screen(open_page,
 def soft(n_classes):
     def predict(X, number):
         odds = np.exp(3 * np.sin(X @ np.arange(2 * n_classes).reshape(2, -1) / 9 + number))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    return predict
+
+
+def waves(n_classes, shift):
+    def predict(X, number):
+        odds = np.exp(
+            np.stack(
+                [3 * np.sin(X @ [k + 1, 2 - k] + shift + number / 3 + k) for k in range(n_classes)],
+                axis=1,
+            )
+        )
         return odds / odds.sum(axis=1, keepdims=True)
 
     return predict

@@ -16,7 +16,7 @@ from trainviz.modes.palettes import MAX_CLASSES
 from trainviz.modes.pixels import argmax
 from trainviz.recordings.recording import Recording
 
-__all__ = ["Region"]
+__all__ = ["Region", "by_area"]
 
 
 @register_mode
@@ -105,6 +105,12 @@ class Region(Mode):
         every = [shades.swapaxes(0, 1).reshape(-1, 3), mixtures.reshape(-1, 3)]
         return np.concatenate(every).astype(np.uint8)
 
+    @property
+    def kept_colors(self) -> npt.NDArray[np.uint8]:
+        """The colours of the classes that have one, uint8, shape (n, 3)."""
+        every = self.palette.classes
+        return every if self._kept is None else every[self._kept]
+
     def legend(self, recording: Recording) -> list[tuple[str, npt.NDArray[np.uint8]]]:
         """Return the name and colour of each class; with ``top_k``, one entry for the others."""
         if self._kept is None:
@@ -151,12 +157,17 @@ class Region(Mode):
         return grouped
 
 
+def by_area(recording: Recording) -> npt.NDArray[np.intp]:
+    """Return the classes, that with the largest area in the last snapshot first, shape (C,)."""
+    last = recording[-1].probabilities
+    area = np.bincount(last.argmax(axis=0).ravel(), minlength=len(last))
+    return np.argsort(-area, kind="stable")
+
+
 def _most_common(recording: Recording | None, count: int) -> npt.NDArray[np.intp]:
     if recording is None or not len(recording):
         return np.arange(count)
-    last = recording[-1].probabilities
-    area = np.bincount(last.argmax(axis=0).ravel(), minlength=len(last))
-    return np.sort(np.argsort(-area, kind="stable")[:count])
+    return np.sort(by_area(recording)[:count])
 
 
 _OTHERS = np.array([[128, 128, 128]], dtype=np.uint8)

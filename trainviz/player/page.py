@@ -27,6 +27,7 @@ from trainviz.evaluation.lattice import Lattice
 from trainviz.modes import (
     Boundary,
     Change,
+    Difference,
     Entropy,
     Margin,
     Mode,
@@ -35,7 +36,8 @@ from trainviz.modes import (
     Values,
     find_mode,
 )
-from trainviz.modes.palettes import class_colors, sequential_table
+from trainviz.modes.palettes import Palette, class_colors, sequential_table
+from trainviz.modes.region import by_area
 from trainviz.modes.scalar import class_index
 from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
@@ -67,7 +69,7 @@ MODULES = (
 )  # fmt: skip
 """In an order in which each imports only from those before it."""
 
-_PAINTED = (Region, Boundary, Entropy, Margin, Probability, Change, Values)
+_PAINTED = (Region, Boundary, Entropy, Margin, Probability, Change, Difference, Values)
 
 _WORKER = ("bytes.js", "lattice.js", "decode.js", "paint.js", "tasks.js")
 
@@ -265,7 +267,10 @@ def facts_of(
     return {
         "title": title, "subtitle": subtitle, "dark": dark,
         "mode": shown.name, "levels": list(shown.levels), "note": _note(shown),
-        "of": _column(shown, views[0]), "interpolation": interpolation, "shade": shade,
+        "of": _column(shown, views[0]), "part": _part(shown, views[0]),
+        "top": shown.top_k if isinstance(shown, Region) else None,
+        "outline": isinstance(shown, Region) and shown.outline, "spread": _spread(views),
+        "interpolation": interpolation, "shade": shade,
         "ask": stops,
         "seconds": seconds or min(30.0, max(6.0, len(kept[0]) / 10)),
         "palettes": _palettes(max(view.n_classes for view in views), palette),
@@ -327,6 +332,31 @@ def _column(mode: Mode, recording: Recording) -> int | None:
     return class_index(mode.of, recording.n_classes, recording, "Probability")
 
 
+def _part(mode: Mode, recording: Recording) -> int | None:
+    """Return the class whose probability is subtracted; None if it is not one class."""
+    if not isinstance(mode, Difference) or mode.of is None:
+        return None
+    return class_index(mode.of, recording.n_classes, recording, "Difference")
+
+
+def _spread(views: Sequence[Recording]) -> float | None:
+    """Return the largest difference of the values of the first two recordings, if they have any."""
+    if len(views) < 2 or not views[0].output.has_value:
+        return None
+    colors = Palette.of(views[0].n_classes)
+    bound = Difference(views[1]).bound(views[0].n_classes, colors, recording=views[0])
+    return float(bound.limits[1])
+
+
+def _doubt(recording: Recording) -> dict[str, Any] | None:
+    """Return where the map is a guess, as 100 times its doubt, row 0 at the lower end."""
+    doubt = recording.domain.doubt
+    if doubt is None or doubt.max() < 1:
+        return None
+    coded = np.round(100 * np.minimum(doubt, 2)).astype(np.uint8)
+    return {"shape": list(doubt.shape), "values": _base64(coded.tobytes())}
+
+
 def _stops(ask: Sequence[int], recording: Recording, picked: Sequence[int]) -> list[int]:
     """Return the epochs of the page that are nearest to those at which it is to ask."""
     if not len(ask):
@@ -384,6 +414,9 @@ def _facts(
         "anchors": None if domain.anchors is None else np.asarray(domain.anchors).tolist(),
         "thumbnails": [_png(image) for image in thumbnails(domain) or []] or None,
         "limits": limits_of(recording, picked),
+        "doubt": _doubt(recording),
+        "order": by_area(recording).tolist() if recording.output is OutputKind.PROBABILITIES
+        else None,
         "total": len(recording),
         **columns,
     }  # fmt: skip
@@ -477,7 +510,9 @@ def _palettes(n_classes: int, palette: Any) -> dict[str, list[list[int]]]:
             found[name] = class_colors(shown, name).tolist()
         except ValueError:
             continue
-    return {key: [colors[k % shown] for k in range(n_classes)] for key, colors in found.items()}
+    return {
+        key: [colors[k % len(colors)] for k in range(n_classes)] for key, colors in found.items()
+    }
 
 
 def _scales(cmap: Any) -> dict[str, str]:

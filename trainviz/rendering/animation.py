@@ -18,6 +18,7 @@ from trainviz.modes import (
     Boundary,
     Change,
     Contour,
+    Difference,
     Entropy,
     Margin,
     Mode,
@@ -97,6 +98,8 @@ class Animation(Film):
             cmap=wanted.colormap(self.recording) if by_class or cmap is None else cmap,
             dark=film.get("dark", False), repeat=not by_class,
         )  # fmt: skip
+        # On a page, which switches modes, a colormap that nobody chose is the mode's own.
+        self._has_own_scale = cmap is not None and not by_class
         self._mode = wanted.bound(
             recording.n_classes, colors, shade=film["shade"], recording=self.recording
         )
@@ -299,10 +302,11 @@ class Animation(Film):
         # A page paints in the browser, which knows the built-in modes of one recording only.
         if type(self._mode) not in _IN_PAGES:
             return None
-        return {
-            **page_options(self._mode, self._options), "recordings": self.recording,
-            "interpolation": self._interpolation,
-        }  # fmt: skip
+        page = {**page_options(self, self._options), "interpolation": self._interpolation}
+        if isinstance(self._mode, Difference):
+            both = [self.recording, self._mode.other]
+            return {**page, "recordings": both, "names": ["this", "the other"]}
+        return {**page, "recordings": self.recording}
 
     def _colors(self) -> Image | None:
         colors = self._mode.colors
@@ -390,15 +394,18 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
     return Animation(recording, **scene)
 
 
-_IN_PAGES = (Region, Boundary, Entropy, Margin, Probability, Change, Values)
+_IN_PAGES = (Region, Boundary, Entropy, Margin, Probability, Change, Difference, Values)
 
 
-def page_options(mode: Mode, options: SceneOptions) -> dict[str, Any]:
+def page_options(film: Animation, options: SceneOptions) -> dict[str, Any]:
     """Return what a page needs to begin with a film's mode, colours and texts."""
     shown = ("title", "subtitle", "dark", "xlabel", "ylabel", "aspect", "points", "metrics")
+    mode = film.mode
     return {
-        "mode": mode, "palette": mode.palette.classes, "cmap": mode.palette.sequential,
-        "shade": mode.shade, **{name: options[name] for name in shown if name in options},  # type: ignore[literal-required]
+        "mode": mode, "shade": mode.shade,
+        "palette": mode.kept_colors if isinstance(mode, Region) else mode.palette.classes,
+        "cmap": mode.palette.sequential if film._has_own_scale else None,
+        **{name: options[name] for name in shown if name in options},  # type: ignore[literal-required]
     }  # fmt: skip
 
 

@@ -172,7 +172,7 @@ class Comparison(Film):
         if first._page() is None:
             return None
         return {
-            **page_options(first.mode, self._options), "recordings": self.recordings,
+            **page_options(first, self._options), "recordings": self.recordings,
             "names": self.labels, "interpolation": first._interpolation,
         }  # fmt: skip
 

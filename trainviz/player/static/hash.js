@@ -6,6 +6,9 @@
  * @property {string} [mode]
  * @property {number} [of] the class of the mode probability
  * @property {string} [clock]
+ * @property {number} [part] the class of the mode difference
+ * @property {number} [top] how many classes have a colour
+ * @property {number} [outline]
  * @property {number} [speed]
  * @property {string} [theme]
  * @property {[number, number]} [range] epochs
@@ -18,7 +21,7 @@
  * @property {number[]} [levels]
  */
 
-const NUMBERS = new Set(["time", "of", "speed"]);
+const NUMBERS = new Set(["time", "of", "part", "top", "outline", "speed"]);
 const LISTS = new Set(["range", "line", "view", "hidden", "levels"]);
 const WORDS = new Set(["mode", "clock", "palette", "scale", "theme"]);
 

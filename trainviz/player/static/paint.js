@@ -86,6 +86,42 @@ export function findHighest(map, classes, best, label) {
   }
 }
 
+/**
+ * Merge all classes but some into one more, whose probability is their highest.
+ * @param {Planes} planes
+ * @param {number[]} kept ascending
+ * @param {Float32Array} out shape (kept.length + 1, height, width)
+ * @returns {Planes}
+ */
+export function grouped({ map, classes, height, width }, kept, out) {
+  const cells = height * width;
+  const others = out.subarray(kept.length * cells, (kept.length + 1) * cells).fill(0);
+  for (let k = 0; k < classes; k++) {
+    const plane = map.subarray(k * cells, (k + 1) * cells);
+    const place = kept.indexOf(k);
+    if (place >= 0) out.set(plane, place * cells);
+    else for (let i = 0; i < cells; i++) if (plane[i] > others[i]) others[i] = plane[i];
+  }
+  return { map: out, classes: kept.length + 1, height, width };
+}
+
+/**
+ * By how much each class that is the highest somewhere leads the others; 0 on its border.
+ * @param {Planes} planes
+ * @returns {Float32Array[]}
+ */
+export function leads({ map, classes, height, width }) {
+  const cells = height * width;
+  const [best, label] = [new Float32Array(cells), new Uint16Array(cells)];
+  findHighest(map, classes, best, label);
+  const second = new Float32Array(cells);
+  for (let k = 0; k < classes; k++)
+    for (let i = 0; i < cells; i++)
+      if (label[i] !== k && map[k * cells + i] > second[i]) second[i] = map[k * cells + i];
+  return [...new Set(label)].sort((a, b) => a - b).map((k) =>
+    Float32Array.from(label, (found, i) => map[k * cells + i] - (found === k ? second[i] : best[i])));
+}
+
 /** Buffers that are kept from one picture to the next. */
 class Scratch {
   constructor() {
@@ -294,6 +330,13 @@ export const QUANTITIES = {
   },
   values(map, classes, out) {
     out.set(map.subarray(0, out.length));
+    return out;
+  },
+  difference(map, classes, out, { of = -1, other }) {
+    if (of < 0) return QUANTITIES.change(map, classes, out, { other });
+    const start = of * out.length;
+    out.fill(0);
+    if (other) for (let i = 0; i < out.length; i++) out[i] = map[start + i] - other[start + i];
     return out;
   },
   change(map, classes, out, { other }) {

@@ -23,6 +23,7 @@ const MODES = {
   entropy: { name: "Entropy", scale: "plasma", label: "entropy / log C", kinds: ["probabilities"] },
   margin: { name: "Margin", scale: "plasma_r", label: "highest − second highest probability", kinds: ["probabilities"] },
   probability: { name: "One class", scale: "viridis", label: "probability", kinds: ["probabilities", "multilabel"] },
+  difference: { name: "Difference", scale: "inferno", label: "", kinds: ["probabilities", "multilabel", "values"] },
   change: { name: "Change", scale: "inferno", label: "change since the snapshot before", kinds: ["probabilities"] },
   values: { name: "Value", scale: "viridis", label: "value", kinds: ["values"] },
 };
@@ -45,6 +46,8 @@ const PAUSE = "M8 5v14M16 5v14";
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 const INSET = 14;
 const MOST_ROWS = 400;
+const OTHERS = [128, 128, 128];
+const TOPS = [3, 5, 7, 10, 20];
 const ALONG = 240;
 /** Places along a line. */
 const EMBEDDED = 760;
@@ -71,13 +74,18 @@ export class Player {
     /** The time axis of all recordings together. */
     this.epochs = this.main.epochs;
     this.steps = this.main.steps;
-    this.modes = Object.entries(MODES).filter(([, mode]) => mode.kinds.includes(this.output)).map(([name]) => name);
+    this.modes = Object.entries(MODES).filter(([, mode]) => mode.kinds.includes(this.output)).map(([name]) => name)
+      .filter((name) => name !== "difference" || this.areComparable());
     const first = this.modes.includes(this.facts.mode) ? this.facts.mode : this.modes[0];
     this.state = {
       position: 0, playing: false, speed: 1, loop: true,
       clock: /** @type {import("./clock.js").ClockName} */ (this.steps && !ascends(this.epochs) ? "step" : "epoch"),
       /** @type {[number, number] | null} */ range: null,
       mode: first, of: this.facts.of ?? (this.classes > 1 ? 1 : 0),
+      /** The class whose probabilities are subtracted, -1 for the total variation. */
+      part: this.facts.part ?? (this.output === "probabilities" ? -1 : 0),
+      /** How many classes have a colour, 0 for all. */
+      top: this.facts.top ?? 0, outline: !!this.facts.outline,
       palette: Object.keys(this.facts.palettes)[0],
       /** @type {string | null} */ scale: this.facts.scale,
       /** @type {Set<number>} */ hidden: new Set(),
@@ -215,8 +223,34 @@ export class Player {
     return dark ? THEMES.dark : THEMES.light;
   }
 
+  /** The colour of every class. @returns {number[][]} */
   get colors() {
-    return this.facts.palettes[this.state.palette];
+    const kept = this.keptOf(this.main);
+    const colors = this.facts.palettes[this.state.palette];
+    if (!kept) return colors;
+    return this.main.classes.map((/** @type {string} */ _, /** @type {number} */ k) => {
+      const place = kept.indexOf(k);
+      return place < 0 ? OTHERS : colors[place];
+    });
+  }
+
+  /** The classes of a recording that have a colour; null if all have. @param {any} recording @returns {number[] | null} */
+  keptOf(recording) {
+    const { top, mode } = this.state;
+    if (mode !== "region" || !top || top >= this.classes || !recording.order) return null;
+    return recording.order.slice(0, top).sort((/** @type {number} */ a, /** @type {number} */ b) => a - b);
+  }
+
+  /** Whether there are maps to subtract from one another. */
+  areComparable() {
+    const [first, ...others] = this.recordings;
+    return others.length > 0 && others.every((/** @type {any} */ one) =>
+      one.classes.length === this.classes && `${one.shape}` === `${first.shape}`);
+  }
+
+  /** The recording whose maps are subtracted from those of another. @param {number} r */
+  against(r) {
+    return r ? 0 : 1;
   }
 
   // ---------------------------------------------------------------- the page
@@ -290,11 +324,27 @@ export class Player {
       this.state.of = Number(value);
       this.changed();
     });
+    p.part = select("Of", [.../** @type {[string, string][]} */ (this.output === "probabilities" ? [["-1", "all classes"]] : []),
+      ...this.main.classes.map((/** @type {string} */ name, /** @type {number} */ k) => [String(k), name])], (value) => {
+      this.state.part = Number(value);
+      this.changed();
+    });
+    const tops = [...new Set([...TOPS, this.facts.top ?? 3])].sort((a, b) => a - b).filter((count) => count < this.classes);
+    p.top = select("With a colour", [["0", "all classes"], .../** @type {[string, string][]} */ (tops.map((count) => [String(count), `${count} largest`]))], (value) => {
+      this.state.top = Number(value);
+      this.changed();
+    });
+    p.outline = check("Outlines", this.state.outline, (on) => {
+      this.state.outline = on;
+      this.changed();
+    });
+    p.guess = this.recordings.some((/** @type {any} */ one) => one.doubt)
+      ? el("p", { class: "tv-hint" }, "Hatched: a guess, since inputs there are poorly reconstructed.") : null;
     p.palette = select("Colours", Object.keys(this.facts.palettes).map((name) => [name, name]), (value) => {
       this.state.palette = value;
       this.changed();
     });
-    p.scale = select("Colours", [["", "of the mode"], .../** @type {[string, string][]} */ (Object.keys(this.facts.scales).map((name) => [name, name]))], (value) => {
+    p.scale = select("Colours", [["", "default"], .../** @type {[string, string][]} */ (Object.keys(this.facts.scales).map((name) => [name, name]))], (value) => {
       this.state.scale = value || null;
       this.changed();
     });
@@ -317,8 +367,8 @@ export class Player {
     p.barLabel = el("figcaption");
     p.scaleBox = el("figure", { class: "tv-scale" }, p.barLabel, p.bar, el("div", { class: "tv-ends" }, p.low, p.high));
     return el("section", { class: "tv-panel tv-look" },
-      el("div", { class: "tv-fields" }, p.mode.root, p.of.root, p.palette.root, p.scale.root, p.contours.root),
-      el("div", { class: "tv-checks" }, p.shade, p.showPoints), p.scaleBox);
+      el("div", { class: "tv-fields" }, p.mode.root, p.of.root, p.part.root, p.palette.root, p.scale.root, p.top.root, p.contours.root),
+      el("div", { class: "tv-checks" }, p.shade, p.outline, p.showPoints), p.scaleBox, p.guess);
   }
 
   buildClasses() {
@@ -694,7 +744,7 @@ export class Player {
       this.frames++;
     } else if (!this.sharp && !this.state.playing && now - this.stillSince > 120) {
       this.sharp = true;
-      for (const view of this.everyView()) view.sharpen(view === this.disagreement ? this.disagreementLook() : this.look());
+      this.everyView().forEach((view, r) => view.sharpen(view === this.disagreement ? this.disagreementLook() : this.look(r)));
       this.work();
     }
     if (this.soft) {
@@ -703,18 +753,22 @@ export class Player {
     } else if (this.state.playing || this.slowDue) this.refresh();
   }
 
-  /** @returns {import("./view.js").Look} */
-  look() {
+  /** @param {number} [r] the recording @returns {import("./view.js").Look} */
+  look(r = 0) {
     const { state } = this;
     const mode = MODES[/** @type {"region"} */ (state.mode)];
-    const scale = this.facts.scales[state.scale ?? ""] ? /** @type {string} */ (state.scale) : mode.scale;
+    const isSigned = state.mode === "difference" && state.part >= 0;
+    const own = isSigned ? "RdBu_r" : mode.scale;
+    const scale = this.facts.scales[state.scale ?? ""] ? /** @type {string} */ (state.scale) : own;
+    const kept = this.keptOf(this.recordings[r]);
     /** @type {[number, number]} */
     let limits = [0, 1];
     if (state.mode === "boundary") limits = [1 / Math.max(2, this.classes), 1];
     if (state.mode === "values") limits = this.valueLimits();
+    if (isSigned) limits = [-(this.facts.spread ?? 1), this.facts.spread ?? 1];
     return {
-      mode: state.mode, of: state.of, limits, classes: this.classes, contours: state.contours,
-      shades: this.shades(), words: scale ? this.scaleWords(scale) : new Uint32Array(256),
+      mode: state.mode, of: state.mode === "difference" ? state.part : state.of, limits, classes: this.classes,
+      contours: state.contours, kept, outline: state.outline, shades: this.shades(kept), words: scale ? this.scaleWords(scale) : new Uint32Array(256),
     };
   }
 
@@ -724,12 +778,15 @@ export class Player {
     return [Math.min(...all.map((/** @type {number[]} */ pair) => pair[0])), Math.max(...all.map((/** @type {number[]} */ pair) => pair[1]))];
   }
 
-  shades() {
+  /** @param {number[] | null} [kept] the classes that are painted; the others follow as one */
+  shades(kept = null) {
     const { state, theme } = this;
-    const key = [state.palette, theme === THEMES.dark, state.shade, ...state.hidden].join();
+    const key = [state.palette, state.mode, state.top, theme === THEMES.dark, state.shade, ...state.hidden, kept].join();
     if (this.shadeKey !== key) {
       this.shadeKey = key;
-      this.shadeTable = shadesOf(this.colors, theme.ground, state.shade, state.hidden);
+      const colors = kept ? [...this.facts.palettes[state.palette].slice(0, kept.length), OTHERS] : this.colors;
+      const hidden = kept ? new Set([...state.hidden].map((k) => kept.indexOf(k)).filter((place) => place >= 0)) : state.hidden;
+      this.shadeTable = shadesOf(colors, theme.ground, state.shade, hidden);
     }
     return /** @type {{table: Uint8Array, levels: number}} */ (this.shadeTable);
   }
@@ -791,7 +848,6 @@ export class Player {
     const { state } = this;
     /** @type {string[]} */
     const missing = [];
-    const look = this.look();
     const maps = this.views.map((/** @type {MapView} */ view, /** @type {number} */ r) => {
       let position = this.positionIn(view.recording);
       if (this.calm.matches && state.playing) position = Math.floor(position + 1e-9);
@@ -801,7 +857,13 @@ export class Player {
         const before = position >= 1 ? position - 1 : 0;
         other = this.mapAt(r, before, missing, "other")?.map ?? null;
       }
-      if (planes) view.paint(planes, other, look);
+      if (state.mode === "difference") {
+        const against = this.against(r);
+        let at = this.positionIn(this.recordings[against]);
+        if (this.calm.matches && state.playing) at = Math.floor(at + 1e-9);
+        other = this.mapAt(against, at, missing, `against${r}`)?.map ?? null;
+      }
+      if (planes) view.paint(planes, other, this.look(r));
       return planes;
     });
     const lead = this.lead();
@@ -814,7 +876,7 @@ export class Player {
     if (maps.some(Boolean)) this.shownOnce();
     if (this.disagreement && maps.every(Boolean)) this.paintDisagreement(/** @type {Planes[]} */ (maps));
     const over = this.over();
-    for (const view of this.views) view.draw({ ...over, ...this.overPoints(view) }, look);
+    this.views.forEach((view, r) => view.draw({ ...over, ...this.overPoints(view) }, this.look(r)));
     // A map that was decoded only now changes what the pins say.
     if (maps.some((map, r) => map !== this.shown?.[r])) this.slowDue = true;
     this.shown = maps;
@@ -1046,6 +1108,12 @@ export class Player {
     p.clock.input.value = state.clock;
     p.speed.input.value = String(state.speed);
     p.of.root.hidden = state.mode !== "probability";
+    p.part.input.value = String(state.part);
+    p.part.root.hidden = state.mode !== "difference" || this.output === "values";
+    p.top.input.value = String(state.top);
+    p.top.root.hidden = !byClass || this.classes <= TOPS[0] || !this.main.order;
+    p.outline.hidden = !byClass;
+    p.outline.firstChild.checked = state.outline;
     p.palette.root.hidden = !byClass;
     p.scale.root.hidden = byClass;
     p.shade.hidden = !byClass;
@@ -1058,7 +1126,8 @@ export class Player {
       context.putImageData(image, 0, 0);
       p.low.textContent = number(look.limits[0]);
       p.high.textContent = number(look.limits[1]);
-      p.barLabel.textContent = state.mode === "probability" ? `probability of ${this.main.classes[state.of]}` : mode.label;
+      p.barLabel.textContent = state.mode === "probability" ? `probability of ${this.main.classes[state.of]}`
+        : state.mode === "difference" ? this.differenceText() : mode.label;
     }
     p.rows.forEach((/** @type {any} */ row, /** @type {number} */ k) => {
       row.swatch.style.background = css(this.colors[k]);
@@ -1072,6 +1141,14 @@ export class Player {
     p.zoomReset.disabled = p.zoomOut.disabled = !zoomed;
     this.root.classList.toggle("tv-zoomed", zoomed);
     this.root.dataset.tool = state.tool;
+  }
+
+  differenceText() {
+    const { part } = this.state;
+    if (part < 0) return "difference (total variation)";
+    const [first, second] = this.recordings.map((/** @type {any} */ one) => one.name);
+    const what = this.output === "values" ? this.main.classes[0] : `probability of ${this.main.classes[part]}`;
+    return this.recordings.length > 2 ? `${what}, less that of ${first} (of ${second} in ${first})` : `${what}, less that of the other`;
   }
 
   refreshPanels() {
@@ -1666,6 +1743,9 @@ export class Player {
     if (shown.theme === "light" || shown.theme === "dark") state.theme = shown.theme;
     if (shown.pins) state.pins = shown.pins;
     if (shown.line) state.line = shown.line;
+    if (shown.part !== undefined && shown.part >= -1 && shown.part < this.classes) state.part = Math.floor(shown.part);
+    if (shown.top !== undefined && shown.top >= 0) state.top = Math.floor(shown.top);
+    if (shown.outline !== undefined) state.outline = shown.outline === 1;
     if (shown.levels) state.contours = shown.levels;
     if (shown.hidden) state.hidden = new Set(shown.hidden);
     if (shown.range) {
@@ -1688,6 +1768,9 @@ export class Player {
     const text = written({
       time: valueAt(this.epochs, state.position),
       mode: state.mode, of: state.mode === "probability" ? state.of : undefined,
+      part: state.mode === "difference" ? state.part : undefined,
+      top: state.top === (this.facts.top ?? 0) ? undefined : state.top,
+      outline: state.outline === !!this.facts.outline ? undefined : Number(state.outline),
       clock: state.clock === "epoch" ? undefined : state.clock,
       speed: state.speed === 1 ? undefined : state.speed,
       theme: state.theme === "auto" ? undefined : state.theme,
@@ -1752,6 +1835,7 @@ function prepared(facts, before) {
     const bytes = typeof coded === "string" ? fromBase64(coded) : coded.slice();
     made.predictions = new Uint16Array(bytes.buffer);
   }
+  if (facts.doubt) made.doubt = { ...facts.doubt, bytes: fromBase64(facts.doubt.values) };
   if (facts.thumbnails && !made.images)
     made.images = facts.thumbnails.map((/** @type {string} */ url) => Object.assign(new Image(), { src: url }));
   return made;

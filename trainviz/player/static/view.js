@@ -1,15 +1,17 @@
 /** One map on the screen: the picture, and what lies over it. */
 
 import { segmentsOf } from "./contours.js";
-import { css, el, number, ticksOf } from "./dom.js";
-import { paintRegions, paintScale, QUANTITIES, resample } from "./paint.js";
+import { el, number, ticksOf } from "./dom.js";
+import { grouped, leads, paintRegions, paintScale, QUANTITIES, resample } from "./paint.js";
 
 /** @typedef {import("./paint.js").Planes} Planes */
 
 /**
  * @typedef {object} Look How a map is painted.
  * @property {string} mode
- * @property {number} of the class of the mode probability
+ * @property {number} of the class of the modes probability and difference; -1 for all
+ * @property {number[] | null} kept the classes that have a colour, if not all have one
+ * @property {boolean} outline whether borders are drawn as lines
  * @property {[number, number]} limits
  * @property {{table: Uint8Array, levels: number}} shades
  * @property {Uint32Array} words the colormap
@@ -46,6 +48,10 @@ export class MapView {
     /** @type {ImageData | null} */
     this.gridImage = null;
     this.quantity = new Float32Array(0);
+    this.merged = new Float32Array(0);
+    this.hatchKey = "";
+    /** @type {HTMLCanvasElement | null} */
+    this.hatch = null;
     /** @type {Planes | null} */
     this.planes = null;
     /** @type {Float32Array | null} */
@@ -195,12 +201,20 @@ export class MapView {
    */
   paintRows(planes, other, look, words, rows) {
     if (look.mode === "region") {
-      paintRegions(planes, look.shades.table, look.shades.levels, words, look.classes, rows);
+      paintRegions(this.groupedIn(planes, look), look.shades.table, look.shades.levels, words, look.classes, rows);
       return;
     }
     const { height, width } = planes;
     const values = this.quantityOf(planes, other, look);
     paintScale(values, height, width, look.limits[0], look.limits[1], look.words, words, rows);
+  }
+
+  /** @param {Planes} planes @param {Look} look */
+  groupedIn(planes, { kept }) {
+    if (!kept) return planes;
+    const size = (kept.length + 1) * planes.height * planes.width;
+    if (this.merged.length !== size) this.merged = new Float32Array(size);
+    return grouped(planes, kept, this.merged);
   }
 
   /** @param {Planes} planes @param {Float32Array | null} other @param {Look} look */
@@ -226,6 +240,7 @@ export class MapView {
     context.beginPath();
     context.rect(box.left, box.top, box.width, box.height);
     context.clip();
+    this.hatched(context, over.theme);
     this.contours(context, over.theme, look);
     this.anchors(context, over);
     if (over.points) this.points(context, over);
@@ -276,13 +291,16 @@ export class MapView {
   /** @param {CanvasRenderingContext2D} context @param {any} theme @param {Look} look */
   contours(context, theme, look) {
     const { planes } = this;
-    if (!planes || !look.contours.length) return;
-    const values = this.quantityOf(planes, this.other, look);
+    const outline = look.outline && look.mode === "region";
+    if (!planes || (!outline && !look.contours.length)) return;
+    /** @type {[Float32Array, number][]} */
+    const drawn = outline ? leads(this.groupedIn(planes, look)).map((values) => [values, 0]) : [];
+    for (const level of look.contours) drawn.push([this.quantityOf(planes, this.other, look), level]);
     const [ax, ay] = this.toGrid(this.extent.x0, this.extent.y0);
     const [bx, by] = this.toGrid(this.extent.x1, this.extent.y1);
     const { left, top, width, height } = this.box;
     const [sx, sy] = [width / (bx - ax), height / (by - ay)];
-    for (const level of look.contours) {
+    for (const [values, level] of drawn) {
       const found = segmentsOf(values, planes.height, planes.width, level);
       context.beginPath();
       for (let i = 0; i < found.length; i += 4) {
@@ -295,6 +313,19 @@ export class MapView {
         context.stroke();
       }
     }
+  }
+
+  /** Hatch where the map is a guess. @param {CanvasRenderingContext2D} context @param {any} theme */
+  hatched(context, theme) {
+    const { doubt } = this.recording;
+    if (!doubt) return;
+    const { left, top, width, height } = this.box;
+    const key = [width, height, this.ratio, theme.ink, ...Object.values(this.extent)].join();
+    if (key !== this.hatchKey || !this.hatch) {
+      this.hatchKey = key;
+      this.hatch = hatchOf(doubt, this.extent, this.whole(), width, height, this.ratio, theme);
+    }
+    context.drawImage(/** @type {HTMLCanvasElement} */ (this.hatch), left, top, width, height);
   }
 
   /** @param {CanvasRenderingContext2D} context @param {any} over */
@@ -437,7 +468,41 @@ function badge(context, px, py, text, fill, edge) {
   context.fillText(text, px, py + 0.5);
 }
 
-/** @param {number[][]} colors */
-export function cssColors(colors) {
-  return colors.map(css);
+/**
+ * @param {{shape: [number, number], bytes: Uint8Array}} doubt
+ * @param {Extent} extent @param {Extent} whole
+ * @param {number} width @param {number} height @param {number} ratio @param {any} theme
+ */
+function hatchOf(doubt, extent, whole, width, height, ratio, theme) {
+  const [lines, columns] = doubt.shape;
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  const planes = { map: Float32Array.from(doubt.bytes), classes: 1, height: lines, width: columns };
+  const part = {
+    x0: ((extent.x0 - whole.x0) / (whole.x1 - whole.x0)) * (columns - 1),
+    x1: ((extent.x1 - whole.x0) / (whole.x1 - whole.x0)) * (columns - 1),
+    y0: ((extent.y0 - whole.y0) / (whole.y1 - whole.y0)) * (lines - 1),
+    y1: ((extent.y1 - whole.y0) / (whole.y1 - whole.y0)) * (lines - 1),
+  };
+  const values = new Float32Array(w * h);
+  resample(planes, part, h, w, 0, h, values);
+  const image = new ImageData(w, h);
+  const words = new Uint32Array(image.data.buffer);
+  for (let y = 0; y < h; y++)
+    for (let x = 0; x < w; x++) if (values[(h - 1 - y) * w + x] >= 100) words[y * w + x] = 0xff000000;
+  const canvas = el("canvas", { width: w, height: h });
+  const context = canvas.getContext("2d");
+  context.putImageData(image, 0, 0);
+  // Only within what is poor, lines remain.
+  context.globalCompositeOperation = "source-in";
+  const ink = el("canvas", { width: w, height: h });
+  const lined = ink.getContext("2d");
+  const gap = 12 * ratio;
+  for (const [color, wide] of [[theme.halo, 2.4], [theme.ink, 1]]) {
+    lined.strokeStyle = color;
+    lined.lineWidth = wide * ratio;
+    for (let x = -h; x < w; x += gap) line(lined, x, h, x + h, 0);
+  }
+  context.drawImage(ink, 0, 0);
+  return canvas;
 }
+
