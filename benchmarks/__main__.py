@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmarks import capture, films, memory, sharing, startup, training
+from benchmarks import capture, films, memory, pages, sharing, startup, training
 from benchmarks.measure import CASES, Case, Row
 from benchmarks.report import heading, machine, table, write_json
 from benchmarks.scale import DEFAULT, FULL, QUICK
 from trainviz._common.jit import fill_cache
 
 _SCALES = {"quick": QUICK, "default": DEFAULT, "full": FULL}
-_MEASURING = (capture, films, memory, sharing, startup, training)
+_MEASURING = (capture, films, memory, pages, sharing, startup, training)
 """Importing a module enters its cases."""
 
 

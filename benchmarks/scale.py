@@ -33,6 +33,8 @@ class Scale:
         Captured moments of the larger networks' training.
     memory_snapshots : tuple of int
         A short and a long recording.
+    page : int
+        Snapshots of a page.
     """
 
     epochs: int = 1000
@@ -51,6 +53,7 @@ class Scale:
     large_side: int = 1500
     states: int = 4
     memory_snapshots: tuple[int, int] = (100, 1000)
+    page: int = 200
 
 
 DEFAULT = Scale()
@@ -58,7 +61,7 @@ FULL = Scale(compare_every=1, repeats=7, pairs=200, blocks=50, states=8)
 QUICK = Scale(
     epochs=60, compare_every=10, repeats=2, pairs=6, blocks=2, block_epochs=3,
     film=(6, 4), gif=(6, 2), sklearn_film=(4, 1), wide_film=(3, 3), large_film=(2, 3),
-    cnn_side=48, classes_side=100, large_side=600, states=2, memory_snapshots=(5, 30),
+    cnn_side=48, classes_side=100, large_side=600, states=2, memory_snapshots=(5, 30), page=6,
 )  # fmt: skip
 
 

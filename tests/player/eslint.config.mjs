@@ -1,4 +1,4 @@
-// npx eslint@9 -c tests/player/eslint.config.mjs trainviz/player/static
+// What eslint checks, in test_script.py.
 import js from "@eslint/js";
 
 export default [

@@ -45,10 +45,21 @@ def test_every_module_is_in_a_page():
     assert {path.name for path in STATIC.glob("*.js")} == {*LIVE_MODULES, "widget.js"}
 
 
-@pytest.mark.skipif(shutil.which("tsc") is None, reason="TypeScript is not installed")
-def test_its_types_are_right():
-    result = subprocess.run(["tsc", "-p", STATIC], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("tsc", ["-p", STATIC]),
+        ("eslint", ["-c", HERE / "eslint.config.mjs", STATIC, HERE / "js", HERE / "paint.mjs"]),
+    ],
+    ids=["types", "lint"],
+)
+def test_its_types_and_its_style_are_right(tool, arguments):
+    path = HERE / "node_modules" / ".bin" / tool
+    if not path.exists():
+        pytest.skip(f"no {tool}: npm install --prefix tests/player")
+    result = subprocess.run([path, *arguments], capture_output=True, text=True, cwd=HERE.parents[1])
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def run_painter(tmp_path, maps, **job):
