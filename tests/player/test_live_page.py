@@ -82,7 +82,7 @@ def painted(page):
     """Wait until the last snapshot is on the screen, and return its epoch."""
     code = (
         "((p) => p?.complete && p.state.position === p.last && p.shown?.[0] "
-        "=== p.store.get(0, p.last) && p.epochs[p.last])(globalThis.trainvizPlayer)"
+        "=== p.store.get(0, p.last) && p.times[p.last])(globalThis.trainvizPlayer)"
     )
     return page.evaluate(code)
 
@@ -161,7 +161,7 @@ def test_what_is_shown_grows_with_the_recording(serving, open_page, tmp_path):
     expected = [s.data_predictions.tolist() for s in recorder.recording]
     assert guesses == [guess for row in expected for guess in row]
     page.keyboard.press("End")
-    assert page.evaluate("trainvizPlayer.epochs") == list(range(8))
+    assert page.evaluate("trainvizPlayer.times") == list(range(8))
 
 
 def test_a_folder_is_a_list_of_which_several_are_shown_side_by_side(serving, open_page, tmp_path):

@@ -11,6 +11,7 @@ import trainviz as tv
 from trainviz.player.page import packed_map
 from trainviz.recordings.packed import unpack
 from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.shared_timeline import SharedTimeline, clock_positions
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -253,6 +254,37 @@ def test_the_picture_is_saved_as_it_is_shown(open_page, run, tmp_path):
     left, top = page.evaluate("trainvizPlayer.views[0].box.left"), 30 + 14
     np.testing.assert_allclose(saved[top, left + 3].astype(int), expected[0, 0], atol=2)
     assert (saved[:30] < 100).any()  # the title
+
+
+@pytest.mark.parametrize("by", ["epoch", "step", "progress"])
+def test_several_recordings_are_brought_together_as_in_a_comparison(open_page, by):
+    runs = []
+    for epochs, batches in ((range(6), 10), (range(0, 13, 4), 3)):
+        recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=12))
+        for epoch in epochs:
+            recorder.capture(
+                partial(waves(3, 0.0), number=epoch), epoch=epoch, step=batches * epoch
+            )
+        runs.append(recorder.recording)
+    page = open_page(tv.compare(runs, labels=["one", "other"], by=by))
+    clock = SharedTimeline([clock_positions(run, by, "run") for run in runs])
+    assert page.evaluate("trainvizPlayer.times") == pytest.approx(clock.ticks.tolist())
+    for tick in range(len(clock.ticks)):
+        page.evaluate(f"trainvizPlayer.seek({tick})")
+        found = page.evaluate("trainvizPlayer.recordings.map((r) => trainvizPlayer.positionIn(r))")
+        assert found == pytest.approx([moment.position for moment in clock.moments_at(tick)])
+    page.evaluate("trainvizPlayer.seek(2)")
+    wait(page, COUNTER + repr({"epoch": "epoch 2", "step": "step 12"}.get(by, "33\u00a0%")))
+    # Another clock keeps what the first recording shows, and the address brings it back.
+    place = page.evaluate("trainvizPlayer.positionIn(trainvizPlayer.main)")
+    page.get_by_label("Clock").select_option("progress" if by == "step" else "step")
+    moved = page.evaluate("trainvizPlayer.positionIn(trainvizPlayer.main)")
+    assert moved == pytest.approx(place, abs=1e-6)
+    wait(page, "location.hash.includes('clock=')")
+    page.reload()
+    page.wait_for_selector("[data-ready]")
+    moved = page.evaluate("trainvizPlayer.positionIn(trainvizPlayer.main)")
+    assert moved == pytest.approx(place, abs=1e-4)
 
 
 def test_several_recordings_have_their_pins_and_lines_each(open_page, run):

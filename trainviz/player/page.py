@@ -164,6 +164,7 @@ def page_of(
     points: bool = True,
     metrics: bool | Sequence[str] = True,
     ask: Sequence[int] = (),
+    by: str = "epoch",
     compact: bool = False,
     told: Callable[[int], Any] = lambda total: None,
 ) -> str:
@@ -185,6 +186,8 @@ def page_of(
         How long it plays; default by the number of snapshots.
     ask : sequence of int
         Epochs at which the page stops and asks the reader what will come.
+    by : {"epoch", "step", "progress"}
+        How several recordings are brought onto one clock at first.
     compact : bool
         As for :func:`document`.
     told : callable
@@ -217,6 +220,7 @@ def page_of(
         shade=shade, scene={"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points},
         metrics=metrics, ask=ask,
     )  # fmt: skip
+    facts["by"] = by
     if len(views) < len(whole):
         empty = [name for name, view in zip(given, whole, strict=True) if not len(view)]
         facts["note"] = f"No snapshot was captured of {', '.join(empty)}. {facts['note']}".strip()

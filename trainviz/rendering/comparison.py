@@ -173,7 +173,7 @@ class Comparison(Film):
             return None
         return {
             **page_options(first, self._options), "recordings": self.recordings,
-            "names": self.labels, "interpolation": first._interpolation,
+            "names": self.labels, "by": self.by, "interpolation": first._interpolation,
         }  # fmt: skip
 
     def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Image]:

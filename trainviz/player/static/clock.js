@@ -1,7 +1,7 @@
 /** Time: snapshots, and the clocks by which they pass. */
 
 /**
- * @typedef {"epoch" | "step" | "snapshot" | "slow"} ClockName
+ * @typedef {"epoch" | "step" | "snapshot" | "slow" | "progress"} ClockName
  * "slow" is geometric: as much time from epoch 1 to 2 as from 100 to 200.
  */
 

@@ -184,7 +184,7 @@ export class Lesson {
 
   /** @param {number} position */
   epoch(position) {
-    return this.player.epochs[Math.round(position)];
+    return this.player.times[Math.round(position)];
   }
 
   show() {

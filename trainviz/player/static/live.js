@@ -54,14 +54,14 @@ export class LivePlayer extends Player {
   grown() {
     const { state } = this;
     const before = [state.position, ...(state.range ?? [])];
-    const times = before.map((at) => valueAt(this.epochs, at));
+    const times = before.map((at) => valueAt(this.times, at));
     const images = this.recordings.map((/** @type {any} */ one) => one.images);
     super.grown();
     this.recordings.forEach((/** @type {any} */ one, /** @type {number} */ r) =>
       Object.assign(one, { images: images[r], learning: undefined }));
     this.takePredictions();
     // Of several runs, another's epochs may come to lie before the one that is shown.
-    const [now, ...range] = this.recordings.length < 2 ? before : times.map((time) => positionOf(this.epochs, time));
+    const [now, ...range] = this.recordings.length < 2 ? before : times.map((time) => positionOf(this.times, time));
     state.position = Math.min(now, this.last);
     if (state.range) state.range = [Math.round(range[0]), Math.round(range[1])];
     this.stripKey = this.pointsKey = "";

@@ -47,6 +47,7 @@ const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 const INSET = 14;
 const MOST_ROWS = 400;
 const OTHERS = [128, 128, 128];
+const CLOCKS = ["epoch", "step", "slow", "snapshot", "progress"];
 const TOPS = [3, 5, 7, 10, 20];
 const ALONG = 240;
 /** Places along a line. */
@@ -72,14 +73,15 @@ export class Player {
     this.output = this.main.output;
     this.classes = this.main.classes.length;
     /** The time axis of all recordings together. */
-    this.epochs = this.main.epochs;
+    this.times = this.main.epochs;
     this.steps = this.main.steps;
     this.modes = Object.entries(MODES).filter(([, mode]) => mode.kinds.includes(this.output)).map(([name]) => name)
       .filter((name) => name !== "difference" || this.areComparable());
     const first = this.modes.includes(this.facts.mode) ? this.facts.mode : this.modes[0];
     this.state = {
       position: 0, playing: false, speed: 1, loop: true,
-      clock: /** @type {import("./clock.js").ClockName} */ (this.steps && !ascends(this.epochs) ? "step" : "epoch"),
+      clock: /** @type {import("./clock.js").ClockName} */ (
+        this.recordings.length > 1 ? this.facts.by ?? "epoch" : this.steps && !ascends(this.times) ? "step" : "epoch"),
       /** @type {[number, number] | null} */ range: null,
       mode: first, of: this.facts.of ?? (this.classes > 1 ? 1 : 0),
       /** The class whose probabilities are subtracted, -1 for the total variation. */
@@ -116,7 +118,7 @@ export class Player {
     /** @type {[number, number][][]} */
     this.paths = [];
     this.mergeTimes();
-    const stops = (this.facts.ask ?? []).map((/** @type {number} */ stop) => positionOf(this.epochs, stop));
+    const stops = (this.facts.ask ?? []).map((/** @type {number} */ stop) => positionOf(this.times, stop));
     this.lesson = stops.length ? new Lesson(this, stops) : null;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.night = matchMedia("(prefers-color-scheme: dark)");
@@ -186,33 +188,67 @@ export class Player {
     state.position = followed ? this.last : Math.min(state.position, this.last);
     if (state.range && state.range[1] > this.last) state.range = null;
     this.clockKey = this.stripKey = this.pointsKey = "";
-    this.parts.epoch.max = this.epochs[this.last];
+    this.parts.epoch.max = this.times[this.last];
     this.changed();
   }
 
   /** Several recordings share a time axis with the times of all. */
   mergeTimes() {
-    this.steps = this.main.steps;
-    this.epochs = this.main.epochs;
+    this.steps = this.recordings.length < 2 ? this.main.steps : null;
+    for (const one of this.recordings) one.times = this.timesOf(one);
+    this.times = this.main.times;
     if (this.recordings.length > 1) {
-      const every = new Set(this.recordings.flatMap((/** @type {any} */ one) => one.epochs));
-      this.epochs = [...every].sort((a, b) => a - b);
-      this.steps = null;
+      const every = new Set(this.recordings.flatMap((/** @type {any} */ one) => one.times));
+      this.times = [...every].sort((a, b) => a - b);
     }
-    this.last = this.epochs.length - 1;
+    this.last = this.times.length - 1;
+  }
+
+  /** By what several recordings are brought together: "epoch", "step" or "progress". */
+  get axis() {
+    const { clock } = this.state;
+    return this.recordings.length > 1 && (clock === "step" || clock === "progress") ? clock : "epoch";
+  }
+
+  /** When the snapshots of a recording were captured, on the axis. @param {any} one @returns {number[]} */
+  timesOf(one) {
+    if (this.axis === "epoch") return one.epochs;
+    const known = one.steps && (this.axis === "step" || !ascends(one.epochs)) ? one.steps : one.epochs;
+    if (this.axis === "step") return known;
+    const [first, last] = [known[0], known[known.length - 1]];
+    // Rounded, so that equal shares of runs of different length are the same time.
+    return known.map((/** @type {number} */ time) => Math.round((1e9 * (time - first)) / Math.max(last - first, 1)) / 1e9);
+  }
+
+  /** @param {number} time on the axis */
+  timeText(time) {
+    return this.axis === "progress" ? `${(100 * time).toFixed(0)}\u00a0%` : `${this.axis} ${Math.floor(time + 1e-9)}`;
+  }
+
+  /** What the first recording shows stays, if the axis becomes another. @param {string} clock */
+  setClock(clock) {
+    const before = this.axis;
+    const place = this.positionIn(this.main);
+    this.state.clock = /** @type {any} */ (clock);
+    if (this.axis !== before) {
+      this.mergeTimes();
+      this.state.position = positionOf(this.times, valueAt(this.main.times, place));
+      this.setRange(null);
+    }
+    this.changed();
   }
 
   /** @param {any} recording the place among the recording's own snapshots */
   positionIn(recording) {
     if (this.recordings.length < 2) return this.state.position;
-    return positionOf(recording.epochs, valueAt(this.epochs, this.state.position));
+    return positionOf(recording.times, valueAt(this.times, this.state.position));
   }
 
   get clock() {
-    const key = `${this.state.clock} ${this.epochs.length}`;
+    const key = `${this.state.clock} ${this.times.length} ${this.times[this.last]}`;
     if (key !== this.clockKey) {
       this.clockKey = key;
-      this.clockMade = clockOf(this.state.clock, this.epochs, this.steps);
+      this.clockMade = clockOf(this.state.clock, this.times, this.steps);
     }
     return this.clockMade;
   }
@@ -466,15 +502,14 @@ export class Player {
     p.playIcon = icon(PLAY);
     p.playText = el("span", {}, "Play");
     p.play = el("button", { type: "button", class: "tv-play", onclick: () => this.toggle() }, p.playIcon, p.playText);
-    p.epoch = el("input", { type: "number", min: this.epochs[0], max: this.epochs[this.last], step: 1, "aria-label": "Go to epoch",
+    p.epoch = el("input", { type: "number", min: this.times[0], max: this.times[this.last], step: 1, "aria-label": "Go to epoch",
       onchange: () => this.goToEpoch(Number(p.epoch.value)) });
     p.counter = el("output", { class: "tv-counter" });
-    const clocks = [["epoch", "by epoch"], ["slow", "slow at first"], ["snapshot", "progress"]];
-    if (this.steps) clocks.splice(1, 0, ["step", "by step"]);
-    p.clock = select("Clock", /** @type {[string, string][]} */ (clocks), (value) => {
-      this.state.clock = /** @type {any} */ (value);
-      this.changed();
-    });
+    const isAlone = this.recordings.length < 2;
+    const clocks = [["epoch", "by epoch"], ["slow", "slow at first"], [isAlone ? "snapshot" : "progress", "progress"]];
+    if (this.recordings.every((/** @type {any} */ one) => one.steps)) clocks.splice(1, 0, ["step", "by step"]);
+    p.goName = el("span", {}, "Go to epoch");
+    p.clock = select("Clock", /** @type {[string, string][]} */ (clocks), (value) => this.setClock(value));
     p.speed = select("Speed", SPEEDS.map((speed) => [String(speed), `${speed}×`.replace("0.", "0.")]), (value) => {
       this.state.speed = Number(value);
       this.changed();
@@ -496,7 +531,7 @@ export class Player {
           button("M8 5l10 7-10 7z", "Next snapshot", () => this.step(1)),
           button("M19 5v14M5 5l10 7-10 7z", "Last snapshot", () => this.seek(this.ends()[1]))),
         p.counter,
-        el("label", { class: "tv-goto" }, el("span", {}, "Go to epoch"), p.epoch),
+        el("label", { class: "tv-goto" }, p.goName, p.epoch),
         p.clock.root, p.speed.root, p.loop, p.curves),
       el("div", { class: "tv-track" }, p.strip, p.now, p.slider));
   }
@@ -653,11 +688,11 @@ export class Player {
     event.stopPropagation();
   }
 
-  /** @param {number} epoch */
+  /** @param {number} epoch or what else the axis counts */
   goToEpoch(epoch) {
     if (!Number.isFinite(epoch)) return;
     this.pause();
-    this.seek(positionOf(this.epochs, epoch));
+    this.seek(positionOf(this.times, this.axis === "progress" ? epoch / 100 : epoch));
   }
 
   toggle() {
@@ -1032,13 +1067,17 @@ export class Player {
   refresh() {
     const p = this.parts;
     const { state } = this;
-    const epoch = Math.floor(valueAt(this.epochs, state.position) + 1e-9);
+    const time = valueAt(this.times, state.position);
     const share = this.clock.share(state.position);
     const snapshot = Math.abs(state.position - Math.round(state.position)) < 1e-6;
     p.slider.value = String(share);
-    p.slider.setAttribute("aria-valuetext", `epoch ${epoch}${snapshot ? "" : ", between snapshots"}`);
-    p.counter.textContent = `epoch ${epoch}` + (this.steps ? `, step ${Math.floor(valueAt(this.steps, state.position) + 1e-9)}` : "");
-    if (document.activeElement !== p.epoch) p.epoch.value = String(epoch);
+    p.slider.setAttribute("aria-valuetext", `${this.timeText(time)}${snapshot ? "" : ", between snapshots"}`);
+    p.counter.textContent = this.timeText(time) + (this.steps ? `, step ${Math.floor(valueAt(this.steps, state.position) + 1e-9)}` : "");
+    const shown = this.axis === "progress" ? 100 : 1;
+    if (document.activeElement !== p.epoch) p.epoch.value = String(Math.floor(shown * time + 1e-9));
+    p.goName.textContent = `Go to ${this.axis === "progress" ? "%" : this.axis}`;
+    p.epoch.setAttribute("aria-label", p.goName.textContent);
+    [p.epoch.min, p.epoch.max] = [shown * this.times[0], shown * this.times[this.last]];
     p.playText.textContent = state.playing ? "Pause" : "Play";
     p.playIcon.firstChild.setAttribute("d", state.playing ? PAUSE : PLAY);
     p.play.disabled = this.last < 1;
@@ -1073,9 +1112,9 @@ export class Player {
       p.curves.replaceChildren(...this.curves.map(({ name, color }) =>
         el("span", {}, el("i", { style: { background: color } }), el("b", { dir: "auto" }, name), el("span"))));
       paintTimeline(p.strip, {
-        curves: this.curves, shares: this.epochs.map((/** @type {number} */ _, /** @type {number} */ i) => clock.share(i)),
+        curves: this.curves, shares: this.times.map((/** @type {number} */ _, /** @type {number} */ i) => clock.share(i)),
         range: state.range ? [clock.share(state.range[0]), clock.share(state.range[1])] : null,
-        stops: (this.facts.ask ?? []).map((/** @type {number} */ stop) => clock.share(positionOf(this.epochs, stop))),
+        stops: (this.facts.ask ?? []).map((/** @type {number} */ stop) => clock.share(positionOf(this.times, stop))),
         theme, inset: INSET,
       });
     }
@@ -1090,8 +1129,8 @@ export class Player {
   /** @param {any} recording @param {(number | null)[]} values @returns {(number | null)[]} */
   onMaster(recording, values) {
     if (this.recordings.length < 2) return values;
-    return this.epochs.map((/** @type {number} */ epoch) => {
-      const at = recording.epochs.indexOf(epoch);
+    return this.times.map((/** @type {number} */ time) => {
+      const at = recording.times.indexOf(time);
       return at < 0 ? null : values[at];
     });
   }
@@ -1168,7 +1207,8 @@ export class Player {
     }
     this.saidAt = now;
     const { state, main } = this;
-    const parts = [`Epoch ${Math.floor(valueAt(this.epochs, state.position) + 1e-9)}`];
+    const moment = this.timeText(valueAt(this.times, state.position));
+    const parts = [moment[0].toUpperCase() + moment.slice(1)];
     if (main.predictions && !state.playing) {
       const m = main.points.labels.length;
       const index = Math.floor(this.positionIn(main) + 1e-9);
@@ -1247,8 +1287,8 @@ export class Player {
 
   /** Where a recording's snapshots lie on the clock, 0 to 1. @param {any} recording @returns {number[]} */
   sharesOf(recording) {
-    return recording.epochs.map((/** @type {number} */ epoch, /** @type {number} */ i) =>
-      this.clock.share(this.recordings.length < 2 ? i : positionOf(this.epochs, epoch)));
+    return recording.times.map((/** @type {number} */ time, /** @type {number} */ i) =>
+      this.clock.share(this.recordings.length < 2 ? i : positionOf(this.times, time)));
   }
 
   /** Begin what takes a pass over all snapshots, when the picture stands still. */
@@ -1306,7 +1346,7 @@ export class Player {
     p.lineHint.hidden = !!line;
     for (const { root } of p.kymographs) root.hidden = !known;
     p.lineClear.hidden = !line;
-    p.kymographTime.textContent = line && !known ? "Computing …" : known ? `Epoch ${this.epochs[0]} at the top, ${this.epochs[this.last]} at the bottom.` : "";
+    p.kymographTime.textContent = line && !known ? "Computing …" : known ? `From ${this.timeText(this.times[0])} at the top to ${this.timeText(this.times[this.last])} at the bottom.` : "";
     if (!known) return;
     const { table, levels } = this.shades();
     const low = 1 / Math.max(2, this.classes);
@@ -1331,8 +1371,8 @@ export class Player {
       p.rangeFacts.replaceChildren();
       return;
     }
-    const [a, b] = range.map((at) => this.epochs[at]);
-    p.rangeText.textContent = `Epochs ${a} to ${b}, ${range[1] - range[0] + 1} snapshots.`;
+    const [a, b] = range.map((at) => this.times[at]);
+    p.rangeText.textContent = `From ${this.timeText(a)} to ${this.timeText(b)}, ${range[1] - range[0] + 1} snapshots.`;
     if (!this.rangeDone) {
       p.rangeMaps.replaceChildren();
       p.rangeFacts.replaceChildren();
@@ -1348,7 +1388,7 @@ export class Player {
     this.samplesOf = null;
     p.rangeFacts.replaceChildren(el("dt", {}, "Computing …"), el("dd", {}, ""));
     const indices = [];
-    for (let i = range[0]; i <= range[1]; i++) indices.push(Math.round(positionOf(this.main.epochs, this.epochs[i])));
+    for (let i = range[0]; i <= range[1]; i++) indices.push(Math.round(positionOf(this.main.times, this.times[i])));
     const own = this.recordings.length < 2 ? Array.from({ length: range[1] - range[0] + 1 }, (_, i) => range[0] + i) : [...new Set(indices)];
     let answer;
     try {
@@ -1733,10 +1773,12 @@ export class Player {
   readHash() {
     const shown = read(location.hash);
     const { state } = this;
-    if (shown.time !== undefined) state.position = positionOf(this.epochs, shown.time);
+    if (shown.clock && CLOCKS.includes(shown.clock)) state.clock = /** @type {any} */ (shown.clock);
+    if (state.clock === "step" && !this.recordings.every((/** @type {any} */ one) => one.steps)) state.clock = "epoch";
+    this.mergeTimes();
+    if (shown.time !== undefined) state.position = positionOf(this.times, shown.time);
     if (shown.mode && this.modes.includes(shown.mode)) state.mode = shown.mode;
     if (shown.of !== undefined && shown.of >= 0 && shown.of < this.classes) state.of = Math.floor(shown.of);
-    if (shown.clock && ["epoch", "step", "slow", "snapshot"].includes(shown.clock)) state.clock = /** @type {any} */ (shown.clock);
     if (shown.palette && shown.palette in this.facts.palettes) state.palette = shown.palette;
     if (shown.scale && shown.scale in this.facts.scales) state.scale = shown.scale;
     if (shown.speed !== undefined && SPEEDS.includes(shown.speed)) state.speed = shown.speed;
@@ -1749,7 +1791,7 @@ export class Player {
     if (shown.levels) state.contours = shown.levels;
     if (shown.hidden) state.hidden = new Set(shown.hidden);
     if (shown.range) {
-      const [a, b] = shown.range.map((epoch) => Math.round(positionOf(this.epochs, epoch)));
+      const [a, b] = shown.range.map((epoch) => Math.round(positionOf(this.times, epoch)));
       state.range = b > a ? [a, b] : null;
     }
     if (shown.view && this.views) this.setExtent({ x0: shown.view[0], x1: shown.view[1], y0: shown.view[2], y1: shown.view[3] });
@@ -1766,15 +1808,15 @@ export class Player {
     if (state.playing || this.embedded) return;
     const { extent } = this.views[0];
     const text = written({
-      time: valueAt(this.epochs, state.position),
+      time: valueAt(this.times, state.position),
       mode: state.mode, of: state.mode === "probability" ? state.of : undefined,
       part: state.mode === "difference" ? state.part : undefined,
       top: state.top === (this.facts.top ?? 0) ? undefined : state.top,
       outline: state.outline === !!this.facts.outline ? undefined : Number(state.outline),
-      clock: state.clock === "epoch" ? undefined : state.clock,
+      clock: state.clock === (this.facts.by ?? "epoch") ? undefined : state.clock,
       speed: state.speed === 1 ? undefined : state.speed,
       theme: state.theme === "auto" ? undefined : state.theme,
-      range: state.range ? [this.epochs[state.range[0]], this.epochs[state.range[1]]] : undefined,
+      range: state.range ? [this.times[state.range[0]], this.times[state.range[1]]] : undefined,
       pins: state.pins, line: state.line ?? undefined,
       view: this.isZoomed() ? [extent.x0, extent.x1, extent.y0, extent.y1] : undefined,
       hidden: [...state.hidden], levels: state.contours,
