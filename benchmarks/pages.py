@@ -53,7 +53,7 @@ def page_plotly(scale: Scale) -> list[Row]:
         recording.save_page(paths["trainviz"])
         _plotly_page(recording, paths["plotly"])
         sizes = {name: path.stat().st_size for name, path in paths.items()}
-        first, steps = _browse(paths, len(recording), scale.repeats)
+        first, steps, jumps = _browse(paths, len(recording), scale.repeats)
     what = f"page of {len(recording)} snapshots"
     told = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items())
     ratio = sizes["trainviz"] / sizes["plotly"]
@@ -61,6 +61,7 @@ def page_plotly(scale: Scale) -> list[Row]:
         Row("page-plotly/size", f"{what}, size", "plotly, painted maps only", [ratio], note=told),
         _timed("page-plotly/first-picture", f"{what}, first picture", first),
         _timed("page-plotly/step", f"{what}, one step of the slider", steps),
+        _timed("page-plotly/jump", f"{what}, a jump to anywhere", jumps),
     ]
 
 
@@ -80,15 +81,16 @@ def _plotly_page(recording: Recording, path: Path) -> None:
     figure.write_html(path, include_plotlyjs=True)
 
 
-def _browse(paths: dict[str, Path], snapshots: int, repeats: int) -> tuple[Times, Times]:
+def _browse(paths: dict[str, Path], snapshots: int, repeats: int) -> tuple[Times, Times, Times]:
     """Open both pages in turn, and step through them."""
     from playwright.sync_api import sync_playwright
 
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     drawn = {"trainviz": "[data-ready]", "plotly": ".js-plotly-plot .imagelayer image"}
     scripts = {"trainviz": _OURS, "plotly": _THEIRS}
-    order = np.random.default_rng(0).integers(0, snapshots, _STEPS).tolist()
-    steps = Times({name: [] for name in paths})
+    onward = [index % snapshots for index in range(_STEPS)]
+    anywhere = np.random.default_rng(0).integers(0, snapshots, _STEPS).tolist()
+    steps, jumps = (Times({name: [] for name in paths}) for _ in range(2))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found, args=["--headless", "--no-sandbox", "--disable-gpu"]
@@ -109,10 +111,11 @@ def _browse(paths: dict[str, Path], snapshots: int, repeats: int) -> tuple[Times
                 # What is measured is scrubbing, not the end of loading.
                 page.wait_for_load_state()
                 time.sleep(1)
-                steps[name].append(_step(page, scripts[name], order))
+                steps[name].append(_step(page, scripts[name], onward))
+                jumps[name].append(_step(page, scripts[name], anywhere))
                 page.close()
         browser.close()
-    return first, steps
+    return first, steps, jumps
 
 
 def _step(page: Any, script: str, order: Sequence[int]) -> float:
