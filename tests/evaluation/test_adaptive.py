@@ -86,6 +86,19 @@ def test_of_relu_networks_the_error_is_bounded(seed, width, sharpness):
     assert margin[adaptive.argmax(axis=0) != dense.argmax(axis=0)].max(initial=0) < 0.03
 
 
+@pytest.mark.parametrize("sharpness", [0.01, 1.0])
+def test_borders_are_where_they_are_also_where_classes_nearly_tie(sharpness):
+    others = []
+    for seed in range(20):
+        network = relu_network(seed, 16, sharpness)
+        adaptive, dense, _ = both(network, output="logits")
+        margin = np.diff(np.sort(dense, axis=0)[-2:], axis=0)[0]
+        # Two classes that are equal to single precision have no order.
+        others.append(((adaptive.argmax(0) != dense.argmax(0)) & (margin > 1e-6)).mean())
+    assert np.mean(others) < 0.0002
+    assert max(others) < 0.001
+
+
 @settings(max_examples=10)
 @given(st.integers(0, 1000), st.sampled_from([1 / 50, 1 / 100, 1 / 1000]))
 def test_a_smaller_tolerance_gives_a_smaller_error(seed, tolerance):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 from sklearn.neighbors import KNeighborsClassifier
@@ -10,6 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from trainviz import Domain, Recorder, evaluate
 from trainviz.evaluation.checking import check_points, upper_bound
+from trainviz.evaluation.lattice import Lattice
 
 DOMAIN = Domain((-3, 3), (-2, 2), shape=(181, 240))
 PIXEL = 6 / 239
@@ -42,6 +43,27 @@ def test_check_points_are_spread_over_the_grid_and_depend_on_the_seed_alone(shap
     assert points.min() >= 0
     assert points.max() < shape[0] * shape[1]
     assert len(points) <= 520
+
+
+@pytest.mark.usefixtures("with_and_without_numba")
+@settings(max_examples=25)
+@given(
+    st.tuples(st.integers(2, 300), st.integers(2, 300)), st.integers(1, 5), st.integers(0, 5000),
+    st.integers(0, 1000),
+)  # fmt: skip
+def test_at_a_check_point_a_map_has_the_value_that_the_whole_map_has_there(
+    shape, n_classes, n_known, seed
+):
+    lattice, rng = Lattice.of(shape), np.random.default_rng(seed)
+    n_points = shape[0] * shape[1]
+    coarse = lattice.rows[:: lattice.stride, None] * shape[1] + lattice.columns[:: lattice.stride]
+    known = np.unique(np.append(coarse, rng.integers(0, n_points, n_known)))
+    values = rng.normal(0, 5, (len(known), n_classes)).astype(np.float32)
+    slots = np.full(n_points, -1, np.int32)
+    slots[known] = np.arange(len(known))
+    wanted = rng.integers(0, n_points, 300)
+    whole = lattice.fill(known, values).reshape(n_classes, -1)
+    np.testing.assert_array_equal(lattice.fill_at(slots, values, wanted), whole[:, wanted])
 
 
 def test_of_many_maps_the_bound_holds_for_nineteen_in_twenty():

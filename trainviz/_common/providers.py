@@ -27,6 +27,7 @@ PROVIDERS: dict[str, str] = {
     "kernels.rendering": "trainviz.rendering.kernels:KERNELS",
     "kernels.modes": "trainviz.modes.kernels:KERNELS",
     "kernels.evaluation": "trainviz.evaluation.kernels:KERNELS",
+    "kernels.quadtree": "trainviz.evaluation.quadtree_kernels:KERNELS",
     "kernels.recordings": "trainviz.recordings.kernels:KERNELS",
     "checkpoints.torch": "trainviz.adapters.torch.checkpoints:TorchCheckpoints",
     "checkpoints.keras": "trainviz.adapters.keras.checkpoints:KerasCheckpoints",

@@ -38,6 +38,8 @@ class Answers:
         Row of ``values`` of each grid point; -1 where it is not known.
     fetched : ndarray of int32, shape (n_points,)
         The same for all evaluated points, known or not.
+    revealed : list of ndarray of int
+        The points that became known, until they are taken from it.
     values, odds : ndarray of float32, shape (m, C), m >= count
         Log-probabilities and probabilities, in the order of evaluation.
     """
@@ -47,6 +49,7 @@ class Answers:
         self.slots: Int32Array = np.full(n_points, -1, np.int32)
         self.fetched: Int32Array = np.full(n_points, -1, np.int32)
         self.count = 0
+        self.revealed: list[IndexArray] = []
         self.values = self.odds = np.empty((0, 0), np.float32)
 
     def start(self, ask: Ask) -> None:
@@ -54,6 +57,7 @@ class Answers:
         self._ask = ask
         self.slots.fill(-1)
         self.fetched.fill(-1)
+        self.revealed.clear()
         self.count = 0
 
     def used(self) -> tuple[IndexArray, Float32Array]:
@@ -77,6 +81,7 @@ class Answers:
             If it would be more than the limit.
         """
         self.fetch(points if beside is None else np.concatenate([points, beside]))
+        self.revealed.append(np.unique(points[self.slots[points] < 0]))
         self.slots[points] = self.fetched[points]
 
     def fetch(self, points: IndexArray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -51,6 +52,7 @@ def check_points(shape: tuple[int, int], seed: tuple[int, ...]) -> IndexArray:
     return points
 
 
+@lru_cache(maxsize=256)
 def upper_bound(wrong: int, checked: int, confidence: float = CONFIDENCE) -> float:
     """Return an upper bound of a share, from how many of some random points are among it.
 

@@ -46,13 +46,16 @@ class Calls:
         """Seconds of all calls."""
         return sum(self.seconds)
 
-    def per_call_and_point(self) -> tuple[float, float]:
-        """Return the seconds that a call costs, and those that each of its points adds."""
+    def per_call_and_point(self) -> tuple[float, float] | None:
+        """Return the seconds that a call costs, and those that each of its points adds.
+
+        None if there is no small call, from which to tell them apart.
+        """
         sizes, seconds = np.array(self.sizes, float), np.array(self.seconds)
         largest = sizes.argmax()
         small = sizes <= sizes[largest] / 4
         if not small.any():
-            return 0.0, float(seconds[largest] / sizes[largest])
+            return None
         # Medians, because the first call of a model is often slow.
         size, second = np.median(sizes[small]), np.median(seconds[small])
         point = max(seconds[largest] - second, 0) / (sizes[largest] - size)
@@ -102,7 +105,11 @@ class Choice:
         """Choose from an adaptive evaluation."""
         self.evaluations += 1
         self.refining_seconds = seconds - calls.total
-        self.per_call, self.per_point = calls.per_call_and_point()
+        prices = calls.per_call_and_point()
+        if prices is None and not self.per_point:
+            prices = 0.0, calls.total / sum(calls.sizes)
+        if prices is not None:
+            self.per_call, self.per_point = prices
         dense = self.dense_seconds or n_points * self.per_point
         about = "" if self.dense_seconds else "about "
         if self.evaluations == 1:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from trainviz.evaluation.kernels import normalise_odds
 from trainviz.evaluation.lattice import Lattice
 
-__all__ = ["CompactMap", "gaps_of", "normalised_odds"]
+__all__ = ["CompactMap", "as_kept", "gaps_of", "normalised_odds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,7 @@ class CompactMap:
             Ascending flat grid indices, among them the whole coarse lattice.
         logs : ndarray, shape (n, C)
         """
-        logs = logs - logs.max(axis=1, keepdims=True)
-        return cls(grid, gaps_of(points), logs.astype(np.float16))
+        return cls(grid, gaps_of(points), as_kept(logs))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -88,6 +87,19 @@ def gaps_of(points: npt.NDArray[np.intp]) -> npt.NDArray[np.unsignedinteger]:
     gaps = np.diff(points, prepend=0)
     small: npt.NDArray[np.unsignedinteger] = gaps.astype(np.min_scalar_type(gaps.max()))
     return small
+
+
+def as_kept(logs: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
+    """Return log-probabilities, shape (n, C), as a map keeps them: relative to the highest.
+
+    Examples
+    --------
+    >>> as_kept(np.log([[0.5, 0.25]])).round(2)
+    array([[ 0.  , -0.69]], dtype=float16)
+    """
+    highest = np.ascontiguousarray(logs.T).max(axis=0)  # Fast, unlike along the last axis.
+    kept: npt.NDArray[np.float16] = (logs - highest[:, None]).astype(np.float16)
+    return kept
 
 
 def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -361,23 +361,23 @@ class Evaluator:
         self, refinement: Refinement, ask: Ask, seeds: Seeds | None, seed: tuple[int, ...]
     ) -> tuple[npt.NDArray[np.intp], Map, float]:
         """Refine a map, and compare it with the model at random points until it is good."""
-        shape = self._domain.shape
-        points, values = refinement.run(ask, seeds, self._suspects)
+        sample = check_points(self._domain.shape, (*seed, 0))
+        refinement.run(ask, seeds, self._suspects, beside=sample)
         for number in range(ROUNDS):
-            sample = check_points(shape, (*seed, number))
-            exact = np.exp(refinement.look(sample))
-            dense = CompactMap.of(shape, points, values).dense()
-            error = np.abs(dense.reshape(len(dense), -1)[:, sample].T - exact).max(axis=1)
+            if number:
+                sample = check_points(self._domain.shape, (*seed, number))
+            error = refinement.compare(sample)
             # Twice the tolerance is an error of the refinement, of which there may be more nearby.
             self._suspects = sample[error > 2 * self._tolerance]
             if not len(self._suspects) or number == ROUNDS - 1:
                 break
-            points, values = refinement.mend(self._suspects)
+            refinement.mend(self._suspects)
         if len(self._suspects) > _ROUGH_SHARE * len(sample):
             raise TooRough(
                 f"after {ROUNDS} corrections the map is still wrong at {len(self._suspects)} of "
                 f"{len(sample)} random points"
             )
+        points, values = refinement.used()
         refinement.finish(points)
         wrong = int((error > self._tolerance).sum())
         bound = upper_bound(wrong, len(sample), 1 - (1 - CONFIDENCE) / ROUNDS)

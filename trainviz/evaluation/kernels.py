@@ -1,4 +1,4 @@
-"""The loops of evaluation, for Numba and in NumPy: refining, filling a lattice, normalising.
+"""The loops over a map's pixels, for Numba and in NumPy: filling a lattice, normalising.
 
 All arrays are C-contiguous. A compiled loop and the function that precedes it return
 the same bits: each adds up the classes in their order, in single precision.
@@ -9,326 +9,12 @@ the same bits: each adds up the classes in their order, in single precision.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from trainviz._common.arrays import IndexArray
 from trainviz._common.jit import inlined, kernel
-from trainviz.evaluation.error_estimate import excess
 
-__all__ = [
-    "EDGED",
-    "FOUND",
-    "KERNELS",
-    "LEAF",
-    "LOOK",
-    "SPLIT",
-    "SPLIT_ALWAYS",
-    "cell_points",
-    "descend",
-    "fill_lattice",
-    "normalise_odds",
-    "quarters",
-]
-
-PlaceTable = tuple[IndexArray, IndexArray, npt.NDArray[np.float32], npt.NDArray[np.float32]]
-"""What tells where a place of a lattice lies: the flat grid index at which its row starts, its
-column, and how far up and to the right the centre of a cell of each size lies there."""
+__all__ = ["KERNELS", "fill_at", "fill_lattice", "normalise_odds"]
 
 _AXIS_STEPS = "Tuple((uintp[::1], intp[::1], uintp[:, ::1], float32[::1], intp[::1]))"
-_KNOWN = "Tuple((int32[::1], float32[:, ::1], float32[:, ::1]))"
-_PLACES = "Tuple((intp[::1], intp[::1], float32[:, ::1], float32[:, ::1]))"
-_LIMITS = "Tuple((float32[::1], float32[::1], float32))"
-
-LEAF, EDGED, FOUND, SPLIT, LOOK, SPLIT_ALWAYS = (np.uint8(1 << bit) for bit in range(6))
-"""Bits of a cell's state: it is interpolated as it is; its edges were checked; its values differ
-from the interpolation; it was split. And orders that hold whatever its values are: check its
-edges; check them and split it."""
-
-
-def cell_points(cells: IndexArray, places: PlaceTable) -> IndexArray:
-    """Return the flat grid indices of each cell's corners, edges and centre, shape (9, n)."""
-    starts, columns, _, _ = places
-    y, x = np.divmod(cells, len(columns))
-    steps = (y & -y) * _STEPS
-    points: IndexArray = starts[y + steps][:, None] + columns[x + steps]
-    return points.reshape(9, -1)
-
-
-def quarters(cells: IndexArray, width: int) -> IndexArray:
-    """Return four blocks: each cell's lower left, lower right, upper left, upper right one."""
-    y, x = np.divmod(cells, width)
-    y, x = np.stack([y, x])[:, None] + _QUARTERS * ((y & -y) // 2)
-    found: IndexArray = y * width + x
-    return found.ravel()
-
-
-_STEPS = np.array([[-1], [0], [1]])
-_MIDDLES = np.array([1, 3, 5, 7])
-_QUARTERS = np.array([[[-1], [-1], [1], [1]], [[-1], [1], [-1], [1]]])
-
-
-def _descend_by_numpy(centres, edged, state, fetched, known, places, limits):
-    waiting = [(np.empty(0, np.intp), np.empty(0, np.intp))]
-    while len(centres) or len(edged):
-        ready = (
-            _reveal(cell_points(centres, places)[4:5], fetched, known[0]),
-            _reveal(cell_points(edged, places)[_MIDDLES], fetched, known[0]),
-        )
-        waiting.append((centres[~ready[0]], edged[~ready[1]]))
-        centres, edged = _step(centres[ready[0]], edged[ready[1]], state, known, places, limits)
-    first, second = map(np.concatenate, zip(*waiting, strict=True))
-    return first, second
-
-
-def _reveal(points, fetched, slots):
-    """Make known the columns of points that were all fetched; return a mask of these columns."""
-    found = fetched[points]
-    ready = (found >= 0).all(axis=0)
-    slots[points[:, ready]] = found[:, ready]
-    return ready
-
-
-def _step(centres, edged, state, known, places, limits):
-    """Refine each cell by one step; return the cells whose centres and edges to check next."""
-    centre_limits, edge_limits, tolerance = limits
-    width = len(places[1])
-    found = _excess_of_cells(centres, known, places, 0) > centre_limits[_halves(centres, width)]
-    state[centres[found]] |= FOUND
-    deeper = found | (state[centres] & (LOOK | SPLIT_ALWAYS) > 0)
-
-    wrong = _excess_of_cells(edged, known, places, 2)
-    half = _halves(edged, width)
-    state[edged] |= EDGED
-    state[edged[wrong > tolerance]] |= FOUND
-    divide = (wrong > edge_limits[half]) | (state[edged] & SPLIT_ALWAYS > 0)
-    split, whole = edged[divide & (half > 1)], edged[~divide & (half > 1)]
-    state[split] |= SPLIT
-
-    leaves = np.concatenate([centres[~deeper], quarters(whole, width)])
-    state[leaves] |= LEAF
-    touched = np.concatenate([leaves, _leaves_beside(edged, state, places)])
-    off = np.unique(touched[_excess_of_cells(touched, known, places, 1) > tolerance])
-    state[off] &= ~LEAF
-    has_centre = known[0][cell_points(off, places)[4]] >= 0
-    state[off[has_centre]] |= LOOK
-    return (
-        np.concatenate([quarters(split, width), off[~has_centre]]),
-        np.concatenate([centres[deeper], off[has_centre]]),
-    )
-
-
-def _halves(cells, width):
-    y = cells // width
-    return y & -y
-
-
-def _leaves_beside(cells, state, places):
-    """Return the leaves on the other side of cells' edges."""
-    height, width = len(places[0]), len(places[1])
-    y, x = np.divmod(cells, width)
-    side = 2 * (y & -y)
-    ys = np.concatenate([y - side, y + side, y, y])
-    xs = np.concatenate([x, x, x - side, x + side])
-    inside = (ys > 0) & (xs > 0) & (ys < height) & (xs < width)
-    beside = (ys * width + xs)[inside]
-    return beside[state[beside] & LEAF > 0]
-
-
-def _excess_of_cells(cells, known, places, part):
-    if not len(cells):
-        return np.empty(0, np.float32)
-    slots, values, odds = known
-    _, columns, ups, rights = places
-    y, x = np.divmod(cells, len(columns))
-    half = y & -y
-    up, right = ups[half, y - half], rights[half, x - half]
-    return excess(values, odds, slots[cell_points(cells, places)], up, right, part)
-
-
-@kernel(
-    f"(intp[::1], intp[::1], uint8[::1], int32[::1], {_KNOWN}, {_PLACES}, {_LIMITS})",
-    _descend_by_numpy,
-)
-def descend(centres, edged, state, fetched, known, places, limits):
-    """Refine cells as far as points were fetched; return those that wait for more points.
-
-    Parameters
-    ----------
-    centres, edged : ndarray of int
-        Cells whose centres are to be checked, which decides whether they are
-        leaves; cells whose centres are known and whose edges are to be checked.
-    state
-        Of :class:`trainviz.evaluation.quadtree.Quadtree`.
-    fetched, known
-        Of :class:`trainviz.evaluation.answers.Answers`; ``known`` are slots, values and odds.
-    places
-        See ``Places``: starts, columns, up and right.
-    limits
-        For centres and for edges, by half a cell's side; and the tolerance.
-    """
-    slots, values, _ = known
-    starts, columns, _, _ = places
-    centre_limits, edge_limits, tolerance = limits
-    height, width = len(starts), len(columns)
-    room = len(centres) + len(edged) + len(state) // 2 + 8
-    now, next_, waiting = np.empty(room, np.intp), np.empty(room, np.intp), np.empty(room, np.intp)
-    now_edged, next_edged = np.empty(room, np.intp), np.empty(room, np.intp)
-    waiting_edged, leaves = np.empty(room, np.intp), np.empty(room, np.intp)
-    n_now, n_now_edged, n_waiting, n_waiting_edged = len(centres), len(edged), 0, 0
-    now[:n_now] = centres
-    now_edged[:n_now_edged] = edged
-    nine, difference = np.empty(9, np.intp), np.empty(values.shape[1], np.float32)
-    # All cells go a step on together, so that it does not matter which comes first.
-    while n_now or n_now_edged:
-        count, n_now = n_now, 0
-        for i in range(count):
-            nine_points(now[i], places, nine)
-            if fetched[nine[4]] < 0:
-                waiting[n_waiting] = now[i]
-                n_waiting += 1
-            else:
-                slots[nine[4]] = fetched[nine[4]]
-                now[n_now] = now[i]
-                n_now += 1
-        count, n_now_edged = n_now_edged, 0
-        for i in range(count):
-            nine_points(now_edged[i], places, nine)
-            if min(fetched[nine[1]], fetched[nine[3]], fetched[nine[5]], fetched[nine[7]]) < 0:
-                waiting_edged[n_waiting_edged] = now_edged[i]
-                n_waiting_edged += 1
-            else:
-                for k in range(1, 8, 2):
-                    slots[nine[k]] = fetched[nine[k]]
-                now_edged[n_now_edged] = now_edged[i]
-                n_now_edged += 1
-        n_next = n_next_edged = n_leaves = 0
-        for i in range(n_now):
-            cell = now[i]
-            half = nine_points(cell, places, nine)
-            if excess_at_centre(cell, half, nine, known, places, difference) > centre_limits[half]:
-                state[cell] |= FOUND
-            if state[cell] & (FOUND | LOOK | SPLIT_ALWAYS):
-                next_edged[n_next_edged] = cell
-                n_next_edged += 1
-            else:
-                leaves[n_leaves] = cell
-                n_leaves += 1
-        for i in range(n_now_edged):
-            cell = now_edged[i]
-            half = nine_points(cell, places, nine)
-            wrong = excess_at_centre(cell, half, nine, known, places, difference)
-            wrong = max(wrong, excess_at_edges(cell, half, nine, known, places, difference))
-            state[cell] |= EDGED
-            if wrong > tolerance:
-                state[cell] |= FOUND
-            split = wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0
-            if split and half > 1:
-                state[cell] |= SPLIT
-            for k in range(4 if half > 1 else 0):
-                part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
-                if split:
-                    next_[n_next] = part
-                    n_next += 1
-                else:
-                    leaves[n_leaves] = part
-                    n_leaves += 1
-        for i in range(n_leaves):
-            state[leaves[i]] |= LEAF
-        # Of the leaves, those that are new, and those on the other side of edges that were found.
-        for i in range(n_leaves + 4 * n_now_edged):
-            if i < n_leaves:
-                leaf = leaves[i]
-            else:
-                leaf = beside(now_edged[(i - n_leaves) // 4], (i - n_leaves) % 4, height, width)
-            if leaf < 0 or not state[leaf] & LEAF:
-                continue
-            half = nine_points(leaf, places, nine)
-            if excess_at_edges(leaf, half, nine, known, places, difference) <= tolerance:
-                continue
-            state[leaf] &= ~LEAF
-            if slots[nine[4]] >= 0:
-                state[leaf] |= LOOK
-                next_edged[n_next_edged] = leaf
-                n_next_edged += 1
-            else:
-                next_[n_next] = leaf
-                n_next += 1
-        now, next_, n_now = next_, now, n_next
-        now_edged, next_edged, n_now_edged = next_edged, now_edged, n_next_edged
-    return waiting[:n_waiting], waiting_edged[:n_waiting_edged]
-
-
-@inlined
-def beside(cell, side, height, width):
-    """Return the cell of the same size on the other side of one of four edges; -1 without."""
-    y, x = cell // width, cell % width
-    step = 2 * (y & -y) * (side % 2 * 2 - 1)
-    y, x = (y + step, x) if side < 2 else (y, x + step)
-    return y * width + x if 0 < y < height and 0 < x < width else -1
-
-
-@inlined
-def nine_points(cell, places, nine):
-    """Write the flat grid indices of a cell's corners, edges and centre; return half its side."""
-    starts, columns, _, _ = places
-    y, x = cell // len(columns), cell % len(columns)
-    half = y & -y
-    for k in range(9):
-        nine[k] = starts[y + half * (k // 3 - 1)] + columns[x + half * (k % 3 - 1)]
-    return half
-
-
-@inlined
-def excess_at_edges(cell, half, nine, known, places, difference):
-    """Return :func:`trainviz.evaluation.error_estimate.excess` of the known edges of a cell.
-
-    ``difference`` is scratch.
-    """
-    slots, values, odds = known
-    _, columns, ups, rights = places
-    up = ups[half, cell // len(columns) - half]
-    right = rights[half, cell % len(columns) - half]
-    worst = np.float32(0)
-    for edge in range(4):
-        start = (0, 6, 0, 2)[edge]
-        step, share = (1, right) if edge < 2 else (3, up)
-        middle = slots[nine[start + step]]
-        if middle < 0:
-            continue
-        # Unsigned, so that Numba skips the check for negative indices.
-        m, a = np.uintp(middle), np.uintp(slots[nine[start]])
-        b = np.uintp(slots[nine[start + 2 * step]])
-        common = np.float32(0)
-        for k in range(len(difference)):
-            low = values[a, k]
-            difference[k] = low + share * (values[b, k] - low) - values[m, k]
-            common += difference[k] * odds[m, k]
-        for k in range(len(difference)):
-            weight = max(odds[m, k], odds[a, k], odds[b, k])
-            worst = max(worst, abs(difference[k] - common) * weight)
-    return worst
-
-
-@inlined
-def excess_at_centre(cell, half, nine, known, places, difference):
-    """Return :func:`trainviz.evaluation.error_estimate.excess` of the centre of a cell."""
-    slots, values, odds = known
-    _, columns, ups, rights = places
-    up = ups[half, cell // len(columns) - half]
-    right = rights[half, cell % len(columns) - half]
-    m, a, b = np.uintp(slots[nine[4]]), np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
-    c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
-    worst = common = np.float32(0)
-    for k in range(len(difference)):
-        low = values[a, k] + right * (values[b, k] - values[a, k])
-        high = values[c, k] + right * (values[d, k] - values[c, k])
-        difference[k] = low + up * (high - low) - values[m, k]
-        common += difference[k] * odds[m, k]
-    for k in range(len(difference)):
-        weight = max(odds[m, k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
-        worst = max(worst, abs(difference[k] - common) * weight)
-    return worst
-
 
 LOW = np.float32(-40)
 """Below this, the highest logarithm of a pixel is subtracted from all, because the exponentials of
@@ -410,6 +96,107 @@ def fill_rows(plane, depth, row_steps, column_steps):
             for place in range(first, last):
                 x = lines[place]
                 row[x] = (high[x] - low[x]) * shares[i] + low[x]
+
+
+def _fill_at_by_numpy(values, slots, lines, stride, wanted, filled):
+    rows, columns = lines
+    at = np.divmod(wanted, columns[-1] + 1)
+    places = [np.searchsorted(axis, each) for axis, each in zip(lines, at, strict=True)]
+    y, x = (
+        np.minimum(place // stride * stride, len(axis) - 1 - stride)
+        for place, axis in zip(places, lines, strict=True)
+    )
+    corners = [
+        values[slots[rows[y + up] * (columns[-1] + 1) + columns[x + right]]]
+        for up in (0, stride) for right in (0, stride)
+    ]  # fmt: skip
+    while stride > 1:
+        stride //= 2
+        (r0, r1, r2), (c0, c1, c2) = (
+            [axis[place + step * stride] for step in range(3)]
+            for axis, place in ((rows, y), (columns, x))
+        )
+        up, right = ((
+            (middle - low) / np.maximum(high - low, 1)).astype(np.float32)[:, None]
+            for low, middle, high in ((r0, r1, r2), (c0, c1, c2))
+        )  # fmt: skip
+        a, b, c, d = corners
+        low, high = (b - a) * right + a, (d - c) * right + c
+        nine = [a, low, b, (c - a) * up + a, (high - low) * up + low, (d - b) * up + b, c, high, d]
+        for k in (1, 3, 4, 5, 7):
+            slot = slots[(r0, r1, r2)[k // 3] * (columns[-1] + 1) + (c0, c1, c2)[k % 3]]
+            nine[k] = np.where(slot[:, None] >= 0, values[slot], nine[k])
+        upper, later = places[0] - y >= stride, places[1] - x >= stride
+        first, pick = 3 * upper + later, np.arange(len(wanted))
+        stacked = np.stack(nine)
+        corners = [stacked[first + step, pick] for step in (0, 1, 3, 4)]
+        y, x = y + stride * upper, x + stride * later
+    stacked = np.stack(corners)
+    filled[:] = stacked[2 * (places[0] - y) + places[1] - x, np.arange(len(wanted))].T
+
+
+@kernel(
+    "(float32[:, ::1], int32[::1], Tuple((intp[::1], intp[::1])), intp, intp[::1], "
+    "float32[:, ::1])",
+    _fill_at_by_numpy,
+)
+def fill_at(values, slots, lines, stride, wanted, filled):
+    """Interpolate values at some grid points, as :func:`fill_lattice` does over the whole grid.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n, C)
+    slots : ndarray of int32, shape (H * W,)
+        The row of each grid point in these; -1 where there is none.
+    lines : tuple of ndarray of int
+        The grid lines of the places along either axis.
+    stride : int
+        Places per interval of the coarse lattice.
+    wanted : ndarray of int, shape (m,)
+        Flat grid indices.
+    filled : ndarray of float32, shape (C, m)
+        To write to.
+    """
+    rows, columns = lines
+    width, n_classes = columns[-1] + 1, values.shape[1]
+    nine = np.empty((9, n_classes), np.float32)
+    for i in range(len(wanted)):
+        row, column = wanted[i] // width, wanted[i] % width
+        to_y, to_x = np.searchsorted(rows, row), np.searchsorted(columns, column)
+        y = min(to_y // stride * stride, len(rows) - 1 - stride)
+        x = min(to_x // stride * stride, len(columns) - 1 - stride)
+        for k in (0, 2, 6, 8):
+            corner = rows[y + k // 6 * stride] * width + columns[x + k % 3 // 2 * stride]
+            for c in range(n_classes):
+                nine[k, c] = values[slots[corner], c]
+        half = stride
+        while half > 1:
+            half //= 2
+            r0, r1, r2 = rows[y], rows[y + half], rows[y + 2 * half]
+            c0, c1, c2 = columns[x], columns[x + half], columns[x + 2 * half]
+            up = np.float32((r1 - r0) / max(r2 - r0, 1))
+            right = np.float32((c1 - c0) / max(c2 - c0, 1))
+            for c in range(n_classes):
+                nine[1, c] = (nine[2, c] - nine[0, c]) * right + nine[0, c]
+                nine[7, c] = (nine[8, c] - nine[6, c]) * right + nine[6, c]
+                nine[3, c] = (nine[6, c] - nine[0, c]) * up + nine[0, c]
+                nine[5, c] = (nine[8, c] - nine[2, c]) * up + nine[2, c]
+                nine[4, c] = (nine[7, c] - nine[1, c]) * up + nine[1, c]
+            for k in (1, 3, 4, 5, 7):
+                slot = slots[(r0, r1, r2)[k // 3] * width + (c0, c1, c2)[k % 3]]
+                if slot >= 0:
+                    for c in range(n_classes):
+                        nine[k, c] = values[slot, c]
+            # Go on in the quarter in which the point lies.
+            upper, later = np.intp(to_y - y >= half), np.intp(to_x - x >= half)
+            y, x, first = y + half * upper, x + half * later, 3 * upper + later
+            for c in range(n_classes):
+                a, b = nine[first, c], nine[first + 1, c]
+                nine[6, c], nine[8, c] = nine[first + 3, c], nine[first + 4, c]
+                nine[0, c], nine[2, c] = a, b
+        corner = 6 * (to_y - y) + 2 * (to_x - x)
+        for c in range(n_classes):
+            filled[c, i] = nine[corner, c]
 
 
 def _normalise_by_numpy(logs):
@@ -509,5 +296,5 @@ def exponentials(row, bits):
         row[x] *= powers[x]
 
 
-KERNELS = (fill_lattice, normalise_odds, descend)
-"""In compilation order: first those that films need, last the one that compiles longest."""
+KERNELS = (fill_lattice, normalise_odds, fill_at)
+"""In compilation order: first those that films need."""

@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Float32Array, IndexArray
+from trainviz._common.arrays import Float32Array, IndexArray, Int32Array
 from trainviz._common.jit import ready
-from trainviz.evaluation.kernels import fill_lattice
+from trainviz.evaluation.kernels import fill_at, fill_lattice
 
 __all__ = ["Lattice"]
 
@@ -115,6 +115,26 @@ class Lattice:
         """
         filled = np.empty((len(values), *self.shape), dtype=np.float32)
         fill_lattice(ready(values), points, ends, *self.steps, filled)
+        return filled
+
+    def fill_at(self, slots: Int32Array, values: Float32Array, wanted: IndexArray) -> Float32Array:
+        """Return what :meth:`fill` returns, but at some grid points alone.
+
+        Parameters
+        ----------
+        slots : ndarray of int32, shape (H * W,)
+            The row of each grid point in ``values``; -1 where there is none.
+        values : ndarray of float32, shape (n, C)
+        wanted : ndarray of int, shape (m,)
+            Flat grid indices.
+
+        Returns
+        -------
+        ndarray of float32, shape (C, m)
+        """
+        filled = np.empty((values.shape[1], len(wanted)), np.float32)
+        lines = self.rows, self.columns
+        fill_at(ready(values), slots, lines, self.stride, ready(wanted, np.intp), filled)
         return filled
 
     def order(self, points: IndexArray) -> tuple[IndexArray, IndexArray]:

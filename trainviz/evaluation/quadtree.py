@@ -7,18 +7,20 @@ import numpy as np
 from trainviz._common.arrays import BoolArray, Float32Array, IndexArray
 from trainviz._common.jit import ready
 from trainviz.evaluation.answers import Answers
-from trainviz.evaluation.kernels import (
+from trainviz.evaluation.lattice import Lattice
+from trainviz.evaluation.quadtree_kernels import (
     EDGED,
     FOUND,
     LEAF,
     LOOK,
     SPLIT,
     SPLIT_ALWAYS,
+    border_cells,
     cell_points,
     descend,
     quarters,
+    wrong_at_edges,
 )
-from trainviz.evaluation.lattice import Lattice
 
 __all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"]
 
@@ -53,6 +55,8 @@ class Quadtree:
     ----------
     state : ndarray of uint8
         The state bits of each cell, by place; see ``LEAF`` and the others.
+    new_leaves : list of ndarray of int
+        The cells that became leaves, until they are taken from it.
     """
 
     def __init__(self, lattice: Lattice, tolerance: float) -> None:
@@ -60,6 +64,7 @@ class Quadtree:
         self._largest = lattice.stride // 2
         self.shape = len(lattice.rows), len(lattice.columns)
         self.state = np.zeros(self.shape[0] * self.shape[1], np.uint8)
+        self.new_leaves: list[IndexArray] = []
         sizes = self._largest + 1
         self._places = (
             self._starts, self._columns, _shares(lattice.rows, sizes),
@@ -138,22 +143,74 @@ class Quadtree:
         centres, edged : ndarray of int
             The cells that wait for a point that was not fetched.
         """
-        left: tuple[IndexArray, IndexArray] = descend(
+        *left, leaves, revealed = descend(
             ready(centres, np.intp), ready(edged, np.intp), self.state, answers.fetched,
             (answers.slots, answers.values, answers.odds), self._places,
             (self._centre_limits, self._edge_limits, self._tolerance),
         )  # fmt: skip
-        return left
+        self.new_leaves.append(leaves)
+        answers.revealed.append(revealed)
+        return left[0], left[1]
+
+    def wrong_at_edges(
+        self, beside: tuple[IndexArray, IndexArray], answers: Answers
+    ) -> tuple[IndexArray, IndexArray]:
+        """Return the unit squares where a leaf disagrees with a point that became known.
+
+        Each point is compared once: leaves that become smaller agree with it at least as well.
+
+        Parameters
+        ----------
+        beside : tuple of ndarray of int
+            The places before and after each row and column of the grid.
+        answers : Answers
+
+        Returns
+        -------
+        y, x : ndarray of int
+            Their lower places.
+        """
+        points = np.concatenate(answers.revealed)
+        answers.revealed.clear()
+        known = answers.slots, answers.values, answers.odds
+        found = wrong_at_edges(points, self.state, known, self._places, beside, 2 * self._tolerance)
+        y, x = np.divmod(found, self.shape[1])
+        return y, x
+
+    def border_cells(
+        self, leaves: IndexArray, shift: float, answers: Answers
+    ) -> tuple[IndexArray, IndexArray]:
+        """Return the leaves at borders between classes that are to be checked, and to be split.
+
+        Parameters
+        ----------
+        leaves : ndarray of int
+            The leaves that are looked at.
+        shift : float
+            By how many grid points a border may be off.
+        answers : Answers
+
+        Returns
+        -------
+        waiting, shifted : ndarray of int
+            The leaves whose centres are not known, and those in which the border is off.
+        """
+        known = answers.slots, answers.values, answers.odds
+        found: tuple[IndexArray, IndexArray] = border_cells(
+            leaves, self.state, known, self._places, shift
+        )
+        return found
 
     def wanted(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
         """Return the points needed to check these centres and edges."""
-        return np.concatenate([self._centres(centres), self._middles(edged).ravel()])
+        return np.concatenate([self.centres(centres), self._middles(edged).ravel()])
 
     def after(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
         """Return the points that may be needed next: the quarters' centres, the cells' edges."""
         return self.wanted(self.quarters(edged[self.halves(edged) > 1]), centres)
 
-    def _centres(self, cells: IndexArray) -> IndexArray:
+    def centres(self, cells: IndexArray) -> IndexArray:
+        """Return the flat grid index of each cell's centre."""
         y, x = np.divmod(cells, self.shape[1])
         centres: IndexArray = self._starts[y] + self._columns[x]
         return centres
