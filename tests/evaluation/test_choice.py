@@ -12,7 +12,7 @@ from sklearn.ensemble import (
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from trainviz import Domain, Recorder
+from trainviz import Domain, EvaluationWarning, Recorder
 from trainviz.capture.training_events import TrainingEvents
 from trainviz.evaluation.evaluator import Evaluator
 
@@ -116,6 +116,75 @@ def test_piecewise_constant_models_are_dense_at_once_without_a_warning(model):
     X = rng.uniform(-3, 3, (200, 2))
     model.fit(X, (X[:, 0] * X[:, 1] + rng.normal(0, 0.5, 200) > 0) + (X[:, 0] > 2))
     snapshot = Recorder(DOMAIN).capture(model.predict_proba, epoch=0)
+    assert snapshot.method == "dense"
+    assert snapshot.error == 0
+
+
+class Changing:
+    """A model that is smooth, rough (a checkerboard finer than the grid) or noisy in turn."""
+
+    def __init__(self, clock, kinds):
+        self.clock, self.kinds, self.epoch = clock, kinds, 0
+        self.rng = np.random.default_rng(0)
+
+    def __call__(self, X):
+        self.clock.now += 1e-3 + 1e-3 * len(X)
+        kind = self.kinds[self.epoch]
+        if kind == "rough":
+            return np.floor(X * 150).sum(axis=1) % 2
+        smooth = 1 / (1 + np.exp(-np.sin(X[:, 0]) - X[:, 1]))
+        if kind == "noisy":
+            smooth = np.clip(smooth + self.rng.normal(0, 0.1, len(X)), 0, 1)
+        return smooth
+
+    def record(self, **options):
+        recorder = Recorder(DOMAIN, **options)
+        for epoch in range(len(self.kinds)):
+            self.epoch = epoch
+            recorder.capture(self, epoch=epoch)
+        return recorder
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_that_becomes_rough_is_dense_from_that_snapshot_on(clock):
+    found = methods(Changing(clock, ["smooth"] * 5 + ["rough"] * 4).record())
+    assert found == ["adaptive"] * 5 + ["dense"] * 4
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_that_becomes_smooth_is_adaptive_a_few_snapshots_later(clock):
+    found = methods(Changing(clock, ["rough"] * 21 + ["smooth"] * 20).record())
+    assert found[:21] == ["dense"] * 21
+    assert found[30:] == ["adaptive"] * 11
+
+
+@pytest.mark.parametrize("evaluation", ["auto", "adaptive"])
+def test_a_model_that_becomes_noisy_is_dense_from_that_snapshot_on_and_told_of_once(
+    clock, evaluation
+):
+    model = Changing(clock, ["smooth"] * 5 + ["noisy"] * 20)
+    with pytest.warns(EvaluationWarning, match="answers differently") as caught:
+        recorder = model.record(evaluation=evaluation)
+    assert len(caught) == 1
+    assert methods(recorder) == ["adaptive"] * 5 + ["dense"] * 20
+
+
+@pytest.mark.filterwarnings("ignore:the model answers differently")
+def test_a_model_that_is_noisy_no_longer_is_adaptive_a_few_snapshots_later(clock):
+    found = methods(Changing(clock, ["noisy"] * 5 + ["smooth"] * 20).record())
+    assert found[:5] == ["dense"] * 5
+    assert found[15:] == ["adaptive"] * 10
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_that_becomes_piecewise_constant_is_dense_from_that_snapshot_on():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-3, 3, (200, 2))
+    tree = DecisionTreeClassifier(random_state=0).fit(X, rng.integers(0, 2, 200))
+    recorder = Recorder(DOMAIN)
+    for epoch in range(4):
+        recorder.capture(lambda X: 1 / (1 + np.exp(-X[:, 0])), epoch=epoch)
+    snapshot = recorder.capture(tree.predict_proba, epoch=4)
     assert snapshot.method == "dense"
     assert snapshot.error == 0
 

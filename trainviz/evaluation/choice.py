@@ -29,6 +29,10 @@ _FASTER = 0.8
 not change the method back and forth."""
 
 
+_OFTEN = 8
+"""A model may become smooth during training: so many dense evaluations later it is noticed."""
+
+
 @dataclass
 class Calls:
     """The sizes and seconds of the calls of a model in one evaluation."""
@@ -83,6 +87,11 @@ class Choice:
         Of adaptive evaluation, besides the model.
     slow : int
         How many adaptive evaluations in a row were slower than a dense one.
+    probed : bool
+        Whether the model was found to be suited for adaptive evaluation, and is not to be asked
+        again beforehand.
+    warned : bool
+        Whether the user was told that the model is not.
 
     Examples
     --------
@@ -100,6 +109,8 @@ class Choice:
     per_point: float = 0.0
     refining_seconds: float = 0.0
     slow: int = 0
+    probed: bool = False
+    warned: bool = False
 
     def after_adaptive(self, seconds: float, calls: Calls, n_points: int) -> None:
         """Choose from an adaptive evaluation."""
@@ -126,13 +137,13 @@ class Choice:
     def compares(self) -> bool:
         """Return whether the next dense evaluation is to be compared with an adaptive one.
 
-        The second one is; later ones less and less often, and only where refining costs so little
-        that the comparison hardly takes longer.
+        The second one is; later ones only where refining costs so little that the comparison
+        hardly takes longer.
         """
         number = self.evaluations + 1
         if number == 2:
             return True
-        often = number & (number - 1) == 0
+        often = number & (number - 1) == 0 or number % _OFTEN == 0
         return often and self.refining_seconds < (_SLOWER - 1) * self.dense_seconds
 
     def repeats(self, seconds: float) -> bool:

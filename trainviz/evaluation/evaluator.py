@@ -319,7 +319,7 @@ class Evaluator:
         """Choose the method of a snapshot after which training continues."""
         if method in ("adaptive", "dense"):
             self._choice.method, self._choice.reason = method, "as in the snapshot before"
-            self._choice.evaluations = 2
+            self._choice.evaluations, self._choice.probed = 2, True
 
     def _refined(
         self,
@@ -333,8 +333,9 @@ class Evaluator:
         """
         if self._refinement is None or self._choice.method == "dense":
             return None
-        if not self._choice.evaluations and self._is_unsuitable(predict_proba, seed):
+        if not self._choice.probed and self._is_unsuitable(predict_proba, seed):
             return None
+        self._choice.probed = True
         start, calls, known = time.perf_counter(), Calls(), []
 
         def ask(index: npt.NDArray[np.intp]) -> Map:
@@ -346,9 +347,14 @@ class Evaluator:
             return logs
 
         try:
-            found = self._checked_map(self._refinement, ask, self._seeds(at_data), seed)
+            found = self._checked_map(
+                self._refinement, ask, self._seeds(at_data), seed,
+                doubt=lambda: self._is_unsuitable(predict_proba, seed),
+            )  # fmt: skip
         except TooRough as rough:
-            self._give_up(str(rough), time.perf_counter() - start - calls.total)
+            refining = time.perf_counter() - start - calls.total
+            if self._choice.method == "adaptive" and not self._is_noisy(predict_proba):
+                self._give_up(str(rough), refining)
             return None
         if self._chooses:
             elapsed = time.perf_counter() - start
@@ -358,9 +364,17 @@ class Evaluator:
         return found
 
     def _checked_map(
-        self, refinement: Refinement, ask: Ask, seeds: Seeds | None, seed: tuple[int, ...]
+        self,
+        refinement: Refinement,
+        ask: Ask,
+        seeds: Seeds | None,
+        seed: tuple[int, ...],
+        doubt: Callable[[], bool] = lambda: False,
     ) -> tuple[npt.NDArray[np.intp], Map, float]:
-        """Refine a map, and compare it with the model at random points until it is good."""
+        """Refine a map, and compare it with the model at random points until it is good.
+
+        Where it is wrong for the first time, ``doubt`` says whether the model is to blame.
+        """
         sample = check_points(self._domain.shape, (*seed, 0))
         refinement.run(ask, seeds, self._suspects, beside=sample)
         for number in range(ROUNDS):
@@ -371,6 +385,8 @@ class Evaluator:
             self._suspects = sample[error > 2 * self._tolerance]
             if not len(self._suspects) or number == ROUNDS - 1:
                 break
+            if number == 0 and doubt():
+                raise TooRough(_PIECEWISE_CONSTANT)
             refinement.mend(self._suspects)
         if len(self._suspects) > _ROUGH_SHARE * len(sample):
             raise TooRough(
@@ -394,16 +410,16 @@ class Evaluator:
             seconds = min(seconds, time.perf_counter() - start)
         self._choice.after_dense(seconds)
         if compares and not self._is_constant_at(found, seed):
-            self._compare(found, seed)
+            self._compare(found, predict_proba, seed)
         return found
 
-    def _compare(self, found: Map, seed: tuple[int, ...]) -> None:
+    def _compare(self, found: Map, predict_proba: PredictProba, seed: tuple[int, ...]) -> None:
         """Measure adaptive evaluation on a dense map, which costs no call of the model."""
-        logs, calls = logarithms(found.reshape(len(found), -1)), Calls()
+        values, calls = found.reshape(len(found), -1), Calls()
 
         def ask(index: npt.NDArray[np.intp]) -> Map:
             begin = time.perf_counter()
-            answer = np.ascontiguousarray(logs[:, index].T)
+            answer = np.ascontiguousarray(logarithms(values[:, index]).T)
             calls.add(len(index), time.perf_counter() - begin)
             return answer
 
@@ -412,16 +428,16 @@ class Evaluator:
         try:
             self._checked_map(refinement, ask, None, seed)
         except TooRough:
+            self._choice.refining_seconds = time.perf_counter() - start - calls.total
+            if not self._choice.warned:
+                self._is_noisy(predict_proba)
             return
         refining = time.perf_counter() - start - calls.total
         self._choice.compare(refining, len(calls.sizes), refinement.asked)
 
     def _is_unsuitable(self, predict_proba: PredictProba, seed: tuple[int, ...]) -> bool:
         """Return whether interpolation cannot work: the model is noisy, or piecewise constant."""
-        spread = np.linspace(0, self._domain.n_points - 1, _PROBES).astype(np.intp)
-        twice = [np.exp(self._logs(predict_proba, spread)) for _ in range(2)]
-        if np.abs(twice[0] - twice[1]).max() > _NOISE:
-            self._give_up("the model answers differently when it is asked again", warn=True)
+        if self._is_noisy(predict_proba):
             return True
         if not self._chooses:
             return False
@@ -429,6 +445,16 @@ class Evaluator:
         if not _is_piecewise_constant(*np.split(self._logs(predict_proba, pairs), 2)):
             return False
         self._choice.give_up(_PIECEWISE_CONSTANT)
+        return True
+
+    def _is_noisy(self, predict_proba: PredictProba) -> bool:
+        spread = np.linspace(0, self._domain.n_points - 1, _PROBES).astype(np.intp)
+        twice = [np.exp(self._logs(predict_proba, spread)) for _ in range(2)]
+        if np.abs(twice[0] - twice[1]).max() <= _NOISE:
+            return False
+        self._choice.probed = False
+        reason = "the model answers differently when it is asked again"
+        self._give_up(reason, self._choice.refining_seconds, warn=True)
         return True
 
     def _is_constant_at(self, found: Map, seed: tuple[int, ...]) -> bool:
@@ -439,11 +465,12 @@ class Evaluator:
     def _give_up(self, reason: str, refining_seconds: float = 0.0, *, warn: bool = False) -> None:
         self._choice.refining_seconds = refining_seconds
         self._choice.give_up(reason)
-        if self._chooses and not warn:
+        if self._choice.warned or (self._chooses and not warn):
             return
-        self._chooses = False
+        self._choice.warned = True
+        until = "as long as that is so" if self._chooses else "from now on"
         self._notice = (
-            f"{reason}: every grid point is asked for from now on (say so beforehand with "
+            f"{reason}: every grid point is asked for {until} (say so beforehand with "
             'method="dense", of a recorder evaluation="dense")'
         )
 
