@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -111,6 +112,33 @@ def test_trees_and_neighbours_are_exact_from_the_first_snapshot_on_without_a_war
         predict = model.fit(X, y).predict_proba
         snapshot = Recorder(DOMAIN).capture(predict, epoch=0)
         assert share_off(snapshot, predict) == 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("seed", range(4))
+def test_thin_stripes_of_a_tree_are_right_from_the_first_snapshot_on(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform((-3, -2), (3, 2), (300, 2))
+    # A few points of the other class, each of which gets a stripe of its own.
+    y = (X[:, 0] > 0).astype(int) ^ (rng.random(300) < 0.05)
+    predict = DecisionTreeClassifier(random_state=seed).fit(X, y).predict_proba
+    recorder = Recorder(DOMAIN, data=(X, y))
+    for epoch in range(4):
+        snapshot = recorder.capture(predict, epoch=epoch)
+        assert share_off(snapshot, predict) == snapshot.error == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_growing_forest_is_right_from_the_first_snapshot_on():
+    rng = np.random.default_rng(0)
+    X = rng.uniform((-3, -2), (3, 2), (200, 2))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    forest = RandomForestClassifier(1, warm_start=True, random_state=0)
+    recorder = Recorder(DOMAIN, data=(X, y))
+    for n_trees in range(1, 7):
+        predict = forest.set_params(n_estimators=n_trees).fit(X, y).predict_proba
+        snapshot = recorder.capture(predict, epoch=n_trees)
+        assert share_off(snapshot, predict) == snapshot.error == 0
 
 
 def test_a_recording_sums_up_how_good_its_maps_are():
