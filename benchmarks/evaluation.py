@@ -1,15 +1,21 @@
 """How evaluation fares over a varied set of models: ``python -m benchmarks.evaluation``.
 
 Every model is captured several times by each method, in turn with dense evaluation; the last
-capture counts.
+capture counts. With ``--against FOLDER``, another checkout of trainviz does the same in a process
+of its own, model by model in turn with this one.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,19 +63,57 @@ def measure(model: Model, method: str, side: int, captures: int) -> tuple[float,
     first, second = np.sort(exact.map, axis=0)[:-3:-1]
     # Two classes that are equal to single precision have no order.
     other = (got.argmax(axis=0) != exact.map.argmax(axis=0)) & (first - second > 1e-6)
-    # The fastest of the later ones, because other programs only ever add time.
-    ratio = min(seconds[0][2:]) / min(seconds[1][2:])
+    ratio = np.median(seconds[0][2:]) / np.median(seconds[1][2:])
     return (
         100 * found.evaluations / domain.n_points, float(error.max()),
-        100 * float((error > TOLERANCE).mean()), 100 * float(other.mean()), ratio,
+        100 * float((error > TOLERANCE).mean()), 100 * float(other.mean()), float(ratio),
     )  # fmt: skip
 
 
 def _timed(evaluator: Evaluator, model: Model, taken: list[float]) -> Any:
-    start = time.perf_counter()
+    # Of the processor, because other programs take time too.
+    start = time.process_time()
     found = evaluator(model.predict)
-    taken.append(time.perf_counter() - start)
+    taken.append(time.process_time() - start)
     return found
+
+
+def serve() -> None:
+    """Measure the models that are asked for on standard input, for another process."""
+    every = models()
+    for line in sys.stdin:
+        number, *options = json.loads(line)
+        print(json.dumps(measure(every[number], *options)), flush=True)
+
+
+_SERVE = """
+import sys
+folder, here = sys.argv[1:]
+sys.path.insert(0, folder)
+import trainviz
+sys.path[0] = here
+from benchmarks.evaluation import serve
+serve()
+"""
+
+
+@contextmanager
+def _other_checkout(folder: str) -> Iterator[Callable[..., tuple[float, ...]]]:
+    """Measure by the code of another folder."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE, folder, str(Path(__file__).parents[1])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        questions, answers = process.stdin, process.stdout
+
+        def ask(*options: Any) -> tuple[float, ...]:
+            print(json.dumps(options), file=questions, flush=True)
+            return tuple(json.loads(answers.readline()))
+
+        yield ask
+        questions.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,26 +121,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", nargs="+", default=["auto", "adaptive"])
     parser.add_argument("--side", type=int, default=300)
-    parser.add_argument("--captures", type=int, default=5)
+    parser.add_argument("--captures", type=int, default=7)
+    parser.add_argument("--against", metavar="FOLDER", help="a checkout that is always adaptive")
     parser.add_argument("--half", choices=("fit", "held-out", "all"), default="all")
     options = parser.parse_args(arguments)
     fill_cache()
     chosen = [
-        model for model in models()
+        (number, model) for number, model in enumerate(models())
         if options.half == "all" or model.held_out == (options.half == "held-out")
     ]  # fmt: skip
-    for method in options.methods:
-        table = []
-        for model in chosen:
-            table.append(measure(model, method, options.side, options.captures))
-            print(f"{method:9}{model.name:40}" + _line(table[-1]), flush=True)
-        for title, kept in (("all", (True, False)), ("smooth", (True,))):
+    titles = [*options.methods, *(["before"] if options.against else [])]
+    tables: dict[str, list[tuple[float, ...]]] = {title: [] for title in titles}
+    size = options.side, options.captures
+    with _other_checkout(options.against) if options.against else nullcontext() as other:
+        for number, model in chosen:
+            for title, table in tables.items():
+                if title == "before" and other is not None:
+                    table.append(other(number, "adaptive", *size))
+                else:
+                    table.append(measure(model, title, *size))
+                print(f"{title:9}{model.name:40}" + _line(table[-1]), flush=True)
+    for title, table in tables.items():
+        for kind, kept in (("all", (True, False)), ("smooth", (True,))):
             rows = np.array([
-                row for row, model in zip(table, chosen, strict=True) if model.smooth in kept
+                row for row, (_, model) in zip(table, chosen, strict=True) if model.smooth in kept
             ])  # fmt: skip
             print(
-                f"\n{method}, {title} ({len(rows)})".ljust(50)
-                + "".join(f"{c:>15}" for c in COLUMNS)
+                f"\n{title}, {kind} ({len(rows)})".ljust(50) + "".join(f"{c:>15}" for c in COLUMNS)
             )
             figures = {
                 "median": np.median(rows, 0), "mean": rows.mean(0),
@@ -104,7 +155,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             }  # fmt: skip
             for name, row in figures.items():
                 print(f"{name:49}" + _line(row))
-        print()
 
 
 def _line(row: Any) -> str:
