@@ -66,6 +66,7 @@ def make_recording():
             X = np.concatenate([r * np.stack([np.cos(hours), np.sin(hours)], 1) for r in (0.7, 1)])
             y = np.tile(np.arange(n_classes), 2)
             options["data"] = (X, y if labels is None else np.asarray(labels)[y])
+            options.setdefault("classes", labels)
         recorder = Recorder(domain, **options)
         for index in range(snapshots):
             share = index / max(snapshots - 1, 1)

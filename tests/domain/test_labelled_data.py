@@ -24,13 +24,14 @@ def test_integers_from_zero_are_the_columns_even_where_classes_are_absent():
 
 
 @given(st.lists(st.integers(-50, 50), min_size=1))
-def test_as_many_labels_as_columns_are_taken_in_sorted_order(y):
+def test_only_column_numbers_tell_their_columns(y):
     known = sorted(set(y))
     if known[0] >= 0 and known[-1] < len(known):
-        expected = y
+        assert indices(y, len(known)) == y
     else:
-        expected = [known.index(label) for label in y]
-    assert indices(y, len(known)) == expected
+        with pytest.raises(ValueError, match="classes="):
+            indices(y, len(known))
+    assert indices(y, len(known), classes=known) == [known.index(label) for label in y]
 
 
 def test_data_know_how_far_they_are_from_the_plane():
@@ -49,12 +50,23 @@ def test_data_of_several_inputs_may_come_as_the_model_takes_them():
         np.testing.assert_array_equal(domain.prepare(data.X)["a"], X[:, :2])
 
 
-def test_negative_labels():
-    assert indices([-1, 1, -1], 2) == [0, 1, 0]
+@pytest.mark.parametrize("y", [[-1, 1, -1], [1, 2, 1], ["sun", "moon", "sun"]])
+def test_labels_that_are_no_column_numbers_are_never_sorted_in_silence(y):
+    with pytest.raises(ValueError, match=r"which label each column stands for is not known"):
+        indices(y, 2)
+    assert indices(y, 2, classes=y[:2]) == [0, 1, 0]
 
 
-def test_strings_are_sorted_as_scikit_learn_does():
-    assert indices(["dog", "cat", "dog"], 2) == [1, 0, 1]
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array(["a", None], object), np.array(["a", np.nan], object), [0.0, np.nan],
+        pd.Series([1, None], dtype="Int64"), pd.Series(["a", None], dtype="string"),
+    ],
+)  # fmt: skip
+def test_a_missing_label_is_refused_with_its_row(y):
+    with pytest.raises(ValueError, match=r"y lacks the label of 1 of 2 .* row 1\); drop"):
+        labelled(y)
 
 
 def test_strings_that_are_class_names_follow_their_order():
@@ -72,14 +84,25 @@ def test_one_hot_rows():
 
 @pytest.mark.parametrize(
     "y",
-    [[0.0, 1.0], [False, True], np.array([[0], [1]]), pd.Series([0, 1]), np.array([0, 1], object)],
+    [
+        [0.0, 1.0],
+        [False, True],
+        np.array([[0], [1]]),
+        pd.Series([0, 1]),
+        np.array([0, 1], object),
+        np.array([False, True], object),
+        pd.Series([False, True], dtype="boolean"),
+        pd.Series([0, 1], dtype="Int64"),
+    ],
 )
 def test_labels_of_any_kind(y):
     assert indices(y, 2) == [0, 1]
 
 
 def test_missing_labels_must_be_explained():
-    with pytest.raises(ValueError, match=r"y holds the labels 4, 9.*3 classes.*classes=\[...\]"):
+    with pytest.raises(
+        ValueError, match=r"y holds the labels 4, 9.*3 output columns.*classes=\[...\]"
+    ):
         indices([4, 9], 3)
 
 

@@ -121,7 +121,7 @@ def test_a_class_is_given_by_its_name_or_its_column(recording, of, index):
 
 
 def test_a_number_is_a_label_before_it_is_a_column(make_recording):
-    recording = make_recording(labels=[30, 10, 2])
+    recording = make_recording(labels=[2, 30, 10])
     assert bound(Probability(2), recording=recording).index == 0
 
 

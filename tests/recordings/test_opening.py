@@ -20,6 +20,8 @@ def slope(steepness):
 
 
 def record(path, epochs=range(4), **options):
+    if "data" in options:
+        options = {"classes": ["no", "yes"], **options}
     recorder = Recorder(DOMAIN, path=path, **options)
     for epoch in epochs:
         recorder.capture(slope(epoch), epoch=epoch, metrics={"loss": 1 / (1 + epoch)})
@@ -57,8 +59,8 @@ def test_maps_come_back_in_the_precision_asked_for(path, precision, error):
 
 
 def test_an_opened_recording_is_drawn_like_the_one_in_memory(path, tmp_path):
-    memory = Recorder(DOMAIN, data=DATA)
-    stored = Recorder(DOMAIN, data=DATA, path=path, precision="float32")
+    memory = Recorder(DOMAIN, data=DATA, classes=["no", "yes"])
+    stored = Recorder(DOMAIN, data=DATA, classes=["no", "yes"], path=path, precision="float32")
     for recorder in (memory, stored):
         recorder.capture(slope(3), epoch=0)
     films = [animate(memory.recording), animate(open_recording(path))]

@@ -90,16 +90,22 @@ def test_class_names_are_the_ones_given_or_the_labels_or_numbers():
     assert record().class_names == ["0", "1", "2"]
     assert record(class_names=["a", "b", "c"]).class_names == ["a", "b", "c"]
     assert record(classes=[3, 5, 7]).class_names == ["3", "5", "7"]
-    assert record(data=(X, ["u", "v", "w"])).class_names == ["u", "v", "w"]
-    assert record(data=(X, [-1, 0, 1])).class_names == ["-1", "0", "1"]
+    uvw = record(data=(X, ["u", "v", "w"]), classes=["w", "v", "u"])
+    assert uvw.class_names == ["w", "v", "u"]
     assert record(data=(X, [0, 2, 2])).class_names == ["0", "1", "2"]
 
 
 def test_data_labels_are_class_indices():
     assert record().data_labels is None
-    recording = record(data=(np.zeros((3, 2)), [7, 3, 5]))
+    recording = record(data=(np.zeros((3, 2)), [7, 3, 5]), classes=[3, 5, 7])
     assert recording.data_labels.tolist() == [2, 0, 1]
     assert recording[:1].data_labels.tolist() == [2, 0, 1]
+
+
+def test_its_description_tells_the_order_of_the_labels():
+    assert "3 classes, grid" in repr(record())
+    assert "3 classes (7, 3, 5), grid" in repr(record(classes=[7, 3, 5]))
+    assert "3 classes (a, b, c), grid" in repr(record(class_names=["a", "b", "c"]))
 
 
 def test_data_may_be_empty():

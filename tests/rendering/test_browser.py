@@ -82,6 +82,7 @@ def make_film():
     recorder = Recorder(
         Domain((-2, 2), (-1.5, 1.5), shape=(30, 40)),
         data=([[-1, 0.5], [-1, -0.5], [1, 0.2], [1.5, 1]], ["rain", "rain", "sun", "sun"]),
+        classes=["rain", "sun"],
     )
     for epoch in range(7):
         recorder.capture(

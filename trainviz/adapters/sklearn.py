@@ -249,6 +249,7 @@ def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]
     recorder.learn_classes(_classes_of(model))
     with host_rng_preserved():
         _append_stages(model, recorder, chunk_size(domain, options.get("batch_size", "auto")))
+    recorder.close()
     return recorder.recording
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -20,6 +21,7 @@ from trainviz.capture.training_state import Stage, TrainingState
 from trainviz.capture.validation import SnapshotValidator, check_names, plain_metrics
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
+from trainviz.errors import CaptureWarning
 from trainviz.evaluation.evaluator import Evaluator, Method, check_method, session
 from trainviz.evaluation.outputs import (
     Output,
@@ -102,7 +104,9 @@ class Recorder:
         One per class or label, in the order of the model's output columns; for
         ``output="values"`` the name of the value.
     classes : sequence, optional
-        The label of each output column, if ``y`` does not hold column numbers.
+        The label of each output column; needed if ``y`` holds neither column
+        numbers, 0 to C - 1, nor ``class_names``, and the model does not know it
+        (as scikit-learn's do). ``repr(recording)`` tells the order.
     output : str, default "probabilities"
         What the predict callable returns: ``"probabilities"``, ``"logits"``,
         ``"log_probabilities"``, ``"multilabel"``, ``"multilabel_logits"`` or
@@ -245,6 +249,7 @@ class Recorder:
         self._validator = SnapshotValidator.of(recording)
         self._streams = HostStreams()
         self._asked = (-1, 0)
+        self._order_doubted = False
 
     @property
     def recording(self) -> Recording:
@@ -548,6 +553,7 @@ class Recorder:
         that is never closed holds the lock until it is deleted or its process ends.
         """
         self.drain()
+        self._doubt_order()
         self.writer.close()
 
     def claim(self) -> None:
@@ -608,6 +614,29 @@ class Recorder:
         """Evaluate as the last snapshot was, unless this recorder has chosen already."""
         if len(self.recording) and self._evaluator.undecided:
             self._evaluator.follow(self.recording[-1].method)
+
+    def _doubt_order(self) -> None:
+        """Warn once if the labels of the data fit far better in another order of the columns."""
+        recording = self.recording
+        if self._order_doubted or recording.data is None or not len(recording):
+            return
+        labels, guesses = recording.data_labels, recording.data_predictions(len(recording) - 1)
+        if labels is None or guesses is None:
+            return
+        order = recording.data.better_order(labels, guesses, recording.n_classes)
+        if order is None:
+            return
+        self._order_doubted = True
+        names, own = recording.class_names, float((labels == guesses).mean())
+        other = float((np.array(order)[labels] == guesses).mean())
+        listed = [names[order.index(column)] for column in range(len(order))]
+        warnings.warn(
+            f"the model predicts {own:.3g} of data= as labelled, with the output columns "
+            f"{names[:8]}; in the order {listed[:8]} it would be {other:.3g}: is that the order of "
+            "the columns? Then say so with classes=[...]",
+            CaptureWarning,
+            stacklevel=4,
+        )
 
     def _settle(self) -> None:
         self._evaluator.tell(stacklevel=4)

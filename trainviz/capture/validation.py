@@ -85,6 +85,7 @@ class SnapshotValidator:
             if self._data is not None and self._output.has_labels:
                 self._data.require_labels(n_classes)
             elif self._data is not None and self._output.has_classes:
+                _require_same_order(self._class_names, self.classes)
                 self._data.class_indices(n_classes, self._class_names, self.classes)
             self.n_classes = n_classes
         elif n_classes != self.n_classes:
@@ -164,6 +165,18 @@ class SnapshotValidator:
             )
         if step is not None and last_step is not None and step < last_step:
             raise ValueError(f"step={step} comes after step {last_step} was captured")
+
+
+def _require_same_order(names: Sequence[str] | None, classes: Sequence[Any] | None) -> None:
+    """Raise if the class names are the labels of the columns, but in another order."""
+    if names is None or classes is None:
+        return
+    labels = [str(label) for label in classes]
+    if labels != list(names) and sorted(labels) == sorted(names):
+        raise ValueError(
+            f"class_names={list(names)!r}, but the output columns stand for {labels!r}, in this "
+            "order: give the names in the order of the columns"
+        )
 
 
 _ASIDE = {

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from trainviz._common.output_kind import OutputKind
 from trainviz._common.providers import install_hint, provided
 from trainviz.domain.domain import Domain
-from trainviz.domain.labelled_data import LabelledData, counts_from_zero
+from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
 from trainviz.recordings.snapshot import Snapshot, quality_of
 from trainviz.recordings.stores import JoinedStore, Store, ViewStore
@@ -137,10 +137,6 @@ class Recording(Sequence[Snapshot]):
             return []
         if self.output.has_value:
             return ["value"]
-        if self.data is not None and self.output.has_classes:
-            known = np.unique(self.data.y)
-            if len(known) == self.n_classes and not counts_from_zero(known, self.n_classes):
-                return [str(label) for label in known]
         return [str(index) for index in range(self.n_classes)]
 
     @property
@@ -474,9 +470,21 @@ class Recording(Sequence[Snapshot]):
         height, width = self.domain.shape
         plural = "" if len(self) == 1 else "s"
         is_value = self.output.has_value
-        held = self.class_names[0] if is_value else self.output.counted(self.n_classes)
+        held = self.class_names[0] if is_value else self._counted()
         return (
             f"Recording({len(self)} snapshot{plural}, epochs {self._store.epoch(0)} to "
             f"{self._store.epoch(len(self) - 1)}, "
             f"{held}, grid {height}x{width})"
         )
+
+    def _counted(self) -> str:
+        """Return the number of classes and, where it was given, what each column stands for."""
+        counted = self.output.counted(self.n_classes)
+        if self._class_names is None and self._classes is None:
+            return counted
+        names, more = self.class_names, ", ..." if self.n_classes > _NAMED else ""
+        return f"{counted} ({', '.join(names[:_NAMED])}{more})"
+
+
+_NAMED = 8
+"""How many class names ``repr`` lists."""

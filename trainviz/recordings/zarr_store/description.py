@@ -145,6 +145,9 @@ class Description:
             raise RecordingError(f"it has {len(names)} class names for {n_classes} classes")
         if self.classes is not None and len(self.classes) != n_classes:
             raise RecordingError(f"it has {len(self.classes)} labels for {n_classes} classes")
+        if self.data is not None and self.output.has_classes and self.classes is None:
+            # Early versions took labels in sorted order without saying so.
+            self.classes = self.data.sorted_classes(n_classes, names)
         try:
             if self.data is not None and self.output.has_labels:
                 self.data.require_labels(n_classes)
