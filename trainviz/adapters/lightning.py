@@ -165,6 +165,11 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         return self.recorder.widget(**options)
 
     @property
+    def recordings(self) -> list[Recording]:
+        """The recording of every model, in order; the last one is ``recording``."""
+        return self.recorder.recordings
+
+    @property
     def state_key(self) -> str:
         """The key of this recorder's state in a checkpoint."""
         domain, schedule = self.recorder.domain, self.recorder.schedule

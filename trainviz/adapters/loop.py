@@ -77,6 +77,11 @@ class LoopRecorder:
         """Return the player as a widget; see :meth:`Recorder.widget`."""
         return self.recorder.widget(**options)
 
+    @property
+    def recordings(self) -> list[Recording]:
+        """The recording of every model, in order; the last one is ``recording``."""
+        return self.recorder.recordings
+
     def start(self, epoch: int | None = None, step: int | None = None) -> Self:
         """Capture the model before its first step, and check that it fits the domain.
 
@@ -105,6 +110,8 @@ class LoopRecorder:
             self._completed_before(epoch)
             self._next_epoch, self._steps = epoch, step or 0
             self._events.state.stage = Stage.RESUMED
+        elif self._events.begin_if_another(self._predictor):
+            self._next_epoch, self._steps = self._first_epoch, 0
         if self._is_lost:
             self.recorder.check(self._predictor)
         else:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
+from trainviz._common.arrays import to_numpy
 from trainviz._common.options import shows_defaults, with_defaults
 from trainviz._common.providers import provided
 from trainviz.capture.background import check_freezable
@@ -21,11 +23,12 @@ from trainviz.capture.training_state import Stage, TrainingState
 from trainviz.capture.validation import SnapshotValidator, check_names, plain_metrics
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
-from trainviz.errors import CaptureWarning
+from trainviz.errors import CaptureWarning, RecordingError
 from trainviz.evaluation.evaluator import Evaluator, Method, check_method, session
 from trainviz.evaluation.outputs import (
     Output,
     PredictProba,
+    answer_at,
     check_output,
     chunk_size,
     probabilities_at,
@@ -159,6 +162,9 @@ class Recorder:
     ----------
     recording : Recording
         What has been captured so far; it grows with the recorder.
+    recordings : list of Recording
+        One for each model that a recorder in memory was used for, one after
+        another, such as the runs of a sweep; the last one is ``recording``.
     failures : list of tuple of (int, str)
         Epoch and message of each capture that was skipped.
     location : str or None
@@ -231,30 +237,43 @@ class Recorder:
         names, held = check_names(given["class_names"]), recorded_as(output)
         data = None if given["data"] is None else LabelledData.of(given["data"], domain, held)
         classes = None if given["classes"] is None else list(given["classes"])
+        self._description = Description(domain, data, names, classes, repr(self.schedule), held)
+        self._given: RecorderOptions = {**given, "data": None}
+        self.location = _location(given["path"])
+        self._streams = HostStreams()
+        self._order_doubted = False
+        self._earlier: list[Recording] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start an empty recording, or continue the one at ``path``."""
+        given = self._given
         recording, store = start_recording(
-            Description(domain, data, names, classes, repr(self.schedule), held),
+            replace(self._description),
             path=given["path"], overwrite=given["overwrite"], resume=given["resume"],
             precision=given["precision"], durable=given["durable"],
         )  # fmt: skip
         self._evaluator = Evaluator(
-            domain, method=given["evaluation"], tolerance=given["tolerance"], output=output,
-            batch_size=given["batch_size"], data=recording.data,
+            self.domain, method=given["evaluation"], tolerance=given["tolerance"],
+            output=self._output, batch_size=given["batch_size"], data=recording.data,
         )  # fmt: skip
         self.writer = RecordingWriter(
             recording, store, self._evaluate, background=given["background"],
             on_error=given["on_error"],
         )  # fmt: skip
-        self.location = _location(given["path"])
         self.state = TrainingState.of(recording)
         self._validator = SnapshotValidator.of(recording)
-        self._streams = HostStreams()
         self._asked = (-1, 0)
-        self._order_doubted = False
 
     @property
     def recording(self) -> Recording:
         """What has been captured so far."""
         return self.writer.recording
+
+    @property
+    def recordings(self) -> list[Recording]:
+        """The recording of every run, in order; the last one is ``recording``."""
+        return [*self._earlier, self.recording]
 
     @property
     def failures(self) -> list[tuple[int, str]]:
@@ -407,6 +426,54 @@ class Recorder:
             self._validator.check_classes(
                 probabilities_at(predict_proba, points, self._output).shape[1]
             )
+
+    def begin_another_run(self) -> None:
+        """Start an empty recording; ``recordings`` keeps the former one.
+
+        The adapters call it when a fit starts with another model.
+
+        Raises
+        ------
+        RecordingError
+            If the recording is at a ``path``, which holds one run.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2))
+        >>> _ = recorder.capture(lambda X: X[:, 0], epoch=7)
+        >>> recorder.begin_another_run()
+        >>> _ = recorder.capture(lambda X: X[:, 1], epoch=0)
+        >>> [recording.epochs.tolist() for recording in recorder.recordings]
+        [[7], [0]]
+        """
+        if self.location is not None:
+            raise RecordingError(
+                f"another model is to be recorded than before, and {self.location} holds one run: "
+                "make another recorder with another path= for it"
+            )
+        self.drain()
+        former = self.writer
+        self._earlier.append(former.recording)
+        self._begin()
+        self.writer.follow(former)
+
+    def probe(self, predict_proba: PredictProba) -> npt.NDArray[Any] | None:
+        """Return what a model answers at a few points, to tell whether it is the same later.
+
+        None if it fails, or answers differently when it is asked again.
+        """
+        index = np.unique(np.linspace(0, self.domain.n_points - 1, _PROBES).astype(np.intp))
+        try:
+            points = self.domain.points_at(index)
+            with (
+                self._streams.preserved(lambda: self._ask_a_corner(predict_proba)),
+                session(predict_proba),
+            ):
+                first, second = (to_numpy(answer_at(predict_proba, points)) for _ in range(2))
+            return np.array(first) if np.array_equal(first, second, equal_nan=True) else None
+        except Exception:  # Where a model cannot be asked, a capture tells why.
+            return None
 
     def learn_classes(self, classes: Sequence[Any] | None) -> None:
         """Set the labels of the output columns, unless the user gave them.
@@ -686,6 +753,10 @@ class Recorder:
             found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
             found.data_predictions, found.error, found.method,
         )  # fmt: skip
+
+
+_PROBES = 16
+"""At so many points are a model's answers compared with those at the end of the run before."""
 
 
 def _location(path: str | os.PathLike[str] | None) -> str | None:

@@ -74,6 +74,11 @@ class RecordingWriter:
         self._append(snapshot)
         self._tell_subscribers()
 
+    def follow(self, former: RecordingWriter) -> None:
+        """Take over the subscribers and the failures of the writer of an earlier run."""
+        self.failures, self._warned = former.failures, former._warned
+        self._subscribers = former._subscribers
+
     def learn_classes(self, classes: list[Any]) -> None:
         """Store the labels of the output columns."""
         self.recording.learn_classes(classes)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_state import Stage, TrainingState, last_captured
@@ -48,6 +52,8 @@ class TrainingEvents:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.state = recorder.state = TrainingState.of(recorder.recording)
+        self._answers: npt.NDArray[Any] | None = None
+        self._module: weakref.ref[Any] | None = None
 
     def start(
         self,
@@ -61,6 +67,9 @@ class TrainingEvents:
 
         ``anew`` says whether nothing is trained yet; by default that is so if both are 0.
         """
+        if not epoch and not step:
+            self.begin_if_another(predict)
+        self._module = _reference(predict)
         state, schedule = self.state, self.recorder.schedule
         # After an exception, a start within the epochs already trained continues from a backup.
         from_backup = state.stage is Stage.RUNNING and 0 < epoch + state.epoch_offset <= state.epoch
@@ -76,6 +85,25 @@ class TrainingEvents:
             self._capture(predict, awaits_epoch=lacks_due and state.step is not None)
         else:
             self.recorder.check(predict)
+
+    def begin_if_another(self, predict: PredictProba) -> bool:
+        """Begin another recording if this is another model than at the end of the last fit.
+
+        After a fit that was interrupted, only another object counts as another model.
+        """
+        state = self.state
+        if state.captured is None or state.stage not in (Stage.RUNNING, Stage.FINISHED):
+            return False
+        if state.stage is Stage.FINISHED:
+            now = None if self._answers is None else self.recorder.probe(predict)
+            another = now is not None and not _alike(now, self._answers)
+        else:
+            before, now = self._module, _reference(predict)
+            another = before is not None and now is not None and before() is not now()
+        if another:
+            self.recorder.begin_another_run()
+            self.state, self._answers = self.recorder.state, None
+        return another
 
     def go_on(self, epoch: int, step: int | None = None, *, anew: bool | None = None) -> None:
         """Forget the snapshots after ``epoch`` and ``step``; capture nothing."""
@@ -137,6 +165,7 @@ class TrainingEvents:
             self._capture_end(predict)
         if self.state.stage is Stage.RUNNING:
             self.state.stage = Stage.FINISHED
+            self._answers = self.recorder.probe(predict)
         self.recorder.close()
 
     def interrupt(self) -> None:
@@ -234,3 +263,20 @@ class TrainingEvents:
         if self.state.captured is not None and self.recorder.writer.lost_last:
             self.state.captured = last_captured(self.recorder.recording)
             self.state.awaits_epoch = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A weak reference cannot be pickled.
+        return {**self.__dict__, "_module": None}
+
+
+def _reference(predict: Any) -> weakref.ref[Any] | None:
+    module = getattr(predict, "module", None)
+    return None if module is None else weakref.ref(module)
+
+
+def _alike(answers: npt.NDArray[Any], others: npt.NDArray[Any] | None) -> bool:
+    return (
+        others is not None
+        and answers.shape == others.shape
+        and np.allclose(answers, others, rtol=1e-5, atol=1e-6, equal_nan=True)
+    )

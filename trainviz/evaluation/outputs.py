@@ -18,6 +18,7 @@ __all__ = [
     "NotFinite",
     "Output",
     "PredictProba",
+    "answer_at",
     "check_output",
     "chunk_size",
     "logarithms",

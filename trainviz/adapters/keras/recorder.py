@@ -111,6 +111,11 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Return the player as a widget; see :meth:`Recorder.widget`."""
         return self.recorder.widget(**options)
 
+    @property
+    def recordings(self) -> list[Recording]:
+        """The recording of every model, in order; the last one is ``recording``."""
+        return self.recorder.recordings
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Do nothing yet, since only the first epoch's number shows whether training resumes."""
         self._started = False
@@ -164,6 +169,10 @@ class _KerasPredictor:
         self._clone: Any = None
         self._cloned: Any = None
         self._probe: Inputs
+
+    @property
+    def module(self) -> Any:
+        return self._callback.model
 
     @contextmanager
     def session(self) -> Iterator[None]:

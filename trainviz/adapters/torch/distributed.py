@@ -106,7 +106,7 @@ class DistributedEvents(TrainingEvents):
 
     def __getstate__(self) -> dict[str, Any]:
         # A process group cannot be pickled for a process that a trainer spawns.
-        return {**self.__dict__, "_link": None}
+        return {**super().__getstate__(), "_link": None}
 
     @property
     def _shares(self) -> bool:

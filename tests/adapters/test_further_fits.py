@@ -1,0 +1,176 @@
+"""Fits of one recorder: another model starts another recording, the same one goes on."""
+
+import keras
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import SGDClassifier
+
+from trainviz import (
+    Domain,
+    KerasRecorder,
+    LightningRecorder,
+    RecordingError,
+    SklearnRecorder,
+    TorchRecorder,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 2)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+DOMAIN = Domain((-2, 2), (-2, 2), points_per_axis=7)
+
+
+class Module(pl.LightningModule):
+    def __init__(self, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.net = torch.nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, _):
+        if getattr(self, "fails", False):
+            raise RuntimeError("stopped")
+        return torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def lightning_fit(recorder, model):
+    data = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
+    pl.Trainer(
+        max_epochs=3, callbacks=[recorder], accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    ).fit(model, torch.utils.data.DataLoader(data, batch_size=20))  # fmt: skip
+
+
+def keras_model(seed):
+    init = keras.initializers.GlorotUniform(seed)
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(2, None, True, init)])
+    model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(True))
+    return model
+
+
+def keras_fit(recorder, model):
+    model.fit(X, Y, epochs=3, verbose=0, shuffle=False, callbacks=[recorder])
+
+
+CALLBACKS = {
+    "lightning": (lambda **o: LightningRecorder(DOMAIN, **o), Module, lightning_fit),
+    "keras": (lambda **o: KerasRecorder(DOMAIN, output="logits", **o), keras_model, keras_fit),
+}
+
+
+@pytest.fixture(params=CALLBACKS)
+def framework(request):
+    return CALLBACKS[request.param]
+
+
+@pytest.mark.parametrize("options", [{}, {"background": True}, {"every_n_steps": 2}])
+def test_another_model_starts_another_recording(framework, options):
+    make, model, fit = framework
+    recorder, alone = make(**options), []
+    for seed in range(3):
+        fit(recorder, model(seed))
+        alone.append(make(**options))
+        fit(alone[-1], model(seed))
+    assert recorder.recording is recorder.recordings[-1]
+    assert len(recorder.recordings) == 3
+    for recording, one in zip(recorder.recordings, alone, strict=True):
+        assert recording.epochs.tolist() == one.recording.epochs.tolist()
+        assert recording.epochs[0] == 0
+        for snapshot, other in zip(recording, one.recording, strict=True):
+            np.testing.assert_array_equal(snapshot.probabilities, other.probabilities)
+
+
+def test_the_same_model_is_recorded_further(framework):
+    make, model, fit = framework
+    recorder, one = make(), model(0)
+    fit(recorder, one)
+    fit(recorder, one)
+    assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2, 3, 4, 5, 6]]
+
+
+def test_another_model_is_refused_where_a_path_holds_one_run(framework, tmp_path):
+    make, model, fit = framework
+    recorder = make(path=tmp_path / "a.zarr")
+    fit(recorder, model(0))
+    with pytest.raises(RecordingError, match="holds one run: make another recorder with another"):
+        fit(recorder, model(1))
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3]
+
+
+def test_another_model_after_a_fit_that_failed_starts_another_recording():
+    recorder, broken = LightningRecorder(DOMAIN), Module(0)
+    broken.fails = True
+    with pytest.raises(RuntimeError, match="stopped"):
+        lightning_fit(recorder, broken)
+    broken.fails = False
+    lightning_fit(recorder, broken)
+    assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2, 3]]
+    broken.fails = True
+    with pytest.raises(RuntimeError, match="stopped"):
+        lightning_fit(recorder, broken)
+    lightning_fit(recorder, Module(1))
+    assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2, 3]] * 2
+
+
+def test_subscribers_hear_of_every_run():
+    heard, recorder = [], LightningRecorder(DOMAIN)
+    recorder.recorder.subscribe(lambda snapshot: heard.append(snapshot.epoch))
+    for seed in range(2):
+        lightning_fit(recorder, Module(seed))
+    assert heard == [0, 1, 2, 3] * 2
+
+
+def test_a_loop_over_seeds_that_resets_its_model_has_a_recording_each():
+    model = torch.nn.Linear(2, 2)
+    recorder = TorchRecorder(model, DOMAIN)
+    for _ in range(2):
+        model.reset_parameters()
+        with recorder:
+            for epoch in range(3):
+                with torch.no_grad():
+                    model.weight += 0.1
+                recorder.epoch_end(epoch)
+    assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2, 3]] * 2
+
+
+def test_a_loop_that_goes_on_with_its_model_has_one_recording():
+    model = torch.nn.Linear(2, 2)
+    recorder = TorchRecorder(model, DOMAIN)
+    for _ in range(2):
+        with recorder:
+            for _ in range(2):
+                with torch.no_grad():
+                    model.weight += 0.1
+                recorder.epoch_end()
+    assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2, 3, 4]]
+
+
+def test_a_scikit_learn_loop_over_folds_has_a_recording_each():
+    model = SGDClassifier(loss="log_loss", random_state=0)
+    recorder = SklearnRecorder(model, DOMAIN)
+    for fold in range(2):
+        model.fit(X[fold::2], Y[fold::2])
+        with recorder:
+            for epoch in range(2):
+                model.partial_fit(X[fold::2], Y[fold::2])
+                recorder.epoch_end(epoch)
+    assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2]] * 2
+
+
+def test_a_model_that_answers_differently_each_time_is_recorded_further():
+    class Noisy(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x) + torch.randn(len(x), 1)
+
+    recorder = TorchRecorder(Noisy(2, 2), DOMAIN)
+    for _ in range(2):
+        with recorder:
+            recorder.epoch_end()
+    assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2]]
