@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +29,7 @@ except ImportError as error:
 __all__ = ["SklearnPredictor", "SklearnRecorder", "record_stages"]
 
 Array = npt.NDArray[Any]
+Predict = Callable[[Any, Any], Any]
 
 _METHODS: dict[Output, str] = {
     "probabilities": "predict_proba",
@@ -47,6 +48,11 @@ class SklearnPredictor:
     ----------
     model : classifier
         With one output. It may still be unfitted.
+    names : sequence of str, optional
+        Of the columns of the points, which are put in the model's own order.
+    predict : callable, optional
+        ``(model, points) -> output``, instead of the method; it is given the points as
+        the domain has them.
     output : str, default "probabilities"
         Selects the method that is called: ``predict_proba`` (also for
         ``"multilabel"``), ``predict_log_proba`` (``"log_probabilities"``),
@@ -66,12 +72,23 @@ class SklearnPredictor:
     (5, 2)
     """
 
-    def __init__(self, model: Any, output: Output = "probabilities") -> None:
+    def __init__(
+        self,
+        model: Any,
+        output: Output = "probabilities",
+        *,
+        names: Sequence[str] | None = None,
+        predict: Predict | None = None,
+    ) -> None:
         check_output(output)
-        _check_kind(model, output)
-        if not hasattr(model, _METHODS[output]):
-            raise TypeError(_without_method(model, output))
+        if predict is not None and not callable(predict):
+            raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
+        if predict is None:
+            _check_kind(model, output)
+            if not hasattr(model, _METHODS[output]):
+                raise TypeError(_without_method(model, output))
         self.model = model
+        self._names, self._predict = names, predict
         self._output = output
         self._checked = False
 
@@ -79,7 +96,7 @@ class SklearnPredictor:
     def fitted(self) -> bool:
         """Whether the model is fitted, so that it can be evaluated."""
         try:
-            check_is_fitted(self.model)
+            _require_fitted(self.model)
         except NotFittedError:
             return False
         return True
@@ -91,7 +108,9 @@ class SklearnPredictor:
 
     def __call__(self, points: Inputs) -> Array:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
-        inputs = _as_fitted(self.model, points)
+        if self._predict is not None:
+            return np.asarray(self._predict(self.model, points))
+        inputs = _as_fitted(self.model, points, self._names)
         if not self._checked and not self._output.startswith("multilabel"):
             _refuse_multioutput(self.model, inputs)
         # predict_log_proba returns -inf for a probability of 0, which is correct.
@@ -104,7 +123,9 @@ class SklearnPredictor:
 
     def frozen(self) -> SklearnPredictor:
         """Return a predictor of a copy of the model as it is now."""
-        frozen = SklearnPredictor(copy.deepcopy(self.model), self._output)
+        frozen = SklearnPredictor(
+            copy.deepcopy(self.model), self._output, names=self._names, predict=self._predict
+        )
         frozen._checked = self._checked
         return frozen
 
@@ -134,6 +155,8 @@ class SklearnRecorder(LoopRecorder):
         ``"multilabel"``), ``predict_log_proba`` (``"log_probabilities"``),
         ``decision_function`` (``"logits"``, ``"multilabel_logits"``), or
         ``predict`` of a regressor (``"values"``).
+    predict : callable, optional
+        ``(model, points) -> output`` for models that need other arguments.
     first_epoch : int, default 0
         The number your loop gives its first epoch.
     **options
@@ -177,10 +200,11 @@ class SklearnRecorder(LoopRecorder):
         domain: Domain,
         *,
         output: Output = "probabilities",
+        predict: Predict | None = None,
         first_epoch: int = 0,
         **options: Unpack[RecorderOptions],
     ) -> None:
-        self._model = _TeachingPredictor(model, output)
+        self._model = _TeachingPredictor(model, output, names=_names_of(domain), predict=predict)
         self._model.recorder = Recorder(domain, output=output, **options)
         super().__init__(self._model.recorder, self._model, first_epoch=first_epoch)
 
@@ -244,7 +268,7 @@ def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]
             "expected a GradientBoosting-, HistGradientBoosting- or AdaBoostClassifier; record "
             "other models with trainviz.SklearnRecorder while they learn"
         )
-    check_is_fitted(model)
+    _require_fitted(model)
     recorder = Recorder(domain, **options)
     recorder.learn_classes(_classes_of(model))
     with host_rng_preserved():
@@ -255,10 +279,10 @@ def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]
 
 def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
     domain, data = recorder.domain, recorder.recording.data
-    first = domain.points(0, 1)
-    _refuse_multioutput(model, _as_fitted(model, first))
+    names, first = _names_of(domain), domain.points(0, 1)
+    _refuse_multioutput(model, _as_fitted(model, first, names))
     # Counted, because of early stopping, and as each class stores the number in another attribute.
-    last = sum(1 for _ in model.staged_predict_proba(_as_fitted(model, first)))
+    last = sum(1 for _ in model.staged_predict_proba(_as_fitted(model, first, names)))
     schedule = recorder.schedule
     wanted = {number for number in range(1, last + 1) if schedule.due_epoch(number)}
     if schedule.final:
@@ -269,7 +293,7 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
         starts = range(0, n_data, size)
         blocks += [domain.prepare(data.X[start : start + size]) for start in starts]
     # All blocks advance from stage to stage together, so that only one map is in memory.
-    stages = [model.staged_predict_proba(_as_fitted(model, block)) for block in blocks]
+    stages = [model.staged_predict_proba(_as_fitted(model, block, names)) for block in blocks]
     del blocks  # Frees memory, since most models have already copied their input.
     for number, answers in enumerate(zip(*stages, strict=True), 1):
         if number not in wanted:
@@ -283,8 +307,26 @@ def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
         )
 
 
+def _kind(model: Any) -> str | None:
+    """Return what an estimator is; CatBoost's say so without being scikit-learn's."""
+    if isinstance(model, type):
+        return None
+    if not isinstance(model, BaseEstimator):
+        return getattr(model, "_estimator_type", None)
+    if is_classifier(model):
+        return "classifier"
+    return "regressor" if is_regressor(model) else None
+
+
+def _require_fitted(model: Any) -> None:
+    if isinstance(model, BaseEstimator):
+        check_is_fitted(model)
+    elif not getattr(model, "is_fitted", lambda: True)():
+        raise NotFittedError(f"this {type(model).__name__} is not fitted yet")
+
+
 def _check_classifier(model: Any) -> None:
-    if not isinstance(model, BaseEstimator) or not is_classifier(model):
+    if _kind(model) != "classifier":
         name = model.__name__ if isinstance(model, type) else type(model).__name__
         raise TypeError(
             f"model={name}: expected an instance of a scikit-learn classifier; for anything else "
@@ -293,7 +335,7 @@ def _check_classifier(model: Any) -> None:
 
 
 def _check_kind(model: Any, output: Output) -> None:
-    regressor = isinstance(model, BaseEstimator) and is_regressor(model)
+    regressor = _kind(model) == "regressor"
     if output == "values" and not regressor:
         raise TypeError(
             f"model={type(model).__name__}: output='values' expects an instance of a scikit-learn "
@@ -354,10 +396,18 @@ def _classes_of(model: Any) -> list[Any] | None:
     return cast("list[Any]", classes.tolist()) if isinstance(classes, np.ndarray) else None
 
 
-def _as_fitted(model: Any, points: Inputs) -> Any:
+def _names_of(domain: Any) -> Sequence[str] | None:
+    # What preprocess= returns has columns of its own.
+    plain = getattr(domain, "preprocess", None) is None
+    return getattr(domain, "feature_names", None) if plain else None
+
+
+def _as_fitted(model: Any, points: Inputs, names: Sequence[str] | None = None) -> Any:
     if isinstance(points, (Mapping, tuple)):
         raise TypeError(
             f"model={type(model).__name__} takes one table, but the domain hands it "
             f"{describe(points)}: leave out input_shape=, or use trainviz.Recorder with a callable"
         )
-    return named_columns(model, points.reshape(len(points), -1))
+    if hasattr(points, "columns"):
+        return points
+    return named_columns(model, points.reshape(len(points), -1), names)

@@ -98,8 +98,8 @@ class TrainingEvents:
             now = None if self._answers is None else self.recorder.probe(predict)
             another = now is not None and not _alike(now, self._answers)
         else:
-            before, now = self._module, _reference(predict)
-            another = before is not None and now is not None and before() is not now()
+            before, after = self._module, _reference(predict)
+            another = before is not None and after is not None and before() is not after()
         if another:
             self.recorder.begin_another_run()
             self.state, self._answers = self.recorder.state, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,28 @@ from trainviz.domain.checks import (
     reducer_lacks,
 )
 from trainviz.domain.embeddings import Embedding, Fixed, Slice
-from trainviz.domain.inputs import Shape, named_columns, rows_and_shape
+from trainviz.domain.inputs import (
+    Shape,
+    column_names,
+    named_columns,
+    numeric_columns,
+    rows_and_shape,
+)
 from trainviz.domain.planes import Linear, Nearest, Reduced, Through, principal_axes
 
 __all__ = ["DomainConstructors", "Resolution"]
 
 Resolution = int | tuple[int, int]
+
+
+def _by_name(features: Any, names: list[str] | None) -> Any:
+    """Return the features of a table by name, so that columns without numbers may go."""
+    if names is None or not isinstance(features, (tuple, list)):
+        return features
+    known = range(-len(names), len(names))
+    return tuple(
+        names[part] if hasattr(part, "__index__") and part in known else part for part in features
+    )
 
 
 class DomainConstructors:
@@ -50,11 +67,12 @@ class DomainConstructors:
         axis_names: tuple[str | None, str | None],
         input_shape: Shape | None,
         preprocess: Any,
+        feature_names: Sequence[str] | None = None,
     ) -> Self:
         # cls is Domain, which inherits this class and whose __init__ takes these arguments.
         return cls(  # type: ignore[call-arg]
             limits[0], limits[1], shape=shape, embedding=embedding, input_shape=input_shape,
-            preprocess=preprocess, axis_names=axis_names,
+            preprocess=preprocess, axis_names=axis_names, feature_names=feature_names,
         )  # fmt: skip
 
     @classmethod
@@ -113,7 +131,9 @@ class DomainConstructors:
                [ 1., 20.,  5.],
                [ 2., 20.,  5.]])
         """
-        names = [str(name) for name in getattr(X, "columns", [])]
+        features = _by_name(features, column_names(X))
+        X = numeric_columns(X, [part for part in features or () if isinstance(part, str)])
+        names = column_names(X) or []
         rows = check_rows(X)
         pair = check_features(features, names, rows.shape[1])
         limits = framed(rows[:, list(pair)], check_margin(margin))
@@ -127,6 +147,7 @@ class DomainConstructors:
         return cls._of(
             limits, check_resolution(resolution), embedding,
             (names[pair[0]], names[pair[1]]) if names else default_names, input_shape, preprocess,
+            names or None,
         )  # fmt: skip
 
     @classmethod
@@ -299,7 +320,7 @@ class DomainConstructors:
             names = component_names("component")
         return cls._of(
             framed(plane.project(rows), check_margin(margin)), check_resolution(resolution), plane,
-            names, default_shape(input_shape, shape, preprocess), preprocess,
+            names, default_shape(input_shape, shape, preprocess), preprocess, column_names(X),
         )  # fmt: skip
 
     @classmethod
@@ -353,7 +374,7 @@ class DomainConstructors:
         for method in ("transform", "inverse_transform"):
             if not hasattr(reducer, method):
                 raise ValueError(reducer_lacks(reducer, f"has no {method}"))
-        given = ask_reducer(reducer, "transform", named_columns(reducer, rows))
+        given = ask_reducer(reducer, "transform", named_columns(reducer, rows, column_names(X)))
         places = check_embedded(given, len(rows), f"{type(reducer).__name__}.transform(X)")
         back = np.asarray(ask_reducer(reducer, "inverse_transform", places[:1]))
         if back.shape != (1, rows.shape[1]):
@@ -368,7 +389,7 @@ class DomainConstructors:
         return cls._of(
             framed(places, check_margin(margin)), check_resolution(resolution),
             Reduced(reducer, rows.shape[1]), names,
-            default_shape(input_shape, shape, preprocess), preprocess,
+            default_shape(input_shape, shape, preprocess), preprocess, column_names(X),
         )  # fmt: skip
 
     @classmethod
@@ -443,5 +464,5 @@ class DomainConstructors:
             framed(places, check_margin(margin)), check_resolution(resolution),
             learn_inverse(places, rows, regressor, float(poor_above)),
             ("embedding 1", "embedding 2"), default_shape(input_shape, shape, preprocess),
-            preprocess,
+            preprocess, column_names(X),
         )  # fmt: skip

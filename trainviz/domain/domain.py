@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -65,6 +65,10 @@ class Domain(DomainConstructors):
         ``(N, *input_shape) array -> what the model takes``.
     axis_names : tuple of (str or None), optional
         What the axes mean, for the axis labels of pictures.
+    feature_names : sequence of str, optional
+        The columns of an input, in order; constructors take them from a table. A
+        model that was fitted on a table is asked with its own columns and order,
+        and a table of data is put in this order, by name.
 
     Attributes
     ----------
@@ -79,6 +83,7 @@ class Domain(DomainConstructors):
         ``H * W``.
     input_shape : tuple of int, dict of str to tuple, or tuple of tuples
     preprocess : transformer, callable or None
+    feature_names : tuple of str, or None
 
     Raises
     ------
@@ -110,6 +115,7 @@ class Domain(DomainConstructors):
         input_shape: Shape | None = None,
         preprocess: Any = None,
         axis_names: tuple[str | None, str | None] = (None, None),
+        feature_names: Sequence[str] | None = None,
     ) -> None:
         self.xlim = check_limits("xlim", xlim)
         self.ylim = check_limits("ylim", ylim)
@@ -120,7 +126,8 @@ class Domain(DomainConstructors):
         self.y: npt.NDArray[np.float64] = np.linspace(*self.ylim, self.shape[0])
         middle = np.array([[sum(self.xlim) / 2, sum(self.ylim) / 2]])
         tried = np.asarray(self.embedding.trial(middle), dtype=np.float64)
-        self._form = InputForm(tried, input_shape, preprocess)
+        self._form = InputForm(tried, input_shape, preprocess, feature_names)
+        self.feature_names = self._form.names
         self.input_shape = self._form.shape
         self.preprocess = preprocess
         self._rows = GridRows.of(self.embedding, self.n_points)

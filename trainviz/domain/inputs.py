@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ __all__ = [
     "InputForm",
     "Inputs",
     "Shape",
+    "column_names",
     "convert_each",
     "count",
     "describe",
     "named_columns",
+    "numeric_columns",
     "rows_and_shape",
 ]
 
@@ -70,6 +73,8 @@ def describe(inputs: Inputs) -> str:
     if isinstance(inputs, tuple):
         each = ", ".join(str(part.shape[1:]) for part in inputs)
         return f"{count(inputs)} points, a tuple of arrays of the shapes ({each})"
+    if hasattr(inputs, "columns"):
+        return f"{len(inputs)} points, a table of the columns {list(inputs.columns)}"
     return f"{len(inputs)} points of shape {inputs.shape[1:]} and dtype {inputs.dtype}"
 
 
@@ -119,17 +124,85 @@ def rows_and_shape(X: Any, name: str = "X") -> tuple[Rows, Shape]:
     return rows, convert_each(arrays, lambda part: part.shape[1:])
 
 
-def named_columns(fitted: Any, rows: npt.NDArray[Any]) -> Any:
-    """Return rows with the column names that a scikit-learn object was fitted with.
+def named_columns(fitted: Any, rows: npt.NDArray[Any], names: Sequence[str] | None = None) -> Any:
+    """Return rows as the table that a scikit-learn object was fitted on: its columns, its order.
 
-    Without them scikit-learn warns at every call.
+    Parameters
+    ----------
+    fitted : object
+    rows : ndarray, shape (n, D)
+    names : sequence of str, optional
+        Of the columns of ``rows``; without them, they are taken to be in the object's order.
+
+    Returns
+    -------
+    ndarray or pandas.DataFrame
+        ``rows`` if the object was fitted without names.
+
+    Raises
+    ------
+    ValueError
+        If the object was fitted with a name that is not among ``names``.
     """
-    names = getattr(fitted, "feature_names_in_", None)
-    if names is None or len(names) != rows.shape[1]:
+    wanted = _fitted_names(fitted)
+    if wanted is None or (names is None and len(wanted) != rows.shape[1]):
         return rows
+    if names is not None:
+        rows = rows[:, _positions(wanted, names, f"{type(fitted).__name__} was fitted with")]
     from pandas import DataFrame
 
-    return DataFrame(rows, columns=names)
+    return DataFrame(rows, columns=wanted)
+
+
+def _fitted_names(fitted: Any) -> list[str] | None:
+    for attribute in ("feature_names_in_", "feature_names_"):
+        names = getattr(fitted, attribute, None)
+        # LightGBM and CatBoost make up names for arrays: Column_0, 0.
+        if names is not None and not all(_MADE_UP.fullmatch(str(name)) for name in names):
+            return [str(name) for name in names]
+    return None
+
+
+def _positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ValueError(
+            f"{what} the columns {list(wanted)}, and {missing} are not among {list(names)}: "
+            "columns are matched by name; rename them, or make the domain from the same columns"
+        )
+    return [list(names).index(name) for name in wanted]
+
+
+_MADE_UP = re.compile(r"(Column_)?\d+")
+
+
+def column_names(X: Any) -> list[str] | None:
+    """Return the names of a table's columns; None for anything but a table."""
+    columns = getattr(X, "columns", None)
+    if columns is None or isinstance(X, Mapping):
+        return None
+    return [str(name) for name in columns]
+
+
+def numeric_columns(X: Any, wanted: Sequence[str] = ()) -> Any:
+    """Return a table without the columns that hold no numbers, unless they are ``wanted``."""
+    names = column_names(X)
+    if names is None or len(set(names)) < len(names):
+        return X
+    kept = [
+        name
+        for own, name in zip(X.columns, names, strict=True)
+        if name in wanted or _holds_numbers(X[own])
+    ]
+    return X if kept == names else X[[own for own in X.columns if str(own) in kept]]
+
+
+def _holds_numbers(column: Any) -> bool:
+    try:
+        np.asarray(to_numpy(column), dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class InputForm:
@@ -146,6 +219,8 @@ class InputForm:
         With a ``transform`` method: it is given flat rows, and ``shape`` is
         that of its result. Any other callable is given inputs of ``shape``
         and may return anything that the model takes.
+    names : sequence of str, optional
+        Of the D features.
 
     Attributes
     ----------
@@ -166,8 +241,20 @@ class InputForm:
     {'size': array([[1., 2.]]), 'age': array([[3.]])}
     """
 
-    def __init__(self, rows: Rows, shape: Shape | None, preprocess: Any) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        shape: Shape | None,
+        preprocess: Any,
+        names: Sequence[str] | None = None,
+    ) -> None:
         self.n_features = rows.shape[1]
+        self.names = None if names is None else tuple(str(name) for name in names)
+        if self.names is not None and len(self.names) != self.n_features:
+            raise ValueError(
+                f"feature_names={list(self.names)!r}: expected {self.n_features} names, one for "
+                "each feature of the domain"
+            )
         self.preprocess = preprocess
         self._transforms = hasattr(preprocess, "transform")
         if preprocess is not None and not (self._transforms or callable(preprocess)):
@@ -183,7 +270,7 @@ class InputForm:
         self.n_values = max(width, self.n_features)
         if preprocess is not None and not self._transforms:
             given = self._tried(self._prepared, rows)
-            self.n_values = max(self.n_values, sum(part[0].size for part in _parts(given)))
+            self.n_values = max(self.n_values, sum(_size(part) for part in _parts(given)))
 
     def rows(self, X: Any) -> Rows:
         """Flatten inputs in the user's units.
@@ -202,6 +289,11 @@ class InputForm:
         ValueError
             If it has another form.
         """
+        found = column_names(X)
+        if found is not None and self.names is not None:
+            X = to_numpy(
+                X[[X.columns[at] for at in _positions(self.names, found, "the domain has")]]
+            )
         parts = self._several(X)
         if parts is not None:
             return self._joined([_numbers(part, "X") for part in parts])
@@ -254,6 +346,9 @@ class InputForm:
         ndarray, or dict or tuple of ndarray, shapes (n, ...)
         """
         given = self._prepared(rows)
+        if self.preprocess is not None and np.dtype(dtype) == np.float64:
+            # What preprocess returns reaches the model as it is.
+            return given
         return convert_each(given, lambda part: _cast(part, dtype))
 
     def distance(self, rows: Rows, embedding: Any) -> Rows:
@@ -262,25 +357,30 @@ class InputForm:
             away: Rows = embedding.distance(rows)
             return away
         shown = embedding.embed(embedding.project(rows))
-        apart = self._transformed(rows).astype(np.float64) - self._transformed(shown)
+        apart = _numbers(self._transformed(rows), "X") - _numbers(self._transformed(shown), "X")
         return np.asarray(np.linalg.norm(apart, axis=1), dtype=np.float64)
 
     def _prepared(self, rows: npt.NDArray[Any]) -> Inputs:
         if self._transforms:
-            return _shaped(self._transformed(rows), self.shape)
+            given = self._transformed(rows)
+            if hasattr(given, "columns"):
+                if self.shape == given.shape[1:]:
+                    return given
+                given = to_numpy(given)
+            return _shaped(given, self.shape)
         inputs = _shaped(rows, self.shape)
         if self.preprocess is None:
             return inputs
         given = self.preprocess(inputs)
-        given = convert_each(tuple(given) if isinstance(given, list) else given, to_numpy)
+        given = convert_each(tuple(given) if isinstance(given, list) else given, _array_or_table)
         found = {part.shape[:1] for part in _parts(given)}
         if found != {(len(rows),)}:
             raise ValueError(f"it returned {found} rows for {len(rows)}; expected as many")
         return given
 
-    def _transformed(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        given = self.preprocess.transform(named_columns(self.preprocess, rows))
-        given = to_numpy(given.toarray() if hasattr(given, "toarray") else given)
+    def _transformed(self, rows: npt.NDArray[Any]) -> Any:
+        given = self.preprocess.transform(named_columns(self.preprocess, rows, self.names))
+        given = _array_or_table(given.toarray() if hasattr(given, "toarray") else given)
         if given.ndim != 2 or len(given) != len(rows):
             raise ValueError(f"it returned the shape {given.shape} for {len(rows)} rows")
         return given
@@ -296,6 +396,14 @@ class InputForm:
             ) from error
 
 
+def _array_or_table(values: Any) -> Any:
+    return values if hasattr(values, "columns") else to_numpy(values)
+
+
+def _size(part: Any) -> int:
+    return math.prod(part.shape[1:])
+
+
 def _parts(inputs: Inputs) -> Iterable[Any]:
     if isinstance(inputs, Mapping):
         return inputs.values()
@@ -309,7 +417,9 @@ def _numbers(values: Any, name: str) -> Rows:
         raise ValueError(f"{name} must be numbers of shape (n, ...): {error}") from None
 
 
-def _cast(part: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def _cast(part: Any, dtype: npt.DTypeLike) -> Any:
+    if hasattr(part, "columns"):
+        return part
     return part.astype(dtype, copy=False) if part.dtype.kind == "f" else part
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from trainviz._common.arrays import to_numpy
 from trainviz._common.output_kind import OutputKind
 from trainviz.domain.domain import Domain
+from trainviz.domain.inputs import column_names
 
 __all__ = ["LabelledData"]
 
@@ -64,7 +65,7 @@ class LabelledData:
         except (TypeError, ValueError):
             raise ValueError("data= must be a pair (X, y): inputs and their labels") from None
         labels = _TARGETS[output](to_numpy(y))
-        several = isinstance(X, (Mapping, tuple))
+        several = isinstance(X, (Mapping, tuple)) or column_names(X) is not None
         inputs = domain.flatten(X) if several else to_numpy(X)
         if len(inputs) != len(labels):
             raise ValueError(f"data=(X, y): X has {len(inputs)} rows and y {len(labels)} labels")

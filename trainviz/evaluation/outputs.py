@@ -83,7 +83,7 @@ def answer_at(predict_proba: PredictProba, points: Inputs) -> Any:
         raise EvaluationError(
             f"the model failed on {describe(points)}: {type(error).__name__}: {error}. If the "
             "model takes other inputs, give the domain features=/fixed= or input_shape=/"
-            "preprocess=, or wrap the call with predict="
+            "preprocess=, or wrap the call (predict= of the recorders of frameworks)"
         ) from error
 
 

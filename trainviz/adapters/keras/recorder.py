@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
+from trainviz._common.arrays import to_numpy
 from trainviz._common.providers import install_hint
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
@@ -244,6 +245,7 @@ class _FrozenKerasPredictor:
 
 def _tensor(part: npt.NDArray[Any], dtype: Any) -> Any:
     # Integers, which only preprocess= can return, stay so, as embedding layers need them.
+    part = to_numpy(part)
     return keras.ops.convert_to_tensor(part, dtype=None if part.dtype.kind in "iu" else dtype)
 
 

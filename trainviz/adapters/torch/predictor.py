@@ -207,6 +207,7 @@ def bare_module(model: Any) -> Any:
 
 def _tensor(part: npt.NDArray[Any], device: Any, dtype: Any) -> Any:
     # Integers, which only preprocess= can return, stay so, as embedding layers need them.
+    part = to_numpy(part)
     wanted = None if part.dtype.kind in "iu" else dtype
     return torch.from_numpy(np.ascontiguousarray(part)).to(device=device, dtype=wanted)
 

@@ -72,6 +72,9 @@ class Description:
                 "input_shape": _listed(domain.input_shape),
                 "preprocessed": domain.preprocess is not None,
                 "axis_names": list(domain.axis_names),
+                "feature_names": None
+                if domain.feature_names is None
+                else list(domain.feature_names),
                 "embedding": name_of(embedding),
                 "stored": _stored(domain) is not None,
                 "n_features": int(embedding.n_features),
@@ -203,9 +206,11 @@ def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
         with contextlib.suppress(LookupError):
             embedding, input_shape = rebuild(kind, own), _shape(found["input_shape"])
     first, second = (None if name is None else str(name) for name in found["axis_names"])
+    names = found.get("feature_names")
     return Domain(
         tuple(found["xlim"]), tuple(found["ylim"]), shape=tuple(found["shape"]),
         embedding=embedding, input_shape=input_shape, axis_names=(first, second),
+        feature_names=None if names is None else [str(name) for name in names],
     )  # fmt: skip
 
 
