@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Literal, cast
 
 import numpy.typing as npt
+from torch.optim.swa_utils import AveragedModel
 from typing_extensions import Unpack
 
 from trainviz._common.providers import install_hint
@@ -60,7 +61,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         What the module returns; see :func:`trainviz.evaluate`.
     weights : {"raw", "averaged"}, default "raw"
         Whether to evaluate the weights that are trained, or those of the
-        trainer's ``WeightAveraging`` (``EMAWeightAveraging``) callback.
+        trainer's ``WeightAveraging`` (``EMAWeightAveraging``) or
+        ``StochasticWeightAveraging`` callback.
     distributed : {"rank_zero", "shard"}, default "rank_zero"
         With several processes: ``"rank_zero"`` evaluates rank zero's replica
         while the others wait at their next step; ``"shard"`` distributes the
@@ -87,6 +89,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     -----
     The module is evaluated in the trainer's precision, never during the sanity
     check or a fast_dev_run. Snapshots count *completed* epochs.
+    Where another callback replaces the weights once training is over, such as by
+    their averages, they are captured in one more snapshot of the last epoch.
 
     A checkpoint stores the recording's path and position, no maps.
     ``fit(ckpt_path=...)`` continues the recording, also in a new process if the
@@ -234,6 +238,11 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         if _records(trainer):
             self._events.finish(self._asking(trainer, pl_module))
 
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Capture the weights that another callback has put in place at the end, if any."""
+        if _records(trainer):
+            self._events.finish(self._asking(trainer, pl_module))
+
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep the snapshots captured so far, with their metrics."""
         self._events.interrupt()
@@ -267,7 +276,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     def _asking(self, trainer: Any, pl_module: Any) -> _QuietPredictor:
         # Sharded weights are gathered only within the forward of the strategy's wrapper.
         raw = trainer.strategy.model if self._sharded else pl_module
-        module = raw if self._weights == "raw" else _averaged(trainer)
+        module = raw if self._weights == "raw" else _averaged(trainer, raw)
         plugin = trainer.precision_plugin
         ask = TorchPredictor(
             module, predict=self._predict, output=self._output, replicas=self._replicas,
@@ -330,11 +339,16 @@ def _records(trainer: Any) -> bool:
     )
 
 
-def _averaged(trainer: Any) -> Any:
+def _averaged(trainer: Any, raw: Any) -> Any:
     for callback in trainer.callbacks:
         model = getattr(callback, "_average_model", None)
-        if model is not None:
+        if model is None:
+            continue
+        if isinstance(model, AveragedModel):
             return model.module
+        # Until StochasticWeightAveraging begins, its model holds the weights before training.
+        begun = getattr(callback, "n_averaged", None) is not None and int(callback.n_averaged) > 0
+        return model if begun else raw
     raise ValueError(
         "weights='averaged', but the trainer has no WeightAveraging callback: add one "
         "(lightning.pytorch.callbacks.EMAWeightAveraging), or record weights='raw'"

@@ -333,8 +333,11 @@ class Recorder:
         metrics: Mapping[str, Any] | None = None,
         *,
         force: bool = False,
+        again: bool = False,
     ) -> Snapshot | bool:
         """Do the same as :meth:`capture`, and return whether a capture is in the background.
+
+        ``again`` captures a step that is captured already, too.
 
         Returns
         -------
@@ -346,7 +349,7 @@ class Recorder:
         self._validator.check_order(epoch, step, self.writer.last)
         if not force and not self._due(epoch, step):
             return False
-        if step is not None and self.writer.last == (epoch, step):
+        if step is not None and self.writer.last == (epoch, step) and not again:
             return False
         is_first = not self._validator.model_checked
         try:

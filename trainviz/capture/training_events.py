@@ -53,6 +53,7 @@ class TrainingEvents:
         self.recorder = recorder
         self.state = recorder.state = TrainingState.of(recorder.recording)
         self._answers: npt.NDArray[Any] | None = None
+        self._captured_answers: npt.NDArray[Any] | None = None
         self._module: weakref.ref[Any] | None = None
 
     def start(
@@ -102,7 +103,8 @@ class TrainingEvents:
             another = before is not None and after is not None and before() is not after()
         if another:
             self.recorder.begin_another_run()
-            self.state, self._answers = self.recorder.state, None
+            self.state = self.recorder.state
+            self._answers = self._captured_answers = None
         return another
 
     def go_on(self, epoch: int, step: int | None = None, *, anew: bool | None = None) -> None:
@@ -163,9 +165,11 @@ class TrainingEvents:
         # In any other stage nothing was trained since, so that there is nothing to capture.
         if self.state.stage is Stage.RUNNING and self.recorder.schedule.final and is_missing:
             self._capture_end(predict)
-        if self.state.stage is Stage.RUNNING:
+        if self.state.stage in (Stage.RUNNING, Stage.FINISHED):
             self.state.stage = Stage.FINISHED
             self._answers = self.recorder.probe(predict)
+            if self.recorder.schedule.final and not is_missing:
+                self._capture_changed(predict)
         self.recorder.close()
 
     def interrupt(self) -> None:
@@ -236,6 +240,21 @@ class TrainingEvents:
             if not writer.lost_last:
                 writer.mark_provisional(Provisional())
 
+    def _capture_changed(self, predict: PredictProba) -> None:
+        """Capture the end again if its weights were changed: averaged, or restored from the best.
+
+        The second snapshot of the same epoch and step is known by that; see
+        ``Recording.ends_with_other_weights``.
+        """
+        now, before = self._answers, self._captured_answers
+        if now is None or before is None or _alike(now, before):
+            return
+        if self._capture(predict, again=True):
+            self.recorder.drain()
+            if not self.recorder.writer.lost_last:
+                self.recorder.writer.mark_provisional(Provisional())
+                self.state.is_end = True
+
     def _relabel(self) -> bool:
         """Relabel the last step's snapshot as that of the epoch which the step completed."""
         self._reconcile()
@@ -246,16 +265,21 @@ class TrainingEvents:
         state.take()
         return True
 
-    def _capture(self, predict: PredictProba, *, awaits_epoch: bool = False) -> bool:
+    def _capture(
+        self, predict: PredictProba, *, awaits_epoch: bool = False, again: bool = False
+    ) -> bool:
         state = self.state
         if state.is_end:
             state.is_end = False
             self.recorder.writer.withdraw_provisional()
-        taken = self.recorder.offer(predict, state.epoch, state.step, state.metrics, force=True)
+        taken = self.recorder.offer(
+            predict, state.epoch, state.step, state.metrics, force=True, again=again
+        )
         if taken is False:
             state.awaits_epoch = False
             return False
         state.take(awaits_epoch)
+        self._captured_answers = self.recorder.probe(predict)
         return True
 
     def _reconcile(self) -> None:

@@ -106,6 +106,18 @@ class Recording(Sequence[Snapshot]):
         return np.array([np.nan if step is None else step for step in steps], dtype=np.float64)
 
     @property
+    def ends_with_other_weights(self) -> bool:
+        """Whether the last snapshot shows weights that were put in place once training was over.
+
+        Averaged ones, or the best ones restored. The snapshot before it has the same
+        epoch and step, and shows the weights as they were trained.
+        """
+        last = len(self) - 1
+        if last < 1 or self._store.epoch(last) != self._store.epoch(last - 1):
+            return False
+        return self._store.step(last) == self._store.step(last - 1)
+
+    @property
     def metrics(self) -> dict[str, npt.NDArray[np.float64]]:
         """Every metric's value at every snapshot, NaN where it was not given."""
         rows = [self._store.metrics(i) for i in range(len(self))]

@@ -71,12 +71,18 @@ class Counter:
     def __init__(self, recording: Recording) -> None:
         self._epochs = recording.epochs.astype(np.float64)
         self._steps = recording.steps if counted_by(recording) == "step" else None
+        self._last = len(recording) - 1 if recording.ends_with_other_weights else None
         ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
         self.widest = max((self.text(end) for end in ends), key=len)
 
     def text(self, moment: Moment) -> str:
-        """Return the counter's text at a moment."""
+        """Return the counter's text at a moment.
+
+        The last snapshot says so if averaged or restored weights are shown.
+        """
         epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
+        if moment.left == self._last:
+            return f"{epoch}, final weights"
         if self._steps is None:
             return epoch
         return f"{epoch}, step {int(value_at(self._steps, moment) + 1e-9)}"

@@ -1,10 +1,11 @@
-"""Fits of one recorder: another model starts another recording, the same one goes on."""
+"""Fits of one recorder: where a recording starts, goes on and ends."""
 
 import keras
 import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from sklearn.linear_model import SGDClassifier
 
 from trainviz import (
@@ -14,6 +15,7 @@ from trainviz import (
     RecordingError,
     SklearnRecorder,
     TorchRecorder,
+    animate,
 )
 
 RNG = np.random.default_rng(0)
@@ -174,3 +176,93 @@ def test_a_model_that_answers_differently_each_time_is_recorded_further():
         with recorder:
             recorder.epoch_end()
     assert [part.epochs.tolist() for part in recorder.recordings] == [[0, 1, 2]]
+
+
+# The last snapshot shows the model that one ends up with, and says which weights these are.
+
+GRID = DOMAIN.points().astype(np.float32)
+
+
+def probabilities(logits):
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (odds / odds.sum(axis=1, keepdims=True)).T.reshape(2, *DOMAIN.shape)
+
+
+def answer(module):
+    with torch.no_grad():
+        return probabilities(module(torch.tensor(GRID)).numpy())
+
+
+def fit(recorder, before=(), after=(), epochs=5):
+    module = Module(0)
+    data = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
+    pl.Trainer(
+        max_epochs=epochs, callbacks=[*before, recorder, *after], accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    ).fit(module, torch.utils.data.DataLoader(data, batch_size=20))  # fmt: skip
+    return module
+
+
+@pytest.mark.parametrize("weights", ["raw", "averaged"])
+@pytest.mark.parametrize("first", [True, False])
+def test_stochastic_weight_averaging_ends_with_its_average(weights, first):
+    recorder, swa = LightningRecorder(DOMAIN, weights=weights), StochasticWeightAveraging(0.05, 2)
+    module = fit(recorder, *(([swa], []) if first else ([], [swa])))
+    recording = recorder.recording
+    np.testing.assert_allclose(recording[-1].probabilities, answer(module), atol=1e-5)
+    other = weights == "raw"
+    assert recording.ends_with_other_weights == other
+    assert recording.epochs.tolist() == [0, 1, 2, 3, 4, 5, *[5] * other]
+
+
+def test_pictures_say_that_they_show_the_final_weights():
+    recorder = LightningRecorder(DOMAIN)
+    fit(recorder, after=[StochasticWeightAveraging(0.05, 2)])
+    figure = animate(recorder.recording, metrics=False).still()
+    assert "epoch 5, final weights" in {text.get_text() for text in figure.findobj(
+        lambda part: hasattr(part, "get_text"))}  # fmt: skip
+
+
+def test_ordinary_training_has_one_last_snapshot():
+    recorder = LightningRecorder(DOMAIN)
+    fit(recorder)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4, 5]
+    assert not recorder.recording.ends_with_other_weights
+
+
+def test_the_best_weights_that_keras_restores_are_the_last_snapshot():
+    model, recorder = keras_model(0), KerasRecorder(DOMAIN, output="logits")
+    stop = keras.callbacks.EarlyStopping("loss", mode="max", patience=2, restore_best_weights=True)
+    model.fit(X, Y, epochs=9, verbose=0, callbacks=[stop, recorder])
+    recording = recorder.recording
+    assert recording.epochs.tolist() == [0, 1, 2, 3, 3]
+    assert recording.ends_with_other_weights
+    now = np.asarray(keras.ops.convert_to_numpy(model(GRID, training=False)))
+    np.testing.assert_allclose(recording[-1].probabilities, probabilities(now), atol=1e-5)
+    np.testing.assert_array_equal(recording[-1].probabilities, recording[1].probabilities)
+
+
+def test_the_best_weights_that_a_loop_loads_are_the_last_snapshot():
+    model = torch.nn.Linear(2, 2)
+    with TorchRecorder(model, DOMAIN) as recorder:
+        best = {name: value.clone() for name, value in model.state_dict().items()}
+        for _ in range(3):
+            with torch.no_grad():
+                model.weight += 0.5 * torch.eye(2)
+            recorder.epoch_end()
+        model.load_state_dict(best)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 3]
+    np.testing.assert_allclose(recorder.recording[-1].probabilities, answer(model), atol=1e-5)
+
+
+def test_training_that_goes_on_takes_the_final_weights_back():
+    model = torch.nn.Linear(2, 2)
+    recorder = TorchRecorder(model, DOMAIN)
+    for _ in range(2):
+        with recorder:
+            with torch.no_grad():
+                model.weight += 0.5 * torch.eye(2)
+            recorder.epoch_end()
+            with torch.no_grad():
+                model.weight += 0.5 * torch.eye(2)
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 2]
