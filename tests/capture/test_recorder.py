@@ -115,6 +115,19 @@ def test_data_are_predicted_at_every_capture(batch_size):
     assert snapshot.data_predictions.tolist() == [0, 1, 1]
 
 
+def test_probabilities_declared_as_logits_are_told_of_once():
+    def predict(X):
+        odds = 1 / (1 + np.exp(-X[:, 0]))
+        return np.stack([1 - odds, odds], axis=1)
+
+    recorder = Recorder(DOMAIN, output="logits")
+    with pytest.warns(CaptureWarning, match='sum to 1 .* say output="probabilities"'):
+        recorder.capture(predict, epoch=0)
+    recorder.capture(predict, epoch=1)
+    # Logits that happen not to be negative are no probabilities.
+    Recorder(DOMAIN, output="logits").capture(lambda X: np.abs(X), epoch=0)
+
+
 def test_the_hosts_random_streams_are_not_disturbed():
     def noisy(X):
         random.random()

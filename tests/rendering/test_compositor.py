@@ -571,6 +571,63 @@ def test_metrics_can_be_left_out(recording):
     assert len(figure_of(recording, metrics=False).axes) == 1
 
 
+def strip_of(metrics, **options):
+    recorder = Recorder(Domain((0, 1), (0, 1), points_per_axis=5))
+    for epoch in range(3):
+        values = {
+            name: first + epoch * (last - first) / 2 for name, (first, last) in metrics.items()
+        }
+        recorder.capture(lambda X: X[:, 0], epoch=epoch, metrics=values)
+    figure = figure_of(recorder.recording, **options)
+    return figure, [
+        [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+        for ax in figure.axes[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "axes"),
+    [
+        ({"train": (0.5, 1.0), "test": (0.5, 0.7)}, [["train", "test"]]),
+        ({"ours": (0.5, 1.0), "theirs": (0.5, 0.7)}, [["ours", "theirs"]]),
+        ({"main_loss": (2, 1), "aux_loss": (0.2, 0.1)}, [["main_loss", "aux_loss"]]),
+        (
+            {"accuracy": (0.1, 1), "f1": (0.2, 0.9), "loss": (1, 0.3)},
+            [["accuracy", "f1"], ["loss"]],
+        ),
+        ({"ours": (0.5, 1.0), "lr": (1e-3, 1e-4)}, [["ours"], ["lr"]]),
+        ({"loss": (2, 1), "loss_step": (2, 1.1), "loss_epoch": (2, 1)}, [["loss"]]),
+        ({"loss_step": (2, 1.1), "loss_epoch": (2, 1)}, [["loss_epoch"]]),
+    ],
+)
+def test_curves_of_one_unit_share_an_axis(metrics, axes):
+    figure, found = strip_of(metrics)
+    assert found == axes
+    looks = [
+        (line.get_color(), line.get_linestyle())
+        for ax in figure.axes[1:] for line in ax.lines if not line.get_label().startswith("_")
+    ]  # fmt: skip
+    assert len(set(looks)) == len(looks)
+
+
+def test_metrics_can_be_grouped_by_hand():
+    metrics = {"a": (1, 2), "b": (1, 2), "c": (1, 2)}
+    assert strip_of(metrics, metrics=[["a", "c"], ["b"]])[1] == [["a", "c"], ["b"]]
+    assert strip_of(metrics, metrics=["c", "a"])[1] == [["c", "a"]]
+
+
+def test_curves_that_are_left_out_are_named():
+    figure, _ = strip_of({"loss": (1, 0), "accuracy": (0, 1), "lr": (1, 2), "norm": (99, 98)})
+    assert figure.axes[1].get_xlabel() == "epoch (not drawn: lr, norm)"
+
+
+def test_epochs_have_whole_ticks():
+    figure, _ = strip_of({"loss": (1, 0)})
+    figure.canvas.draw()
+    ticks = figure.axes[1].get_xticks()
+    assert (ticks == ticks.round()).all()
+
+
 def test_only_the_first_two_kinds_of_metrics_are_drawn_by_themselves():
     values = {"loss": 1.0, "lr": 0.1, "val_loss": 2.0, "accuracy": 0.5, "train_loss": 1.5}
     recording = recording_with(values, values)
@@ -580,7 +637,7 @@ def test_only_the_first_two_kinds_of_metrics_are_drawn_by_themselves():
     named = [[name for name in names if not name.startswith("_")] for names in drawn]
     assert named == [["loss", "val_loss", "train_loss"], ["lr"]]
     key = figure.axes[1].get_legend()
-    assert [text.get_text() for text in key.get_texts()] == ["loss", "lr", "val_loss", "train_loss"]
+    assert [text.get_text() for text in key.get_texts()] == ["loss", "val_loss", "train_loss", "lr"]
 
 
 @pytest.mark.parametrize("wanted", [["accuracy"], ("accuracy",), "accuracy"])

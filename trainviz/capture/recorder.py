@@ -363,6 +363,8 @@ class Recorder:
             self.writer.handle(error, epoch, is_first=is_first)
             return False
         self._evaluator.tell(stacklevel=3)
+        if is_first and self._output == "logits":
+            self._doubt_logits(predict_proba)
         if self._streams.draws:
             reason = "it draws from the random streams of Python or numpy when asked"
             self.writer.stop_background(reason)
@@ -707,6 +709,20 @@ class Recorder:
             CaptureWarning,
             stacklevel=4,
         )
+
+    def _doubt_logits(self, predict_proba: PredictProba) -> None:
+        """Warn if what is declared as logits looks like probabilities."""
+        answers = self.probe(predict_proba)
+        if answers is None or answers.ndim != 2 or answers.shape[1] < 2:
+            return
+        if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
+            warnings.warn(
+                "the model's answers are not negative and sum to 1 at each point, as probabilities "
+                'do, but output="logits" applies a softmax to them, which makes the map paler than '
+                'the model is sure: say output="probabilities"',
+                CaptureWarning,
+                stacklevel=4,
+            )
 
     def _settle(self) -> None:
         self._evaluator.tell(stacklevel=4)

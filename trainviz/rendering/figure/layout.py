@@ -69,7 +69,7 @@ def build_layout(
         draw_points(layout, recording, mode)
     if names:
         layout.strip = figure.add_subplot(grid[1])
-        draw_strip(layout, recording, names)
+        draw_strip(layout, recording, options.get("metrics", True))
     _keep_rim(layout)
     _fix_places(layout, options)
     if options.get("anchors", True):

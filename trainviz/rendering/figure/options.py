@@ -34,7 +34,8 @@ class SceneOptions(TypedDict, total=False):
     anchors : bool
         The samples that :meth:`Domain.through` was given, images as thumbnails.
     metrics : bool or sequence of str
-        The strip of metric curves: all (at most two kinds), none, or these.
+        The strip of metric curves: all (at most two axes), none, or these; lists of
+        names share an axis.
     margin : float
         Inches around everything.
     """
