@@ -131,6 +131,25 @@ def test_data_that_is_none(data, message):
         LabelledData.of(data, DOMAIN)
 
 
+def test_a_tensor_dataset_and_its_loader_are_data_too():
+    torch = pytest.importorskip("torch")
+    dataset = torch.utils.data.TensorDataset(torch.rand(6, 2), torch.arange(6) % 2)
+    loader = torch.utils.data.DataLoader(dataset, batch_size=2, shuffle=True)
+    before = torch.get_rng_state()
+    for given_as in (dataset, loader):
+        data = LabelledData.of(given_as, DOMAIN)
+        np.testing.assert_array_equal(data.X, dataset.tensors[0].numpy())
+        assert data.y.tolist() == [0, 1, 0, 1, 0, 1]
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_list_of_groups_is_refused_by_name():
+    group = (np.zeros((3, 2)), np.zeros(3, int))
+    for groups in ([group, group], [group] * 3):
+        with pytest.raises(ValueError, match=r"is a list of . groups; expected one pair"):
+            LabelledData.of(groups, DOMAIN)
+
+
 def test_points_lie_in_the_domains_plane():
     X = np.arange(12.0).reshape(4, 3)
     domain = Domain.around(X, features=(2, 0), resolution=2)

@@ -256,3 +256,10 @@ def test_only_named_modes_are_registered(thing):
 def test_an_unknown_mode_is_told_with_the_known_ones(mode):
     with pytest.raises(ValueError, match=r"mode=.*'boundary', .*'region', .* or a mode such as"):
         find_mode(mode).bound(2, Palette.of(2))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_grey_of_all_other_classes_is_no_classes_colour(dark):
+    colors = Palette.of(8, dark=dark).classes.astype(int)
+    # Grey is where red, green and blue are nearly the same.
+    assert (np.ptp(colors, axis=1) > 60).all()

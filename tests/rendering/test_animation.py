@@ -715,3 +715,24 @@ def test_a_clip_has_the_same_frames_in_any_order(recording, mode, interpolation)
     order = np.random.default_rng(0).integers(0, len(film), 6 * len(film))
     for index in order:
         np.testing.assert_array_equal(clip.get_frame((index + 0.5) / film.fps), frames[index])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        *[(name, value, "True or False") for name, value in [
+            ("legend", "bottom"), ("axes", "off"), ("dark", "no"), ("points", [1, 2]),
+            ("counter", 1), ("anchors", None)]],
+        *[(name, 5, "a text") for name in ("title", "subtitle", "xlabel", "ylabel")],
+    ],
+)  # fmt: skip
+def test_a_scene_argument_of_another_kind_is_refused_by_name(recording, name, value, wanted):
+    with pytest.raises(TypeError, match=rf"{name}=.*expected {wanted}"):
+        tv.animate(recording, **{name: value})
+
+
+def test_a_grid_in_the_users_settings_of_matplotlib_is_not_drawn(recording):
+    film = tv.animate(recording)
+    with matplotlib.rc_context({"axes.grid": True}):
+        drawn = tv.animate(recording)[0]
+    np.testing.assert_array_equal(film[0], drawn)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from trainviz import Domain, Palette, Recorder, animate
+from trainviz.modes import find_mode
 
 SIZE = {"figsize": (5, 4), "dpi": 50}
 BARE = {**SIZE, "metrics": False, "legend": False, "axes": False, "counter": False}
@@ -349,8 +351,8 @@ def test_the_theme_is_dark_or_light_throughout(recording, dark, ground, mode):
 def test_the_legend_names_the_classes_in_their_colours(recording):
     figure = figure_of(recording)
     assert legend_of(figure) == ["ash", "birch", "cedar", "misclassified"]
-    handles = figure.legends[0].legend_handles[:3]
-    colors = [np.array(to_rgb(handle.get_markerfacecolor())) * 255 for handle in handles]
+    dots = [mark for mark in legend_marks(figure) if mark.get_marker() == "o"][:3]
+    colors = [np.array(to_rgb(dot.get_markerfacecolor())) * 255 for dot in dots]
     assert np.allclose(colors, Palette.of(3).classes)
 
 
@@ -409,6 +411,20 @@ def test_a_colour_bar_tells_its_fixed_limits(make_recording):
 def test_a_small_colour_bar_has_no_crowded_numbers(make_recording):
     figure = figure_of(make_recording(n_classes=4), mode="boundary", figsize=(5, 4))
     assert {"0.25", "1"} <= set(written(figure))
+
+
+def legend_marks(figure):
+    return [line for line in figure.legends[0].findobj(Line2D) if line.get_marker() in ("o", "s")]
+
+
+def test_beside_the_dot_of_a_class_the_legend_shows_its_shade_in_the_map(make_recording):
+    recording = make_recording(n_classes=3)
+    marks = legend_marks(figure_of(recording))
+    for number, color in enumerate(Palette.of(3).classes):
+        square, dot = marks[2 * number : 2 * number + 2]
+        assert np.allclose(to_rgb(dot.get_color()), color / 255)
+        sure = find_mode("region").bound(3, Palette.of(3)).certain(color)
+        assert np.allclose(to_rgb(square.get_color()), sure / 255)
 
 
 @pytest.mark.parametrize("mode", ["region", "boundary"])
@@ -571,12 +587,10 @@ def test_metrics_can_be_left_out(recording):
     assert len(figure_of(recording, metrics=False).axes) == 1
 
 
-def strip_of(metrics, **options):
+def strip_of(spans, **options):
     recorder = Recorder(Domain((0, 1), (0, 1), points_per_axis=5))
     for epoch in range(3):
-        values = {
-            name: first + epoch * (last - first) / 2 for name, (first, last) in metrics.items()
-        }
+        values = {name: first + epoch * (last - first) / 2 for name, (first, last) in spans.items()}
         recorder.capture(lambda X: X[:, 0], epoch=epoch, metrics=values)
     figure = figure_of(recorder.recording, **options)
     return figure, [

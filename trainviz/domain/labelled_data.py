@@ -60,10 +60,21 @@ class LabelledData:
             labels or one-hot rows; an indicator matrix, shape (n, L), for
             ``"multilabel"``; numbers for ``"values"``.
         """
+        if isinstance(data, list) and all(isinstance(part, tuple) for part in data):
+            raise ValueError(
+                f"data= is a list of {len(data)} groups; expected one pair (X, y): join the groups "
+                "with numpy.concatenate"
+            )
+        # A DataLoader is not iterated, because that draws from the random streams of training.
+        data = getattr(data, "dataset", data)
+        data = getattr(data, "tensors", data)
         try:
             X, y = data
         except (TypeError, ValueError):
-            raise ValueError("data= must be a pair (X, y): inputs and their labels") from None
+            raise ValueError(
+                "data= must be a pair (X, y): inputs and their labels, or a torch TensorDataset "
+                "of these or its DataLoader"
+            ) from None
         labels = _TARGETS[output](to_numpy(y))
         several = isinstance(X, (Mapping, tuple)) or column_names(X) is not None
         inputs = domain.flatten(X) if several else to_numpy(X)

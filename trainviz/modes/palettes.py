@@ -13,10 +13,11 @@ import numpy.typing as npt
 __all__ = ["Palette", "class_colors", "sequential_table"]
 
 _COLOR_BLIND_SAFE = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#999999",
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#882255",
 )  # fmt: skip
-"""The palette of Okabe and Ito, Color Universal Design (2008), with grey instead of
-black, which neither theme can lighten; blue and orange first, for binary models."""
+"""The palette of Okabe and Ito, Color Universal Design (2008), with wine instead of
+black, which neither theme can lighten, as grey stands for the classes that
+``Region(top_k=)`` does not name; blue and orange first, for binary models."""
 
 _ARGUMENTS = "palette=, cmap= or colormap"
 """The argument's names in error messages: ``animate`` has the first two, ``plot_maps`` the last."""

@@ -110,6 +110,8 @@ def dress_domain(ax: Any, domain: Domain, theme: Theme, aspect: str | None = Non
         spans = sorted((domain.xlim[1] - domain.xlim[0], domain.ylim[1] - domain.ylim[0]))
         aspect = "equal" if spans[1] < 2 * spans[0] else "auto"
     ax.set_aspect(aspect)
+    # The user's settings of matplotlib may draw one, which lies over the map.
+    ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_color(theme.muted)
     ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)

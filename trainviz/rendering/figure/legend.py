@@ -64,6 +64,7 @@ def place_bar(bar: Any, lower: float, height: float) -> None:
 
 
 def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bool) -> None:
+    from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
 
     theme, entries = layout.theme, mode.legend(recording)
@@ -76,25 +77,34 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
             Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, alpha=FAINTEST,
                    color=theme.foreground, markeredgewidth=0, label="far from the plane")
         )  # fmt: skip
-    # Points have the full colours, and alone the areas are to be recognised.
-    colors = [color if has_points else mode.certain(color) for _, color in entries]
+    # Points have the full colours; areas have the shades, the strongest where the model is sure.
+    shades = [mode.certain(color) for _, color in entries] if mode.guide == "classes" else []
     rows = min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)
     shown = fit_names([name for name, _ in entries], rows - has_points - len(extra))
-    handles = [
-        Line2D([], [], linestyle="", marker="o" if has_points else "s", markersize=0.9 * size,
-               color=colors[index] / 255.0, label=name,
-               markeredgecolor=theme.muted, markeredgewidth=0.5)
-        for index, name in enumerate(shown)
-    ]  # fmt: skip
+
+    def mark(marker: str, color: Any) -> Any:
+        return Line2D(
+            [], [], linestyle="", marker=marker, markersize=0.9 * size, color=color / 255.0,
+            markeredgecolor=theme.muted, markeredgewidth=0.5,
+        )  # fmt: skip
+
+    handles: list[Any] = []
+    for index in range(len(shown)):
+        marks = [mark("s", shades[index])] if shades else []
+        marks += [mark("o", entries[index][1])] if has_points else []
+        handles.append(tuple(marks))
+    labels = list(shown)
     if len(shown) < len(entries):
-        more = f"and {len(entries) - len(shown)} more"
-        handles.append(Line2D([], [], linestyle="", label=more))
+        handles.append(Line2D([], [], linestyle=""))
+        labels.append(f"and {len(entries) - len(shown)} more")
     if has_points and recording.output.has_classes:
         handles.append(
             Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, label="misclassified",
                    markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
         )  # fmt: skip
     layout.figure.legend(
-        handles=handles + extra, loc="outside right upper", frameon=False,
+        handles + extra, labels + [handle.get_label() for handle in handles[len(labels) :] + extra],
+        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.2)},
+        loc="outside right upper", frameon=False,
         labelcolor=theme.foreground, handletextpad=0.3, borderpad=0, fontsize=size,
     )  # fmt: skip

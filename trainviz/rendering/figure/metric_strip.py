@@ -120,6 +120,7 @@ def draw_strip(layout: Layout, recording: Recording, wanted: bool | Sequence[Any
         ax.tick_params(colors=theme.muted, labelcolor=color, labelsize=8)
         ax.spines[:].set_color(theme.muted)
         ax.set_facecolor("none")
+        ax.grid(visible=False)
         ax.locator_params(axis="y", nbins=3 if layout.figure.get_size_inches()[1] >= 4 else 1)
     at = positions(recording)
     layout.strip.set_xlim(at.min(), max(at.max(), at.min() + 1))

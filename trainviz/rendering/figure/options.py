@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
+import numpy as np
+
 from trainviz._common.checks import is_positive
 
 __all__ = ["SceneOptions", "check_columns", "check_fps", "check_scene", "check_size"]
@@ -80,6 +82,14 @@ def check_size(figsize: Any, dpi: Any) -> None:
 
 def check_scene(scene: SceneOptions) -> None:
     """Refuse what no scene can draw."""
+    for name in ("dark", "axes", "counter", "legend", "points", "anchors"):
+        value = scene.get(name, True)
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name}={value!r}: expected True or False")
+    for name in ("title", "subtitle", "xlabel", "ylabel"):
+        text = scene.get(name)
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name}={text!r}: expected a text")
     if scene.get("aspect") not in (None, "equal", "auto"):
         raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
     check_size(scene.get("figsize"), scene.get("dpi", 100))
