@@ -161,9 +161,11 @@ def test_the_adapter_of_the_page_records_and_does_not_disturb_the_training():
     assert page["rec"].recording.metrics["loss"][1:].max() < np.log(3)
     # The model is asked in evaluation mode: before training every class is as likely.
     np.testing.assert_allclose(page["rec"].recording[0].probabilities, 1 / 3)
-    # A second fit counts on.
-    page["SoftmaxRegression"](2, 3).fit(page["X"], page["y"], epochs=3, callbacks=[page["rec"]])
+    # A second fit of the model counts on, and another model has another recording.
+    page["rec"]._predictor.model.fit(page["X"], page["y"], epochs=3, callbacks=[page["rec"]])
     assert page["rec"].recording.epochs.tolist() == [0, 5, 10, 12, 15]
+    page["SoftmaxRegression"](2, 3).fit(page["X"], page["y"], epochs=3, callbacks=[page["rec"]])
+    assert page["rec"].recording.epochs.tolist() == [0, 3]
     assert len(page["film"]) == 4
 
     def weights(*callbacks):

@@ -48,7 +48,7 @@ class LabelledData:
 
     @classmethod
     def of(
-        cls, data: tuple[Any, Any], domain: Domain, output: OutputKind = OutputKind.PROBABILITIES
+        cls, data: Any, domain: Domain, output: OutputKind = OutputKind.PROBABILITIES
     ) -> LabelledData:
         """Check ``(X, y)`` and project it onto the domain's plane.
 
