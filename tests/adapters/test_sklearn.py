@@ -13,6 +13,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     IsolationForest,
     RandomForestClassifier,
+    VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import DecisionBoundaryDisplay
@@ -374,3 +375,14 @@ def test_stages_need_the_memory_of_one_map_at_a_time(tmp_path):
         tracemalloc.stop()
     one_map = 2 * domain.n_points * 4
     assert peaks[1] < peaks[0] + 5 * one_map
+
+
+def test_the_advice_for_a_classifier_without_probabilities_works():
+    model = VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())]).fit(X, Y)
+    with pytest.raises(TypeError, match=r"predicts labels alone: give .*predict=lambda") as caught:
+        SklearnRecorder(model, DOMAIN)
+    advice = str(caught.value).partition("predict=")[2].removesuffix(")")
+    recording = SklearnRecorder(model, DOMAIN, data=(X, Y), predict=eval(advice)).start().recording
+    assert recording.class_names == ["left", "right", "top"]
+    guesses = np.array(recording.class_names)[recording.data_predictions(0)]
+    assert (guesses == model.predict(X)).all()

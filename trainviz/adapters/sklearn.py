@@ -359,9 +359,14 @@ def _as_array(answer: Any, model: Any) -> Array:
 
 
 def _without_method(model: Any, output: Output) -> str:
-    alternatives = [other for other in _METHODS if hasattr(model, _METHODS[other])]
-    hint = f"say output={alternatives[0]!r}" if alternatives else "use trainviz.Recorder"
-    asked = f" ({_METHODS[alternatives[0]]})" if alternatives else " with a callable"
+    # A classifier's predict returns labels, which no output= takes.
+    alternatives = [
+        other for other in _METHODS if other != "values" and hasattr(model, _METHODS[other])
+    ]
+    hint = "it predicts labels alone: give SklearnRecorder("
+    asked = "predict=lambda model, X: model.predict(X)[:, None] == model.classes_)"
+    if alternatives:
+        hint, asked = f"say output={alternatives[0]!r}", f" ({_METHODS[alternatives[0]]})"
     return (
         f"model={type(model).__name__} has no {_METHODS[output]} with its present parameters, "
         f"which output={output!r} needs: {hint}{asked}"
