@@ -387,6 +387,18 @@ export class MapView {
     }
   }
 
+  /**
+   * The nearest place at which a badge is not cut off at the edge of the map.
+   * @param {number} px @param {number} py
+   * @returns {[number, number]}
+   */
+  withRoom(px, py) {
+    const { left, top, width, height } = this.box;
+    const room = (/** @type {number} */ at, /** @type {number} */ start, /** @type {number} */ size) =>
+      at < start || at > start + size ? at : Math.min(Math.max(at, start + 10), start + size - 10);
+    return [room(px, left, width), room(py, top, height)];
+  }
+
   /** @param {CanvasRenderingContext2D} context @param {any} over */
   marks(context, over) {
     const { theme } = over;
@@ -398,8 +410,8 @@ export class MapView {
         context.lineWidth = /** @type {number} */ (wide);
         line(context, ...a, ...b);
       }
-      badge(context, ...a, "A", theme.ink, theme.halo);
-      badge(context, ...b, "B", theme.ink, theme.halo);
+      badge(context, ...this.withRoom(...a), "A", theme.ink, theme.halo);
+      badge(context, ...this.withRoom(...b), "B", theme.ink, theme.halo);
     }
     for (const path of over.paths ?? []) {
       context.beginPath();
