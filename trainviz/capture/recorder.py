@@ -239,11 +239,11 @@ class Recorder:
         classes = None if given["classes"] is None else list(given["classes"])
         self._description = Description(domain, data, names, classes, repr(self.schedule), held)
         self._given: RecorderOptions = {**given, "data": None}
-        self.location = _location(given["path"])
         self._streams = HostStreams()
         self._order_doubted = False
         self._earlier: list[Recording] = []
         self._begin()
+        self.location = _location(given["path"])
 
     def _begin(self) -> None:
         """Start an empty recording, or continue the one at ``path``."""
@@ -463,10 +463,12 @@ class Recorder:
         self._begin()
         self.writer.follow(former)
 
-    def probe(self, predict_proba: PredictProba) -> npt.NDArray[Any] | None:
+    def probe(
+        self, predict_proba: PredictProba, *, is_sure: bool = True
+    ) -> npt.NDArray[Any] | None:
         """Return what a model answers at a few points, to tell whether it is the same later.
 
-        None if it fails, or answers differently when it is asked again.
+        None if it fails, or, unless ``is_sure``, answers differently when it is asked again.
         """
         index = np.unique(np.linspace(0, self.domain.n_points - 1, _PROBES).astype(np.intp))
         try:
@@ -475,8 +477,9 @@ class Recorder:
                 self._streams.preserved(lambda: self._ask_a_corner(predict_proba)),
                 session(predict_proba),
             ):
-                first, second = (to_numpy(answer_at(predict_proba, points)) for _ in range(2))
-            return np.array(first) if np.array_equal(first, second, equal_nan=True) else None
+                first = np.array(to_numpy(answer_at(predict_proba, points)))
+                again = first if is_sure else to_numpy(answer_at(predict_proba, points))
+            return first if np.array_equal(first, again, equal_nan=True) else None
         except Exception:  # Where a model cannot be asked, a capture tells why.
             return None
 

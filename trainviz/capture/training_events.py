@@ -96,7 +96,8 @@ class TrainingEvents:
         if state.captured is None or state.stage not in (Stage.RUNNING, Stage.FINISHED):
             return False
         if state.stage is Stage.FINISHED:
-            now = None if self._answers is None else self.recorder.probe(predict)
+            known = self._answers is not None
+            now = self.recorder.probe(predict, is_sure=False) if known else None
             another = now is not None and not _alike(now, self._answers)
         else:
             before, after = self._module, _reference(predict)
@@ -167,7 +168,7 @@ class TrainingEvents:
             self._capture_end(predict)
         if self.state.stage in (Stage.RUNNING, Stage.FINISHED):
             self.state.stage = Stage.FINISHED
-            self._answers = self.recorder.probe(predict)
+            self._answers = self.recorder.probe(predict, is_sure=False)
             if self.recorder.schedule.final and not is_missing:
                 self._capture_changed(predict)
         self.recorder.close()

@@ -217,7 +217,8 @@ def counted_points(rank, points_per_axis):
     asked = []
 
     def predict(model, x):
-        asked.append(len(x))
+        # Of so few points rank zero asks by itself, to know the model again.
+        asked.append(len(x) if len(x) > 16 else 0)
         return model(x)
 
     domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=points_per_axis)
