@@ -150,7 +150,8 @@ def test_what_is_shown_grows_with_the_recording(serving, open_page, tmp_path):
         capture(recorder, number)
     recorder.amend({"late": 0.5})
     until(lambda: "late" in says(page, ".tv-curves"))
-    known = "trainvizPlayer.samples[0].pins[0].filter((v) => !Number.isNaN(v)).length"
+    pin = "(trainvizPlayer.samples[0].pins[0] ?? [])"  # Not there until it is asked for anew.
+    known = f"{pin}.filter((v) => !Number.isNaN(v)).length"
     until(lambda: page.evaluate(known) == 8 * 2)
     page.get_by_role("tab", name="Points").click()
     shown = [row.split() for row in page.locator(".tv-scroll tbody tr").all_inner_texts()]

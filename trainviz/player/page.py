@@ -419,8 +419,9 @@ def _facts(
         "thumbnails": [_png(image) for image in thumbnails(domain) or []] or None,
         "limits": limits_of(recording, picked),
         "doubt": _doubt(recording),
-        "order": by_area(recording).tolist() if recording.output is OutputKind.PROBABILITIES
-        else None,
+        # Of two classes neither is left without a colour, so that no map is read for their order.
+        "order": by_area(recording).tolist()
+        if recording.output is OutputKind.PROBABILITIES and recording.n_classes > 2 else None,
         "total": len(recording),
         **columns,
     }  # fmt: skip
