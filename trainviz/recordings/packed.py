@@ -122,6 +122,10 @@ def _displayed(exact: CompactMap) -> bytes:
     logs = np.maximum(every, lowest)
     while scale < _LAST_SCALE and not is_close(np.rint(logs * scale) / scale):
         scale *= 2
+    # Between a scale that is too coarse and its double a third one may do, which saves half a bit.
+    between = scale * 3 // 4
+    if scale > _FIRST_SCALE and is_close(np.rint(logs * between) / between):
+        scale = between
     steps = np.rint(logs * scale).astype(np.int64)
     bits = 16 if np.abs(steps).max() < 2**15 else 32
     return _packed(exact, steps, bits, scale)
