@@ -131,6 +131,18 @@ def test_smooth_regions_have_the_same_picture(pixels, n_classes, mode, weight, s
     np.testing.assert_array_equal(fast, slow)
 
 
+def test_of_hundreds_of_classes_the_last_can_be_the_likeliest():
+    certain = np.zeros((300, 8, 40), np.float32)
+    certain[299] = 1
+    store = MemoryStore()
+    for epoch, share in enumerate((1.0, 0.5)):
+        store.append(Snapshot(certain * np.float32(share) + np.float32((1 - share) / 300), epoch))
+    domain = tv.Domain((0, 1), (0, 1), shape=(8, 40))
+    film = tv.animate(Recording(domain, store), mode="boundary", legend=False)
+    slow, fast = by_numpy_and_compiled(lambda: film.painter((8, 40))(Moment(0, 0.5)))
+    np.testing.assert_array_equal(fast, slow)
+
+
 @given(
     moments=st.lists(
         st.builds(Moment, st.integers(0, 3), st.sampled_from([0.0, 0.25, 0.5])), max_size=8

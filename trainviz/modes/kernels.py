@@ -20,7 +20,7 @@ from trainviz.modes.pixels import argmax, packed, unpacked
 __all__ = ["KERNELS", "find_candidates", "paint_highest", "paint_regions", "painter"]
 
 _MAPS = "float32[:, :, ::1], float32[:, :, ::1], float32"
-_CANDIDATES = "Tuple((uint8[:, :, ::1], int32[:, ::1]))"
+_CANDIDATES = "Tuple((uint16[:, :, ::1], int32[:, ::1]))"
 
 _PART_WIDTH = 32
 """How many neighbouring pixels have their candidates in common."""
@@ -39,7 +39,7 @@ def painter(
         n_classes, height, width = a.shape
         parts = 0 if a is b else -(-width // _PART_WIDTH)
         candidates = (
-            np.empty((height, parts, n_classes), np.uint8), np.empty((height, parts), np.int32)
+            np.empty((height, parts, n_classes), np.uint16), np.empty((height, parts), np.int32)
         )  # fmt: skip
         if a is not b:
             find_candidates(a, b, *candidates)
@@ -65,7 +65,7 @@ def _find_candidates_by_numpy(a, b, classes, counts):
 
 
 @kernel(
-    "(float32[:, :, ::1], float32[:, :, ::1], uint8[:, :, ::1], int32[:, ::1])",
+    "(float32[:, :, ::1], float32[:, :, ::1], uint16[:, :, ::1], int32[:, ::1])",
     _find_candidates_by_numpy,
 )
 def find_candidates(a, b, classes, counts):
@@ -76,7 +76,7 @@ def find_candidates(a, b, classes, counts):
     Parameters
     ----------
     a, b : ndarray of float32, shape (C, h, w)
-    classes : ndarray of uint8, shape (h, parts, C)
+    classes : ndarray of uint16, shape (h, parts, C)
         Is written: the candidates of each part, and then the other classes, both ascending.
     counts : ndarray of int32, shape (h, parts)
         Is written: how many candidates there are.
