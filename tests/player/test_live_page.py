@@ -6,27 +6,13 @@ import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from live import Server, Training, capture, record, until
+from live import Training, capture, record, until
 
 import trainviz as tv
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 NAME = "</script><img src=x onerror=alert(1)> \u202eabc " + "x" * 150
-
-
-@pytest.fixture
-def serving():
-    """Return a function that starts a server, which ends with the test."""
-    started = []
-
-    def start(*arguments, **options):
-        started.append(Server(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
 
 
 @pytest.fixture

@@ -38,20 +38,6 @@ def client(server):
         yield client
 
 
-@pytest.fixture
-def serving():
-    """Return a function that starts a server, which ends with the test."""
-    started = []
-
-    def start(*arguments, **options):
-        started.append(Server(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
-
-
 def listed(client):
     return {run["name"]: run for run in client.get("/api/recordings").json()["runs"]}
 

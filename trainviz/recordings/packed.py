@@ -309,33 +309,14 @@ class PackedMap:
         is_log, bits, quantised = self.payload[5:8]
         return None if is_log or quantised else f"float{bits}"
 
-    def unpacked(self) -> CompactMap | npt.NDArray[np.floating[Any]]:
-        """Return the map as it was packed.
-
-        Raises
-        ------
-        RecordingError
-            If it is damaged, or larger than ``max_bytes``; the message names the source.
-        """
-        decoded = self._decoded()
-        return decoded.compact() if decoded.is_log else decoded.whole()
-
-    def _decoded(self) -> _Decoded:
-        try:
-            found = _decoded(self.payload, self.max_bytes)
-            if found.is_log and not self.kind.has_classes:
-                raise RecordingError(f"logarithms are no {self.kind}")
-        except RecordingError as error:
-            raise RecordingError(f"{self.source} cannot be read: {error}") from error
-        return found
-
     def held(self) -> CompactMap | npt.NDArray[np.float32]:
         """Return the map as a snapshot in memory holds it: compact, or whole as float32.
 
         Raises
         ------
         RecordingError
-            As :meth:`unpacked` does, and if it is no map of its kind.
+            If it is damaged, larger than ``max_bytes``, or no map of its kind; the
+            message names the source.
         """
         decoded, _ = self._checked()
         return decoded.compact() if decoded.is_log else self._whole(decoded)
@@ -357,15 +338,20 @@ class PackedMap:
 
     def _checked(self) -> tuple[_Decoded, npt.NDArray[np.float32]]:
         """Decode the map, and return its values in single precision as well."""
-        decoded = self._decoded()
-        values = decoded.values.astype(np.float32)
-        if decoded.is_log:
-            # What is not finite, or is no logarithm of a probability, could not be normalised.
-            fits = values.min() > -math.inf and values.max() <= _HIGHEST_LOG
-        else:
-            fits = self.kind.fault(values[:, None]) is None
-        if not fits:
-            raise RecordingError(f"{self.source} cannot be read: it holds no {self.kind}")
+        try:
+            decoded = _decoded(self.payload, self.max_bytes)
+            if decoded.is_log and not self.kind.has_classes:
+                raise RecordingError(f"logarithms are no {self.kind}")
+            values = decoded.values.astype(np.float32)
+            if decoded.is_log:
+                # What is not finite, or is no logarithm of a probability, cannot be normalised.
+                fits = values.min() > -math.inf and values.max() <= _HIGHEST_LOG
+            else:
+                fits = self.kind.fault(values[:, None]) is None
+            if not fits:
+                raise RecordingError(f"it holds no {self.kind}")
+        except RecordingError as error:
+            raise RecordingError(f"{self.source} cannot be read: {error}") from error
         return decoded, values
 
     def _whole(self, decoded: _Decoded) -> npt.NDArray[np.float32]:
