@@ -1,7 +1,10 @@
+from itertools import combinations
+
 import colorcet
 import matplotlib
 import numpy as np
 import pytest
+from coloraide import Color as ColorAide
 from matplotlib.colors import ListedColormap, to_rgb
 
 from trainviz import Palette
@@ -24,12 +27,47 @@ def test_up_to_eight_classes_have_the_colours_of_okabe_and_ito():
     assert len(set(eight)) == 8
 
 
-def test_fewer_classes_have_the_same_colours():
-    for n_classes in range(1, 8):
-        assert rows(class_colors(n_classes)) == rows(class_colors(8))[:n_classes]
+@pytest.mark.parametrize(
+    ("n_classes", "normal", "colour_blind"), [(8, 21, 11), (10, 20, 11), (16, 16, 8), (24, 14, 7)]
+)
+def test_up_to_24_classes_can_be_told_apart_also_by_the_colour_blind(
+    n_classes, normal, colour_blind
+):
+    colors = class_colors(n_classes)
+    assert smallest_difference(colors) > normal
+    assert smallest_difference(colors, "deutan") > colour_blind
+    assert smallest_difference(colors, "protan") > colour_blind
 
 
-@pytest.mark.parametrize("n_classes", [2, 8, 9, 100, 256])
+@pytest.mark.parametrize("ground", [(255, 255, 255), (16, 18, 22)], ids=["light", "dark"])
+def test_where_the_model_is_unsure_classes_can_be_told_apart_as_well(ground):
+    paler = 0.6 * class_colors(24) + 0.4 * np.array(ground)
+    assert smallest_difference(paler) > 8
+
+
+def test_more_than_eight_classes_are_as_calm_and_as_light_as_eight():
+    lightness, chroma, _ = np.transpose([
+        ColorAide("srgb", color / 255).convert("lch").coords() for color in class_colors(24)
+    ])  # fmt: skip
+    assert lightness[:8].min() - 1 < lightness[8:].min()
+    assert lightness[8:].max() < lightness[:8].max()
+    assert chroma[8:].max() < chroma[:8].max()
+
+
+def test_a_class_that_is_added_changes_the_colour_of_no_other():
+    for n_classes in range(1, 24):
+        assert rows(class_colors(n_classes)) == rows(class_colors(24))[:n_classes]
+
+
+def smallest_difference(colors, filtered=None):
+    """The smallest CIEDE2000 difference of two colours, to the eye or to the colour-blind."""
+    seen = [ColorAide("srgb", color / 255) for color in colors]
+    if filtered is not None:
+        seen = [color.filter(filtered, method="machado") for color in seen]
+    return min(first.delta_e(second, method="2000") for first, second in combinations(seen, 2))
+
+
+@pytest.mark.parametrize("n_classes", [2, 8, 9, 24, 25, 100, 256])
 def test_every_class_has_a_colour_of_its_own(n_classes):
     colors = class_colors(n_classes)
     assert colors.shape == (n_classes, 3)
