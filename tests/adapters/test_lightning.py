@@ -134,6 +134,21 @@ def test_several_inputs_come_as_keywords_in_the_trainers_precision(background, p
     np.testing.assert_allclose(rec.recording[-1].probabilities, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("final", [False, True])
+def test_metrics_of_every_epoch_are_kept_also_where_few_are_captured(final, background):
+    every, few = (
+        tv.LightningRecorder(DOMAIN, every=k, final=final, background=background) for k in (1, 5)
+    )
+    fit(every, few, validate=True, epochs=7)
+    assert few.recording.epochs.tolist() == ([0, 5, 7] if final else [0, 5])
+    found, expected = few.recording.history, every.recording.history
+    assert found.epochs.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert found.metrics["late"][1:].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    for name in ("loss", "val_loss", "late"):
+        np.testing.assert_array_equal(found.metrics[name], expected.metrics[name])
+
+
 def test_predict_replaces_forward():
     rec = tv.LightningRecorder(DOMAIN, predict=lambda module, x: module(x)[:, :2])
     fit(rec)

@@ -112,6 +112,8 @@ def test_a_partial_fit_loop():
     assert recording.epochs.tolist() == [2, 4, 5]  # nothing before training: not fitted yet
     assert recording.class_names == ["left", "right", "top"]
     assert recording[-1].metrics["accuracy"] == model.score(X, Y)
+    assert recording.history.epochs.tolist() == [1, 2, 3, 4, 5]
+    assert np.isfinite(recording.history.metrics["accuracy"]).all()
     guesses = np.array(recording.class_names)[recording[-1].data_predictions]
     assert (guesses == model.predict(X)).all()
     np.testing.assert_array_equal(recording.data_labels, np.repeat([0, 1, 2], 30))

@@ -61,6 +61,11 @@ def assert_same(path, expected, *, metrics=True):
         assert known == set(wanted.metrics)
         for name in known:
             np.testing.assert_array_equal(found.metrics[name], wanted.metrics[name])
+        logged, expected = found.history, wanted.history
+        np.testing.assert_array_equal(logged.epochs, expected.epochs)
+        np.testing.assert_array_equal(logged.steps, expected.steps)
+        for name in expected.metrics:
+            np.testing.assert_array_equal(logged.metrics[name], expected.metrics[name])
 
 
 def crash(hard):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from trainviz import Snapshot
+from trainviz.recordings.history import LogEntry
 from trainviz.recordings.snapshot import Provisional
 from trainviz.recordings.stores import ViewStore
 
@@ -59,6 +60,31 @@ class StoreContract:
         assert [store.epoch(i) for i in range(len(store))] == [0, 1]
         store.append(snapshot(7))
         assert [store.epoch(i) for i in range(len(store))] == [0, 1, 7]
+
+    def test_what_is_logged_comes_back_in_order_and_changes_no_snapshot(self, store):
+        entries = [LogEntry(epoch, 10 * epoch, {"loss": float(epoch)}) for epoch in (1, 5, 4)]
+        for entry in entries:
+            store.log(entry)
+        assert list(store.logged()) == entries
+        store.log(LogEntry(4, 40, {"rate": 0.5}))
+        store.append(snapshot(6))
+        joined = LogEntry(4, 40, {"loss": 4.0, "rate": 0.5})
+        assert list(store.logged()) == [*entries[:2], joined]
+        assert store.metrics(1) == {"loss": 0.5}
+        assert list(pickle.loads(pickle.dumps(store)).logged()) == [*entries[:2], joined]
+
+    def test_what_was_logged_is_replaced_whether_snapshots_are_or_not(self, store):
+        for epoch in range(3):
+            store.log(LogEntry(epoch, None, {"loss": 1.0}))
+        store.keep_logged(store.logged()[:2])
+        assert [entry.epoch for entry in store.logged()] == [0, 1]
+        store.truncate(2)
+        store.keep_logged(store.logged()[:1])
+        store.log(LogEntry(7, None, {"loss": 2.0}))
+        assert [entry.epoch for entry in store.logged()] == [0, 7]
+        store.append(snapshot(8))
+        store.log(LogEntry(9, None, {"loss": 2.0}))
+        assert [entry.epoch for entry in store.logged()] == [0, 7, 9]
 
     def test_what_is_provisional_is_forgotten_once_the_run_goes_on(self, store):
         mark = Provisional(3, {"loss": 1.0})

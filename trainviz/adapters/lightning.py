@@ -227,10 +227,11 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         if _records(trainer):
             # On every rank, because reading a metric logged with sync_dist=True is a collective.
             metrics = dict(trainer.callback_metrics)
-            self._fresh = self._events.epoch_end(
+            self._events.epoch_end(
                 self._asking(trainer, pl_module), trainer.current_epoch + 1,
                 trainer.global_step, metrics,
             )  # fmt: skip
+            self._fresh = True
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Capture the last state, unless it is already captured."""
@@ -246,7 +247,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep the snapshots captured so far, with their metrics."""
         self._events.interrupt()
-        self._pick_up_metrics(trainer)
+        if trainer.is_global_zero:
+            self._pick_up_metrics(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the recording's position; empty before the first capture."""
@@ -271,7 +273,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         # Callback hooks run before the module's, so what those log becomes visible only now.
         if self._fresh:
             self._fresh = False
-            self.recorder.amend(trainer.callback_metrics)
+            self._events.amend(trainer.callback_metrics)
 
     def _asking(self, trainer: Any, pl_module: Any) -> _QuietPredictor:
         # Sharded weights are gathered only within the forward of the strategy's wrapper.

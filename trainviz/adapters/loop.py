@@ -149,7 +149,7 @@ class LoopRecorder:
         epoch : int, optional
             The loop's own number of the epoch; by default calls are counted.
         **metrics : float or array of one value
-            Stored with the snapshot, if one is due.
+            Stored with the snapshot if one is due, else in ``recording.history`` alone.
 
         Raises
         ------

@@ -17,6 +17,7 @@ from typing import Any
 
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.evaluation.outputs import PredictProba
+from trainviz.recordings.history import LogEntry
 from trainviz.recordings.snapshot import Snapshot
 
 __all__ = ["BackgroundCaptures", "check_freezable"]
@@ -118,7 +119,7 @@ class BackgroundCaptures:
         self._limit = waiting + 1
         self._jobs: deque[_Job] = deque()
         self._last: _Job | None = None
-        self._errors: deque[tuple[int, Exception]] = deque()
+        self._errors: deque[tuple[LogEntry, Exception]] = deque()
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
 
@@ -158,8 +159,8 @@ class BackgroundCaptures:
         self.drain()
         self._last = None
 
-    def take_errors(self) -> list[tuple[int, Exception]]:
-        """Return epoch and exception of the captures that failed since the last call."""
+    def take_errors(self) -> list[tuple[LogEntry, Exception]]:
+        """Return moment, metrics and exception of the captures that failed since the last call."""
         taken = []
         while self._errors:
             taken.append(self._errors.popleft())
@@ -250,7 +251,7 @@ class BackgroundCaptures:
                 self._keep(replace(outcome, epoch=job.epoch, metrics=dict(job.metrics)))
             except Exception as error:
                 job.failed = True
-                self._errors.append((job.epoch, error))
+                self._errors.append((LogEntry(job.epoch, job.step, job.metrics), error))
             finally:
                 job.predict, job.done = None, True
                 if self._jobs and self._jobs[0] is job:

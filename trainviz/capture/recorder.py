@@ -34,6 +34,7 @@ from trainviz.evaluation.outputs import (
     probabilities_at,
     recorded_as,
 )
+from trainviz.recordings.history import LogEntry
 from trainviz.recordings.opening import start_recording
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
@@ -301,7 +302,8 @@ class Recorder:
         step : int, optional
             Completed optimisation steps.
         metrics : mapping of str to number, optional
-            Stored with the snapshot; anything but single numbers is left out.
+            Stored with the snapshot, or as :meth:`log` does if the schedule skips it;
+            anything but single numbers is left out.
         force : bool, default False
             Capture whether the schedule asks for it or not.
 
@@ -348,6 +350,7 @@ class Recorder:
         self._supersede(epoch, step)
         self._validator.check_order(epoch, step, self.writer.last)
         if not force and not self._due(epoch, step):
+            self._log(epoch, step, metrics or {})
             return False
         if step is not None and self.writer.last == (epoch, step) and not again:
             return False
@@ -369,6 +372,45 @@ class Recorder:
             reason = "it draws from the random streams of Python or numpy when asked"
             self.writer.stop_background(reason)
         return snapshot
+
+    def log(self, *, epoch: int, step: int | None = None, metrics: Mapping[str, Any]) -> None:
+        """Keep metrics of a moment without a capture, a few bytes.
+
+        :attr:`Recording.history` has them, and films draw them as curves below the map.
+        :meth:`capture` does the same where the schedule skips it, and so do the
+        adapters at the end of every epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Completed epochs; they may come in any order.
+        step : int, optional
+            Completed optimisation steps.
+        metrics : mapping of str to number
+            Anything but single numbers is left out. Further ones of the same moment
+            are added; those of the last snapshot's moment are added to that snapshot.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If ``epoch`` or ``step`` is no whole number from 0.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), every=5)
+        >>> for epoch in range(3):
+        ...     recorder.log(epoch=epoch, metrics={"loss": 0.5**epoch})
+        >>> recorder.recording.history.metrics["loss"]
+        array([1.  , 0.5 , 0.25])
+        """
+        self._supersede(epoch, step)
+        self._validator.check_order(epoch, step, None)
+        self._log(epoch, step, metrics)
+
+    def _log(self, epoch: int, step: int | None, metrics: Mapping[str, Any]) -> None:
+        known = {name: value for name, value in plain_metrics(metrics).items() if value == value}
+        self.writer.log(LogEntry(int(epoch), None if step is None else int(step), known))
 
     def append(
         self,
@@ -655,13 +697,18 @@ class Recorder:
         self.writer.relabel(epoch, plain_metrics(metrics))
 
     def rewind(self, epoch: int, step: int | None = None) -> None:
-        """Remove the snapshots after ``epoch`` and ``step``, from which training continues."""
+        """Remove what is recorded after ``epoch`` and ``step``, from which training continues."""
         self.drain()
         later = self.recording.epochs > epoch
         if step is not None:
             later |= self.recording.steps > step  # False for NaN, an unknown step
         self.state.stage = Stage.RUNNING
         self.writer.truncate(int((~later).sum()))
+        self.writer.keep_logged(
+            lambda entry: (
+                entry.epoch <= epoch and (step is None or entry.step is None or entry.step <= step)
+            )
+        )
         self._follow_last()
         self._asked = (epoch, step or 0)
 
@@ -732,7 +779,7 @@ class Recorder:
         self.writer.settle()
 
     def _supersede(self, epoch: int, step: int | None) -> None:
-        """Remove the snapshots of a continued recording that will be captured again."""
+        """Remove what a continued recording holds from here on, which will be recorded again."""
         if self.state.stage is not Stage.STORED:
             return
         self._validator.check_order(epoch, step, None)
@@ -743,6 +790,13 @@ class Recorder:
             # Earlier steps of the same epoch stay. NaN, an unknown step, is not earlier.
             again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
         self.writer.truncate(int((~again).sum()))
+        self.writer.keep_logged(
+            lambda entry: (
+                entry.epoch < epoch
+                if step is None or entry.step is None
+                else entry.epoch <= epoch and entry.step < step
+            )
+        )
         self._follow_last()
         if self.writer.last is not None:
             last_epoch, last_step = self.writer.last

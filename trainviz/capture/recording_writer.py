@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from trainviz.capture.background import BackgroundCaptures, Evaluate
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.errors import CaptureWarning
 from trainviz.evaluation.outputs import PredictProba
+from trainviz.recordings.history import LogEntry
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Provisional, Snapshot
 from trainviz.recordings.stores import WritableStore
@@ -90,6 +92,24 @@ class RecordingWriter:
         if not self._background.amend(metrics) and len(self._store):
             last = len(self._store) - 1
             self._attempt(lambda: self._store.amend(last, metrics), "an addition to the metrics")
+
+    def log(self, entry: LogEntry) -> None:
+        """Store the metrics of a moment that is not captured, or add them to the last snapshot."""
+        self.settle()
+        if self.last == (entry.epoch, entry.step):
+            self.amend(entry.metrics)
+        elif entry.metrics:
+            try:
+                self._store.log(entry)
+            except Exception as error:
+                self.handle(error, entry.epoch, "logging the metrics")
+
+    def keep_logged(self, is_kept: Callable[[LogEntry], bool]) -> None:
+        """Forget what was logged, but for some entries."""
+        entries = self._store.logged()
+        kept = [entry for entry in entries if is_kept(entry)]
+        if len(kept) < len(entries):
+            self._store.keep_logged(kept)
 
     def relabel(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Set the last snapshot's epoch, and add metrics to it."""
@@ -227,11 +247,14 @@ class RecordingWriter:
         errors = self._background.take_errors()
         if errors and self._on_error == "raise":
             self.failures += [
-                (epoch, f"{type(error).__name__}: {error}") for epoch, error in errors
+                (lost.epoch, f"{type(error).__name__}: {error}") for lost, error in errors
             ]
             raise errors[0][1]
-        for epoch, error in errors:
-            self.handle(error, epoch)
+        for lost, error in errors:
+            self.handle(error, lost.epoch)
+            # A full disk takes neither, and one failure tells that.
+            with contextlib.suppress(Exception):
+                self._store.log(lost)
         self._tell_subscribers()
 
     def handle(

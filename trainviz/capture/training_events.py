@@ -137,8 +137,19 @@ class TrainingEvents:
         self.state.move(epoch, step, metrics or {})
         if not self.recorder.schedule.due_epoch(self.state.epoch):
             self.recorder.check(predict)
-            return False
-        return self._relabel() or self._capture(predict)
+        elif self._relabel() or self._capture(predict):
+            return True
+        self._log()
+        return False
+
+    def amend(self, metrics: Mapping[str, Any]) -> None:
+        """Report metrics of the last epoch that some frameworks know only later."""
+        self.state.metrics = {**self.state.metrics, **metrics}
+        self._reconcile()
+        if self.state.captured == self.state.position:
+            self.recorder.amend(metrics)
+        else:
+            self._log()
 
     def step_end(
         self, predict: PredictProba, step: int, metrics: Mapping[str, Any] | None = None
@@ -212,6 +223,10 @@ class TrainingEvents:
             self.state.resume(cursor, self.recorder.recording)
             if "evaluation" in cursor:  # A grid that is always dense has none.
                 self.recorder.restore_evaluation(cursor["evaluation"])
+
+    def _log(self) -> None:
+        state = self.state
+        self.recorder.log(epoch=state.epoch, step=state.step, metrics=state.metrics)
 
     def _due_by_epoch(self) -> bool:
         """Return whether the schedule asks for the last snapshot as the end of its epoch."""

@@ -16,6 +16,7 @@ from trainviz._common.providers import install_hint, provided
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
+from trainviz.recordings.history import History, history_of
 from trainviz.recordings.snapshot import Snapshot, quality_of
 from trainviz.recordings.stores import JoinedStore, Store, ViewStore
 
@@ -123,6 +124,37 @@ class Recording(Sequence[Snapshot]):
         rows = [self._store.metrics(i) for i in range(len(self))]
         names = dict.fromkeys(name for row in rows for name in row)
         return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+
+    @property
+    def history(self) -> History:
+        """The metrics at every epoch that was reported, captured or not.
+
+        Columns of one length: ``history.epochs``, ``history.steps`` and, for each
+        metric, ``history.metrics[name]``. It holds the metrics of the snapshots, and
+        what was logged between them. Metrics of one epoch are one row, or of one step
+        where steps are reported.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        RecordingError
+            If a file of what was logged is damaged.
+
+        Examples
+        --------
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=2), every=2)
+        >>> for epoch in range(4):
+        ...     _ = recorder.capture(lambda X: X[:, 0], epoch=epoch, metrics={"loss": 1 / 2**epoch})
+        >>> recorder.recording.metrics["loss"]
+        array([1.  , 0.25])
+        >>> recorder.recording.history.metrics["loss"]
+        array([1.   , 0.5  , 0.25 , 0.125])
+        """
+        return history_of(self._store)
 
     @property
     def n_classes(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.errors import RecordingError
+from trainviz.recordings.history import LogEntry, time_of
 from trainviz.recordings.snapshot import Provisional, Snapshot
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Store",
     "ViewStore",
     "WritableStore",
+    "join_last",
 ]
 
 
@@ -56,6 +58,10 @@ class Store(Protocol):
 
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
         """Return the classes that snapshot ``index`` predicts for the recording's data."""
+        ...
+
+    def logged(self) -> Sequence[LogEntry]:
+        """Return the metrics of moments that were not captured, in the order of their logging."""
         ...
 
 
@@ -108,6 +114,17 @@ class WritableStore(Store, Protocol):
         """Remove all snapshots but the first ``length``."""
         ...
 
+    def log(self, entry: LogEntry) -> None:
+        """Store the metrics of a moment that is not captured; safe once this returns.
+
+        An entry of the same epoch and step as the last one is added to it.
+        """
+        ...
+
+    def keep_logged(self, entries: Sequence[LogEntry]) -> None:
+        """Replace what was logged, from which a continued run drops the later entries."""
+        ...
+
 
 class MemoryStore:
     """Snapshots in this process's memory.
@@ -122,6 +139,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._snapshots: list[Snapshot] = []
+        self._logged: list[LogEntry] = []
         self.provisional: Provisional | None = None
 
     @property
@@ -188,6 +206,29 @@ class MemoryStore:
             del self._snapshots[length:]
             self.provisional = None
 
+    def logged(self) -> Sequence[LogEntry]:
+        """Return what was logged beside the snapshots."""
+        return self._logged[:]
+
+    def log(self, entry: LogEntry) -> None:
+        """Store the metrics of a moment that is not captured."""
+        joined = join_last(self._logged, entry)
+        if joined is None:
+            self._logged.append(entry)
+        else:
+            self._logged[-1] = joined
+
+    def keep_logged(self, entries: Sequence[LogEntry]) -> None:
+        """Replace what was logged."""
+        self._logged = list(entries)
+
+
+def join_last(entries: Sequence[LogEntry], entry: LogEntry) -> LogEntry | None:
+    """Return the last entry with the metrics of one of the same moment, or None for another."""
+    if not entries or (entries[-1].epoch, entries[-1].step) != (entry.epoch, entry.step):
+        return None
+    return replace(entry, metrics={**entries[-1].metrics, **entry.metrics})
+
 
 class ViewStore:
     """Some snapshots of another store, in a given order; nothing is copied."""
@@ -224,6 +265,23 @@ class ViewStore:
         """Return the predictions of snapshot ``index`` of the view."""
         return self._base.data_predictions(self._indices[index])
 
+    def logged(self) -> Sequence[LogEntry]:
+        """Return what was logged between the first and the last snapshot of the view.
+
+        Where these are the ends of the store, what was logged beyond them belongs to it.
+        """
+        base, found = self._base, self._base.logged()
+        if not self._indices:
+            return []
+        low, high = min(self._indices), max(self._indices)
+        if low > 0:
+            first = time_of(base.epoch(low), base.step(low))
+            found = [entry for entry in found if time_of(entry.epoch, entry.step) >= first]
+        if high < len(base) - 1:
+            last = time_of(base.epoch(high), base.step(high))
+            found = [entry for entry in found if time_of(entry.epoch, entry.step) <= last]
+        return found
+
 
 class JoinedStore:
     """The snapshots of several stores, one store after another; nothing is copied.
@@ -243,6 +301,7 @@ class JoinedStore:
 
     def __init__(self, parts: Sequence[Store], *, renumber: bool) -> None:
         self._entries: list[tuple[Store, int, int, int]] = []
+        self._parts: list[tuple[Store, int, int]] = []
         end_epoch, end_step = 0, 0
         for number, part in enumerate(parts):
             shift = (end_epoch, end_step) if renumber else (0, 0)
@@ -252,6 +311,7 @@ class JoinedStore:
                     f"{end_epoch}: order them by epoch, or give renumber=True to go on counting"
                 )
             self._entries += [(part, index, *shift) for index in range(len(part))]
+            self._parts.append((part, *shift))
             last = len(part) - 1
             end_epoch = part.epoch(last) + shift[0]
             end_step = (part.step(last) or 0) + shift[1]
@@ -289,3 +349,22 @@ class JoinedStore:
         """Return the predictions of snapshot ``index`` of the joined ones."""
         part, own, *_ = self._entries[index]
         return part.data_predictions(own)
+
+    def logged(self) -> Sequence[LogEntry]:
+        """Return what was logged in each part, up to where the next one begins."""
+        found: list[LogEntry] = []
+        for number, (part, epochs, steps) in enumerate(self._parts):
+            shifted = [
+                LogEntry(
+                    entry.epoch + epochs,
+                    None if entry.step is None else entry.step + steps,
+                    entry.metrics,
+                )
+                for entry in part.logged()
+            ]
+            if number + 1 < len(self._parts):
+                following, further, _ = self._parts[number + 1]
+                end = following.epoch(0) + further
+                shifted = [entry for entry in shifted if entry.epoch <= end]
+            found += shifted
+        return found

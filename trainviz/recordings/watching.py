@@ -106,9 +106,10 @@ class RecordingWatch:
         reader = self._reader
         count = 0 if reader is None else len(reader)
         last: object = None
+        log = () if reader is None else reader.contents.log.entries
         if reader is not None and count:
             last = reader.epoch(count - 1), reader.step(count - 1), reader.metrics(count - 1)
-        return self.state, self.problem, self.generation, count, last
+        return self.state, self.problem, self.generation, count, last, len(log), log[-1:]
 
     def _use(self) -> State:
         try:
@@ -145,12 +146,14 @@ class RecordingWatch:
             return (_stamp_of(root),), ()
         index = tuple(_stamp_of(root / key) for key in (ROOT, ROOT_COPY, LOCK))
         maps = None if self._reader is None else self._reader.contents.probabilities
-        if maps is None or self._reader is None:
+        if self._reader is None:
             return index, ()
-        # The last snapshot may get further metrics, and the next one may appear.
-        count = len(self._reader)
-        places = [each for each in (count - 1, count) if each >= 0]
-        return index, tuple(_stamp_of(root / maps.key(each)) for each in places)
+        keys = self._reader.contents.log.next_names()
+        if maps is not None:
+            # The last snapshot may get further metrics, and the next one may appear.
+            count = len(self._reader)
+            keys += [maps.key(each) for each in (count - 1, count) if each >= 0]
+        return index, tuple(_stamp_of(root / key) for key in keys)
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

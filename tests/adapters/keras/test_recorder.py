@@ -169,6 +169,15 @@ def test_metrics_come_from_the_logs_which_stay_as_they_are():
     assert set(model.history.history) == set(metrics)
 
 
+def test_metrics_of_every_epoch_are_kept_also_where_few_are_captured():
+    rec, model = tv.KerasRecorder(DOMAIN, every=5), compiled(sequential())
+    fitted = model.fit(X, Y, epochs=7, verbose=0, callbacks=[rec])
+    assert rec.recording.epochs.tolist() == [0, 5, 7]
+    history = rec.recording.history
+    assert history.epochs.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert history.metrics["loss"][1:].tolist() == pytest.approx(fitted.history["loss"])
+
+
 def test_a_second_fit_goes_on_counting():
     recorder = tv.KerasRecorder(DOMAIN)
     model = fit(recorder, epochs=2)

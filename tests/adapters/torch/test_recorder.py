@@ -146,6 +146,29 @@ def test_a_failing_capture_during_training_warns_and_training_goes_on():
     assert [epoch for epoch, _ in rec.recorder.failures] == [1]
 
 
+def test_metrics_of_every_epoch_are_kept_also_of_captures_that_fail():
+    model, broken = torch.nn.Linear(2, 3), []
+
+    def predict(module, points):
+        if broken:
+            raise RuntimeError("no answer")
+        return module(points)
+
+    def loop(rec):
+        with rec:
+            for epoch in range(7):
+                broken[:] = [True] if epoch == 2 else []
+                rec.epoch_end(epoch, loss=torch.tensor(1 / (1 + epoch)))
+
+    rec = TorchRecorder(model, DOMAIN, every=3, predict=predict)
+    with pytest.warns(CaptureWarning, match="no answer"):
+        loop(rec)
+    assert rec.recording.epochs.tolist() == [0, 6, 7]
+    history = rec.recording.history
+    assert history.epochs.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert history.metrics["loss"][1:].tolist() == pytest.approx([1 / k for k in range(1, 8)])
+
+
 def test_a_capture_inside_autocast_keeps_the_next_steps_gradients():
     def gradient(capture):
         torch.manual_seed(0)

@@ -100,6 +100,11 @@ class DistributedEvents(TrainingEvents):
         run = super().step_end
         return bool(self._on_ranks(predict, lambda ask: run(ask, step, metrics)))
 
+    def amend(self, metrics: Mapping[str, Any]) -> None:
+        """Report late metrics, on every rank."""
+        if not in_a_group() or dist.get_rank() == 0:
+            super().amend(metrics)
+
     def finish(self, predict: PredictProba) -> None:
         """Report the end of training, on every rank."""
         self._on_ranks(predict, super().finish)

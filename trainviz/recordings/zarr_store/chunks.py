@@ -26,7 +26,15 @@ from trainviz.recordings.snapshot import Provisional, Snapshot
 from trainviz.recordings.zarr_store.arrays import MapLayout, checked, with_checksum
 from trainviz.recordings.zarr_store.places import Place
 
-__all__ = ["Facts", "encode_chunk", "packed_map", "read_chunk"]
+__all__ = [
+    "Facts",
+    "encode_chunk",
+    "metrics_as_json",
+    "metrics_of_json",
+    "packed_map",
+    "read_chunk",
+    "whole_number",
+]
 
 _MOST_FACTS, _MOST_FOR_A_POINT = 2**24, 6
 """Bytes of the facts about a snapshot, of which 10,000 metrics take a megabyte, and more for each
@@ -84,7 +92,7 @@ class Facts:
             "epoch": self.epoch,
             "step": self.step,
             "evaluations": self.evaluations,
-            "metrics": _as_json(self.metrics),
+            "metrics": metrics_as_json(self.metrics),
         }
         if self.method:
             found["method"] = self.method
@@ -94,8 +102,9 @@ class Facts:
             found["data_predictions"] = _packed_integers(self.data_predictions)
         if self.provisional is not None:
             found["provisional"] = {
-                "epoch": self.provisional.epoch, "metrics": _as_json(self.provisional.metrics),
-            }  # fmt: skip
+                "epoch": self.provisional.epoch,
+                "metrics": metrics_as_json(self.provisional.metrics),
+            }
         return found
 
     @classmethod
@@ -119,11 +128,11 @@ class Facts:
             guesses = found.get("data_predictions") if n_points is not None else None
             error = found.get("error")
             return cls(
-                _count(found["generation"]),
-                _count(found["epoch"]),
-                None if step is None else _count(step),
-                _metrics(found["metrics"]),
-                _count(found["evaluations"]),
+                whole_number(found["generation"]),
+                whole_number(found["epoch"]),
+                None if step is None else whole_number(step),
+                metrics_of_json(found["metrics"]),
+                whole_number(found["evaluations"]),
                 None if guesses is None else _unpacked_integers(guesses, n_points or 0),
                 None if provisional is None else _provisional(provisional),
                 None if error is None else float(error),
@@ -208,7 +217,8 @@ def read_chunk(
         ) from error
 
 
-def _as_json(metrics: Mapping[str, float]) -> dict[str, float | str]:
+def metrics_as_json(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """Return metrics as JSON can hold them."""
     # JSON has no infinity, and NaN says that a metric was not given.
     return {
         name: value if math.isfinite(value) else str(value)
@@ -219,10 +229,13 @@ def _as_json(metrics: Mapping[str, float]) -> dict[str, float | str]:
 
 def _provisional(found: Mapping[str, Any]) -> Provisional:
     epoch = found["epoch"]
-    return Provisional(None if epoch is None else _count(epoch), _metrics(found["metrics"]))
+    return Provisional(
+        None if epoch is None else whole_number(epoch), metrics_of_json(found["metrics"])
+    )
 
 
-def _metrics(found: Mapping[str, Any]) -> dict[str, float]:
+def metrics_of_json(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics in a JSON object; raise what ``float`` does."""
     return {str(name): float(value) for name, value in found.items()}
 
 
@@ -241,7 +254,8 @@ def _unpacked_integers(found: Mapping[str, Any], n_points: int) -> npt.NDArray[n
     return np.frombuffer(raw, dtype).astype(np.intp)
 
 
-def _count(value: Any) -> int:
+def whole_number(value: Any) -> int:
+    """Return an epoch, step or count in JSON; raise a ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise ValueError(value)
     return value

@@ -24,6 +24,7 @@ from trainviz.recordings.zarr_store.arrays import (
 )
 from trainviz.recordings.zarr_store.chunks import Facts, read_chunk
 from trainviz.recordings.zarr_store.description import Description
+from trainviz.recordings.zarr_store.log import Log
 from trainviz.recordings.zarr_store.places import Place
 from trainviz.version import __version__
 
@@ -116,7 +117,16 @@ def _has_begun(place: Place, document: Mapping[str, Any], trust: bool) -> bool:
 
 def generation_of(document: Mapping[str, Any]) -> int:
     """Return the generation of a recording, which grows whenever snapshots are replaced."""
-    found = document["attributes"]["trainviz"].get("generation")
+    return _number(document, "generation")
+
+
+def _log_number(document: Mapping[str, Any]) -> int:
+    """Return which log belongs to a recording; before there were logs, none was stated."""
+    return _number(document, "log")
+
+
+def _number(document: Mapping[str, Any], name: str) -> int:
+    found = document["attributes"]["trainviz"].get(name)
     is_count = isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**63
     return found if is_count else 0
 
@@ -200,6 +210,8 @@ class Contents:
         How many snapshots the root document knew when it was read.
     trust : bool
         Whether to read maps of any size.
+    log : Log
+        The metrics of moments that were not captured.
     """
 
     description: Description
@@ -214,6 +226,7 @@ class Contents:
     provisional: Provisional | None = None
     n_indexed: int = 0
     trust: bool = True
+    log: Log = field(default_factory=lambda: Log(0))
 
     def __len__(self) -> int:
         return len(self.columns["epoch"])
@@ -222,7 +235,7 @@ class Contents:
     def new(cls, description: Description, generation: int = 0) -> Contents:
         """Return the contents of a new recording, without snapshots."""
         layouts = {layout.name: (layout, len(rows)) for layout, rows in description.arrays()}
-        return cls(description, layouts, generation)
+        return cls(description, layouts, generation, log=Log(generation))
 
     @classmethod
     def read(cls, place: Place, document: Mapping[str, Any], *, trust: bool = False) -> Contents:
@@ -266,6 +279,7 @@ class Contents:
         contents = cls(
             Description.of(document["attributes"]["trainviz"], values), fixed,
             generation_of(document), trust=trust,
+            log=Log.read(place, _log_number(document), trust=trust),
         )  # fmt: skip
         growing = {name: layout for name, (layout, _) in found.items() if name not in fixed}
         lengths = {length for name, (_, length) in found.items() if name not in fixed}
@@ -334,6 +348,7 @@ class Contents:
             columns={name: [*counts] for name, counts in self.columns.items()},
             metrics={name: [*numbers] for name, numbers in self.metrics.items()},
             metric_arrays=dict(self.metric_arrays),
+            log=self.log.grown(place, trust=self.trust),
         )
         if self.probabilities is not None:
             found._catch_up(place, len(self))
@@ -483,7 +498,8 @@ class Contents:
         return _root(inside, self._attributes())
 
     def _attributes(self) -> dict[str, Any]:
-        return {"generation": self.generation, **self.description.attributes()}
+        told = {"generation": self.generation, "log": self.log.number}
+        return {**told, **self.description.attributes()}
 
 
 class _LostColumnError(RecordingError):

@@ -55,6 +55,8 @@ def inspect(path: str | os.PathLike[str]) -> Report:
     document = current_document(place)
     version = document["attributes"]["trainviz"].get("version") if document else None
     whole, problems = _read_all(reader)
+    if reader.contents.log.failure is not None:
+        problems.append(str(reader.contents.log.failure))
     lines = [f"{place.describe()}: a recording by trainviz {version}", *_contents(reader)]
     lines += [
         _size(place, len(reader)),
@@ -81,6 +83,8 @@ def _contents(reader: DiskReader) -> Iterator[str]:
     if found.data is not None:
         yield f"  data       {len(found.data.y)} points"
     yield f"  metrics    {', '.join(reader.contents.metrics) or 'none'}"
+    if reader.contents.log.entries:
+        yield f"  log        {len(reader.contents.log.entries)} moments between snapshots"
     if found.schedule:
         yield f"  schedule   {found.schedule}"
     if maps is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz.errors import RecordingError
+from trainviz.recordings.history import LogEntry
 from trainviz.recordings.packed import PackedMap
 from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.zarr_store.chunks import Facts
@@ -124,6 +125,18 @@ class DiskReader:
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
         """Return the predictions of snapshot ``index``."""
         return None if self.contents.n_points is None else self._chunk(index)[0].data_predictions
+
+    def logged(self) -> Sequence[LogEntry]:
+        """Return what was logged beside the snapshots.
+
+        Raises
+        ------
+        RecordingError
+            If the log is damaged.
+        """
+        if self.contents.log.failure is not None:
+            raise self.contents.log.failure
+        return self.contents.log.entries[:]
 
     def generation_of(self, index: int) -> int:
         """Return the generation of the recording when snapshot ``index`` was captured."""

@@ -136,6 +136,9 @@ def _fill(place: Place, store: Store, description: Description, precision: Preci
     written.open()
     for index in range(len(store)):
         written.append(store.read(index))
+    logged = store.logged()
+    if logged:
+        written.keep_logged(logged)
     written.close()
 
 

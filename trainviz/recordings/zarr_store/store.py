@@ -13,7 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from trainviz.errors import RecordingError
+from trainviz.recordings.history import LogEntry
 from trainviz.recordings.snapshot import Provisional, Snapshot
+from trainviz.recordings.stores import join_last
 from trainviz.recordings.zarr_store.arrays import MapLayout, check_installed, chunks_of
 from trainviz.recordings.zarr_store.chunks import Facts, encode_chunk, packed_map
 from trainviz.recordings.zarr_store.contents import (
@@ -27,6 +29,7 @@ from trainviz.recordings.zarr_store.contents import (
 from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.index import Index
 from trainviz.recordings.zarr_store.lock import Lock
+from trainviz.recordings.zarr_store.log import LOG_FOLDER, Log
 from trainviz.recordings.zarr_store.places import Place
 from trainviz.recordings.zarr_store.reader import DiskReader
 
@@ -46,6 +49,7 @@ class DiskStore(DiskReader):
     Snapshots that were truncated stay on disk until the first one that
     replaces them is there: the copy of a root document of the next generation
     announces it, and its chunk, which states that generation, brings it about.
+    What is logged until then is in memory alone, and reaches the disk with it.
 
     Parameters
     ----------
@@ -93,6 +97,8 @@ class DiskStore(DiskReader):
         self._lock: Lock | None = None
         self._is_copy = False
         self._has_news = False
+        self._kept: list[LogEntry] | None = None
+        """What was logged, as long as the log on disk is that of replaced snapshots."""
         self._ending: weakref.finalize[Any, Any] | None = None
         self._index = Index(place)
         self._mutex = threading.RLock()
@@ -194,11 +200,13 @@ class DiskStore(DiskReader):
             self._index.update(contents)
         # It stays if writing fails: the old snapshots are of no later generation.
         contents.generation = _new_generation(contents.generation)
-        following = contents.document(index)
+        log, former = self._moved_log(), contents.log
+        following = replace(contents, log=log).document(index)
         self._index.announce(following)
         facts = Facts.of_snapshot(snapshot, contents.generation)
         # From here on the new snapshots hold.
         self._index.put(layout.key(index), encode_chunk(facts, packed), sync=True)
+        contents.log, self._kept = log, None
         contents.truncate(index)
         contents.put(index, facts)
         self._index.outdate(contents, index)
@@ -209,6 +217,8 @@ class DiskStore(DiskReader):
             # A chunk that cannot be deleted is ignored, because its generation is over.
             with contextlib.suppress(OSError):
                 self.place.delete(layout.key(replaced))
+        if former is not log:
+            self._delete_log(former)
 
     def amend(self, index: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a stored snapshot."""
@@ -240,6 +250,55 @@ class DiskStore(DiskReader):
             if length < len(self):
                 self._open()
                 self._length = length
+
+    def logged(self) -> Sequence[LogEntry]:
+        """Return what was logged beside the snapshots."""
+        return super().logged() if self._kept is None else self._kept[:]
+
+    def log(self, entry: LogEntry) -> None:
+        """Store the metrics of a moment that is not captured; safe from a crash once this returns.
+
+        While snapshots are truncated, it is safe once the first is replaced.
+        """
+        with self._mutex:
+            self._open()
+            is_truncated = len(self) < len(self.contents)
+            if self._kept is None and not is_truncated:
+                key, payload = self.contents.log.add(entry)
+                self._index.put(key, payload, sync=self._durable)
+                return
+            kept = list(self.logged())
+            joined = join_last(kept, entry)
+            kept[len(kept) - (joined is not None) :] = [joined or entry]
+            self.keep_logged(kept)
+
+    def keep_logged(self, entries: Sequence[LogEntry]) -> None:
+        """Replace what was logged; where snapshots are truncated too, on disk with them."""
+        with self._mutex:
+            self._open()
+            self._kept = list(entries)
+            if len(self) == len(self.contents):
+                self.contents.generation = _new_generation(self.contents.generation)
+                former = self.contents.log
+                self.contents.log = self._moved_log()
+                self._index.update(self.contents)
+                self._kept = None
+                self._delete_log(former)
+
+    def _moved_log(self) -> Log:
+        """Return the log that is to hold, whose files are written if it is another one."""
+        if self._kept is None:
+            return self.contents.log
+        log, files = self.contents.log.moved(self.contents.generation, self._kept)
+        for key, payload in files.items():
+            self._index.put(key, payload)
+        return log
+
+    def _delete_log(self, log: Log) -> None:
+        # Files that cannot be deleted are ignored, because no root document names their log.
+        for key in log.file_names():
+            with contextlib.suppress(OSError):
+                self.place.delete(key)
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
         """Set the label of each class, to be written with the next snapshot."""
@@ -286,6 +345,8 @@ class DiskStore(DiskReader):
         if not self._resume:
             raise taken
         found = Contents.read(self.place, document, trust=True)
+        if found.log.failure is not None:
+            raise found.log.failure
         try:
             found.description.check_fits(self.contents.description, where)
         except RecordingError as error:
@@ -317,7 +378,7 @@ class DiskStore(DiskReader):
         self.contents, self._length = Contents.new(self.contents.description, generation), 0
         # First, so that a reader finds the new, empty recording and no mixture of the two.
         self._index.write_root(self.contents.first_document())
-        for name in array_names(old or {}):
+        for name in {*array_names(old or {}), LOG_FOLDER}:
             if name != "x":  # It contains the lock, and its values are overwritten below.
                 self.place.delete(name)
         for layout, values in self.contents.description.arrays():
