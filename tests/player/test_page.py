@@ -73,6 +73,18 @@ def test_it_holds_every_map_and_what_lies_over_it(recording, tmp_path):
     )
 
 
+@pytest.mark.parametrize("metrics", [["loss", "extra"], [["loss"], ["extra"]]])
+def test_metrics_are_chosen_by_name_also_what_no_snapshot_has(tmp_path, metrics):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20), every=2)
+    for epoch in range(4):
+        values = {"loss": 1.0, "other": 2.0} | ({"extra": 3.0} if epoch % 2 else {})
+        recorder.capture(partial(waves, n_classes=3, epoch=epoch), epoch=epoch, metrics=values)
+    film = tv.animate(recorder.recording, metrics=metrics)
+    film.save(tmp_path / "page.html")
+    (facts,) = facts_of((tmp_path / "page.html").read_text())["recordings"]
+    assert facts["metrics"] == {"loss": [1, 1], "extra": [None, None]}
+
+
 def test_a_limit_chooses_snapshots_and_the_page_knows_how_many_there_were(tmp_path):
     recording = record(epochs=range(10))
     page = recording.save_page(tmp_path / "page.html", limit=4).read_text()

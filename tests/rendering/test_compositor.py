@@ -624,6 +624,158 @@ def test_curves_of_one_unit_share_an_axis(metrics, axes):
     assert len(set(looks)) == len(looks)
 
 
+def run_of(*names, epochs=60, every=20, values=None):
+    """Record falling losses and rising scores of every epoch, few of which are captured."""
+    recorder = Recorder(Domain((-1, 1), (-1, 1), shape=(8, 9)), every=every)
+    for epoch in range(epochs + 1):
+        share = epoch / epochs
+        made = {
+            name: (0.4 + 0.3 / (1 + k) * share if "acc" in name else 2 / (1 + k + 4 * share))
+            for k, name in enumerate(names)
+        }
+        recorder.capture(
+            lambda X: X[:, 0] > 0, epoch=epoch, metrics=values(epoch) if values else made
+        )
+    return recorder.recording
+
+
+def test_curves_have_the_metrics_of_epochs_that_were_not_captured():
+    curves = curves_of(figure_of(run_of("loss")))
+    assert curves["loss"].get_xdata().tolist() == list(range(61))
+
+
+def test_what_is_reported_after_the_last_snapshot_is_drawn():
+    figure = figure_of(run_of("loss", epochs=50))
+    assert figure.axes[1].get_xlim() == (0, 50)
+    film = film_of(run_of("loss", epochs=50), legend=False, dpi=100, figsize=(6, 5))
+    _, columns = map_box(film.still())
+    share = (strip_times(film)[-1] - columns.start) / (columns.stop - columns.start)
+    assert share == pytest.approx(40 / 50, abs=0.02)
+
+
+def names_beside(figure):
+    """Return the names beside the curves: their texts, by name."""
+    return {text.get_text(): text for ax in figure.axes[1:] for text in ax.texts}
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["loss", "accuracy"],
+        ["train_loss", "val_loss"],
+        ["train_loss", "val_loss", "train_acc", "val_acc"],
+    ],
+)
+def test_curves_are_named_beside_themselves_in_their_colours(names, dark):
+    figure = animate(run_of(*names), dark=dark).still()
+    figure.canvas.draw()
+    found, curves = names_beside(figure), curves_of(figure)
+    assert found.keys() == curves.keys() == {*names}
+    assert figure.axes[1].get_legend() is None
+    boxes = {name: text.get_window_extent() for name, text in found.items()}
+    strip = figure.axes[1].get_window_extent()
+    for name, box in boxes.items():
+        assert found[name].get_color() == curves[name].get_color()
+        assert strip.x0 <= box.x0 <= box.x1 <= strip.x1
+        assert strip.y0 <= box.y0 <= box.y1 <= strip.y1
+        assert sum(box.overlaps(other) for other in boxes.values()) == 1
+        for line in curves.values():
+            xs = np.linspace(box.x0, box.x1, 50)
+            ys = np.interp(xs, *line.get_transform().transform(line.get_xydata()).T)
+            assert not ((ys > box.y0) & (ys < box.y1)).any()
+
+
+def test_one_curve_is_named_by_its_axis_alone():
+    figure = animate(run_of("loss")).still()
+    assert figure.axes[1].get_ylabel() == "loss"
+    assert not names_beside(figure)
+
+
+def test_where_names_have_no_room_there_is_a_legend():
+    names = ["train_loss", "val_loss", "train_acc", "val_acc"]
+    figure = animate(run_of(*names), figsize=(4, 3.6)).still()
+    assert not names_beside(figure)
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "options", "scale"),
+    [
+        ("loss", (300, 0.1), {}, "log"),
+        ("loss", (3, 0.1), {}, "linear"),
+        ("loss", (300, 0), {}, "linear"),
+        ("loss", (300, -1), {"metric_scale": "log"}, "linear"),
+        ("lr", (0.1, 0.001), {}, "log"),
+        ("accuracy", (0.001, 1), {}, "linear"),
+        ("loss", (300, 0.1), {"metric_scale": "linear"}, "linear"),
+        ("accuracy", (0.5, 1), {"metric_scale": "log"}, "log"),
+    ],
+)
+def test_an_axis_is_logarithmic_where_its_values_span_decades(name, values, options, scale):
+    figure, _ = strip_of({name: values}, **options)
+    figure.canvas.draw()
+    assert figure.axes[1].get_yscale() == scale
+    labels = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    assert all("$" not in label for label in labels)
+
+
+def test_a_smoothed_curve_is_drawn_over_the_paler_one():
+    recording = run_of(values=lambda epoch: {"loss": 2.0 + (-1) ** epoch})
+    figure = figure_of(recording, smooth=0.9)
+    raw, smoothed = [line for line in figure.axes[1].lines if len(line.get_xdata()) == 61]
+    assert (raw.get_alpha(), smoothed.get_alpha()) == (0.3, None)
+    assert np.ptp(raw.get_ydata()) == 2
+    values, means = raw.get_ydata(), smoothed.get_ydata()
+    for epoch in (0, 1, 7, 60):
+        weights = 0.9 ** np.arange(epoch, -1, -1)
+        assert means[epoch] == pytest.approx((weights @ values[: epoch + 1]) / weights.sum())
+    assert len(list(film_of(recording, smooth=0.9, legend=False))) == 4
+
+
+def test_what_happened_is_marked_in_the_strip_and_told_over_the_map():
+    recording = run_of("loss", "accuracy", epochs=100, every=2)
+    film = animate(recording, annotate={40: "lr / 10", 41.5: "$5"})
+    told = {epoch: counter_of(film.still(epoch=epoch)) for epoch in (38, 40, 42, 50, 60)}
+    assert "lr / 10" in told[40]
+    assert told[40].endswith("epoch 40")
+    assert told[42].startswith("$5")
+    assert (told[38], told[60]) == ("epoch 38", "epoch 60")
+    figure = film.still()
+    assert {"lr / 10", "$5"} <= names_beside(figure).keys()
+    assert [40, 40] in [list(line.get_xdata()) for line in figure.axes[1].lines]
+    plain = animate(recording)
+    assert np.abs(film[20].astype(int) - plain[20])[:100].max() > 50
+    assert len(film) == len(plain)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"smooth": 1}, ValueError, "smooth=1: expected a weight from 0"),
+        ({"smooth": "much"}, TypeError, "smooth='much': expected"),
+        ({"metric_scale": "decades"}, ValueError, "metric_scale='decades': expected 'auto'"),
+        ({"annotate": [120]}, TypeError, r"annotate=\[120\]: expected epochs and texts"),
+        ({"annotate": {"120": "lr"}}, TypeError, "annotate: '120' is no epoch"),
+        ({"annotate": {120: 0.1}}, TypeError, "annotate: 0.1 is no text"),
+    ],
+)
+def test_wrong_curves_are_told(recording, options, error, message):
+    with pytest.raises(error, match=message):
+        animate(recording, **options)
+
+
+def test_steps_within_epochs_are_drawn_between_their_ends():
+    recorder = Recorder(Domain((-1, 1), (-1, 1), shape=(8, 9)))
+    for epoch in range(3):
+        recorder.capture(lambda X: X[:, 0] > 0, epoch=epoch, step=10 * epoch)
+        for step in range(5):
+            moment = {"epoch": epoch, "step": 10 * epoch + 2 * step}
+            recorder.log(**moment, metrics={"loss": 1 / (1 + moment["step"])})
+    curves = curves_of(figure_of(recorder.recording))
+    np.testing.assert_allclose(curves["loss"].get_xdata(), np.arange(0, 3, 0.2))
+
+
 def test_metrics_can_be_grouped_by_hand():
     metrics = {"a": (1, 2), "b": (1, 2), "c": (1, 2)}
     assert strip_of(metrics, metrics=[["a", "c"], ["b"]])[1] == [["a", "c"], ["b"]]

@@ -445,8 +445,11 @@ def columns_of(
         ``epochs``, ``steps``, ``metrics`` and ``predictions``.
     """
     rows = list(picked)
-    every = recording.metrics
-    shown = every if metrics is True else {key: every[key] for key in metrics or ()}
+    shown = recording.metrics
+    if metrics is not True:
+        # Not every metric is known at a snapshot: some were logged between them, or come later.
+        blank = np.full(len(recording), np.nan)
+        shown = {name: shown.get(name, blank) for name in _flat(metrics or ())}
     steps = recording.steps[rows]
     return {
         "epochs": recording.epochs[rows].tolist(),
@@ -454,6 +457,11 @@ def columns_of(
         "metrics": {key: _numbers(values[rows]) for key, values in shown.items()},
         "predictions": _predictions(recording, rows),
     }
+
+
+def _flat(metrics: Sequence[Any]) -> list[str]:
+    parts = [metrics] if isinstance(metrics, str) else metrics
+    return [name for part in parts for name in ([part] if isinstance(part, str) else part)]
 
 
 def _numbers(values: npt.NDArray[Any], digits: int = 6) -> list[float | None]:

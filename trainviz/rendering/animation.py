@@ -366,7 +366,13 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
         ``axes`` (ticks and labels), ``xlabel``, ``ylabel``, ``aspect``
         (``"equal"`` or ``"auto"``), ``counter`` (the epoch), ``legend``,
         ``points`` (the recording's data), ``metrics`` (True, False, or names
-        for the strip of curves), ``margin`` (inches).
+        for the strip of curves, which are those of ``recording.history``),
+        ``metric_scale`` (``"linear"``, ``"log"`` or, by default, ``"auto"``:
+        logarithmic where all values of an axis are positive and the largest is at
+        least 100 times the smallest, but never for scores), ``smooth`` (the weight
+        of an exponential moving average, such as 0.9, over the paler curves),
+        ``annotate`` (what happened when, ``{120: "lr / 10"}``: marked in the strip,
+        and told beside the counter for a tenth of the run), ``margin`` (inches).
 
     Returns
     -------

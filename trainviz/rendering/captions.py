@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -10,10 +11,15 @@ import numpy as np
 
 from trainviz._common.arrays import Image
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import Moment, counted_by, value_at
+from trainviz.recordings.time_axis import Moment, counted_by, positions, value_at
 from trainviz.rendering.figure.parts import Layout
 
 __all__ = ["Caption", "Counter"]
+
+_MARK_SHARE = 0.1
+"""For how long a mark is told, as a share of the run."""
+
+_BETWEEN = "  \N{MIDDLE DOT}  "
 
 
 class Caption:
@@ -66,20 +72,37 @@ class Caption:
 
 
 class Counter:
-    """The text that shows a frame's epoch, and its step if the recording counts steps."""
+    """The text that shows a frame's epoch, and its step if the recording counts steps.
 
-    def __init__(self, recording: Recording) -> None:
+    Parameters
+    ----------
+    recording : Recording
+    marks : mapping of float to str, optional
+        Texts that stand before it from an epoch (or step) on, for a while.
+    """
+
+    def __init__(self, recording: Recording, marks: Mapping[float, str] | None = None) -> None:
+        self._times = positions(recording)
+        self._marks = sorted((marks or {}).items())
+        self._while = _MARK_SHARE * float(np.ptp(self._times))
         self._epochs = recording.epochs.astype(np.float64)
         self._steps = recording.steps if counted_by(recording) == "step" else None
         self._last = len(recording) - 1 if recording.ends_with_other_weights else None
         ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
-        self.widest = max((self.text(end) for end in ends), key=len)
+        plain = max((self._counted(end) for end in ends), key=len)
+        marked = [f"{text}{_BETWEEN}" for _, text in self._marks]
+        self.widest = max(["", *marked], key=len) + plain
 
     def text(self, moment: Moment) -> str:
         """Return the counter's text at a moment.
 
         The last snapshot says so if averaged or restored weights are shown.
         """
+        now = value_at(self._times, moment)
+        marked = [text for time, text in self._marks if 0 <= now - time <= self._while]
+        return f"{marked[-1]}{_BETWEEN}{self._counted(moment)}" if marked else self._counted(moment)
+
+    def _counted(self, moment: Moment) -> str:
         epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
         if moment.left == self._last:
             return f"{epoch}, final weights"

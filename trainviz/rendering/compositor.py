@@ -66,7 +66,7 @@ class Compositor:
         layout: Layout | None = None,
         ground: tuple[Image, Image] | None = None,
     ) -> None:
-        self._counter = Counter(recording)
+        self._counter = Counter(recording, options.get("annotate"))
         self._layout = layout or build_layout(recording, mode, options, self._counter.widest)
         self._show_counter = options.get("counter", True)
         self._positions = positions(recording)
@@ -151,7 +151,7 @@ class Compositor:
             self._strip_limits = layout.strip.get_xlim()
             self._accent = _rgb(layout.theme.accent)
             for curve in layout.curves:
-                curve.set_alpha(0.25)
+                curve.set_alpha(0.25 * (curve.get_alpha() or 1))
             faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
 

@@ -25,7 +25,12 @@ from trainviz.rendering.figure.fitting import (
     thin_ticks,
 )
 from trainviz.rendering.figure.legend import explain_colors, place_bar
-from trainviz.rendering.figure.metric_strip import draw_strip, metric_names, place_strip
+from trainviz.rendering.figure.metric_strip import (
+    draw_strip,
+    metric_names,
+    name_curves,
+    place_strip,
+)
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
@@ -69,7 +74,7 @@ def build_layout(
         draw_points(layout, recording, mode)
     if names:
         layout.strip = figure.add_subplot(grid[1])
-        draw_strip(layout, recording, options.get("metrics", True))
+        draw_strip(layout, recording, options)
     _keep_rim(layout)
     _fix_places(layout, options)
     if options.get("anchors", True):
@@ -139,6 +144,7 @@ def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
         ax.set_title(options["subtitle"], loc="left", color=theme.muted, size=11)
     shown = counter if options.get("counter", True) else ""
     layout.counter = ax.set_title(shown, loc="right", color=theme.foreground, size=12)
+    layout.counter.set_parse_math(False)
 
 
 def _fix_places(layout: Layout, options: SceneOptions) -> None:
@@ -171,6 +177,7 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
         thin_ticks(layout.bar)
     if layout.strip is not None:
         place_strip(layout, left / width, wide / width)
+        name_curves(layout)
     if figure._suptitle is not None:
         figure._suptitle.set_position((left / width, 1 - layout.margin * figure.dpi / height))
         # Wrapping a title moves the axes; what still meets the legend is made smaller.

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from trainviz.recordings.history import History
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
+from trainviz.rendering.figure.curve_labels import Sheet
 from trainviz.rendering.figure.fitting import pixel_box
+from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 
-__all__ = ["draw_strip", "metric_groups", "metric_names", "place_strip"]
+__all__ = ["draw_strip", "metric_groups", "metric_names", "name_curves", "place_strip"]
 
 _BESIDE_STRIP = 2.2
 """Inches that the labels left and right of the strip take, and the figure's legend."""
+
+_DECADES = 100
+"""An axis is logarithmic where its largest value is at least so many times the smallest."""
+
+_Values = Mapping[str, npt.NDArray[np.float64]]
 
 
 def metric_names(recording: Recording, wanted: bool | Sequence[Any]) -> list[str]:
@@ -31,8 +40,11 @@ def metric_groups(recording: Recording, wanted: bool | Sequence[Any]) -> list[li
     ``loss_step`` and ``loss_epoch`` of Lightning are one curve. ``wanted`` may hold
     lists: the groups.
     """
-    known = recording.metrics
-    if wanted is False or len(recording) < 2:
+    return _groups(recording.history.metrics, wanted) if len(recording) > 1 else []
+
+
+def _groups(known: _Values, wanted: bool | Sequence[Any]) -> list[list[str]]:
+    if wanted is False:
         return []
     if wanted is True:
         return _grouped(known, _drawn(known))[:2]
@@ -52,7 +64,7 @@ def metric_groups(recording: Recording, wanted: bool | Sequence[Any]) -> list[li
     return groups if by_hand else _grouped(known, [group[0] for group in groups])
 
 
-def _drawn(known: dict[str, Any]) -> list[str]:
+def _drawn(known: _Values) -> list[str]:
     """Return the metrics with values, and of Lightning's names for one metric a single one."""
     names = [name for name in known if np.isfinite(known[name]).any()]
     return [
@@ -66,7 +78,7 @@ def _drawn(known: dict[str, Any]) -> list[str]:
     ]
 
 
-def _grouped(known: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
+def _grouped(known: _Values, names: Sequence[str]) -> list[list[str]]:
     groups: list[list[str]] = []
     for name in names:
         home = next((group for group in groups if _share(known, group, name)), None)
@@ -77,14 +89,14 @@ def _grouped(known: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
     return groups
 
 
-def _share(known: dict[str, Any], group: Sequence[str], name: str) -> bool:
+def _share(known: _Values, group: Sequence[str], name: str) -> bool:
     """Tell whether a metric has the unit of a group or, with unknown units, a comparable range."""
     units = {_unit(other) for other in group}
     if _kind(name) in {_kind(other) for other in group}:
         return True
     if units != {None} or _unit(name) is not None:
         return _unit(name) in units
-    sizes = [np.nanmax(np.abs(known[other])) for other in (*group, name)]
+    sizes = [np.abs(_finite(known[other])).max(initial=0) for other in (*group, name)]
     return bool(max(sizes) <= 10 * min(sizes))
 
 
@@ -99,21 +111,37 @@ _UNITS = {
 """Parts of names of metrics that have one unit."""
 
 
-def draw_strip(layout: Layout, recording: Recording, wanted: bool | Sequence[Any]) -> None:
-    """Draw the metric curves under the map, an axis for each group."""
-    theme, values = layout.theme, recording.metrics
-    groups = metric_groups(recording, wanted)
-    names, colors = [name for group in groups for name in group], _colors(layout, groups)
+def draw_strip(
+    layout: Layout,
+    recording: Recording,
+    options: SceneOptions,
+    among: Sequence[Recording] | None = None,
+) -> None:
+    """Draw the metric curves under the map, an axis for each group.
+
+    Parameters
+    ----------
+    layout : Layout
+    recording : Recording
+    options : SceneOptions
+    among : sequence of Recording, optional
+        The recordings with which it shares axes, scales and colours.
+    """
+    shared = [each.history.metrics for each in among or [recording]]
+    known = {
+        name: np.concatenate([values[name] for values in shared if name in values])
+        for name in dict.fromkeys(name for values in shared for name in values)
+    }
+    wanted = options.get("metrics", True)
+    groups, theme, history = _groups(known, wanted), layout.theme, recording.history
+    colors, places = _colors(layout, groups), _places(recording, history)
+    names = [name for group in groups for name in group]
     axes = [layout.strip, *(layout.strip.twinx() for _ in groups[1:])]
     for ax, group in zip(axes, groups, strict=True):
         for name in group:
-            known = np.isfinite(values[name])
-            style = "--" if name.startswith(("val", "test")) else "-"
-            layout.curves += ax.plot(
-                positions(recording)[known], values[name][known], style, color=colors[name],
-                linewidth=1.6, label=name, solid_capstyle="round",
-            )  # fmt: skip
-        # An axis whose curves have one colour has it too; among several, the legend tells.
+            values = history.metrics.get(name, np.full(len(history), np.nan))
+            _draw_curve(layout, ax, places, values, name, colors[name], options)
+        # An axis whose curves have one colour has it too; among several, the names tell.
         used = {colors[name] for name in group}
         color = used.pop() if len(used) == 1 else theme.foreground
         ax.set_ylabel(_title(group), color=color)
@@ -121,29 +149,109 @@ def draw_strip(layout: Layout, recording: Recording, wanted: bool | Sequence[Any
         ax.spines[:].set_color(theme.muted)
         ax.set_facecolor("none")
         ax.grid(visible=False)
-        ax.locator_params(axis="y", nbins=3 if layout.figure.get_size_inches()[1] >= 4 else 1)
-    at = positions(recording)
-    layout.strip.set_xlim(at.min(), max(at.max(), at.min() + 1))
+        if len(names) > 1:
+            # Room for their names above and below the curves.
+            ax.margins(y=0.2)
+        _scale(layout, ax, group, np.concatenate([_finite(known[name]) for name in group]), options)
+    ends = [end for each in among or [recording] for end in _ends(each)]
+    layout.strip.set_xlim(min(ends), max(*ends, min(ends) + 1))
     # Half an epoch is no moment.
     layout.strip.xaxis.get_major_locator().set_params(integer=True)
     layout.strip.set_xlabel(counted_by(recording), color=theme.foreground)
-    left_out = [name for name in _drawn(values) if name not in names] if wanted is True else []
+    left_out = [name for name in _drawn(known) if name not in names] if wanted is True else []
     if left_out:
         more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
         layout.strip.set_xlabel(
             f"{counted_by(recording)} (not drawn: {', '.join(left_out[:3])}{more})",
             color=theme.foreground,
         )
-    if len(names) > len(axes):
-        columns = _legend_columns(layout, names)
-        legend = layout.strip.legend(
-            handles=layout.curves, loc="lower right", bbox_to_anchor=(1, 0.97), frameon=False,
-            labelcolor=theme.foreground, fontsize=9, ncols=columns, borderaxespad=0,
-        )  # fmt: skip
-        # The layout engine would widen the margin for a legend wider than the strip, which
-        # narrows the strip, and so on; a title reserves height alone.
-        legend.set_in_layout(False)
-        layout.strip.set_title("\n".join("x" * -(-len(names) // columns)), fontsize=9, alpha=0)
+    _mark_moments(layout, options)
+    if len(names) > 1 and not among and not _fit(layout, names):
+        _add_legend(layout, names)
+
+
+def _draw_curve(
+    layout: Layout,
+    ax: Any,
+    places: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    name: str,
+    color: str,
+    options: SceneOptions,
+) -> None:
+    known, weight = np.isfinite(values), options.get("smooth", 0.0)
+    places, values = places[known], values[known]
+    look = {"linestyle": "--" if name.startswith(("val", "test")) else "-", "color": color}
+    if weight:
+        layout.curves += ax.plot(places, values, **look, linewidth=1, alpha=0.3)
+        values = _smoothed(values, weight)
+    layout.curves += ax.plot(
+        places, values, **look, linewidth=1.6, label=name, solid_capstyle="round"
+    )
+
+
+def _smoothed(values: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:
+    """Return the exponential moving average, without a bias towards the first value."""
+    found, mean, total = np.empty(len(values)), 0.0, 0.0
+    for index, value in enumerate(values.tolist()):
+        mean, total = weight * mean + (1 - weight) * value, weight * total + 1 - weight
+        found[index] = mean / total
+    return found
+
+
+def _scale(
+    layout: Layout, ax: Any, group: Sequence[str], values: Any, options: SceneOptions
+) -> None:
+    """Set the limits of an axis, and make it logarithmic where its values span decades."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+    few = layout.figure.get_size_inches()[1] < 4
+    wanted = options.get("metric_scale", "auto")
+    if not len(values):
+        return
+    positive = values.min() > 0
+    ratio = values.max() / values.min() if positive else 0.0
+    spans = ratio >= _DECADES * (1 - 1e-9) and _unit(group[0]) != "score"
+    if (wanted == "log" and positive) or (wanted == "auto" and spans):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(numticks=3 if few else 4))
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.yaxis.set_major_locator(MaxNLocator(1 if few else 3))
+    ax.update_datalim([(0, values.min()), (0, values.max())], updatex=False)
+    ax.autoscale_view(scalex=False)
+
+
+def _places(recording: Recording, history: History) -> npt.NDArray[np.float64]:
+    """Return where each moment of a history is on the time axis of the recording."""
+    epochs, steps = history.epochs.astype(np.float64), history.steps
+    known = np.isfinite(steps)
+    if counted_by(recording) == "step":
+        return np.where(known, steps, np.interp(epochs, epochs[known], steps[known]))
+    ends, first = np.unique(history.epochs, return_index=True)
+    if len(ends) == len(epochs) or len(ends) < 2 or not known.all():
+        return epochs
+    # Steps within epochs are between their ends, as an epoch is counted once it is completed.
+    pace = (steps[first[-1]] - steps[first[0]]) / (ends[-1] - ends[0])
+    return np.where(
+        steps > steps[first[-1]],
+        ends[-1] + (steps - steps[first[-1]]) / max(pace, 1),
+        np.interp(steps, steps[first], ends),
+    )
+
+
+def _ends(recording: Recording) -> list[float]:
+    """Return the first and the last moment that is captured or reported."""
+    history = recording.history
+    known = [np.isfinite(values) for values in history.metrics.values()]
+    told = np.any(known, axis=0) if known else np.zeros(len(history), dtype=bool)
+    places = [*positions(recording), *_places(recording, history)[told]]
+    return [float(min(places)), float(max(places))]
+
+
+def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return values[np.isfinite(values)]
 
 
 def _colors(layout: Layout, groups: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -174,6 +282,117 @@ _MORE_COLORS = ("#2f7fc1", "#d98200", "#2a9d6f", "#a45bb5")
 """Of further curves on an axis; legible on the light and on the dark ground."""
 
 _PARTS = ("val_", "valid_", "train_", "test_")
+
+
+def _fit(layout: Layout, names: Sequence[str]) -> bool:
+    """Tell whether all names find room beside their curves, before the strip has its place."""
+    wide, tall = layout.figure.get_size_inches()
+    size = (wide - _BESIDE_STRIP) * 72, (tall - 1.4) / 6 * 72
+    if min(size) < 20:
+        return False
+    sheet = Sheet(
+        int(size[0]), int(size[1]),
+        [_line_in(curve) * size for curve in _named(layout)],
+    )  # fmt: skip
+    points = _name_points(layout)
+    places = [
+        sheet.beside(k, int((0.62 * len(name) + 0.5) * points), int(1.2 * points))
+        for k, name in enumerate(names)
+    ]
+    return all(place is not None and not place.crossed for place in places)
+
+
+def _named(layout: Layout) -> list[Any]:
+    return [curve for curve in layout.curves if not curve.get_label().startswith("_")]
+
+
+def _line_in(curve: Any) -> npt.NDArray[np.float64]:
+    """Return a curve in shares of its axes."""
+    ax, points = curve.axes, curve.get_xydata()
+    if not len(points):
+        return np.zeros((1, 2)) - 1
+    shares: npt.NDArray[np.float64] = (ax.transScale + ax.transLimits).transform(points)
+    return shares
+
+
+def _name_points(layout: Layout) -> float:
+    return 8.0 if layout.figure.get_size_inches()[1] >= 4 else 7.0
+
+
+def name_curves(layout: Layout) -> None:
+    """Write the names of several curves beside these, once the strip has its place."""
+    curves = _named(layout)
+    if layout.strip.get_legend() is not None or len(curves) < 2:
+        curves = []
+    _, _, width, height = layout.strip_box
+    dpi = layout.figure.dpi
+    if min(width, height) < 8:
+        return
+    sheet = Sheet(
+        width, height, [_line_in(curve) * (width, height) for curve in curves],
+        round(1.6 * dpi / 72) + 1,
+    )  # fmt: skip
+    top = layout.strip.get_shared_x_axes().get_siblings(layout.strip)[-1]
+    for moment, text in layout.moments.items():
+        x, _ = layout.strip.transData.transform((moment, 0))
+        left = layout.strip.get_window_extent().x0
+        written = _write(layout, top, text, layout.theme.muted)
+        place = sheet.at(x - left, *_size_of(written))
+        _put(written, place, width, height)
+    for number, curve in enumerate(curves):
+        if not len(curve.get_xydata()):
+            continue
+        written = _write(layout, top, curve.get_label(), curve.get_color())
+        _put(written, sheet.beside(number, *_size_of(written)), width, height)
+
+
+def _write(layout: Layout, ax: Any, text: str, color: str) -> Any:
+    from matplotlib.patheffects import withStroke
+
+    ground = withStroke(linewidth=2, foreground=layout.theme.background)
+    return ax.text(
+        0, 0, text, transform=ax.transAxes, color=color, fontsize=_name_points(layout),
+        ha="left", va="baseline", parse_math=False, zorder=5, path_effects=[ground],
+    )  # fmt: skip
+
+
+def _size_of(text: Any) -> tuple[int, int]:
+    box = text.get_window_extent()
+    return int(np.ceil(box.width)), int(np.ceil(box.height))
+
+
+def _put(text: Any, place: Any, width: int, height: int) -> None:
+    if place is None:
+        text.remove()
+        return
+    # Letters such as g and p reach below the line that they stand on.
+    box = text.get_window_extent()
+    origin = text.get_transform().transform((0, 0))
+    below = origin[1] - box.y0
+    text.set_position((place.x / width, (place.y + below) / height))
+
+
+def _mark_moments(layout: Layout, options: SceneOptions) -> None:
+    layout.moments = dict(options.get("annotate") or {})
+    low, high = layout.strip.get_xlim()
+    for moment in layout.moments:
+        if low <= moment <= high:
+            layout.strip.axvline(
+                moment, color=layout.theme.muted, linewidth=1, linestyle=(0, (2, 2)), zorder=1
+            )
+
+
+def _add_legend(layout: Layout, names: Sequence[str]) -> None:
+    """Add a legend above a strip in which the names have no room."""
+    columns = _legend_columns(layout, names)
+    legend = layout.strip.legend(
+        handles=_named(layout), loc="lower right", bbox_to_anchor=(1, 0.97), frameon=False,
+        labelcolor=layout.theme.foreground, fontsize=9, ncols=columns, borderaxespad=0,
+    )  # fmt: skip
+    # The layout engine would widen the margin for a legend wider than the strip, which
+    # narrows the strip, and so on; a title reserves height alone.
+    legend.set_in_layout(False)
+    layout.strip.set_title("\n".join("x" * -(-len(names) // columns)), fontsize=9, alpha=0)
 
 
 def place_strip(layout: Layout, left: float, width: float) -> None:

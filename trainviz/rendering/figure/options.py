@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -38,6 +38,14 @@ class SceneOptions(TypedDict, total=False):
     metrics : bool or sequence of str
         The strip of metric curves: all (at most two axes), none, or these; lists of
         names share an axis.
+    metric_scale : {"auto", "linear", "log"}
+        Of the curves' axes; "auto": logarithmic where all values are positive and the
+        largest is at least 100 times the smallest, but never for scores.
+    smooth : float
+        The weight of the exponential moving average that is drawn over the paler
+        curves, from 0, none, to less than 1.
+    annotate : mapping of number to str or None
+        What happened at an epoch (or step, where the strip counts steps).
     margin : float
         Inches around everything.
     """
@@ -56,6 +64,9 @@ class SceneOptions(TypedDict, total=False):
     points: bool
     anchors: bool
     metrics: bool | Sequence[str]
+    metric_scale: Literal["auto", "linear", "log"]
+    smooth: float
+    annotate: Mapping[float, str] | None
     margin: float
 
 
@@ -92,7 +103,30 @@ def check_scene(scene: SceneOptions) -> None:
             raise TypeError(f"{name}={text!r}: expected a text")
     if scene.get("aspect") not in (None, "equal", "auto"):
         raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
+    _check_curves(scene)
     check_size(scene.get("figsize"), scene.get("dpi", 100))
     margin = scene.get("margin", 0.1)
     if margin != 0 and not is_positive(margin):
         raise ValueError(f"margin={margin!r}: expected inches, 0 or more")
+
+
+def _check_curves(scene: SceneOptions) -> None:
+    if scene.get("metric_scale", "auto") not in ("auto", "linear", "log"):
+        raise ValueError(
+            f"metric_scale={scene.get('metric_scale')!r}: expected 'auto', 'linear' or 'log'"
+        )
+    smooth = scene.get("smooth", 0)
+    if isinstance(smooth, bool) or not isinstance(smooth, (int, float, np.number)):
+        raise TypeError(f"smooth={smooth!r}: expected a weight from 0 to less than 1, e.g. 0.9")
+    if not 0 <= smooth < 1:
+        raise ValueError(f"smooth={smooth!r}: expected a weight from 0 to less than 1, e.g. 0.9")
+    marks = scene.get("annotate")
+    if marks is None:
+        return
+    if not isinstance(marks, Mapping):
+        raise TypeError(f"annotate={marks!r}: expected epochs and texts, e.g. {{120: 'lr / 10'}}")
+    for moment, text in marks.items():
+        if isinstance(moment, bool) or not isinstance(moment, (int, float, np.number)):
+            raise TypeError(f"annotate: {moment!r} is no epoch, e.g. {{120: 'lr / 10'}}")
+        if not isinstance(text, str):
+            raise TypeError(f"annotate: {text!r} is no text, e.g. {{120: 'lr / 10'}}")

@@ -42,6 +42,8 @@ class Layout:
         Inches around everything.
     strip : matplotlib.axes.Axes or None
     curves : list of matplotlib.lines.Line2D
+    moments : dict of float to str
+        What is marked on the strip.
     """
 
     figure: Any
@@ -53,6 +55,7 @@ class Layout:
     strip: Any = None
     bar: Any = None
     curves: list[Any] = field(default_factory=list)
+    moments: dict[float, str] = field(default_factory=dict)
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
     strip_box: tuple[int, int, int, int] = (0, 0, 0, 0)
 
