@@ -141,6 +141,18 @@ def test_a_resumed_run_drops_what_was_logged_after_the_point_from_which_it_conti
     assert losses(tv.open_recording(path)) == held
 
 
+@pytest.mark.parametrize(("restart", "kept"), [(3, [1, 2]), (1, [])])
+def test_a_run_that_ended_before_its_first_capture_is_continued_too(path, restart, kept):
+    train(tv.Recorder(DOMAIN, at=[9], path=path), range(1, 5))
+    recorder = tv.Recorder(DOMAIN, at=[9], path=path, resume=True)
+    train(recorder, [restart])
+    assert [*losses(tv.open_recording(path))] == [*kept, restart]
+    recorder.close()
+    again = tv.Recorder(DOMAIN, at=[9], path=path)
+    train(again, [2])
+    assert [*losses(tv.open_recording(path))] == [2]
+
+
 def test_until_its_first_snapshot_replaces_others_a_resumed_run_leaves_the_old_one_whole(path):
     train(tv.Recorder(DOMAIN, every=5, path=path), range(14))
     before = losses(tv.open_recording(path))

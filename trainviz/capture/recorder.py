@@ -265,6 +265,8 @@ class Recorder:
         self.state = TrainingState.of(recording)
         self._validator = SnapshotValidator.of(recording)
         self._asked = (-1, 0)
+        # A run that ended before its first capture may have left metrics.
+        self._has_log_alone = not len(recording) and len(recording.history) > 0
 
     @property
     def recording(self) -> Recording:
@@ -699,6 +701,7 @@ class Recorder:
     def rewind(self, epoch: int, step: int | None = None) -> None:
         """Remove what is recorded after ``epoch`` and ``step``, from which training continues."""
         self.drain()
+        self._has_log_alone = False
         later = self.recording.epochs > epoch
         if step is not None:
             later |= self.recording.steps > step  # False for NaN, an unknown step
@@ -780,6 +783,9 @@ class Recorder:
 
     def _supersede(self, epoch: int, step: int | None) -> None:
         """Remove what a continued recording holds from here on, which will be recorded again."""
+        if self._has_log_alone:
+            self._has_log_alone = False
+            self._supersede_log(epoch, step)
         if self.state.stage is not Stage.STORED:
             return
         self._validator.check_order(epoch, step, None)
@@ -790,6 +796,13 @@ class Recorder:
             # Earlier steps of the same epoch stay. NaN, an unknown step, is not earlier.
             again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
         self.writer.truncate(int((~again).sum()))
+        self._supersede_log(epoch, step)
+        self._follow_last()
+        if self.writer.last is not None:
+            last_epoch, last_step = self.writer.last
+            self._asked = last_epoch, last_step or 0
+
+    def _supersede_log(self, epoch: int, step: int | None) -> None:
         self.writer.keep_logged(
             lambda entry: (
                 entry.epoch < epoch
@@ -797,10 +810,6 @@ class Recorder:
                 else entry.epoch <= epoch and entry.step < step
             )
         )
-        self._follow_last()
-        if self.writer.last is not None:
-            last_epoch, last_step = self.writer.last
-            self._asked = last_epoch, last_step or 0
 
     def _due(self, epoch: int, step: int | None) -> bool:
         due = self.schedule.due_epoch(epoch)

@@ -196,12 +196,12 @@ class TrainingEvents:
             )
 
     def cursor(self) -> dict[str, Any]:
-        """Return the recording's progress, for a checkpoint; empty before any capture."""
+        """Return the recording's progress, for a checkpoint; empty if nothing is recorded."""
         if self.recorder.location is not None:
             # Captures before the checkpoint must be stored now: resuming does not repeat them.
             self.recorder.drain()
         self._reconcile()
-        if self.state.captured is None:
+        if self.state.captured is None and not len(self.recorder.recording.history):
             return {}
         found: dict[str, Any] = {
             "epoch": self.state.epoch,

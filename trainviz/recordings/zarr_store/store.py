@@ -335,7 +335,7 @@ class DiskStore(DiskReader):
                 )
             return False
         if is_empty(self.place, document):
-            return False  # A run that ended before its first capture may be replaced.
+            return self._continue_log(document)
         if self._overwrite:
             return False
         taken = RecordingError(
@@ -351,6 +351,20 @@ class DiskStore(DiskReader):
             found.description.check_fits(self.contents.description, where)
         except RecordingError as error:
             raise (error if self._resume is True else taken) from error
+        self._adopt(found)
+        return True
+
+    def _continue_log(self, document: Mapping[str, Any]) -> bool:
+        """Continue a run that ended before its first capture, or else let it be replaced."""
+        if self._overwrite or not self._resume:
+            return False
+        try:
+            found = Contents.read(self.place, document, trust=True)
+            found.description.check_fits(self.contents.description, self.place.describe())
+        except RecordingError:
+            return False
+        if not found.log.entries:
+            return False
         self._adopt(found)
         return True
 
