@@ -149,7 +149,7 @@ def test_the_console_script_is_the_same_command(tmp_path):
         (["compare", "a.zarr", "b.zarr", "--labels", "a"], "--labels: 1 given, expected 2"),
         (
             ["compare", "a.zarr", "b.zarr", "--subtitle", "a"],
-            "--subtitle and --metrics are not",
+            "--subtitle is not for compare",
         ),
         (["compare", "a.zarr", "b.zarr", "--epoch", "1"], "--epoch is for a picture"),
     ],

@@ -185,12 +185,93 @@ def test_there_is_one_legend_with_the_names_that_any_run_has(make_recording):
 
 
 def test_panels_are_called_by_their_labels(runs):
-    figure = tv.compare(runs, labels=["SGD", "Adam", 3]).still()
+    figure = tv.compare(runs, labels=["SGD", "Adam", 3], metrics=False).still()
     assert [ax.get_title(loc="left").strip() for ax in figure.axes] == ["SGD", "Adam", "3"]
 
 
+def strips_of(figure):
+    """Return the axes with curves."""
+    return [ax for ax in figure.axes if any(not c.get_label().startswith("_") for c in ax.lines)]
+
+
+def run_with(epochs, *, jitter=0.0, **spans):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), shape=(8, 9)), every=10)
+    for epoch in range(epochs + 1):
+        share = epoch / epochs
+        off = jitter * (-1) ** epoch
+        values = {name: a + (b - a) * share + off for name, (a, b) in spans.items()}
+        recorder.capture(lambda X: X[:, 0] > 0, epoch=epoch, metrics=values)
+    return recorder.recording
+
+
+def test_each_run_has_its_curves_on_the_scales_of_all():
+    runs = [
+        run_with(30, loss=(2, 1), accuracy=(0.5, 0.9)),
+        run_with(50, loss=(5, 0.5)),
+        run_with(20, accuracy=(0.1, 0.2)),
+    ]
+    figure = tv.compare(runs, disagreement=True).still()
+    found = strips_of(figure)
+    names = [[line.get_label() for line in ax.lines if line.get_label()[0] != "_"] for ax in found]
+    assert names == [["loss"]] * 3 + [["accuracy"]] * 3
+    for axes in (found[:3], found[3:]):
+        assert len({ax.get_ylim() for ax in axes}) == 1
+    assert {ax.get_xlim() for ax in found} == {(0, 50)}
+    low, high = found[0].get_ylim()
+    assert low < 0.5
+    assert high > 5
+    (loss,) = [line for line in found[1].lines if line.get_label() == "loss"]
+    assert loss.get_xdata().tolist() == list(range(51))
+    # The curves are exactly below their maps, and the map of disagreement has none.
+    maps = [ax for ax in figure.axes if ax.images]
+    assert len(maps) == 4
+    for ax, strip in zip(maps, found[:3], strict=False):
+        place, own = ax.get_window_extent(), strip.get_window_extent()
+        assert (own.x0, own.x1) == pytest.approx((place.x0, place.x1), abs=1)
+        assert own.y1 < place.y0
+
+
+def test_a_line_moves_along_the_curves_of_every_run():
+    runs = [run_with(40, loss=(2, 1)), run_with(20, loss=(3, 1))]
+    film = tv.compare(runs)
+    figure = film.still(epoch=30)
+    now = [
+        line.get_xdata()[0] for ax in strips_of(figure) for line in ax.lines
+        if list(line.get_ydata()) == [0, 1]
+    ]  # fmt: skip
+    assert now == [30, 20]
+    height = round(figure.bbox.height)
+    for number, ax in enumerate(strips_of(figure)):
+        box = ax.get_window_extent()
+        rows = slice(height - round(box.y1) + 2, height - round(box.y0) - 2)
+        for frame, epoch in zip(film, film._clock.ticks, strict=True):
+            red = (frame[rows, :, 0] > 170) & (frame[rows, :, 1] < 80) & (frame[rows, :, 2] < 70)
+            columns = np.flatnonzero(red.mean(axis=0) > 0.9)
+            inside = columns[(columns >= box.x0 - 1) & (columns <= box.x1 + 1)]
+            expected = min(epoch, runs[number].epochs[-1]) / 40
+            assert inside.mean() == pytest.approx(box.x0 + expected * box.width, abs=2)
+
+
+def test_strips_are_left_out_where_there_is_no_room_unless_they_are_asked_for():
+    runs = [run_with(20, loss=(2, 1)), run_with(20, loss=(3, 1))]
+    assert not strips_of(tv.compare(runs, figsize=(5, 2.4)).still())
+    assert not strips_of(tv.compare(runs, metrics=False).still())
+    assert len(strips_of(tv.compare(runs, figsize=(5, 2.4), metrics=True).still())) == 2
+    assert not strips_of(tv.compare([run_with(20), run_with(20)], metrics=True).still())
+
+
+def test_names_of_curves_that_have_no_room_beside_them_are_in_a_legend():
+    spans = {
+        "train_loss": (2, 1), "val_loss": (2, 1.2), "train_acc": (0.2, 1), "val_acc": (0.2, 0.8)
+    }  # fmt: skip
+    runs = [run_with(100, jitter=0.2, **spans) for _ in range(2)]
+    figure = tv.compare(runs, figsize=(6, 4), metrics=True, disagreement=True).still()
+    assert not [text for ax in strips_of(figure) for text in ax.texts]
+    assert [text.get_text() for text in figure.legends[-1].get_texts()] == [*spans]
+
+
 def test_only_the_outer_panels_have_numbers(make_recording):
-    figure = tv.compare([make_recording()] * 6, columns=3).still()
+    figure = tv.compare([make_recording()] * 6, columns=3, metrics=False).still()
     down = [ax.xaxis.get_tick_params()["labelbottom"] for ax in figure.axes]
     left = [ax.yaxis.get_tick_params()["labelleft"] for ax in figure.axes]
     assert down == [False] * 3 + [True] * 3
@@ -277,7 +358,7 @@ def test_of_more_runs_the_share_of_pairs_is_explained_by_a_bar():
 
 
 def test_equal_runs_disagree_nowhere(runs):
-    film = tv.compare([runs[0], runs[0]], disagreement=True)
+    film = tv.compare([runs[0], runs[0]], disagreement=True, metrics=False)
     assert status(film.still(), "disagreement") == "0 %"
     assert (film.still().axes[-1].images[0].get_array() == 255).all()
 
@@ -397,7 +478,7 @@ def test_runs_of_other_domains_or_classes_are_refused_by_their_labels(make_recor
         ({"by": "hour"}, ValueError, "by='hour': expected one of 'epoch', 'step', 'progress'"),
         ({"by": "step"}, tv.RecordingError, "by='step': run 1 has snapshots whose step is not"),
         ({"columns": 0}, ValueError, "columns=0: expected how many panels"),
-        ({"metrics": True}, TypeError, "compare() has no metrics="),
+        ({"metrics": ["f1"]}, ValueError, "metrics: the recording has no metric 'f1'"),
         ({"subtitle": "x"}, TypeError, "compare() has no subtitle="),
         ({"mode": "regions"}, ValueError, "mode='regions': expected one of"),
         ({"titel": "x"}, TypeError, "has no argument 'titel'"),

@@ -85,8 +85,8 @@ def _labels(options: argparse.Namespace, pictures: bool) -> Sequence[str]:
         raise UsageError("one RECORDING given, expected at least two; 'trainviz render' shows one")
     if labels is not None and len(labels) != len(paths):
         raise UsageError(f"--labels: {len(labels)} given, expected {len(paths)}, one a recording")
-    if "subtitle" in options or getattr(options, "metrics", False):
-        raise UsageError("--subtitle and --metrics are not for compare, but for render and still")
+    if "subtitle" in options:
+        raise UsageError("--subtitle is not for compare, but for render and still")
     if "epoch" in options and not pictures:
         raise UsageError("--epoch is for a picture: give -o FILE.png; --epochs A:B cuts a film")
     return labels if labels is not None else _names(paths)

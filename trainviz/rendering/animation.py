@@ -88,7 +88,7 @@ class Animation(Film):
         self._interpolation = film["interpolation"]
         rest = round(film["hold"] * film["fps"])
         self._timeline = Timeline(len(recording), film["interpolate"], rest)
-        metric_names(self.recording, film.get("metrics", True))
+        metric_names([self.recording], film.get("metrics", True))
         wanted = find_mode(film["mode"])
         require_output(wanted, self.recording)
         by_class, cmap, palette = wanted.guide == "classes", film["cmap"], film["palette"]

@@ -18,12 +18,13 @@ from trainviz.modes.comparing import Disagreement, disagreement
 from trainviz.modes.palettes import Palette
 from trainviz.recordings.compatibility import check_comparable, named, require_classes
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import Moment
+from trainviz.recordings.time_axis import Moment, positions, value_at
 from trainviz.rendering.animation import Animation, page_options
 from trainviz.rendering.captions import Caption
 from trainviz.rendering.compositor import Compositor, WrongPoints, draw_ground
 from trainviz.rendering.figure.data_points import draw_wrong_points
 from trainviz.rendering.figure.layout import draw_map
+from trainviz.rendering.figure.metric_strip import metric_names
 from trainviz.rendering.figure.options import check_columns, check_size
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import Theme
@@ -74,7 +75,10 @@ class Comparison(Film):
             require_classes(recordings, "disagreement=True")
         _check_panels(columns, scene)
         film = check_film(scene)
-        films = [Animation(recording, **film) for recording in recordings]
+        # Their metrics are checked together: one run may have what another has not.
+        plain: FilmOptions = {**film, "metrics": False}
+        films = [Animation(recording, **plain) for recording in recordings]
+        metric_names([each.recording for each in films], film.get("metrics", True))
         _require_same_limits(films)
         self.recordings = [film.recording for film in films]
         self.by, self.fps = by, film["fps"]
@@ -148,6 +152,9 @@ class Comparison(Film):
             if self._options.get("points", True) and recording.data is not None:
                 wrong = WrongPoints(recording)
                 draw_wrong_points(layout, wrong[moment.left], wrong.n_points)
+            if layout.strip is not None:
+                now = value_at(positions(recording), moment)
+                layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
         if self._options.get("counter", True):
             grid.head.counter.set_text(self._headline(value))
         save_figure(grid.figure, target)
@@ -247,7 +254,7 @@ class Comparison(Film):
             many = len(self._films) > 2
             panels.append(
                 Panel(self.recordings[0], self._difference, "disagreement",
-                      _share(1.0, len(self._films)), points=False, bar=many)
+                      _share(1.0, len(self._films)), points=False, bar=many, strip=False)
             )  # fmt: skip
         return panels
 
@@ -336,7 +343,9 @@ def compare(
     mode, interpolate, interpolation, fps, cmap, palette, shade, hold
         As for :func:`animate`; ``interpolate`` frames lead from one tick to the next.
     **scene
-        As for :func:`animate`, without ``metrics`` and ``subtitle``.
+        As for :func:`animate`, without ``subtitle``. The strips of metrics below the
+        panels share their scales; in a figure whose ``figsize`` leaves less than a
+        quarter of an inch for each they are drawn only where ``metrics`` is given.
 
     Returns
     -------
@@ -402,9 +411,8 @@ def _require_same_limits(films: Sequence[Animation]) -> None:
 
 
 def _check_panels(columns: Any, scene: FilmOptions) -> None:
-    for name in ("metrics", "subtitle"):
-        if scene.get(name):
-            raise TypeError(f"compare() has no {name}=: panels show maps and their labels alone")
+    if scene.get("subtitle"):
+        raise TypeError("compare() has no subtitle=: panels have labels= instead")
     check_columns(columns)
 
 

@@ -30,6 +30,7 @@ from trainviz.rendering.figure.metric_strip import (
     metric_names,
     name_curves,
     place_strip,
+    strip_axes,
 )
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure
@@ -56,7 +57,7 @@ def build_layout(
     -------
     Layout
     """
-    names = metric_names(recording, options.get("metrics", True))
+    names = metric_names([recording], options.get("metrics", True))
     theme = Theme.of(options.get("dark", False))
     dpi = float(dpi or options.get("dpi", 100))
     size = options.get("figsize") or (8.0, 7.0 if names else 6.0)
@@ -156,7 +157,8 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
         _trim(layout)
     arranged, texts = arrange(figure), _sized_texts(figure)
     _fit_titles(layout)
-    fit_texts(figure, [ax], heading_room(figure, ax.get_window_extent().x0, layout.margin))
+    strips = [] if layout.strip is None else strip_axes(layout)
+    fit_texts(figure, [ax, *strips], heading_room(figure, ax.get_window_extent().x0, layout.margin))
     if _sized_texts(figure) != texts:
         # Arranging takes longer than all else here.
         arranged = arrange(figure)

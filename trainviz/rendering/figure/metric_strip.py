@@ -16,7 +16,14 @@ from trainviz.rendering.figure.fitting import pixel_box
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 
-__all__ = ["draw_strip", "metric_groups", "metric_names", "name_curves", "place_strip"]
+__all__ = [
+    "draw_strip",
+    "explain_curves",
+    "metric_names",
+    "name_curves",
+    "place_strip",
+    "strip_axes",
+]
 
 _BESIDE_STRIP = 2.2
 """Inches that the labels left and right of the strip take, and the figure's legend."""
@@ -27,20 +34,26 @@ _DECADES = 100
 _Values = Mapping[str, npt.NDArray[np.float64]]
 
 
-def metric_names(recording: Recording, wanted: bool | Sequence[Any]) -> list[str]:
-    """Return the metrics to draw, in the order of their axes; see :func:`metric_groups`."""
-    return [name for group in metric_groups(recording, wanted) for name in group]
-
-
-def metric_groups(recording: Recording, wanted: bool | Sequence[Any]) -> list[list[str]]:
-    """Return the metrics of each axis, of which there are at most two if all are wanted.
+def metric_names(recordings: Sequence[Recording], wanted: bool | Sequence[Any]) -> list[str]:
+    """Return the metrics to draw of recordings that share their axes, in the order of the axes.
 
     ``loss``, ``train_loss``, ``val_loss`` and other losses share an axis, and so do
-    scores such as the accuracy, and other names of comparable range. ``loss``,
-    ``loss_step`` and ``loss_epoch`` of Lightning are one curve. ``wanted`` may hold
-    lists: the groups.
+    scores such as the accuracy, and other names of comparable range. If all are
+    wanted, those of two axes are drawn. ``loss``, ``loss_step`` and ``loss_epoch`` of
+    Lightning are one curve. ``wanted`` may hold lists: the groups.
     """
-    return _groups(recording.history.metrics, wanted) if len(recording) > 1 else []
+    if all(len(recording) < 2 for recording in recordings):
+        return []
+    return [name for group in _groups(_joined(recordings), wanted) for name in group]
+
+
+def _joined(recordings: Sequence[Recording]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return all values of each metric."""
+    each = [recording.history.metrics for recording in recordings]
+    return {
+        name: np.concatenate([values[name] for values in each if name in values])
+        for name in dict.fromkeys(name for values in each for name in values)
+    }
 
 
 def _groups(known: _Values, wanted: bool | Sequence[Any]) -> list[list[str]]:
@@ -127,11 +140,8 @@ def draw_strip(
     among : sequence of Recording, optional
         The recordings with which it shares axes, scales and colours.
     """
-    shared = [each.history.metrics for each in among or [recording]]
-    known = {
-        name: np.concatenate([values[name] for values in shared if name in values])
-        for name in dict.fromkeys(name for values in shared for name in values)
-    }
+    sharing = list(among or [recording])
+    known = _joined(sharing)
     wanted = options.get("metrics", True)
     groups, theme, history = _groups(known, wanted), layout.theme, recording.history
     colors, places = _colors(layout, groups), _places(recording, history)
@@ -153,7 +163,8 @@ def draw_strip(
             # Room for their names above and below the curves.
             ax.margins(y=0.2)
         _scale(layout, ax, group, np.concatenate([_finite(known[name]) for name in group]), options)
-    ends = [end for each in among or [recording] for end in _ends(each)]
+    on_one_axis = len({counted_by(each) for each in sharing}) == 1
+    ends = [end for each in (sharing if on_one_axis else [recording]) for end in _ends(each)]
     layout.strip.set_xlim(min(ends), max(*ends, min(ends) + 1))
     # Half an epoch is no moment.
     layout.strip.xaxis.get_major_locator().set_params(integer=True)
@@ -319,20 +330,25 @@ def _name_points(layout: Layout) -> float:
     return 8.0 if layout.figure.get_size_inches()[1] >= 4 else 7.0
 
 
-def name_curves(layout: Layout) -> None:
-    """Write the names of several curves beside these, once the strip has its place."""
+def name_curves(layout: Layout) -> bool:
+    """Write what is marked, and the names of several curves beside these, into a placed strip.
+
+    Returns
+    -------
+    bool
+        Whether all names have found room, on no curve.
+    """
     curves = _named(layout)
     if layout.strip.get_legend() is not None or len(curves) < 2:
         curves = []
     _, _, width, height = layout.strip_box
-    dpi = layout.figure.dpi
     if min(width, height) < 8:
-        return
+        return False
     sheet = Sheet(
         width, height, [_line_in(curve) * (width, height) for curve in curves],
-        round(1.6 * dpi / 72) + 1,
+        round(1.6 * layout.figure.dpi / 72) + 1,
     )  # fmt: skip
-    top = layout.strip.get_shared_x_axes().get_siblings(layout.strip)[-1]
+    top, fit = strip_axes(layout)[-1], True
     for moment, text in layout.moments.items():
         x, _ = layout.strip.transData.transform((moment, 0))
         left = layout.strip.get_window_extent().x0
@@ -340,10 +356,33 @@ def name_curves(layout: Layout) -> None:
         place = sheet.at(x - left, *_size_of(written))
         _put(written, place, width, height)
     for number, curve in enumerate(curves):
-        if not len(curve.get_xydata()):
-            continue
-        written = _write(layout, top, curve.get_label(), curve.get_color())
-        _put(written, sheet.beside(number, *_size_of(written)), width, height)
+        if len(curve.get_xydata()):
+            written = _write(layout, top, curve.get_label(), curve.get_color())
+            place = sheet.beside(number, *_size_of(written))
+            fit &= place is not None and not place.crossed
+            _put(written, place, width, height)
+            layout.names.append(written)
+    return fit
+
+
+def explain_curves(layouts: Sequence[Layout]) -> None:
+    """Name the curves of several strips in a legend below that of the maps, if there is room."""
+    figure, curves = layouts[0].figure, {}
+    for layout in layouts:
+        curves.update({curve.get_label(): curve for curve in reversed(_named(layout))})
+    legend = figure.legend(
+        handles=list(curves.values())[::-1], loc="lower right", frameon=False, fontsize=8,
+        labelcolor=layouts[0].theme.foreground, handlelength=1.5,
+    )  # fmt: skip
+    box, renderer = legend.get_window_extent(), figure.canvas.get_renderer()
+    others = [each.get_window_extent() for each in figure.legends if each is not legend]
+    others += [ax.get_tightbbox(renderer) for ax in figure.axes]
+    if any(box.overlaps(other) for other in others):
+        legend.remove()
+        return
+    for text in [text for layout in layouts for text in layout.names]:
+        if text.axes is not None:
+            text.remove()
 
 
 def _write(layout: Layout, ax: Any, text: str, color: str) -> Any:
@@ -395,10 +434,15 @@ def _add_legend(layout: Layout, names: Sequence[str]) -> None:
     layout.strip.set_title("\n".join("x" * -(-len(names) // columns)), fontsize=9, alpha=0)
 
 
+def strip_axes(layout: Layout) -> list[Any]:
+    """Return the axes of a strip, one for each group of metrics."""
+    return list(layout.strip.get_shared_x_axes().get_siblings(layout.strip))
+
+
 def place_strip(layout: Layout, left: float, width: float) -> None:
     """Put the strip exactly below the map, both in shares of the figure's width."""
     place, figure = layout.strip.get_position(), layout.figure
-    for ax in layout.strip.get_shared_x_axes().get_siblings(layout.strip):
+    for ax in strip_axes(layout):
         ax.set_position((left, place.y0, width, place.height))
     layout.strip_box = pixel_box(layout.strip)
     legend, rim = layout.strip.get_legend(), max(4.0, layout.margin * figure.dpi)

@@ -23,6 +23,14 @@ from trainviz.rendering.figure.fitting import (
 )
 from trainviz.rendering.figure.layout import dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors, place_bar
+from trainviz.rendering.figure.metric_strip import (
+    draw_strip,
+    explain_curves,
+    metric_names,
+    name_curves,
+    place_strip,
+    strip_axes,
+)
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 
@@ -31,6 +39,12 @@ __all__ = ["Panel", "PanelGrid", "build_grid", "default_columns"]
 _PANEL_INCHES = {1: 5.0, 2: 4.0, 3: 3.3}
 _SMALL_INCHES = 2.8
 """With more columns."""
+
+_STRIP_SHARE = 1 / 5
+"""Of the height of a panel, the height of the strip below it."""
+
+_LEAST_STRIP = 0.25
+"""In inches; lower strips are drawn only where metrics are asked for."""
 
 _LEGEND_INCHES = 1.6
 _RIM = 0.12
@@ -52,6 +66,8 @@ class Panel:
         Whether the recording's data is drawn.
     bar : bool
         Whether its mode, which the others do not have, is explained by a colour bar.
+    strip : bool
+        Whether it may have a strip of metrics.
     """
 
     recording: Recording
@@ -60,6 +76,7 @@ class Panel:
     status: str = ""
     points: bool = True
     bar: bool = False
+    strip: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,7 +146,8 @@ def build_grid(
     -------
     PanelGrid
     """
-    figure, axes, theme = _figure(options, len(panels), columns, dpi)
+    has_strips = _has_strips(panels, options, columns)
+    figure, axes, strips, theme = _figure(options, len(panels), columns, dpi, has_strips)
     wide = figure.get_size_inches()[0] / columns
     scale, small = min(1.0, wide / 6), min(max(wide / 2.6, 0.7), 1.0)
     layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
@@ -140,6 +158,7 @@ def build_grid(
         _write_titles(layout, panel, small)
         if panel.points and panel.recording.data is not None:
             draw_points(layout, panel.recording, panel.mode)
+    _draw_strips(layouts, panels, strips, options, columns)
     _explain(layouts, panels, options, named)
     # An empty heading keeps the room for the clock.
     shown = headline if options.get("counter", True) else ""
@@ -154,20 +173,58 @@ def build_grid(
     return PanelGrid(figure, layouts, head)
 
 
+def _has_strips(panels: Sequence[Panel], options: SceneOptions, columns: int) -> bool:
+    wanted, recordings = options.get("metrics"), [panel.recording for panel in panels]
+    if not metric_names(recordings, True if wanted is None else wanted):
+        return False
+    size = options.get("figsize")
+    if wanted is not None or size is None:
+        return True
+    # What titles, ticks and names take of a row is for neither.
+    tall = (size[1] - 0.5) / -(-len(panels) // columns) - 1.1
+    return tall * _STRIP_SHARE / (1 + _STRIP_SHARE) >= _LEAST_STRIP
+
+
+def _draw_strips(
+    layouts: Sequence[Layout],
+    panels: Sequence[Panel],
+    strips: Sequence[Any],
+    options: SceneOptions,
+    columns: int,
+) -> None:
+    """Draw the metrics' curves below the panels, on the same axes in all of them."""
+    runs = [panel.recording for panel in panels if panel.strip]
+    for number, (layout, panel, strip) in enumerate(zip(layouts, panels, strips, strict=False)):
+        if not panel.strip:
+            strip.remove()
+            continue
+        layout.strip = strip
+        draw_strip(layout, panel.recording, options, runs)
+        first, *others = sorted(strip_axes(layout), key=lambda ax: ax is not strip)
+        keep_outer_labels(first, number, columns, len(runs))
+        is_last = number % columns == columns - 1 or number == len(runs) - 1
+        for ax in () if is_last else others:
+            ax.set_ylabel("")
+            ax.tick_params(labelright=False)
+
+
 def _figure(
-    options: SceneOptions, count: int, columns: int, dpi: float | None
-) -> tuple[Any, list[Any], Theme]:
+    options: SceneOptions, count: int, columns: int, dpi: float | None, has_strips: bool
+) -> tuple[Any, list[Any], list[Any], Theme]:
     theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
     rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
     legend = _LEGEND_INCHES if options.get("legend", True) else 0.2
-    size = options.get("figsize") or (columns * panel + legend, rows * (panel + 0.3) + 0.5)
+    tall = panel * (1 + has_strips * _STRIP_SHARE) + 0.3 + 0.2 * has_strips
+    size = options.get("figsize") or (columns * panel + legend, rows * tall + 0.5)
     figure = new_figure(even_size(size, resolution), resolution, theme, "compressed")
     pad = min(options.get("margin", 0.1), 0.1)
     figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in grid[count:]:
-        ax.remove()
-    return figure, list(grid[:count]), theme
+    ratios = [1, _STRIP_SHARE] if has_strips else [1]
+    grid = figure.add_gridspec(rows * len(ratios), columns, height_ratios=ratios * rows)
+    places = [divmod(number, columns) for number in range(count)]
+    axes = [figure.add_subplot(grid[len(ratios) * row, column]) for row, column in places]
+    strips = [figure.add_subplot(grid[2 * row + 1, column]) for row, column in places * has_strips]
+    return figure, axes, strips, theme
 
 
 def _write_titles(layout: Layout, panel: Panel, small: float) -> None:
@@ -193,12 +250,13 @@ def _explain(
 def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None:
     """Make every text fit its room, and take away what the panels leave free."""
     figure, axes = head.figure, [layout.ax for layout in layouts]
+    strips = [ax for layout in layouts if layout.strip is not None for ax in strip_axes(layout)]
     require_room(figure, axes)
     _fit_titles(layouts)
     if options.get("figsize") is None:
-        _trim(figure, axes)
+        _trim(figure, [*axes, *strips])
     require_room(figure, axes)
-    fit_texts(figure, axes, _heading_room(layouts, head))
+    fit_texts(figure, [*axes, *strips], _heading_room(layouts, head))
     require_room(figure, axes)
 
 
@@ -254,6 +312,12 @@ def _fix_places(layouts: Sequence[Layout], head: Layout) -> None:
         layout.ax.set_aspect("auto")
         bottom = tall - top - height
         layout.ax.set_position((left / wide, bottom / tall, width / wide, height / tall))
+    with_strip = [layout for layout in layouts if layout.strip is not None]
+    for layout in with_strip:
+        place_strip(layout, layout.box[0] / wide, width / wide)
+    fit = [name_curves(layout) for layout in with_strip]
+    if not all(fit):
+        explain_curves(with_strip)
     upper = max(1 - layout.box[1] / tall for layout in layouts)
     lower = min(1 - (layout.box[1] + height) / tall for layout in layouts)
     for layout in layouts:

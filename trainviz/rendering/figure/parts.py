@@ -44,6 +44,8 @@ class Layout:
     curves : list of matplotlib.lines.Line2D
     moments : dict of float to str
         What is marked on the strip.
+    names : list of matplotlib.text.Text
+        Of the curves, beside these.
     """
 
     figure: Any
@@ -56,6 +58,7 @@ class Layout:
     bar: Any = None
     curves: list[Any] = field(default_factory=list)
     moments: dict[float, str] = field(default_factory=dict)
+    names: list[Any] = field(default_factory=list)
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
     strip_box: tuple[int, int, int, int] = (0, 0, 0, 0)
 
