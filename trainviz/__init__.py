@@ -55,6 +55,7 @@ _HOMES = {
     "make_map": "v1",
     "open_recording": "recordings.opening",
     "plot_maps": "v1",
+    "record": "adapters.fitted",
     "record_stages": "adapters.sklearn",
     "register_mode": "modes",
     "replay": "capture.replay.replay",
@@ -98,6 +99,7 @@ __all__ = [
     "modes",
     "open_recording",
     "plot_maps",
+    "record",
     "record_stages",
     "register_mode",
     "replay",
@@ -106,6 +108,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from trainviz import modes
+    from trainviz.adapters.fitted import record
     from trainviz.adapters.keras.recorder import KerasRecorder
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder, record_stages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,18 @@ from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
 from trainviz.domain.inputs import Inputs, describe, named_columns
-from trainviz.evaluation.outputs import Output, check_output, chunk_size, to_probabilities
+from trainviz.evaluation.outputs import (
+    Output,
+    PredictProba,
+    check_output,
+    chunk_size,
+    one_hot,
+    to_probabilities,
+)
 from trainviz.recordings.recording import Recording
 
 try:
-    from sklearn.base import BaseEstimator, is_classifier, is_regressor
+    from sklearn.base import BaseEstimator, is_classifier, is_outlier_detector, is_regressor
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
@@ -30,14 +37,17 @@ __all__ = ["SklearnPredictor", "SklearnRecorder", "record_stages"]
 
 Array = npt.NDArray[Any]
 Predict = Callable[[Any, Any], Any]
+Answer = Output | Literal["labels"]
+"""What a model is asked for; "labels" become probabilities of 0 and 1."""
 
-_METHODS: dict[Output, str] = {
+_METHODS: dict[Answer, str] = {
     "probabilities": "predict_proba",
     "log_probabilities": "predict_log_proba",
     "logits": "decision_function",
     "values": "predict",
     "multilabel": "predict_proba",
     "multilabel_logits": "decision_function",
+    "labels": "predict",
 }
 
 
@@ -56,13 +66,17 @@ class SklearnPredictor:
     output : str, default "probabilities"
         Selects the method that is called: ``predict_proba`` (also for
         ``"multilabel"``), ``predict_log_proba`` (``"log_probabilities"``),
-        ``decision_function`` (``"logits"``, ``"multilabel_logits"``), or
-        ``predict`` of a regressor (``"values"``).
+        ``decision_function`` (``"logits"``, ``"multilabel_logits"``, and ``"values"``
+        of an outlier detector), ``predict`` of a regressor (``"values"``), or
+        ``predict`` of any model that returns labels (``"labels"``).
+    classes : sequence, optional
+        The labels in the order of the columns, for ``"labels"`` of a model that does
+        not know them.
 
     Raises
     ------
     TypeError
-        If ``model`` is not a classifier, lacks the method, or has several outputs.
+        If ``model`` is no estimator, lacks the method, or has several outputs.
 
     Examples
     --------
@@ -75,21 +89,23 @@ class SklearnPredictor:
     def __init__(
         self,
         model: Any,
-        output: Output = "probabilities",
+        output: Answer = "probabilities",
         *,
         names: Sequence[str] | None = None,
         predict: Predict | None = None,
+        classes: Sequence[Any] | None = None,
     ) -> None:
-        check_output(output)
+        check_output(recorded_output(output))
         if predict is not None and not callable(predict):
             raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
         if predict is None:
             _check_kind(model, output)
-            if not hasattr(model, _METHODS[output]):
+            if not hasattr(model, _method(model, output)):
                 raise TypeError(_without_method(model, output))
         self.model = model
         self._names, self._predict = names, predict
         self._output = output
+        self._classes = classes
         self._checked = False
 
     @property
@@ -104,28 +120,43 @@ class SklearnPredictor:
     @property
     def classes(self) -> list[Any] | None:
         """The label of each output column; None if the model has no ``classes_`` array yet."""
-        return _classes_of(self.model)
+        return None if self._output == "values" else _classes_of(self.model)
 
     def __call__(self, points: Inputs) -> Array:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
         if self._predict is not None:
-            return np.asarray(self._predict(self.model, points))
+            return self._columns(np.asarray(self._predict(self.model, points)))
         inputs = _as_fitted(self.model, points, self._names)
         if not self._checked and not self._output.startswith("multilabel"):
             _refuse_multioutput(self.model, inputs)
         # predict_log_proba returns -inf for a probability of 0, which is correct.
         with np.errstate(divide="ignore"):
-            answer = _as_array(getattr(self.model, _METHODS[self._output])(inputs), self.model)
+            method = getattr(self.model, _method(self.model, self._output))
+            answer = _as_array(method(inputs), self.model)
         if not self._checked and self._output == "logits":
             _refuse_pairwise(self.model, answer)
+        if self._output == "logits" and _breaks_no_ties(self.model, answer):
+            answer = _as_predicted(answer, self.classes, self.model.predict(inputs))
         self._checked = True
-        return answer
+        return self._columns(answer)
+
+    def _columns(self, answer: Array) -> Array:
+        if self._output != "labels":
+            return answer
+        classes = self.classes if self._classes is None else self._classes
+        if classes is None:
+            raise TypeError(
+                f"model={type(self.model).__name__} does not say which labels it predicts: give "
+                "classes=[...], in the order in which they are to be listed"
+            )
+        return one_hot(answer, classes)
 
     def frozen(self) -> SklearnPredictor:
         """Return a predictor of a copy of the model as it is now."""
         frozen = SklearnPredictor(
-            copy.deepcopy(self.model), self._output, names=self._names, predict=self._predict
-        )
+            copy.deepcopy(self.model), self._output, names=self._names, predict=self._predict,
+            classes=self._classes,
+        )  # fmt: skip
         frozen._checked = self._checked
         return frozen
 
@@ -147,14 +178,17 @@ class SklearnRecorder(LoopRecorder):
     Parameters
     ----------
     model : classifier, or regressor with ``output="values"``
-        Fitted on arrays or on DataFrames. A model that is not fitted yet cannot
-        be evaluated, so ``start()`` captures nothing then.
+        Or an outlier detector or a clustering with ``output="labels"``. Fitted on arrays
+        or on DataFrames. A model that is not fitted yet cannot be evaluated, so
+        ``start()`` captures nothing then.
     domain : Domain
     output : str, default "probabilities"
         Selects the method that is called: ``predict_proba`` (also for
         ``"multilabel"``), ``predict_log_proba`` (``"log_probabilities"``),
-        ``decision_function`` (``"logits"``, ``"multilabel_logits"``), or
-        ``predict`` of a regressor (``"values"``).
+        ``decision_function`` (``"logits"``, ``"multilabel_logits"``, and ``"values"``
+        of an outlier detector), ``predict`` of a regressor (``"values"``), or
+        ``predict`` of any model that returns labels (``"labels"``): their maps hold
+        0 and 1 alone, and are evaluated densely unless you say otherwise.
     predict : callable, optional
         ``(model, points) -> output`` for models that need other arguments.
     first_epoch : int, default 0
@@ -199,13 +233,16 @@ class SklearnRecorder(LoopRecorder):
         model: Any,
         domain: Domain,
         *,
-        output: Output = "probabilities",
+        output: Answer = "probabilities",
         predict: Predict | None = None,
         first_epoch: int = 0,
         **options: Unpack[RecorderOptions],
     ) -> None:
-        self._model = _TeachingPredictor(model, output, names=_names_of(domain), predict=predict)
-        self._model.recorder = Recorder(domain, output=output, **options)
+        self._model = _TeachingPredictor(
+            model, output, names=_names_of(domain), predict=predict, classes=options.get("classes")
+        )
+        chosen = cast(RecorderOptions, {**defaults_for(model, output), **options})
+        self._model.recorder = Recorder(domain, output=recorded_output(output), **chosen)
         super().__init__(self._model.recorder, self._model, first_epoch=first_epoch)
 
     def start(self, epoch: int | None = None, step: int | None = None) -> Self:
@@ -315,7 +352,88 @@ def _kind(model: Any) -> str | None:
         return getattr(model, "_estimator_type", None)
     if is_classifier(model):
         return "classifier"
+    if is_outlier_detector(model):
+        return "outlier detector"
     return "regressor" if is_regressor(model) else None
+
+
+def recorded_output(output: Answer) -> Output:
+    """Return the ``output=`` of the recorder: labels are recorded as probabilities."""
+    return "probabilities" if output == "labels" else output
+
+
+def defaults_for(model: Any, output: Answer) -> RecorderOptions:
+    """Return the options of a recorder that follow from the kind of a model and of its output.
+
+    Maps of labels are evaluated densely, because they are nowhere smooth.
+    """
+    is_detector = _kind(model) == "outlier detector"
+    if output == "labels":
+        names: RecorderOptions = {"class_names": ["outlier", "inlier"]} if is_detector else {}
+        return {"evaluation": "dense", **names}
+    return {"class_names": ["decision function"]} if is_detector else {}
+
+
+def fitted_predictor(
+    model: Any,
+    domain: Domain,
+    output: Answer | None = None,
+    predict: Predict | None = None,
+    classes: Sequence[Any] | None = None,
+) -> tuple[PredictProba, Output, RecorderOptions]:
+    """Return what asks a fitted model, what it returns, and the options that the model knows.
+
+    Parameters
+    ----------
+    model : estimator
+    domain : Domain
+    output : str, optional
+        Default: by the kind of the model, as for :func:`trainviz.record`.
+    predict, classes
+        As for :class:`SklearnPredictor`.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If ``model`` is not fitted.
+    """
+    chosen = output or _default_output(model)
+    asked = SklearnPredictor(
+        model, chosen, names=_names_of(domain), predict=predict, classes=classes
+    )
+    if not asked.fitted:
+        raise NotFittedError(
+            f"model={type(model).__name__} is not fitted: call its fit first, or record it while "
+            "it learns, with trainviz.SklearnRecorder"
+        )
+    known = cast(RecorderOptions, {**defaults_for(model, chosen), "classes": asked.classes})
+    return asked, recorded_output(chosen), known
+
+
+def _default_output(model: Any) -> Answer:
+    kind = _kind(model)
+    if kind == "regressor":
+        return "values"
+    if kind == "outlier detector" or not hasattr(model, "predict_proba"):
+        return "labels"
+    return "multilabel" if isinstance(getattr(model, "classes_", None), list) else "probabilities"
+
+
+def _method(model: Any, output: Answer) -> str:
+    if output == "values" and _kind(model) == "outlier detector":
+        return "decision_function"
+    return _METHODS[output]
+
+
+def _last_step(model: Any) -> Any:
+    """Return the estimator within pipelines and searches."""
+    while True:
+        if hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        elif hasattr(model, "steps") and hasattr(model, "named_steps"):
+            model = model.steps[-1][1]
+        else:
+            return model
 
 
 def _require_fitted(model: Any) -> None:
@@ -334,18 +452,22 @@ def _check_classifier(model: Any) -> None:
         )
 
 
-def _check_kind(model: Any, output: Output) -> None:
-    regressor = _kind(model) == "regressor"
-    if output == "values" and not regressor:
+def _check_kind(model: Any, output: Answer) -> None:
+    kind, name = _kind(model), type(model).__name__
+    if output == "values" and kind not in ("regressor", "outlier detector"):
         raise TypeError(
-            f"model={type(model).__name__}: output='values' expects an instance of a scikit-learn "
+            f"model={name}: output='values' expects an instance of a scikit-learn "
             "regressor; for anything else use trainviz.Recorder with a callable"
         )
-    if output != "values" and regressor:
+    if output != "values" and kind == "regressor":
+        raise TypeError(f"model={name} is a regressor, not a classifier: say output='values'")
+    if output not in ("values", "labels") and kind == "outlier detector":
         raise TypeError(
-            f"model={type(model).__name__} is a regressor, not a classifier: say output='values'"
+            f"model={name} is an outlier detector, not a classifier: say output='labels' "
+            "(outlier or inlier) or output='values' (its decision_function)"
         )
-    if output != "values":
+    # Clusterings and mixtures are of no kind, and have the methods.
+    if kind is None and not (isinstance(model, BaseEstimator) and hasattr(model, "predict")):
         _check_classifier(model)
 
 
@@ -358,28 +480,42 @@ def _as_array(answer: Any, model: Any) -> Array:
     return np.stack([columns[:, k].sum(axis=1) for columns, k in zip(answer, has, strict=True)], 1)
 
 
-def _without_method(model: Any, output: Output) -> str:
-    # A classifier's predict returns labels, which no output= takes.
+def _without_method(model: Any, output: Answer) -> str:
     alternatives = [
         other for other in _METHODS if other != "values" and hasattr(model, _METHODS[other])
     ]
-    hint = "it predicts labels alone: give SklearnRecorder("
-    asked = "predict=lambda model, X: model.predict(X)[:, None] == model.classes_)"
-    if alternatives:
-        hint, asked = f"say output={alternatives[0]!r}", f" ({_METHODS[alternatives[0]]})"
+    if output == "multilabel_logits" and "multilabel" in alternatives:
+        alternatives = ["multilabel"]
+    method = _method(model, output)
+    hint = "it predicts nothing for other points than those of its fit: take a model with predict"
+    if _kind(model) == "outlier detector":
+        hint = "an outlier detector needs it (LocalOutlierFactor: novelty=True)"
+    elif alternatives:
+        alone = "it predicts labels alone: " if alternatives == ["labels"] else ""
+        hint = f"{alone}say output={alternatives[0]!r} ({_METHODS[alternatives[0]]})"
     return (
-        f"model={type(model).__name__} has no {_METHODS[output]} with its present parameters, "
-        f"which output={output!r} needs: {hint}{asked}"
+        f"model={type(model).__name__} has no {method} with its present parameters, "
+        f"which output={output!r} needs: {hint}"
     )
 
 
 def _refuse_multioutput(model: Any, inputs: Any) -> None:
-    if np.ndim(model.predict(inputs[:1])) != 1:
-        raise TypeError(
-            f"model={type(model).__name__} predicts several outputs for one input; a map shows "
-            "one: for independent labels say output='multilabel'; otherwise train on a single "
-            "column of y, or use trainviz.Recorder with a callable that returns one output"
+    shape = np.shape(model.predict(inputs[:1]))
+    if len(shape) == 1 or shape[1:] == (1,):
+        return
+    columns = getattr(model, "classes_", [])
+    if _kind(model) == "regressor":
+        advice = "give predict=lambda model, X: model.predict(X)[:, 0]"
+    elif hasattr(model, "predict_proba") and all(set(np.ravel(each)) <= {0, 1} for each in columns):
+        advice = "for independent labels say output='multilabel'"
+    else:
+        advice = (
+            "say output='labels', classes=[...], predict=lambda model, X: model.predict(X)[:, 0]"
         )
+    raise TypeError(
+        f"model={type(model).__name__} predicts several outputs for one input; a map shows "
+        f"one: {advice}; or train on a single column of y"
+    )
 
 
 def _refuse_pairwise(model: Any, answer: Array) -> None:
@@ -395,8 +531,34 @@ def _refuse_pairwise(model: Any, answer: Array) -> None:
         )
 
 
+def _breaks_no_ties(model: Any, scores: Array) -> bool:
+    """Return whether ``predict`` is not the highest score, as of an SVC of several classes."""
+    wide = scores.ndim == 2 and scores.shape[1] > 2
+    return wide and not getattr(_last_step(model), "break_ties", True)
+
+
+def _as_predicted(scores: Array, classes: Any, labels: Any) -> Array:
+    """Return scores of which the highest is that of the predicted label.
+
+    Where pairs of classes have as many votes each, ``predict`` takes the first class, and
+    ``decision_function`` the one with the higher margins: the two scores are exchanged.
+    """
+    rows, best = np.arange(len(scores)), scores.argmax(axis=1)
+    chosen = one_hot(labels, classes).argmax(axis=1)
+    scores = scores.copy()
+    scores[rows, chosen], scores[rows, best] = scores[rows, best], scores[rows, chosen]
+    return scores
+
+
 def _classes_of(model: Any) -> list[Any] | None:
     classes = getattr(model, "classes_", None)
+    if classes is None and _kind(model) == "outlier detector":
+        return [-1, 1]
+    last = _last_step(model)
+    if classes is None and hasattr(last, "n_components") and hasattr(last, "predict_proba"):
+        return list(range(last.n_components))
+    if classes is None and _kind(model) is None and hasattr(last, "labels_"):
+        classes = np.unique(last.labels_)
     # Models with several outputs have a list of arrays instead.
     return cast("list[Any]", classes.tolist()) if isinstance(classes, np.ndarray) else None
 

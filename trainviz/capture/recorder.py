@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypedDict
+from typing import Any, ClassVar, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -213,6 +213,8 @@ class Recorder:
     array([ 0,  5, 10, 15, 20])
     """
 
+    _unit: ClassVar[str] = "epoch"
+
     @shows_defaults(RECORDER_DEFAULTS, complete=True)
     def __init__(
         self,
@@ -238,7 +240,9 @@ class Recorder:
         names, held = check_names(given["class_names"]), recorded_as(output)
         data = None if given["data"] is None else LabelledData.of(given["data"], domain, held)
         classes = None if given["classes"] is None else list(given["classes"])
-        self._description = Description(domain, data, names, classes, repr(self.schedule), held)
+        self._description = Description(
+            domain, data, names, classes, repr(self.schedule), held, self._unit
+        )
         self._given: RecorderOptions = {**given, "data": None}
         self._streams = HostStreams()
         self._order_doubted = False

@@ -155,8 +155,10 @@ def named_columns(fitted: Any, rows: npt.NDArray[Any], names: Sequence[str] | No
 
 
 def _fitted_names(fitted: Any) -> list[str] | None:
-    for attribute in ("feature_names_in_", "feature_names_"):
+    # The last two are those of the boosters of XGBoost and LightGBM.
+    for attribute in ("feature_names_in_", "feature_names_", "feature_names", "feature_name"):
         names = getattr(fitted, attribute, None)
+        names = names() if callable(names) else names
         # LightGBM and CatBoost make up names for arrays: Column_0, 0.
         if names is not None and not all(_MADE_UP.fullmatch(str(name)) for name in names):
             return [str(name) for name in names]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = [
     "check_output",
     "chunk_size",
     "logarithms",
+    "one_hot",
     "probabilities_at",
     "recorded_as",
     "to_log_probabilities",
@@ -36,6 +37,11 @@ PredictProba = Callable[[Inputs], Any]
 
 _ROUNDING = 1e-5
 """A row of single precision misses 1 by less; what misses it by more is divided by its sum."""
+
+_LABELS = (
+    "say output='labels' (trainviz.record, SklearnRecorder), or return one column a class, e.g. "
+    "lambda X: predict(X)[:, None] == classes"
+)
 
 _LOWEST_LOG = -1e4
 """Not much above the lowest number of float16, in which maps are stored."""
@@ -213,12 +219,42 @@ def to_map_values(answer: Any, n_points: int, output: Output) -> npt.NDArray[np.
     if output == "values" and values.shape[1] > 1:
         raise PredictionError(
             f"the model returns {values.shape[1]} values a point, and a map of output='values' "
-            "shows one: record one column, e.g. predict=lambda model, x: model(x)[:, 0]"
+            "shows one: record one column, [:, 0] of what it returns (predict=lambda model, X: ... "
+            "of a framework's recorder, else a callable lambda X: ... in its place)"
         )
     if output == "multilabel":
         _check_range(values, 'output="multilabel_logits"', output)
         return values.clip(0, 1)
     return values
+
+
+def one_hot(labels: Any, classes: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """Return labels, shape (N,), as probabilities of 0 and 1, shape (N, C).
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the classes.
+
+    Examples
+    --------
+    >>> one_hot(["b", "a"], ["a", "b"])
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    if len(classes) < 2:
+        raise ValueError(f"classes={list(classes)!r}: a map shows at least two classes")
+    given = to_numpy(labels)
+    # CatBoost returns a column.
+    found = given.reshape(len(given), -1)
+    columns: npt.NDArray[np.float64] = (found[:, :1] == np.asarray(classes)).astype(np.float64)
+    strange = (columns.sum(axis=1) != 1) | (found.shape[1] != 1)
+    if strange.any():
+        raise ValueError(
+            f"the model predicts {found[strange.argmax()].tolist()} of shape {given.shape}, and "
+            f"output='labels' expects one of classes={list(classes)!r} a point"
+        )
+    return columns
 
 
 def chunk_size(domain: Domain, batch_size: int | Literal["auto"]) -> int:
@@ -232,6 +268,12 @@ def chunk_size(domain: Domain, batch_size: int | Literal["auto"]) -> int:
 
 def check_output(output: str) -> None:
     """Raise a ValueError for an unknown ``output=``."""
+    if output == "labels":
+        raise ValueError(
+            "output='labels': a model that predicts labels alone is recorded by "
+            "trainviz.SklearnRecorder or, once it is fitted, by trainviz.record; elsewhere return "
+            "one column a class, e.g. lambda X: predict(X)[:, None] == classes"
+        )
     if output not in get_args(Output):
         raise ValueError(f"output={output!r}: expected one of {', '.join(get_args(Output))}")
 
@@ -249,7 +291,8 @@ def _to_array(answer: Any) -> npt.NDArray[Any]:
 def _checked_columns(values: npt.NDArray[Any], n_points: int) -> npt.NDArray[np.floating[Any]]:
     if values.dtype.kind not in "fiub":
         raise PredictionError(
-            f"predict_proba returned {values.dtype} values; expected numbers of shape (N, C)"
+            f"predict_proba returned {values.dtype} values; expected numbers of shape (N, C): if "
+            f"they are class labels, {_LABELS}"
         )
     if values.ndim == 1:
         values = values[:, None]
@@ -332,6 +375,8 @@ def _check_range(
     low, high = float(values.min()), float(values.max())
     if low < -SUM_TOLERANCE or high > 1 + SUM_TOLERANCE:
         column = "a single column of " if values.shape[1] == 1 else ""
+        if column and output == "probabilities" and (values == np.round(values)).all():
+            instead += f"; if they are class labels, {_LABELS}"
         raise PredictionError(
             f"predict_proba returned {column}values from {low:.4g} to {high:.4g}, which are no "
             f"probabilities (0 to 1): if the model returns logits, say {instead} (output= is "

@@ -104,5 +104,5 @@ def recording_of(store: Store, found: Description) -> Recording:
     """Return a recording of what a store holds."""
     return Recording(
         found.domain, store, data=found.data, class_names=found.class_names,
-        classes=found.classes, output=found.output,
+        classes=found.classes, output=found.output, unit=found.unit,
     )  # fmt: skip

@@ -43,6 +43,9 @@ class Recording(Sequence[Snapshot]):
     output : {"probabilities", "multilabel", "values"}, default "probabilities"
         What the snapshots hold: probabilities of classes that exclude one
         another, of independent labels, or the value of a regression model.
+    unit : str, default "epoch"
+        What :attr:`epochs` counts: epochs, the stages of a boosted model, or nothing
+        (an empty string) for a model that was already fitted.
     class_names : list of str
         One per class; empty as long as nothing is recorded and no names were given.
 
@@ -67,9 +70,11 @@ class Recording(Sequence[Snapshot]):
         class_names: Sequence[str] | None = None,
         classes: Sequence[Any] | None = None,
         output: str = "probabilities",
+        unit: str = "epoch",
     ) -> None:
         self.domain = domain
         self.output = OutputKind(output)
+        self.unit = unit
         self.data = data
         self._store = store
         self._class_names = list(class_names) if class_names is not None else None
@@ -432,6 +437,7 @@ class Recording(Sequence[Snapshot]):
         return Recording(
             self.domain, store, data=self.data,
             class_names=self._class_names, classes=self._classes, output=self.output,
+            unit=self.unit,
         )  # fmt: skip
 
     def learn_classes(self, classes: Sequence[Any]) -> None:
@@ -515,11 +521,9 @@ class Recording(Sequence[Snapshot]):
         plural = "" if len(self) == 1 else "s"
         is_value = self.output.has_value
         held = self.class_names[0] if is_value else self._counted()
-        return (
-            f"Recording({len(self)} snapshot{plural}, epochs {self._store.epoch(0)} to "
-            f"{self._store.epoch(len(self) - 1)}, "
-            f"{held}, grid {height}x{width})"
-        )
+        first, last = self._store.epoch(0), self._store.epoch(len(self) - 1)
+        counted = f"{self.unit}s {first} to {last}, " if self.unit else ""
+        return f"Recording({len(self)} snapshot{plural}, {counted}{held}, grid {height}x{width})"
 
     def _counted(self) -> str:
         """Return the number of classes and, where it was given, what each column stands for."""

@@ -34,7 +34,7 @@ class Moment:
 
 
 def counted_by(recording: Recording) -> str:
-    """Return the unit of the time axis: "epoch", or "step" if epochs repeat and steps are known."""
+    """Return the unit of the time axis: "step" if epochs repeat and steps are known."""
     epochs, steps = recording.epochs, recording.steps
     repeated = len(np.unique(epochs)) < len(epochs)
     return "step" if repeated and np.isfinite(steps).all() else "epoch"

@@ -89,6 +89,7 @@ class Animation(Film):
         rest = round(film["hold"] * film["fps"])
         self._timeline = Timeline(len(recording), film["interpolate"], rest)
         metric_names([self.recording], film.get("metrics", True))
+        Counter(self.recording, film.get("counter", True))
         wanted = find_mode(film["mode"])
         require_output(wanted, self.recording)
         by_class, cmap, palette = wanted.guide == "classes", film["cmap"], film["palette"]
@@ -212,7 +213,7 @@ class Animation(Film):
             indices = [self.recording.index_at(epoch) for epoch in epochs]
         if not indices:
             raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
-        counter = Counter(self.recording)
+        counter = Counter(self.recording, self._options.get("counter", True))
         panels = [
             self._panel(counter.text(Moment(index, 0.0)), index, self._mode) for index in indices
         ]
@@ -364,7 +365,8 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
     **scene
         ``title``, ``subtitle``, ``dark``, ``figsize`` (inches), ``dpi``,
         ``axes`` (ticks and labels), ``xlabel``, ``ylabel``, ``aspect``
-        (``"equal"`` or ``"auto"``), ``counter`` (the epoch), ``legend``,
+        (``"equal"`` or ``"auto"``), ``counter`` (the epoch, or a text
+        such as ``"tree {epoch}"``), ``legend``,
         ``points`` (the recording's data), ``metrics`` (True, False, or names
         for the strip of curves, which are those of ``recording.history``),
         ``metric_scale`` (``"linear"``, ``"log"`` or, by default, ``"auto"``:

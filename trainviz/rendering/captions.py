@@ -12,6 +12,7 @@ import numpy as np
 from trainviz._common.arrays import Image
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, counted_by, positions, value_at
+from trainviz.rendering.figure.options import fields_of
 from trainviz.rendering.figure.parts import Layout
 
 __all__ = ["Caption", "Counter"]
@@ -77,16 +78,37 @@ class Counter:
     Parameters
     ----------
     recording : Recording
+    wanted : bool or str, default True
+        Another text, with ``{epoch}`` and ``{step}`` in the place of the numbers.
     marks : mapping of float to str, optional
         Texts that stand before it from an epoch (or step) on, for a while.
+
+    Raises
+    ------
+    ValueError
+        If the text asks for a step that the recording does not know.
     """
 
-    def __init__(self, recording: Recording, marks: Mapping[float, str] | None = None) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        wanted: bool | str = True,
+        marks: Mapping[float, str] | None = None,
+    ) -> None:
+        self._text = wanted if isinstance(wanted, str) else None
+        self._unit = recording.unit
         self._times = positions(recording)
         self._marks = sorted((marks or {}).items())
         self._while = _MARK_SHARE * float(np.ptp(self._times))
         self._epochs = recording.epochs.astype(np.float64)
         self._steps = recording.steps if counted_by(recording) == "step" else None
+        if self._text is not None and "step" in fields_of(self._text):
+            self._steps = recording.steps
+            if not np.isfinite(self._steps).all():
+                raise ValueError(
+                    f"counter={wanted!r}: the steps of this recording are not known; expected a "
+                    "text with {epoch} alone"
+                )
         self._last = len(recording) - 1 if recording.ends_with_other_weights else None
         ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
         plain = max((self._counted(end) for end in ends), key=len)
@@ -103,9 +125,19 @@ class Counter:
         return f"{marked[-1]}{_BETWEEN}{self._counted(moment)}" if marked else self._counted(moment)
 
     def _counted(self, moment: Moment) -> str:
-        epoch = f"epoch {int(value_at(self._epochs, moment) + 1e-9)}"
+        number = int(value_at(self._epochs, moment) + 1e-9)
+        if self._text is not None:
+            steps = {} if self._steps is None else {"step": self._step(moment)}
+            return self._text.format(epoch=number, **steps)
+        if not self._unit:
+            return ""
+        epoch = f"{self._unit} {number}"
         if moment.left == self._last:
             return f"{epoch}, final weights"
         if self._steps is None:
             return epoch
-        return f"{epoch}, step {int(value_at(self._steps, moment) + 1e-9)}"
+        return f"{epoch}, step {self._step(moment)}"
+
+    def _step(self, moment: Moment) -> int:
+        assert self._steps is not None
+        return int(value_at(self._steps, moment) + 1e-9)

@@ -25,7 +25,7 @@ from trainviz.rendering.compositor import Compositor, WrongPoints, draw_ground
 from trainviz.rendering.figure.data_points import draw_wrong_points
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.metric_strip import metric_names
-from trainviz.rendering.figure.options import check_columns, check_size
+from trainviz.rendering.figure.options import check_columns, check_size, fields_of
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
@@ -75,6 +75,7 @@ class Comparison(Film):
             require_classes(recordings, "disagreement=True")
         _check_panels(columns, scene)
         film = check_film(scene)
+        _check_counter(film.get("counter", True), by)
         # Their metrics are checked together: one run may have what another has not.
         plain: FilmOptions = {**film, "metrics": False}
         films = [Animation(recording, **plain) for recording in recordings]
@@ -232,7 +233,14 @@ class Comparison(Film):
     def _headline(self, value: float) -> str:
         if self.by == "progress":
             return f"{100 * value + 1e-9:.0f} % of training"
-        return f"{self.by} {int(value + 1e-9)}"
+        number, text = int(value + 1e-9), self._options.get("counter", True)
+        if isinstance(text, str):
+            return text.format(**{self.by: number})
+        units = {recording.unit for recording in self.recordings}
+        if self.by == "epoch" and len(units) == 1:
+            (unit,) = units
+            return f"{unit} {number}" if unit else ""
+        return f"{self.by} {number}"
 
     def _make_difference(self) -> Disagreement:
         from matplotlib.colors import LinearSegmentedColormap
@@ -408,6 +416,11 @@ def _require_same_limits(films: Sequence[Animation]) -> None:
             f"mode={films[0].mode.name!r} has other limits for each run, and one colour bar stands "
             f"for all: give them, e.g. Values(limits=({min(lows):.4g}, {max(highs):.4g}))"
         )
+
+
+def _check_counter(counter: bool | str, by: str) -> None:
+    if isinstance(counter, str) and not fields_of(counter) <= {by}:
+        raise ValueError(f"counter={counter!r}: by={by!r} counts {{{by}}} alone")
 
 
 def _check_panels(columns: Any, scene: FilmOptions) -> None:

@@ -66,7 +66,7 @@ class Compositor:
         layout: Layout | None = None,
         ground: tuple[Image, Image] | None = None,
     ) -> None:
-        self._counter = Counter(recording, options.get("annotate"))
+        self._counter = Counter(recording, options.get("counter", True), options.get("annotate"))
         self._layout = layout or build_layout(recording, mode, options, self._counter.widest)
         self._show_counter = options.get("counter", True)
         self._positions = positions(recording)

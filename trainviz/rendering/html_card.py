@@ -60,7 +60,8 @@ def _rows(recording: Recording) -> Iterator[tuple[str, str]]:
     yield "snapshots", str(len(recording))
     if len(recording):
         first, last = recording.epochs[[0, -1]].tolist()
-        yield "epochs", str(first) if first == last else f"{first} to {last}"
+        if recording.unit:
+            yield f"{recording.unit}s", str(first) if first == last else f"{first} to {last}"
     yield _held(recording)
     (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
     height, width = recording.domain.shape

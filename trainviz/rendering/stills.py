@@ -53,7 +53,7 @@ def still_figure(
     -------
     matplotlib.figure.Figure
     """
-    counter = Counter(recording, options.get("annotate"))
+    counter = Counter(recording, options.get("counter", True), options.get("annotate"))
     layout = build_layout(recording, mode, options, counter.widest, dpi)
     _, _, width, height = layout.box
     draw_map(layout, image_of((height, width)), recording.domain.extent)

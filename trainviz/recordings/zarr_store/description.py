@@ -43,6 +43,8 @@ class Description:
         The recorder's schedule as text.
     output : OutputKind
         What the maps hold.
+    unit : str
+        As for :class:`~trainviz.Recording`.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Description:
     classes: list[Any] | None = None
     schedule: str = ""
     output: OutputKind = OutputKind.PROBABILITIES
+    unit: str = "epoch"
 
     def attributes(self) -> dict[str, Any]:
         """Return the part that is stored as JSON attributes."""
@@ -83,6 +86,7 @@ class Description:
             "classes": None if self.classes is None else [_plain(label) for label in self.classes],
             "schedule": self.schedule,
             "output": self.output.value,
+            "unit": self.unit,
         }
         if self.data is not None and self.output.has_classes:
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
@@ -133,6 +137,7 @@ class Description:
                 None if classes is None else [_plain(label) for label in classes],
                 str(attributes["schedule"]),
                 _output(attributes),
+                str(attributes.get("unit", "epoch")),
             )
         except RecordingError:
             raise

@@ -168,12 +168,13 @@ def draw_strip(
     layout.strip.set_xlim(min(ends), max(*ends, min(ends) + 1))
     # Half an epoch is no moment.
     layout.strip.xaxis.get_major_locator().set_params(integer=True)
-    layout.strip.set_xlabel(counted_by(recording), color=theme.foreground)
+    unit = "step" if counted_by(recording) == "step" else recording.unit
+    layout.strip.set_xlabel(unit, color=theme.foreground)
     left_out = [name for name in _drawn(known) if name not in names] if wanted is True else []
     if left_out:
         more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
         layout.strip.set_xlabel(
-            f"{counted_by(recording)} (not drawn: {', '.join(left_out[:3])}{more})",
+            f"{unit} (not drawn: {', '.join(left_out[:3])}{more})",
             color=theme.foreground,
         )
     _mark_moments(layout, options)

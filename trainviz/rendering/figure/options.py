@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import Formatter
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 
 from trainviz._common.checks import is_positive
 
-__all__ = ["SceneOptions", "check_columns", "check_fps", "check_scene", "check_size"]
+__all__ = ["SceneOptions", "check_columns", "check_fps", "check_scene", "check_size", "fields_of"]
 
 
 class SceneOptions(TypedDict, total=False):
@@ -27,8 +28,8 @@ class SceneOptions(TypedDict, total=False):
     xlabel, ylabel : str
     aspect : {"equal", "auto"} or None
         None: equal where the window is less than twice as long as wide.
-    counter : bool
-        The epoch, top right.
+    counter : bool or str
+        The epoch, top right; or another text, such as ``"tree {epoch}"``.
     legend : bool
         The classes, or the colour bar.
     points : bool
@@ -59,7 +60,7 @@ class SceneOptions(TypedDict, total=False):
     xlabel: str | None
     ylabel: str | None
     aspect: Literal["equal", "auto"] | None
-    counter: bool
+    counter: bool | str
     legend: bool
     points: bool
     anchors: bool
@@ -68,6 +69,19 @@ class SceneOptions(TypedDict, total=False):
     smooth: float
     annotate: Mapping[float, str] | None
     margin: float
+
+
+def fields_of(counter: Any) -> set[str]:
+    """Return which of "epoch" and "step" a text for the counter shows; refuse any other."""
+    try:
+        parts = list(Formatter().parse(counter))
+        counter.format(epoch=0, step=0)
+    except (ValueError, LookupError, AttributeError) as error:
+        raise ValueError(
+            f"counter={counter!r}: expected True, False or a text with {{epoch}} or {{step}} in "
+            f'the place of the number, e.g. "tree {{epoch}}" ({type(error).__name__}: {error})'
+        ) from None
+    return {name.partition(".")[0].partition("[")[0] for _, name, _, _ in parts if name}
 
 
 def check_fps(fps: Any) -> None:
@@ -93,7 +107,14 @@ def check_size(figsize: Any, dpi: Any) -> None:
 
 def check_scene(scene: SceneOptions) -> None:
     """Refuse what no scene can draw."""
-    for name in ("dark", "axes", "counter", "legend", "points", "anchors"):
+    counter = scene.get("counter", True)
+    if isinstance(counter, str):
+        fields_of(counter)
+    elif not isinstance(counter, (bool, np.bool_)):
+        raise TypeError(
+            f"counter={counter!r}: expected True or False, or a text such as 'tree {{epoch}}'"
+        )
+    for name in ("dark", "axes", "legend", "points", "anchors"):
         value = scene.get(name, True)
         if not isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{name}={value!r}: expected True or False")

@@ -1,0 +1,123 @@
+"""Native models of XGBoost, LightGBM and CatBoost, without scikit-learn's interface."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainviz.domain.inputs import Inputs, named_columns
+from trainviz.evaluation.outputs import Output
+
+__all__ = ["BoosterPredictor", "is_booster"]
+
+_KINDS = (("xgboost", "Booster"), ("lightgbm", "Booster"), ("catboost", "CatBoost"))
+_CLASSES = ("binary", "multi", "cross_entropy", "Logloss", "CrossEntropy", "MultiClass")
+
+
+def is_booster(model: Any) -> bool:
+    """Return whether a model is a ``Booster`` (of CatBoost, a plain ``CatBoost``).
+
+    Examples
+    --------
+    >>> is_booster("model")
+    False
+    """
+    return _package(model) is not None
+
+
+def _package(model: Any) -> str | None:
+    for package, name in _KINDS:
+        kind = getattr(sys.modules.get(package), name, None)
+        # CatBoost's classifier and regressor are subclasses with scikit-learn's interface.
+        if kind is not None and isinstance(model, kind) and not hasattr(model, "_estimator_type"):
+            return package
+    return None
+
+
+class BoosterPredictor:
+    """A native booster as a callable from points to class probabilities, or to values.
+
+    Parameters
+    ----------
+    booster : xgboost.Booster, lightgbm.Booster or catboost.CatBoost
+        Asked with its own feature names and in their order.
+    names : sequence of str, optional
+        Of the columns of the points.
+    rounds : int, optional
+        How many of its rounds are asked; default: all, or the best ones where it
+        was stopped early.
+
+    Attributes
+    ----------
+    output : {"probabilities", "values"}
+        By its objective.
+    last : int
+        The number of its rounds.
+    """
+
+    def __init__(
+        self, booster: Any, *, names: Sequence[str] | None = None, rounds: int | None = None
+    ) -> None:
+        self.booster = booster
+        self._names, self._rounds = names, rounds
+        self._ask = {"xgboost": self._xgboost, "lightgbm": self._lightgbm}.get(
+            _package(booster) or "", self._catboost
+        )
+        self._objective = _objective(booster)
+        is_classifier = self._objective.startswith(_CLASSES)
+        self.output: Output = "probabilities" if is_classifier else "values"
+
+    @property
+    def last(self) -> int:
+        """The number of rounds that are asked by default."""
+        package, booster = _package(self.booster), self.booster
+        if package == "catboost":
+            return int(booster.tree_count_)
+        if package == "lightgbm":
+            return int(max(booster.best_iteration, 0) or booster.current_iteration())
+        stopped = booster.attr("best_iteration")
+        return int(booster.num_boosted_rounds() if stopped is None else int(stopped) + 1)
+
+    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
+        """Return the booster's answer, shape (N, C) or (N,)."""
+        table = points
+        if not hasattr(points, "columns"):
+            table = named_columns(self.booster, points.reshape(len(points), -1), self._names)
+        return np.asarray(self._ask(table, self.last if self._rounds is None else self._rounds))
+
+    def _xgboost(self, table: Any, rounds: int) -> Any:
+        from xgboost import DMatrix
+
+        data, first = DMatrix(table, enable_categorical=True), (0, rounds)
+        if self.output == "values":
+            return self.booster.predict(data, iteration_range=first)
+        # Some objectives return labels or raw scores, and all have margins.
+        return _odds(self.booster.predict(data, output_margin=True, iteration_range=first))
+
+    def _lightgbm(self, table: Any, rounds: int) -> Any:
+        return self.booster.predict(table, num_iteration=rounds)
+
+    def _catboost(self, table: Any, rounds: int) -> Any:
+        kind = "Probability" if self.output == "probabilities" else "RawFormulaVal"
+        return self.booster.predict(table, prediction_type=kind, ntree_end=rounds)
+
+
+def _objective(booster: Any) -> str:
+    package = _package(booster)
+    if package == "xgboost":
+        return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+    if package == "lightgbm":
+        return str(booster.dump_model(num_iteration=1).get("objective", ""))
+    return str(booster.get_all_params()["loss_function"])
+
+
+def _odds(margins: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if margins.ndim == 1:
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * margins))
+    powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
