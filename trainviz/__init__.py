@@ -56,7 +56,7 @@ _HOMES = {
     "open_recording": "recordings.opening",
     "plot_maps": "v1",
     "record": "adapters.fitted",
-    "record_stages": "adapters.sklearn",
+    "record_stages": "adapters.stages",
     "register_mode": "modes",
     "replay": "capture.replay.replay",
     "reproducibility": "analysis.reproducibility",
@@ -111,7 +111,8 @@ if TYPE_CHECKING:
     from trainviz.adapters.fitted import record
     from trainviz.adapters.keras.recorder import KerasRecorder
     from trainviz.adapters.lightning import LightningRecorder
-    from trainviz.adapters.sklearn import SklearnRecorder, record_stages
+    from trainviz.adapters.sklearn import SklearnRecorder
+    from trainviz.adapters.stages import record_stages
     from trainviz.adapters.torch.recorder import TorchRecorder
     from trainviz.analysis.kymograph import Kymograph, kymograph
     from trainviz.analysis.reproducibility import reproducibility

@@ -11,6 +11,7 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    IsolationForest,
     RandomForestClassifier,
 )
 from sklearn.exceptions import NotFittedError
@@ -289,7 +290,7 @@ def test_the_random_streams_are_not_disturbed():
 @pytest.mark.parametrize(
     ("model", "error", "message"),
     [
-        (GradientBoostingRegressor(), TypeError, "expected an instance of a scikit-learn classif"),
+        (IsolationForest(), TypeError, "expected a fitted gradient boosting or AdaBoost model"),
         (RandomForestClassifier(), TypeError, "RandomForestClassifier has no staged_predict_proba"),
         (GradientBoostingClassifier(), NotFittedError, "not fitted"),
     ],

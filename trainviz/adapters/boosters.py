@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from trainviz.domain.inputs import Inputs, named_columns
 from trainviz.evaluation.outputs import Output
 
-__all__ = ["BoosterPredictor", "is_booster"]
+__all__ = ["BoosterPredictor", "is_booster", "is_instance"]
 
 _KINDS = (("xgboost", "Booster"), ("lightgbm", "Booster"), ("catboost", "CatBoost"))
 _CLASSES = ("binary", "multi", "cross_entropy", "Logloss", "CrossEntropy", "MultiClass")
@@ -32,11 +33,25 @@ def is_booster(model: Any) -> bool:
 
 def _package(model: Any) -> str | None:
     for package, name in _KINDS:
-        kind = getattr(sys.modules.get(package), name, None)
         # CatBoost's classifier and regressor are subclasses with scikit-learn's interface.
-        if kind is not None and isinstance(model, kind) and not hasattr(model, "_estimator_type"):
+        if is_instance(model, package, name) and not hasattr(model, "_estimator_type"):
             return package
     return None
+
+
+def is_instance(value: Any, package: str, name: str) -> bool:
+    """Return whether a value is an instance of a class of a package, which is not imported.
+
+    Examples
+    --------
+    >>> is_instance(np.zeros(3), "numpy", "ndarray"), is_instance(3, "torch", "nn.Module")
+    (True, False)
+    """
+    # If a value is an object of a package, that package has been imported already.
+    found: Any = sys.modules.get(package)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return isinstance(found, type) and isinstance(value, found)
 
 
 class BoosterPredictor:
@@ -65,11 +80,7 @@ class BoosterPredictor:
     ) -> None:
         self.booster = booster
         self._names, self._rounds = names, rounds
-        self._ask = {"xgboost": self._xgboost, "lightgbm": self._lightgbm}.get(
-            _package(booster) or "", self._catboost
-        )
-        self._objective = _objective(booster)
-        is_classifier = self._objective.startswith(_CLASSES)
+        is_classifier = _objective(booster).startswith(_CLASSES)
         self.output: Output = "probabilities" if is_classifier else "values"
 
     @property
@@ -83,28 +94,35 @@ class BoosterPredictor:
         stopped = booster.attr("best_iteration")
         return int(booster.num_boosted_rounds() if stopped is None else int(stopped) + 1)
 
+    def after(self, rounds: int) -> BoosterPredictor:
+        """Return a predictor of the first rounds alone."""
+        first = copy.copy(self)
+        first._rounds = rounds
+        return first
+
     def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         """Return the booster's answer, shape (N, C) or (N,)."""
         table = points
         if not hasattr(points, "columns"):
             table = named_columns(self.booster, points.reshape(len(points), -1), self._names)
-        return np.asarray(self._ask(table, self.last if self._rounds is None else self._rounds))
+        rounds = self.last if self._rounds is None else self._rounds
+        package = _package(self.booster)
+        if package == "xgboost":
+            return self._xgboost(table, rounds)
+        if package == "lightgbm":
+            return np.asarray(self.booster.predict(table, num_iteration=rounds))
+        kind = "Probability" if self.output == "probabilities" else "RawFormulaVal"
+        answer = self.booster.predict(table, prediction_type=kind, ntree_end=rounds)
+        return np.asarray(answer)
 
-    def _xgboost(self, table: Any, rounds: int) -> Any:
+    def _xgboost(self, table: Any, rounds: int) -> npt.NDArray[Any]:
         from xgboost import DMatrix
 
         data, first = DMatrix(table, enable_categorical=True), (0, rounds)
         if self.output == "values":
-            return self.booster.predict(data, iteration_range=first)
+            return np.asarray(self.booster.predict(data, iteration_range=first))
         # Some objectives return labels or raw scores, and all have margins.
         return _odds(self.booster.predict(data, output_margin=True, iteration_range=first))
-
-    def _lightgbm(self, table: Any, rounds: int) -> Any:
-        return self.booster.predict(table, num_iteration=rounds)
-
-    def _catboost(self, table: Any, rounds: int) -> Any:
-        kind = "Probability" if self.output == "probabilities" else "RawFormulaVal"
-        return self.booster.predict(table, prediction_type=kind, ntree_end=rounds)
 
 
 def _objective(booster: Any) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy.typing as npt
 
 from trainviz._common.providers import provided
-from trainviz.adapters.boosters import BoosterPredictor, is_booster
+from trainviz.adapters.boosters import BoosterPredictor, is_booster, is_instance
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
@@ -137,13 +136,12 @@ def _predictor(
     classes: Sequence[Any] | None,
 ) -> tuple[PredictProba, Output, RecorderOptions]:
     """Return what asks the model, what it returns, and the options that the model knows."""
-    # If the model is an object of a framework, that framework has been imported already.
-    if _is_of("torch", "nn.Module", model):
+    if is_instance(model, "torch", "nn.Module"):
         kind = output or "logits"
         entry = "logits" if kind == "labels" else kind
         asked = provided("predictor.torch")(model, predict=predict, output=entry)
         return _labelled(asked, kind, classes)
-    if _is_of("keras", "Model", model):
+    if is_instance(model, "keras", "Model"):
         return _labelled(provided("predictor.keras")(model, predict), output, classes)
     if is_booster(model) and predict is None:
         booster = BoosterPredictor(model, names=_names(domain))
@@ -184,10 +182,3 @@ def _labelled(
 def _names(domain: Domain) -> Sequence[str] | None:
     # What preprocess= returns has columns of its own.
     return domain.feature_names if domain.preprocess is None else None
-
-
-def _is_of(package: str, name: str, value: Any) -> bool:
-    found: Any = sys.modules.get(package)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return isinstance(found, type) and isinstance(value, found)

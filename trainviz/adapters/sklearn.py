@@ -1,4 +1,4 @@
-"""scikit-learn: a recorder for ``partial_fit`` loops, and the stages of boosted models."""
+"""scikit-learn: a recorder for ``partial_fit`` loops, and fitted models as predictors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing_extensions import Self, Unpack
 
 from trainviz._common.providers import install_hint
 from trainviz.adapters.loop import LoopRecorder
-from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
 from trainviz.domain.inputs import Inputs, describe, named_columns
@@ -20,11 +19,8 @@ from trainviz.evaluation.outputs import (
     Output,
     PredictProba,
     check_output,
-    chunk_size,
     one_hot,
-    to_probabilities,
 )
-from trainviz.recordings.recording import Recording
 
 try:
     from sklearn.base import BaseEstimator, is_classifier, is_outlier_detector, is_regressor
@@ -33,7 +29,17 @@ try:
 except ImportError as error:
     raise ImportError(install_hint("scikit-learn", "SklearnRecorder")) from error
 
-__all__ = ["SklearnPredictor", "SklearnRecorder", "record_stages"]
+__all__ = [
+    "SklearnPredictor",
+    "SklearnRecorder",
+    "classes_of",
+    "fitted_predictor",
+    "kind_of",
+    "names_of",
+    "refuse_multioutput",
+    "require_fitted",
+    "table_of",
+]
 
 Array = npt.NDArray[Any]
 Predict = Callable[[Any, Any], Any]
@@ -112,7 +118,7 @@ class SklearnPredictor:
     def fitted(self) -> bool:
         """Whether the model is fitted, so that it can be evaluated."""
         try:
-            _require_fitted(self.model)
+            require_fitted(self.model)
         except NotFittedError:
             return False
         return True
@@ -120,15 +126,15 @@ class SklearnPredictor:
     @property
     def classes(self) -> list[Any] | None:
         """The label of each output column; None if the model has no ``classes_`` array yet."""
-        return None if self._output == "values" else _classes_of(self.model)
+        return None if self._output == "values" else classes_of(self.model)
 
     def __call__(self, points: Inputs) -> Array:
         """Return the model's output for ``points``, shape (N, C) or (N,)."""
         if self._predict is not None:
             return self._columns(np.asarray(self._predict(self.model, points)))
-        inputs = _as_fitted(self.model, points, self._names)
+        inputs = table_of(self.model, points, self._names)
         if not self._checked and not self._output.startswith("multilabel"):
-            _refuse_multioutput(self.model, inputs)
+            refuse_multioutput(self.model, inputs)
         # predict_log_proba returns -inf for a probability of 0, which is correct.
         with np.errstate(divide="ignore"):
             method = getattr(self.model, _method(self.model, self._output))
@@ -239,7 +245,7 @@ class SklearnRecorder(LoopRecorder):
         **options: Unpack[RecorderOptions],
     ) -> None:
         self._model = _TeachingPredictor(
-            model, output, names=_names_of(domain), predict=predict, classes=options.get("classes")
+            model, output, names=names_of(domain), predict=predict, classes=options.get("classes")
         )
         chosen = cast(RecorderOptions, {**defaults_for(model, output), **options})
         self._model.recorder = Recorder(domain, output=recorded_output(output), **chosen)
@@ -261,90 +267,7 @@ class SklearnRecorder(LoopRecorder):
         return super().start(epoch, step) if self._model.fitted else self
 
 
-def record_stages(model: Any, domain: Domain, **options: Unpack[RecorderOptions]) -> Recording:
-    """Record the stages of a fitted boosted classifier, tree by tree.
-
-    Parameters
-    ----------
-    model : fitted classifier
-        With ``staged_predict_proba``: ``GradientBoostingClassifier``,
-        ``HistGradientBoostingClassifier``, ``AdaBoostClassifier``.
-    domain : Domain
-    **options
-        The keyword arguments of :class:`trainviz.Recorder`: ``every``, ``at``,
-        ``schedule``, ``final``, ``data``, ``class_names``, ``batch_size``, ...
-        ``classes`` are the model's own, unless they are given.
-
-    Returns
-    -------
-    Recording
-        One snapshot for each stage that is due by the schedule, and for the
-        last; ``epoch`` is the number of stages, from 1.
-
-    Raises
-    ------
-    TypeError
-        If ``model`` is not a classifier with ``staged_predict_proba``.
-    sklearn.exceptions.NotFittedError
-        If ``model`` is not fitted.
-
-    Examples
-    --------
-    >>> import trainviz as tv
-    >>> from sklearn.ensemble import GradientBoostingClassifier
-    >>> X, y = [[-1, 0], [1, 0], [-2, 1], [2, 1]], [0, 1, 0, 1]
-    >>> model = GradientBoostingClassifier(n_estimators=25).fit(X, y)
-    >>> domain = tv.Domain.around(X, resolution=9)
-    >>> tv.record_stages(model, domain, every=10).epochs
-    array([10, 20, 25])
-    """
-    _check_classifier(model)
-    if not hasattr(model, "staged_predict_proba"):
-        raise TypeError(
-            f"model={type(model).__name__} has no staged_predict_proba, so no stages to record: "
-            "expected a GradientBoosting-, HistGradientBoosting- or AdaBoostClassifier; record "
-            "other models with trainviz.SklearnRecorder while they learn"
-        )
-    _require_fitted(model)
-    recorder = Recorder(domain, **options)
-    recorder.learn_classes(_classes_of(model))
-    with host_rng_preserved():
-        _append_stages(model, recorder, chunk_size(domain, options.get("batch_size", "auto")))
-    recorder.close()
-    return recorder.recording
-
-
-def _append_stages(model: Any, recorder: Recorder, size: int) -> None:
-    domain, data = recorder.domain, recorder.recording.data
-    names, first = _names_of(domain), domain.points(0, 1)
-    _refuse_multioutput(model, _as_fitted(model, first, names))
-    # Counted, because of early stopping, and as each class stores the number in another attribute.
-    last = sum(1 for _ in model.staged_predict_proba(_as_fitted(model, first, names)))
-    schedule = recorder.schedule
-    wanted = {number for number in range(1, last + 1) if schedule.due_epoch(number)}
-    if schedule.final:
-        wanted.add(last)
-    n_grid, n_data = domain.n_points, 0 if data is None else len(data.X)
-    blocks = [domain.points(start, start + size) for start in range(0, n_grid, size)]
-    if data is not None:
-        starts = range(0, n_data, size)
-        blocks += [domain.prepare(data.X[start : start + size]) for start in starts]
-    # All blocks advance from stage to stage together, so that only one map is in memory.
-    stages = [model.staged_predict_proba(_as_fitted(model, block, names)) for block in blocks]
-    del blocks  # Frees memory, since most models have already copied their input.
-    for number, answers in enumerate(zip(*stages, strict=True), 1):
-        if number not in wanted:
-            continue
-        found = to_probabilities(np.concatenate(answers), n_grid + n_data, "probabilities")
-        probabilities = np.ascontiguousarray(found[:n_grid].T, dtype=np.float32)
-        recorder.append(
-            probabilities.reshape(-1, *domain.shape),
-            epoch=number,
-            data_predictions=None if data is None else found[n_grid:].argmax(axis=1),
-        )
-
-
-def _kind(model: Any) -> str | None:
+def kind_of(model: Any) -> str | None:
     """Return what an estimator is; CatBoost's say so without being scikit-learn's."""
     if isinstance(model, type):
         return None
@@ -367,7 +290,7 @@ def defaults_for(model: Any, output: Answer) -> RecorderOptions:
 
     Maps of labels are evaluated densely, because they are nowhere smooth.
     """
-    is_detector = _kind(model) == "outlier detector"
+    is_detector = kind_of(model) == "outlier detector"
     if output == "labels":
         names: RecorderOptions = {"class_names": ["outlier", "inlier"]} if is_detector else {}
         return {"evaluation": "dense", **names}
@@ -399,7 +322,7 @@ def fitted_predictor(
     """
     chosen = output or _default_output(model)
     asked = SklearnPredictor(
-        model, chosen, names=_names_of(domain), predict=predict, classes=classes
+        model, chosen, names=names_of(domain), predict=predict, classes=classes
     )
     if not asked.fitted:
         raise NotFittedError(
@@ -411,7 +334,7 @@ def fitted_predictor(
 
 
 def _default_output(model: Any) -> Answer:
-    kind = _kind(model)
+    kind = kind_of(model)
     if kind == "regressor":
         return "values"
     if kind == "outlier detector" or not hasattr(model, "predict_proba"):
@@ -420,7 +343,7 @@ def _default_output(model: Any) -> Answer:
 
 
 def _method(model: Any, output: Answer) -> str:
-    if output == "values" and _kind(model) == "outlier detector":
+    if output == "values" and kind_of(model) == "outlier detector":
         return "decision_function"
     return _METHODS[output]
 
@@ -436,7 +359,8 @@ def _last_step(model: Any) -> Any:
             return model
 
 
-def _require_fitted(model: Any) -> None:
+def require_fitted(model: Any) -> None:
+    """Raise a NotFittedError for a model that is not fitted."""
     if isinstance(model, BaseEstimator):
         check_is_fitted(model)
     elif not getattr(model, "is_fitted", lambda: True)():
@@ -444,7 +368,7 @@ def _require_fitted(model: Any) -> None:
 
 
 def _check_classifier(model: Any) -> None:
-    if _kind(model) != "classifier":
+    if kind_of(model) != "classifier":
         name = model.__name__ if isinstance(model, type) else type(model).__name__
         raise TypeError(
             f"model={name}: expected an instance of a scikit-learn classifier; for anything else "
@@ -453,7 +377,7 @@ def _check_classifier(model: Any) -> None:
 
 
 def _check_kind(model: Any, output: Answer) -> None:
-    kind, name = _kind(model), type(model).__name__
+    kind, name = kind_of(model), type(model).__name__
     if output == "values" and kind not in ("regressor", "outlier detector"):
         raise TypeError(
             f"model={name}: output='values' expects an instance of a scikit-learn "
@@ -488,7 +412,7 @@ def _without_method(model: Any, output: Answer) -> str:
         alternatives = ["multilabel"]
     method = _method(model, output)
     hint = "it predicts nothing for other points than those of its fit: take a model with predict"
-    if _kind(model) == "outlier detector":
+    if kind_of(model) == "outlier detector":
         hint = "an outlier detector needs it (LocalOutlierFactor: novelty=True)"
     elif alternatives:
         alone = "it predicts labels alone: " if alternatives == ["labels"] else ""
@@ -499,12 +423,13 @@ def _without_method(model: Any, output: Answer) -> str:
     )
 
 
-def _refuse_multioutput(model: Any, inputs: Any) -> None:
+def refuse_multioutput(model: Any, inputs: Any) -> None:
+    """Raise for a model that predicts several outputs; asks it for the first of the inputs."""
     shape = np.shape(model.predict(inputs[:1]))
     if len(shape) == 1 or shape[1:] == (1,):
         return
     columns = getattr(model, "classes_", [])
-    if _kind(model) == "regressor":
+    if kind_of(model) == "regressor":
         advice = "give predict=lambda model, X: model.predict(X)[:, 0]"
     elif hasattr(model, "predict_proba") and all(set(np.ravel(each)) <= {0, 1} for each in columns):
         advice = "for independent labels say output='multilabel'"
@@ -519,7 +444,7 @@ def _refuse_multioutput(model: Any, inputs: Any) -> None:
 
 
 def _refuse_pairwise(model: Any, answer: Array) -> None:
-    classes = _classes_of(model)
+    classes = classes_of(model)
     pairwise = getattr(model, "decision_function_shape", "ovr") == "ovo"
     if classes is None or len(classes) == 2 or answer.ndim != 2:
         return
@@ -550,26 +475,29 @@ def _as_predicted(scores: Array, classes: Any, labels: Any) -> Array:
     return scores
 
 
-def _classes_of(model: Any) -> list[Any] | None:
+def classes_of(model: Any) -> list[Any] | None:
+    """Return the label of each output column, as far as the model knows it."""
     classes = getattr(model, "classes_", None)
-    if classes is None and _kind(model) == "outlier detector":
+    if classes is None and kind_of(model) == "outlier detector":
         return [-1, 1]
     last = _last_step(model)
     if classes is None and hasattr(last, "n_components") and hasattr(last, "predict_proba"):
         return list(range(last.n_components))
-    if classes is None and _kind(model) is None and hasattr(last, "labels_"):
+    if classes is None and kind_of(model) is None and hasattr(last, "labels_"):
         classes = np.unique(last.labels_)
     # Models with several outputs have a list of arrays instead.
     return cast("list[Any]", classes.tolist()) if isinstance(classes, np.ndarray) else None
 
 
-def _names_of(domain: Any) -> Sequence[str] | None:
+def names_of(domain: Any) -> Sequence[str] | None:
+    """Return the names of the columns that a model is given."""
     # What preprocess= returns has columns of its own.
     plain = getattr(domain, "preprocess", None) is None
     return getattr(domain, "feature_names", None) if plain else None
 
 
-def _as_fitted(model: Any, points: Inputs, names: Sequence[str] | None = None) -> Any:
+def table_of(model: Any, points: Inputs, names: Sequence[str] | None = None) -> Any:
+    """Return points as the table that a model was fitted on."""
     if isinstance(points, (Mapping, tuple)):
         raise TypeError(
             f"model={type(model).__name__} takes one table, but the domain hands it "
