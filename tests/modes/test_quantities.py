@@ -397,7 +397,7 @@ def test_all_classes_are_shown_side_by_side_whatever_the_films_mode(recording):
     figure = tv.animate(recording, mode="region", shade=False).panels(epoch=20, columns=2)
     panels = [ax for ax in figure.axes if ax.images]
     assert [ax.get_title() for ax in panels] == ["ash", "birch", "cedar"]
-    viridis = find_mode(Probability(0)).bound(3, tv.Palette.of(3, cmap="viridis"))
+    viridis = Probability(0, cmap="viridis").bound(3, tv.Palette.of(3))
     for index, ax in enumerate(panels):
         shown = {tuple(color) for color in ax.images[0].get_array()[::9, ::9].reshape(-1, 3)}
         every = {tuple(color) for color in viridis.palette.sequential}

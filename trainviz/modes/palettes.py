@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Palette", "class_colors", "sequential_table"]
+__all__ = ["Palette", "class_colors", "ramp", "sequential_table"]
 
 _QUALITATIVE = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#882255",
@@ -56,6 +56,8 @@ class Palette:
         The colormap, from the lowest to the highest value.
     background : ndarray of uint8, shape (3,)
         The colour that class colours are blended with where the model is unsure.
+    chosen : bool, default False
+        Whether the user chose ``sequential``, rather than the mode.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Palette:
     classes: Colors
     sequential: Colors
     background: Colors
+    chosen: bool = False
 
     @classmethod
     def of(
@@ -166,6 +169,20 @@ def class_colors(n_classes: int, colors: Any = None) -> Colors:
             "palette= out for one that has 256"
         )
     return _rgb(cmap(np.linspace(0, 1, n_classes)))
+
+
+def ramp(ground: Colors, color: Colors) -> Colors:
+    """Return the 256 colours from one to another.
+
+    Examples
+    --------
+    >>> ramp(np.uint8([255, 255, 255]), np.uint8([0, 114, 178]))[[0, 255]]
+    array([[255, 255, 255],
+           [  0, 114, 178]], dtype=uint8)
+    """
+    share = np.linspace(0, 1, 256)[:, None]
+    start = ground.astype(np.float64)
+    return np.asarray(np.rint(start + share * (color - start)), dtype=np.uint8)
 
 
 def sequential_table(cmap: Any = None) -> Colors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from trainviz._common.arrays import TINY, Image, Map
 from trainviz._common.jit import ready
 from trainviz.modes.base import Mode, PaintBetween, Values, register_mode
 from trainviz.modes.kernels import paint_highest, painter
+from trainviz.modes.palettes import ramp, sequential_table
 from trainviz.recordings.recording import Recording
 
 __all__ = ["Boundary", "Entropy", "Margin", "Probability", "class_index"]
@@ -136,12 +138,16 @@ class Probability(Mode):
         has a default, the second class.
     levels : float or sequence of float, default 0.5
         Contour lines.
+    cmap : str or Colormap, optional
+        Default: from the ground, where the probability is 0, to the colour of the class,
+        which its points and the legend have; of a multi-label model, ``"viridis"``, whose
+        ends its points have. ``animate(cmap=)`` is the same.
 
     Raises
     ------
     ValueError
-        When it is used: if the recording has no such class, or has more than
-        two and none is given.
+        If ``cmap`` is unknown; when it is used, if the recording has no such class, or
+        has more than two and none is given.
 
     Examples
     --------
@@ -156,9 +162,12 @@ class Probability(Mode):
     name, label, cmap = "probability", "probability", "viridis"
     outputs = ("probabilities", "multilabel")
 
-    def __init__(self, of: Any = None, *, levels: float | Sequence[float] = 0.5) -> None:
+    def __init__(
+        self, of: Any = None, *, levels: float | Sequence[float] = 0.5, cmap: Any = None
+    ) -> None:
         super().__init__(levels=levels)
         self.of = of
+        self._own = None if cmap is None else sequential_table(cmap)
 
     def prepare(self) -> None:
         """Find the class."""
@@ -166,6 +175,12 @@ class Probability(Mode):
         named = self.recording.class_names[self.index] if self.recording else str(self.index)
         self._named = named
         self.label = f"probability of {named}"
+        palette = self.palette
+        if self._own is not None:
+            self.palette = replace(palette, sequential=self._own, chosen=True)
+        elif not palette.chosen and not (self.recording and self.recording.output.has_labels):
+            color = palette.classes[self.index]
+            self.palette = replace(palette, sequential=ramp(palette.background, color))
 
     def values(self, probabilities: Map) -> Values:
         """Return the probability of the class."""

@@ -99,8 +99,7 @@ class Animation(Film):
             cmap=wanted.colormap(self.recording) if by_class or cmap is None else cmap,
             dark=film.get("dark", False), repeat=not by_class,
         )  # fmt: skip
-        # On a page, which switches modes, a colormap that nobody chose is the mode's own.
-        self._has_own_scale = cmap is not None and not by_class
+        colors = replace(colors, chosen=cmap is not None and not by_class)
         self._mode = wanted.bound(
             recording.n_classes, colors, shade=film["shade"], recording=self.recording
         )
@@ -261,8 +260,9 @@ class Animation(Film):
         require_output(Probability(), self.recording)
         index, names = self.recording.index_at(epoch), self.recording.class_names
         colors = self._mode.palette
-        if not isinstance(self._mode, Probability):
-            colors = replace(colors, sequential=sequential_table(Probability.cmap))
+        if not (isinstance(self._mode, Probability) and colors.chosen):
+            # One colour bar explains all panels.
+            colors = replace(colors, sequential=sequential_table(Probability.cmap), chosen=True)
         modes = [
             Probability(name, levels=levels).bound(len(names), colors, recording=self.recording)
             for name in names
@@ -412,7 +412,8 @@ def page_options(film: Animation, options: SceneOptions) -> dict[str, Any]:
     return {
         "mode": mode, "shade": mode.shade,
         "palette": mode.kept_colors if isinstance(mode, Region) else mode.palette.classes,
-        "cmap": mode.palette.sequential if film._has_own_scale else None,
+        # On a page, which switches modes, a colormap that nobody chose is the mode's own.
+        "cmap": mode.palette.sequential if mode.palette.chosen else None,
         **{name: options[name] for name in shown if name in options},  # type: ignore[literal-required]
     }  # fmt: skip
 

@@ -18,6 +18,16 @@ export function wordOf(rgb, at = 0) {
   return (OPAQUE | (rgb[at + 2] << 16) | (rgb[at + 1] << 8) | rgb[at]) >>> 0;
 }
 
+/**
+ * The 256 colours from one to another.
+ * @param {ArrayLike<number>} ground
+ * @param {ArrayLike<number>} color
+ */
+export function rampWords(ground, color) {
+  return Uint32Array.from({ length: 256 }, (_, i) =>
+    wordOf([0, 1, 2].map((c) => roundHalfEven(ground[c] + ((color[c] - ground[c]) * i) / 255))));
+}
+
 const PALEST = 0.18;
 const FULL = 0.72;
 export const SHADES = 64;

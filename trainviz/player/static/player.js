@@ -8,7 +8,7 @@ import { read, written } from "./hash.js";
 import { Lesson } from "./lesson.js";
 import { interpolate } from "./interpolate.js";
 import { accuracy, areas, argmax, ensemble, learning, meanOf, placesAlong } from "./measure.js";
-import { paintScale, shadesOf, valuesAt, wordOf } from "./paint.js";
+import { paintScale, rampWords, shadesOf, valuesAt, wordOf } from "./paint.js";
 import { pageSource } from "./source.js";
 import { MapStore } from "./store.js";
 import { MapView } from "./view.js";
@@ -794,7 +794,9 @@ export class Player {
     const mode = MODES[/** @type {"region"} */ (state.mode)];
     const isSigned = state.mode === "difference" && state.part >= 0;
     const own = isSigned ? "RdBu_r" : mode.scale;
-    const scale = this.facts.scales[state.scale ?? ""] ? /** @type {string} */ (state.scale) : own;
+    const chosen = this.facts.scales[state.scale ?? ""];
+    const scale = chosen ? /** @type {string} */ (state.scale) : own;
+    const toClass = !chosen && state.mode === "probability" && this.output === "probabilities";
     const kept = this.keptOf(this.recordings[r]);
     /** @type {[number, number]} */
     let limits = [0, 1];
@@ -803,7 +805,7 @@ export class Player {
     if (isSigned) limits = [-(this.facts.spread ?? 1), this.facts.spread ?? 1];
     return {
       mode: state.mode, of: state.mode === "difference" ? state.part : state.of, limits, classes: this.classes,
-      contours: state.contours, kept, outline: state.outline, shades: this.shades(kept), words: scale ? this.scaleWords(scale) : new Uint32Array(256),
+      contours: state.contours, kept, outline: state.outline, shades: this.shades(kept), words: toClass ? rampWords(this.theme.ground, this.colors[state.of]) : scale ? this.scaleWords(scale) : new Uint32Array(256),
     };
   }
 
@@ -952,7 +954,7 @@ export class Player {
   disagreementWords() {
     const { ground } = this.theme;
     const end = this.theme === THEMES.dark ? [205, 188, 255] : [63, 0, 125];
-    return Uint32Array.from({ length: 256 }, (_, i) => wordOf(ground.map((from, c) => from + Math.round(((end[c] - from) * i) / 255))));
+    return rampWords(ground, end);
   }
 
   /** @param {Planes[]} maps */
