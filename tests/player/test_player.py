@@ -491,3 +491,31 @@ def test_reduced_motion_shows_one_snapshot_after_another(browser, run, tmp_path)
         ]
     assert sum(shown) >= 6
     page.close()
+
+
+def test_a_fitted_model_has_a_page_without_epochs(open_page):
+    fitted = tv.record(partial(moving, number=0), tv.Domain((-1, 1), (-1, 1), points_per_axis=30))
+    page = open_page(fitted)
+    assert "epoch" not in page.inner_text(".tv-main")
+    assert not page.locator(".tv-time").is_visible()
+    assert "epoch" not in page.locator(".tv-live").inner_text().lower()
+
+
+def test_a_page_has_the_films_counter(open_page, run):
+    page = open_page(tv.animate(run, counter="tree {epoch:03d} of 5"), fragment="#e=3")
+    assert epoch(page).startswith("tree ")
+    assert epoch(page).endswith(" of 5")
+
+
+def test_one_class_has_its_own_colour_on_a_page_too(open_page, run):
+    page = open_page(tv.animate(run, mode=tv.modes.Probability(1), points=False))
+    film = tv.animate(run, mode=tv.modes.Probability(1))
+    wanted = film.mode.palette.sequential[[0, 255]].tolist()
+    found = page.evaluate(
+        "(() => { const c = document.querySelector('.tv-map canvas');"
+        "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "const at = (x) => { const i = 4 * (Math.floor(c.height / 2) * c.width + x);"
+        "return [d[i], d[i + 1], d[i + 2]]; };"
+        "return [0.2, 0.9].map((x) => at(Math.floor(x * c.width))); })()"
+    )
+    assert found == wanted

@@ -41,7 +41,6 @@ from trainviz.modes.region import by_area
 from trainviz.modes.scalar import class_index
 from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import counted_by
 from trainviz.rendering.figure import data_points
 from trainviz.rendering.figure.anchors import thumbnails
 from trainviz.rendering.writers import check_path, finished_file
@@ -163,6 +162,7 @@ def page_of(
     aspect: str | None = None,
     points: bool = True,
     metrics: bool | Sequence[str] = True,
+    counter: bool | str = True,
     ask: Sequence[int] = (),
     by: str = "epoch",
     compact: bool = False,
@@ -174,7 +174,7 @@ def page_of(
     ----------
     recordings, names, limit
         As for :func:`save_page`.
-    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics
+    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics, counter
         As for :func:`trainviz.animate`.
     mode : str, type or Mode
         Which is shown first. The page paints the built-in modes; it begins with
@@ -218,7 +218,7 @@ def page_of(
         views, kept, shown, title=title or "", subtitle=subtitle or "", mode=mode,
         palette=palette, cmap=cmap, dark=dark, interpolation=interpolation, seconds=seconds,
         shade=shade, scene={"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points},
-        metrics=metrics, ask=ask,
+        metrics=metrics, counter=counter, ask=ask,
     )  # fmt: skip
     facts["by"] = by
     if len(views) < len(whole):
@@ -243,6 +243,7 @@ def facts_of(
     shade: bool = True,
     scene: Mapping[str, Any] = MappingProxyType({}),
     metrics: bool | Sequence[str] = True,
+    counter: bool | str = True,
     ask: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Return what a player must know of recordings but for their maps; docs/player.md lists it.
@@ -254,7 +255,7 @@ def facts_of(
     kept : sequence of sequence of int
         Which snapshots of each are shown.
     names : sequence of str, optional
-    title, subtitle, mode, palette, cmap, dark, interpolation, seconds, shade, metrics, ask
+    title, subtitle, mode, palette, cmap, dark, interpolation, seconds, shade, metrics, counter, ask
         As for :func:`page_of`.
     scene : mapping
         ``xlabel``, ``ylabel``, ``aspect`` and ``points``, as for :func:`page_of`.
@@ -275,7 +276,7 @@ def facts_of(
         "top": shown.top_k if isinstance(shown, Region) else None,
         "outline": isinstance(shown, Region) and shown.outline, "spread": _spread(views),
         "interpolation": interpolation, "shade": shade,
-        "ask": stops,
+        "counter": counter if isinstance(counter, str) else None, "ask": stops,
         "seconds": seconds or min(30.0, max(6.0, len(kept[0]) / 10)),
         "palettes": _palettes(max(view.n_classes for view in views), palette),
         "scales": _scales(cmap), "scale": None if cmap is None else "film",
@@ -413,7 +414,7 @@ def _facts(
         "xlabel": scene.get("xlabel") or labels[0] or "",
         "ylabel": scene.get("ylabel") or labels[1] or "",
         "aspect": aspect,
-        "unit": counted_by(recording),
+        "unit": recording.unit,
         "points": points and {**points, "predictions": predictions},
         "anchors": None if domain.anchors is None else np.asarray(domain.anchors).tolist(),
         "thumbnails": [_png(image) for image in thumbnails(domain) or []] or None,

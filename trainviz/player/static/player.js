@@ -222,7 +222,21 @@ export class Player {
 
   /** @param {number} time on the axis */
   timeText(time) {
-    return this.axis === "progress" ? `${(100 * time).toFixed(0)}\u00a0%` : `${this.axis} ${Math.floor(time + 1e-9)}`;
+    if (this.axis === "progress") return `${(100 * time).toFixed(0)}\u00a0%`;
+    return this.unit && `${this.unit} ${Math.floor(time + 1e-9)}`;
+  }
+
+  /** What the axis counts; an empty text for a model that was fitted already. */
+  get unit() {
+    return this.axis === "epoch" ? this.main.unit ?? "epoch" : this.axis;
+  }
+
+  /** @param {number} time @returns {string} */
+  counterText(time) {
+    const step = this.steps ? String(Math.floor(valueAt(this.steps, this.state.position) + 1e-9)) : "";
+    const text = this.axis === "progress" ? null : this.facts.counter;
+    if (!text) return this.timeText(time) + (step && `, step ${step}`);
+    return text.replace(/\{epoch[^}]*\}/g, String(Math.floor(time + 1e-9))).replace(/\{step[^}]*\}/g, step);
   }
 
   /** What the first recording shows stays, if the axis becomes another. @param {string} clock */
@@ -299,7 +313,7 @@ export class Player {
     p.theme = el("button", { type: "button", onclick: () => this.nextTheme() });
     p.head = el("header", { class: "tv-head" },
       el("div", { class: "tv-titles" },
-        el("h1", { dir: "auto" }, facts.title || "Training"),
+        el("h1", { dir: "auto" }, facts.title || (this.main.unit === "" ? "Model" : "Training")),
         facts.subtitle && el("p", { dir: "auto" }, facts.subtitle),
       ),
       el("div", { class: "tv-actions" },
@@ -315,6 +329,7 @@ export class Player {
     const side = el("div", { class: "tv-side" }, this.buildLook(), this.buildClasses());
     const ask = el("div", { class: "tv-ask" }, this.lesson?.root, this.buildAsk());
     p.time = this.buildTime();
+    p.time.hidden = this.recordings.every((/** @type {any} */ one) => one.unit === "");
     p.help = this.buildHelp();
     this.root.className = this.embedded ? "tv tv-embedded" : "tv";
     this.root.replaceChildren(
@@ -506,7 +521,7 @@ export class Player {
       onchange: () => this.goToEpoch(Number(p.epoch.value)) });
     p.counter = el("output", { class: "tv-counter" });
     const isAlone = this.recordings.length < 2;
-    const clocks = [["epoch", "by epoch"], ["slow", "slow at first"], [isAlone ? "snapshot" : "progress", "progress"]];
+    const clocks = [["epoch", `by ${this.main.unit ?? "epoch"}`], ["slow", "slow at first"], [isAlone ? "snapshot" : "progress", "progress"]];
     if (this.recordings.every((/** @type {any} */ one) => one.steps)) clocks.splice(1, 0, ["step", "by step"]);
     p.goName = el("span", {}, "Go to epoch");
     p.clock = select("Clock", /** @type {[string, string][]} */ (clocks), (value) => this.setClock(value));
@@ -1074,10 +1089,10 @@ export class Player {
     const snapshot = Math.abs(state.position - Math.round(state.position)) < 1e-6;
     p.slider.value = String(share);
     p.slider.setAttribute("aria-valuetext", `${this.timeText(time)}${snapshot ? "" : ", between snapshots"}`);
-    p.counter.textContent = this.timeText(time) + (this.steps ? `, step ${Math.floor(valueAt(this.steps, state.position) + 1e-9)}` : "");
+    p.counter.textContent = this.counterText(time);
     const shown = this.axis === "progress" ? 100 : 1;
     if (document.activeElement !== p.epoch) p.epoch.value = String(Math.floor(shown * time + 1e-9));
-    p.goName.textContent = `Go to ${this.axis === "progress" ? "%" : this.axis}`;
+    p.goName.textContent = `Go to ${this.axis === "progress" ? "%" : this.unit}`;
     p.epoch.setAttribute("aria-label", p.goName.textContent);
     [p.epoch.min, p.epoch.max] = [shown * this.times[0], shown * this.times[this.last]];
     p.playText.textContent = state.playing ? "Pause" : "Play";
@@ -1210,7 +1225,7 @@ export class Player {
     this.saidAt = now;
     const { state, main } = this;
     const moment = this.timeText(valueAt(this.times, state.position));
-    const parts = [moment[0].toUpperCase() + moment.slice(1)];
+    const parts = moment ? [moment[0].toUpperCase() + moment.slice(1)] : [];
     if (main.predictions && !state.playing) {
       const m = main.points.labels.length;
       const index = Math.floor(this.positionIn(main) + 1e-9);
@@ -1249,7 +1264,7 @@ export class Player {
     const { state } = this;
     if (!state.pins.length) {
       p.pinList.replaceChildren(el("p", { class: "tv-hint" },
-        "Click the map to pin a place: its probabilities at every epoch appear here, changes of class marked."));
+        `Click the map to pin a place: its probabilities ${this.unit ? `at every ${this.unit} appear here, changes of class marked` : "appear here"}.`));
       return;
     }
     const shares = this.recordings.map((/** @type {any} */ one) => this.sharesOf(one));
