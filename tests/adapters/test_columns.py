@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from trainviz import Domain, EvaluationError, SklearnRecorder, TorchRecorder, open_recording
 
@@ -150,3 +151,81 @@ def test_boosters_are_asked_by_their_names(package, name, options):
     plain = kind(**options).fit(SWAPPED.to_numpy(), Y)
     recording = captured(plain, Domain.around(SWAPPED, resolution=9), data=(SWAPPED, Y))
     assert (recording.data_predictions(0) == plain.predict(SWAPPED.to_numpy())).all()
+
+
+ROOMS, FLOOR = RNG.integers(1, 5, 200), RNG.integers(0, 3, 200)
+HOUSES = pd.DataFrame({
+    "size": AGE.astype(np.float32), "rooms": ROOMS, "floor": pd.Categorical(FLOOR),
+    "balcony": FLOOR > 1, "garden": pd.array(FLOOR == 0, dtype="boolean"), "year": 1900 + ROOMS,
+    "price": INCOME,
+})  # fmt: skip
+
+
+class Types(LogisticRegression):
+    """Remembers the types of the tables that it is asked with."""
+
+    def predict_proba(self, X):
+        self.seen_ = [*getattr(self, "seen_", []), dict(X.dtypes)]
+        return super().predict_proba(X)
+
+
+def types_seen(domain, **options):
+    fitted = Types(max_iter=1).fit(HOUSES, Y)
+    captured(fitted, domain, **options)
+    return fitted.seen_
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed")
+@pytest.mark.parametrize("fixed", ["nearest", 7])
+@pytest.mark.parametrize("options", [{}, {"data": (HOUSES, Y)}], ids=["grid", "data"])
+def test_columns_that_do_not_vary_keep_their_types(fixed, options):
+    domain = Domain.around(HOUSES, resolution=9, features=("price", "year"), fixed=fixed)
+    wanted = {**HOUSES.dtypes, "price": np.dtype(float), "year": np.dtype(float)}
+    assert all(types == wanted for types in types_seen(domain, **options))
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed")
+def test_a_mean_of_integers_is_no_integer_and_a_category_has_no_mean():
+    domain = Domain.around(HOUSES, resolution=9, features=("price", "size"))
+    seen = types_seen(domain)[0]
+    assert seen["rooms"] == seen["size"] == np.dtype(float)
+    assert seen["floor"] == HOUSES.floor.dtype
+    row = dict(zip(HOUSES.columns, domain.points(0, 1)[0], strict=True))
+    assert row["rooms"] == pytest.approx(ROOMS.mean())
+    assert row["floor"] == np.bincount(FLOOR).argmax()
+    assert row["balcony"] == (np.bincount(FLOOR > 1).argmax())
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "options"),
+    [
+        ("lightgbm", "LGBMClassifier", {"n_estimators": 5, "verbose": -1}),
+        ("xgboost", "XGBClassifier", {"n_estimators": 5, "enable_categorical": True}),
+        ("sklearn.ensemble", "HistGradientBoostingClassifier", {"max_iter": 5}),
+    ],
+)
+def test_models_of_categories_are_asked_with_categories(package, name, options):
+    table = HOUSES[["price", "floor", "size"]]
+    labels = FLOOR > 0
+    fitted = getattr(pytest.importorskip(package), name)(**options).fit(table, labels)
+    domain = Domain.around(table[["floor", "size", "price"]], resolution=9,
+                           features=("size", "price"), fixed=0)  # fmt: skip
+    recording = captured(fitted, domain, data=(table, labels))
+    assert (recording.data_predictions(0) == fitted.predict(table)).all()
+    points = pd.DataFrame(domain.points(), columns=["floor", "size", "price"])
+    points["floor"] = points["floor"].astype(table.floor.dtype)
+    wanted = fitted.predict_proba(points[["price", "floor", "size"]]).T.reshape(2, 9, 9)
+    np.testing.assert_allclose(recording[0].probabilities, wanted, atol=1e-6)
+
+
+def test_the_advice_for_a_model_of_text_columns_works():
+    table = FRAME.assign(city=np.where(Y, "Rome", "Oslo"))
+    encoder = make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough")
+    fitted = make_pipeline(encoder, StandardScaler(), LogisticRegression()).fit(table, Y)
+    with pytest.raises(EvaluationError, match=r"text are supplied by preprocess=, .*\.assign\("):
+        captured(fitted, Domain.around(table, resolution=9))
+    domain = Domain.around(
+        table, resolution=9,
+        preprocess=lambda X: pd.DataFrame(X, columns=["age", "income"]).assign(city="Rome"),
+    )  # fmt: skip
+    assert captured(fitted, domain)[0].probabilities[1].mean() > 0.9

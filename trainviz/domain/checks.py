@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -183,8 +183,13 @@ def check_embedded(embedded: Any, n_rows: int, name: str = "embedded") -> npt.ND
     return places
 
 
-def fixed_row(fixed: Fixed, rows: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the row that gives the features that do not vary their values."""
+def fixed_row(
+    fixed: Fixed, rows: npt.NDArray[np.float64], discrete: Sequence[int] = ()
+) -> tuple[float, ...]:
+    """Return the row that gives the features that do not vary their values.
+
+    Columns that are ``discrete`` have their most frequent value instead of a mean.
+    """
     if isinstance(fixed, str):
         if fixed not in ("mean", "median"):
             raise ValueError(
@@ -192,6 +197,9 @@ def fixed_row(fixed: Fixed, rows: npt.NDArray[np.float64]) -> tuple[float, ...]:
                 "of values"
             )
         row = rows.mean(axis=0) if fixed == "mean" else np.median(rows, axis=0)
+        for place in discrete:
+            known, counts = np.unique(rows[:, place], return_counts=True)
+            row[place] = known[counts.argmax()]
     elif isinstance(fixed, (int, np.integer)):
         if not -len(rows) <= fixed < len(rows):
             raise ValueError(f"fixed={fixed}: X has {len(rows)} rows, 0 to {len(rows) - 1}")

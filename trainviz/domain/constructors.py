@@ -25,6 +25,7 @@ from trainviz.domain.checks import (
     framed,
     reducer_lacks,
 )
+from trainviz.domain.columns import Columns
 from trainviz.domain.embeddings import Embedding, Fixed, Slice
 from trainviz.domain.inputs import (
     Shape,
@@ -101,7 +102,8 @@ class DomainConstructors:
             The two columns that vary, by position or (in a DataFrame) by name;
             needed when ``X`` has more than two.
         fixed : {"mean", "median", "nearest"}, int or array-like, default "mean"
-            Where the other columns stay: at their mean, their median, at row
+            Where the other columns stay: at their mean, their median (categories and
+            truth values at the most frequent one), at row
             number ``fixed`` of ``X``, or at the given row of D values. With
             ``"nearest"`` they are those of the row that is nearest in the two
             features, in standard deviations.
@@ -137,17 +139,18 @@ class DomainConstructors:
         rows = check_rows(X)
         pair = check_features(features, names, rows.shape[1])
         limits = framed(rows[:, list(pair)], check_margin(margin))
+        columns = Columns.of(X, names, pair) if names else None
         wide = rows.shape[1] > 2 or pair != (0, 1)
         embedding: Embedding | None = None
         if isinstance(fixed, str) and fixed == "nearest":
             embedding = Nearest(rows, pair) if wide else None
         elif wide:
-            embedding = Slice(pair, fixed_row(fixed, rows))
+            embedding = Slice(pair, fixed_row(fixed, rows, columns.discrete if columns else ()))
         default_names = (f"feature {pair[0]}", f"feature {pair[1]}") if wide else (None, None)
         return cls._of(
             limits, check_resolution(resolution), embedding,
             (names[pair[0]], names[pair[1]]) if names else default_names, input_shape, preprocess,
-            names or None,
+            columns,
         )  # fmt: skip
 
     @classmethod

@@ -68,7 +68,8 @@ class Domain(DomainConstructors):
     feature_names : sequence of str, optional
         The columns of an input, in order; constructors take them from a table. A
         model that was fitted on a table is asked with its own columns and order,
-        and a table of data is put in this order, by name.
+        and a table of data is put in this order, by name. Columns of a pandas table that
+        do not vary keep their types (integers, categories of numbers) where values allow it.
 
     Attributes
     ----------

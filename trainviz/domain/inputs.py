@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import to_numpy
+from trainviz.domain.columns import Columns
 
 __all__ = [
     "InputForm",
@@ -133,6 +134,7 @@ def named_columns(fitted: Any, rows: npt.NDArray[Any], names: Sequence[str] | No
     rows : ndarray, shape (n, D)
     names : sequence of str, optional
         Of the columns of ``rows``; without them, they are taken to be in the object's order.
+        :class:`Columns` also know types.
 
     Returns
     -------
@@ -151,7 +153,8 @@ def named_columns(fitted: Any, rows: npt.NDArray[Any], names: Sequence[str] | No
         rows = rows[:, _positions(wanted, names, f"{type(fitted).__name__} was fitted with")]
     from pandas import DataFrame
 
-    return DataFrame(rows, columns=wanted)
+    table = DataFrame(rows, columns=wanted)
+    return names.restored(table) if isinstance(names, Columns) else table
 
 
 def _fitted_names(fitted: Any) -> list[str] | None:
@@ -170,7 +173,9 @@ def _positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[i
     if missing:
         raise ValueError(
             f"{what} the columns {list(wanted)}, and {missing} are not among {list(names)}: "
-            "columns are matched by name; rename them, or make the domain from the same columns"
+            "columns are matched by name; rename them, or make the domain from the same columns "
+            "(those that hold text are supplied by preprocess=, e.g. preprocess=lambda X: "
+            "pandas.DataFrame(X, columns=[...]).assign(city='Rome'))"
         )
     return [list(names).index(name) for name in wanted]
 
@@ -251,7 +256,9 @@ class InputForm:
         names: Sequence[str] | None = None,
     ) -> None:
         self.n_features = rows.shape[1]
-        self.names = None if names is None else tuple(str(name) for name in names)
+        self.names = names if isinstance(names, Columns) else None
+        if names is not None and self.names is None:
+            self.names = Columns(str(name) for name in names)
         if self.names is not None and len(self.names) != self.n_features:
             raise ValueError(
                 f"feature_names={list(self.names)!r}: expected {self.n_features} names, one for "
