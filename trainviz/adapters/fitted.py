@@ -14,7 +14,7 @@ from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
 from trainviz.evaluation.evaluator import Method
-from trainviz.evaluation.outputs import Output, PredictProba, one_hot
+from trainviz.evaluation.outputs import Output, PredictProba, one_hot, recorded_as
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.zarr_store.store import Precision
 
@@ -54,7 +54,8 @@ def record(
         Where the model is evaluated; or data of two columns, around which the window is
         placed. For data with more columns make a domain first.
     y : array-like, shape (n,), optional
-        The labels of those data, which are drawn as points then.
+        The labels of those data. Without them, the points are drawn in grey, and none
+        is marked as wrong.
     output : str, optional
         What the model returns, as for :func:`trainviz.evaluate`; or ``"labels"``, if it
         predicts class labels alone. Default: ``"logits"`` of torch, ``"values"`` of
@@ -102,7 +103,7 @@ def record(
                 "data= is given twice: the second argument holds data, too; make it a "
                 "Domain, e.g. Domain.around(X)"
             )
-        data = None if y is None else (domain, y)
+        data = domain, y
         domain = Domain.around(domain, resolution=resolution)
     if predict is not None and not callable(predict):
         raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
@@ -112,6 +113,8 @@ def record(
         "precision": precision,
     }  # fmt: skip
     ask, kind, known = _predictor(model, domain, output, predict, classes)
+    if data is not None and data[1] is None and not recorded_as(kind).has_classes:
+        options["data"] = None
     for name, value in known.items():
         if options.get(name) is None:
             options[name] = value  # type: ignore[literal-required]

@@ -223,9 +223,9 @@ def _append_stages(
         is_classifier = stages.output == "probabilities"
         score = _Score(recorder.recording, found.shape[1])
         metrics = {}
-        if data is not None:
+        if data is not None and data.is_labelled:
             metrics[score.name("train" if tested is not None else "")] = score(data, known)
-        if tested is not None:
+        if tested is not None and tested.is_labelled:
             metrics[score.name("test")] = score(tested, unseen)
         recorder.append(
             np.ascontiguousarray(grid.T, dtype=np.float32).reshape(-1, *domain.shape),

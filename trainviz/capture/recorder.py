@@ -101,9 +101,9 @@ class Recorder:
     data : tuple of array-like, optional
         ``(X, y)``: inputs and their labels (integers or strings; numbers for
         ``output="values"``; one column of 0 and 1 a label for multi-label
-        models) that are stored with the recording and drawn over the map. A
-        classifier is evaluated at these points too, at every capture, so that
-        its errors can be marked.
+        models; None for points without labels, as of a clustering) that are stored
+        with the recording and drawn over the map. A classifier is evaluated at these
+        points too, at every capture, so that its errors can be marked.
     class_names : sequence of str, optional
         One per class or label, in the order of the model's output columns; for
         ``output="values"`` the name of the value.

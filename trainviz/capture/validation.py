@@ -84,7 +84,7 @@ class SnapshotValidator:
                 )
             if self._data is not None and self._output.has_labels:
                 self._data.require_labels(n_classes)
-            elif self._data is not None and self._output.has_classes:
+            elif self._data is not None and self._output.has_classes and self._data.is_labelled:
                 _require_same_order(self._class_names, self.classes)
                 self._data.class_indices(n_classes, self._class_names, self.classes)
             self.n_classes = n_classes

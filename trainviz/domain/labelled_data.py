@@ -28,6 +28,7 @@ class LabelledData:
         takes several arrays or ``preprocess`` is a transformer.
     y : ndarray, shape (n,)
         Integers or strings; floats for ``"values"``, shape (n, L) for ``"multilabel"``.
+        Empty strings if the points have no labels.
     points : ndarray of float64, shape (n, 2)
         Where the inputs lie in the domain's plane.
     distances : ndarray of float64, shape (n,), or None
@@ -57,7 +58,7 @@ class LabelledData:
         ValueError
             If ``data`` is no pair, the lengths differ, ``X`` is not finite or
             no input of ``domain``, or ``y`` is not what ``output`` calls for:
-            labels or one-hot rows; an indicator matrix, shape (n, L), for
+            labels, one-hot rows or None; an indicator matrix, shape (n, L), for
             ``"multilabel"``; numbers for ``"values"``.
         """
         if isinstance(data, list) and all(isinstance(part, tuple) for part in data):
@@ -75,9 +76,16 @@ class LabelledData:
                 "data= must be a pair (X, y): inputs and their labels, or a torch TensorDataset "
                 "of these or its DataLoader"
             ) from None
-        labels = _TARGETS[output](to_numpy(y))
+        is_unlabelled = y is None and output.has_classes
+        if y is None and not is_unlabelled:
+            raise ValueError(
+                f"data=(X, None): points of a map of {output} have a y; leave data= out"
+            )
+        labels = np.empty(0) if is_unlabelled else _TARGETS[output](to_numpy(y))
         several = isinstance(X, (Mapping, tuple)) or column_names(X) is not None
         inputs = domain.flatten(X) if several else to_numpy(X)
+        if is_unlabelled:
+            labels = np.full(len(inputs), "")
         if len(inputs) != len(labels):
             raise ValueError(f"data=(X, y): X has {len(inputs)} rows and y {len(labels)} labels")
         try:
@@ -92,6 +100,11 @@ class LabelledData:
             if isinstance(sides[0], int):
                 inputs = inputs.reshape(len(inputs), *sides)
         return cls(inputs, labels, points, distances)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the points have labels, which a clustering lacks."""
+        return self.y.dtype.kind != "U" or bool((self.y != "").any()) or not len(self.y)
 
     def matches(self, other: LabelledData | None) -> bool:
         """Return whether both have the same points with the same labels."""
@@ -161,6 +174,8 @@ class LabelledData:
 
     def sorted_classes(self, n_classes: int, class_names: Sequence[str] | None) -> list[Any] | None:
         """Return the sorted labels, if they are needed to tell the columns, and one a column."""
+        if not self.is_labelled:
+            return None
         known = np.unique(self.y)
         told = _all_in(known, class_names) or counts_from_zero(known, n_classes)
         return None if told or len(known) != n_classes else [_plain(label) for label in known]

@@ -202,9 +202,9 @@ class Recording(Sequence[Snapshot]):
     def data_labels(self) -> npt.NDArray[np.intp] | None:
         """The class index of each point of ``data``, ndarray of int, shape (n,).
 
-        None without data, or without classes.
+        None without data, without labels, or without classes.
         """
-        if self.data is None or not self.output.has_classes:
+        if self.data is None or not self.output.has_classes or not self.data.is_labelled:
             return None
         return self.data.class_indices(self.n_classes, self._class_names, self._classes)
 

@@ -210,7 +210,7 @@ class WrongPoints:
     def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
         guesses = self._recording.data_predictions(snapshot)
         assert self._recording.data is not None
-        if guesses is None:
+        if guesses is None or self._labels is None:
             return np.empty((0, 2))
         wrong = (guesses != self._labels) & self._shown
         points: npt.NDArray[np.float64] = self._recording.data.points[wrong]

@@ -159,7 +159,7 @@ class Description:
         try:
             if self.data is not None and self.output.has_labels:
                 self.data.require_labels(n_classes)
-            elif self.data is not None and self.output.has_classes:
+            elif self.data is not None and self.output.has_classes and self.data.is_labelled:
                 self.data.class_indices(n_classes, names, self.classes)
         except (ValueError, TypeError) as error:
             raise RecordingError(f"its labels do not fit its classes: {error}") from error

@@ -68,7 +68,11 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     from matplotlib.lines import Line2D
 
     theme, entries = layout.theme, mode.legend(recording)
-    if mode.guide != "classes" and not has_points:
+    # Points without labels have no class's colour, and are not wrong.
+    is_labelled = has_points and (
+        recording.data_labels is not None or not recording.output.has_classes
+    )
+    if mode.guide != "classes" and not is_labelled:
         entries = []
     size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
     extra = guess_handle(layout, recording.domain)
@@ -80,7 +84,7 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     # Points have the full colours; areas have the shades, the strongest where the model is sure.
     shades = [mode.certain(color) for _, color in entries] if mode.guide == "classes" else []
     rows = min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)
-    shown = fit_names([name for name, _ in entries], rows - has_points - len(extra))
+    shown = fit_names([name for name, _ in entries], rows - is_labelled - len(extra))
 
     def mark(marker: str, color: Any) -> Any:
         return Line2D(
@@ -91,13 +95,13 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     handles: list[Any] = []
     for index in range(len(shown)):
         marks = [mark("s", shades[index])] if shades else []
-        marks += [mark("o", entries[index][1])] if has_points else []
+        marks += [mark("o", entries[index][1])] if is_labelled else []
         handles.append(tuple(marks))
     labels = list(shown)
     if len(shown) < len(entries):
         handles.append(Line2D([], [], linestyle=""))
         labels.append(f"and {len(entries) - len(shown)} more")
-    if has_points and recording.output.has_classes:
+    if is_labelled and recording.output.has_classes:
         handles.append(
             Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, label="misclassified",
                    markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
