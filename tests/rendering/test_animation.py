@@ -729,10 +729,3 @@ def test_a_clip_has_the_same_frames_in_any_order(recording, mode, interpolation)
 def test_a_scene_argument_of_another_kind_is_refused_by_name(recording, name, value, wanted):
     with pytest.raises(TypeError, match=rf"{name}=.*expected {wanted}"):
         tv.animate(recording, **{name: value})
-
-
-def test_a_grid_in_the_users_settings_of_matplotlib_is_not_drawn(recording):
-    film = tv.animate(recording)
-    with matplotlib.rc_context({"axes.grid": True}):
-        drawn = tv.animate(recording)[0]
-    np.testing.assert_array_equal(film[0], drawn)

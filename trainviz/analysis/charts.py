@@ -17,7 +17,8 @@ from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_r
 from trainviz.rendering.figure.layout import dress_domain
 from trainviz.rendering.figure.legend import place_bar
 from trainviz.rendering.figure.options import check_size
-from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = [
     "draw_areas",
@@ -134,6 +135,7 @@ def draw_events(
             )  # fmt: skip
 
 
+@own_style()
 def portrait(
     draw: Callable[[Any, Theme], Any],
     domain: Domain,
@@ -166,11 +168,15 @@ def portrait(
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     ax = figure.subplots()
     bar = draw(ax, theme)
+    for part in (ax, bar):
+        part.tick_params(labelsize=10)
     _add_legend(ax, theme, 10 if min(size) >= 5 else 8)
     if title:
         figure.suptitle(title, x=0.02, ha="left", color=theme.foreground, size=14, weight="bold")
     require_room(figure, [ax])
+    settle_ticks([ax])
     fit_texts(figure, [ax], heading_room(figure, 16))
+    require_room(figure, [ax])
     if figsize is None:
         trim_height(figure, [ax], 1)
     require_room(figure, [ax])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -226,12 +226,13 @@ class Dynamics:
 
     def still(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | IO[bytes] | None = None,
         *,
         title: str | None = None,
         dark: bool = False,
         figsize: tuple[float, float] | None = None,
         dpi: float = 100,
+        format: str | None = None,
         cmap: Any = None,
     ) -> Any:
         """Draw one picture that summarises the whole training.
@@ -243,13 +244,15 @@ class Dynamics:
 
         Parameters
         ----------
-        path : path-like, optional
+        path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         title : str, optional
         dark : bool, default False
         figsize : tuple of float, optional
             Inches; default 8 wide, and as high as the map needs.
         dpi : float, default 100
+        format : {"png", "svg", "pdf"}, optional
+            Of a file object.
         cmap : str or Colormap, optional
             Sequential; default ``"viridis"``.
 
@@ -262,7 +265,7 @@ class Dynamics:
         ValueError
             If the suffix is unknown, the folder does not exist, or a size is invalid.
         """
-        target = still_target(path)
+        target = still_target(path, format)
         figure = charts.portrait(
             lambda ax, theme: self._draw_portrait(ax, theme, cmap),
             self.domain, title, dark, figsize, dpi,

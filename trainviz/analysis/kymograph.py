@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,10 @@ from trainviz.modes.palettes import Palette
 from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
-from trainviz.rendering.figure.parts import Theme, new_figure
+from trainviz.rendering.figure.fitting import fit_texts, require_room
+from trainviz.rendering.figure.options import check_size
+from trainviz.rendering.figure.parts import Theme, new_figure, own_style
+from trainviz.rendering.figure.ticks import settle_ticks, thin_numbers
 from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Kymograph", "kymograph"]
@@ -55,19 +58,20 @@ class Kymograph:
 
     def still(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | IO[bytes] | None = None,
         *,
         title: str | None = None,
         palette: Any = None,
         dark: bool = False,
         figsize: tuple[float, float] = (6.0, 5.0),
         dpi: float = 100,
+        format: str | None = None,
     ) -> Any:
         """Draw the position along the line from left to right, and time downwards.
 
         Parameters
         ----------
-        path : path-like, optional
+        path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         title : str, optional
         palette : str, Colormap or list of colours, optional
@@ -76,6 +80,8 @@ class Kymograph:
         figsize : tuple of float
             Inches.
         dpi : float, default 100
+        format : {"png", "svg", "pdf"}, optional
+            Of a file object.
 
         Returns
         -------
@@ -86,9 +92,23 @@ class Kymograph:
         ValueError
             If the suffix is unknown or the folder does not exist.
         """
-        target, theme = still_target(path), Theme.of(dark)
+        target = still_target(path, format)
+        figure = self._draw(title, palette, Theme.of(dark), figsize, dpi)
+        save_figure(figure, target)
+        return figure
+
+    @own_style()
+    def _draw(
+        self,
+        title: str | None,
+        palette: Any,
+        theme: Theme,
+        figsize: tuple[float, float],
+        dpi: float,
+    ) -> Any:
+        check_size(figsize, dpi)
         n_classes = len(self.class_names)
-        colors = Palette.of(n_classes, classes=palette, dark=dark)
+        colors = Palette.of(n_classes, classes=palette, dark=theme == Theme.of(True))
         picture = Region().bound(n_classes, colors).paint(
             np.ascontiguousarray(self.probabilities.transpose(2, 0, 1))
         )  # fmt: skip
@@ -98,10 +118,14 @@ class Kymograph:
         ax.invert_yaxis()
         ax.set_xlabel("position along the line", color=theme.foreground)
         ax.set_ylabel(self.unit, color=theme.foreground)
-        ax.tick_params(colors=theme.muted)
+        ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=10)
+        ax.spines[:].set_color(theme.muted)
         if title:
             ax.set_title(title, color=theme.foreground)
-        save_figure(figure, target)
+        require_room(figure, [ax])
+        settle_ticks([ax])
+        thin_numbers(ax.yaxis, whole=True)
+        fit_texts(figure, [ax], 0)
         return figure
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from typing_extensions import Unpack
@@ -130,22 +130,25 @@ class Animation(Film):
 
     def still(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | IO[bytes] | None = None,
         epoch: int = -1,
         *,
         dpi: float | None = None,
+        format: str | None = None,
     ) -> Any:
         """Draw the picture of one epoch through matplotlib.
 
         Parameters
         ----------
-        path : path-like, optional
+        path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``; the last two have text and
             points as vectors.
         epoch : int, default -1
             A captured epoch; -1 is the last.
         dpi : float, optional
             Default: that of the animation.
+        format : {"png", "svg", "pdf"}, optional
+            Of a file object.
 
         Returns
         -------
@@ -158,7 +161,7 @@ class Animation(Film):
         ValueError
             If the suffix is unknown or the folder does not exist.
         """
-        target = still_target(path)
+        target = still_target(path, format)
         check_size(None, 100 if dpi is None else dpi)
         moment = Moment(self.recording.index_at(epoch), 0.0)
         panel = self._panel("", moment.left, self._mode)
@@ -171,18 +174,19 @@ class Animation(Film):
 
     def filmstrip(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | IO[bytes] | None = None,
         epochs: Sequence[int] | None = None,
         *,
         columns: int | None = None,
         figsize: tuple[float, float] | None = None,
         dpi: float | None = None,
+        format: str | None = None,
     ) -> Any:
         """Draw several epochs side by side, for a paper or a poster.
 
         Parameters
         ----------
-        path : path-like, optional
+        path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         epochs : sequence of int, optional
             Captured epochs; default: five, evenly spaced.
@@ -193,6 +197,8 @@ class Animation(Film):
             the ``figsize`` of the animation.
         dpi : float, optional
             Default: that of the animation.
+        format : {"png", "svg", "pdf"}, optional
+            Of a file object.
 
         Returns
         -------
@@ -203,7 +209,7 @@ class Animation(Film):
         RecordingError, ValueError
             As :meth:`still`.
         """
-        target = still_target(path)
+        target = still_target(path, format)
         _check_panels(columns, figsize, dpi)
         if epochs is None:
             spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
@@ -225,25 +231,26 @@ class Animation(Film):
 
     def panels(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | IO[bytes] | None = None,
         epoch: int = -1,
         *,
         levels: float | Sequence[float] = 0.5,
         columns: int | None = None,
         figsize: tuple[float, float] | None = None,
         dpi: float | None = None,
+        format: str | None = None,
     ) -> Any:
         """Draw the probability of every class, or of every label, one panel each.
 
         Parameters
         ----------
-        path : path-like, optional
+        path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         epoch : int, default -1
             A captured epoch; -1 is the last.
         levels : float or sequence of float, default 0.5
             Contour lines.
-        columns, figsize, dpi
+        columns, figsize, dpi, format
             As for :meth:`filmstrip`.
 
         Returns
@@ -255,7 +262,7 @@ class Animation(Film):
         RecordingError, ValueError
             As :meth:`still`; ValueError also if the recording is of a regression model.
         """
-        target = still_target(path)
+        target = still_target(path, format)
         _check_panels(columns, figsize, dpi)
         require_output(Probability(), self.recording)
         index, names = self.recording.index_at(epoch), self.recording.class_names

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from typing_extensions import Unpack
@@ -111,22 +111,25 @@ class Comparison(Film):
 
     def still(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | IO[bytes] | None = None,
         epoch: float = -1,
         *,
         dpi: float | None = None,
+        format: str | None = None,
     ) -> Any:
         """Draw the picture of one moment through matplotlib.
 
         Parameters
         ----------
-        path : path-like, optional
+        path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         epoch : float, default -1
             A value of the clock at which one of the runs was captured: an
             epoch, a step or a share of progress, by ``by``; -1 is the end.
         dpi : float, optional
             Default: that of the comparison.
+        format : {"png", "svg", "pdf"}, optional
+            Of a file object.
 
         Returns
         -------
@@ -139,10 +142,10 @@ class Comparison(Film):
         ValueError
             If the suffix is unknown or the folder does not exist.
         """
-        target = still_target(path)
+        target = still_target(path, format)
         check_size(None, 100 if dpi is None else dpi)
         tick = self._tick(epoch)
-        moments, grid = self._clock.moments_at(tick), self._grid(dpi)
+        moments, grid = self._clock.moments_at(tick), self._grid(dpi, exact=True)
         _, _, width, height = grid.layouts[0].box
         value = float(self._clock.ticks[tick])
         images, statuses = self._brush((height, width))(moments, value)
@@ -266,11 +269,12 @@ class Comparison(Film):
             )  # fmt: skip
         return panels
 
-    def _grid(self, dpi: float | None = None) -> PanelGrid:
+    def _grid(self, dpi: float | None = None, *, exact: bool = False) -> PanelGrid:
         headline = max(map(self._headline, self._clock.ticks[[0, -1]]), key=len)
         return build_grid(
-            self._panels(), self._options, self._columns, headline, named(self.recordings), dpi
-        )
+            self._panels(), self._options, self._columns, headline, named(self.recordings), dpi,
+            exact=exact,
+        )  # fmt: skip
 
     @cached_property
     def _stage(self) -> tuple[Image, list[Compositor], list[Caption], Caption]:

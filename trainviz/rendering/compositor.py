@@ -18,7 +18,7 @@ from trainviz.rendering.captions import Caption, Counter
 from trainviz.rendering.figure.data_points import points_shown, ring_styles
 from trainviz.rendering.figure.layout import build_layout
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout
+from trainviz.rendering.figure.parts import Layout, own_style
 from trainviz.rendering.kernels import cover, multiply, tint
 
 __all__ = ["Compositor", "WrongPoints", "draw_ground"]
@@ -58,6 +58,7 @@ class Compositor:
     (300, 400, 3)
     """
 
+    @own_style()
     def __init__(
         self,
         recording: Recording,

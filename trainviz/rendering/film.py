@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, overload
 
 from trainviz._common.arrays import Image
 from trainviz._common.providers import provided
 from trainviz.rendering.figure.options import check_fps
 from trainviz.rendering.parallel import made_by_processes
-from trainviz.rendering.writers import FILM_SUFFIXES, FrameSource, check_path, write_film
+from trainviz.rendering.writers import (
+    FILM_SUFFIXES,
+    FrameSource,
+    OpenFile,
+    check_target,
+    write_film,
+)
 
 __all__ = ["Film"]
 
@@ -68,21 +76,46 @@ class Film(ABC):
         """Seconds."""
         return len(self) / self.fps
 
+    @overload
     def save(
         self,
         path: str | os.PathLike[str],
         *,
+        format: str | None = None,
         fps: float | None = None,
         progress: bool | None = None,
         jobs: int = 1,
         **options: Any,
-    ) -> Path:
+    ) -> Path: ...
+    @overload
+    def save(
+        self,
+        path: IO[bytes],
+        *,
+        format: str,
+        fps: float | None = None,
+        progress: bool | None = None,
+        jobs: int = 1,
+        **options: Any,
+    ) -> None: ...
+    def save(
+        self,
+        path: str | os.PathLike[str] | IO[bytes],
+        *,
+        format: str | None = None,
+        fps: float | None = None,
+        progress: bool | None = None,
+        jobs: int = 1,
+        **options: Any,
+    ) -> Path | None:
         """Write the film in the format of the path's suffix.
 
         Parameters
         ----------
-        path : path-like
+        path : path-like or binary file object
             Ends in ``.mp4``, ``.webm``, ``.gif``, ``.apng``, ``.webp`` or ``.html``.
+        format : str, optional
+            Of a file object: ``"mp4"`` or another of the suffixes.
         fps : float, optional
             Default: that of the film.
         progress : bool, optional
@@ -103,28 +136,39 @@ class Film(ABC):
 
         Returns
         -------
-        Path
+        Path or None
+            None for a file object.
 
         Raises
         ------
         ValueError
-            If the suffix is unknown, the folder does not exist, or ``fps`` or
-            ``jobs`` is not positive.
+            If the suffix or format is unknown, the folder does not exist, or ``fps``
+            or ``jobs`` is not positive.
+        TypeError
+            If a file object is open for text.
         WriterError
             If the encoder or a process of ``jobs`` fails; no incomplete file is
             left at ``path``.
         """
-        target = check_path(path, FILM_SUFFIXES)
+        target = check_target(path, format, FILM_SUFFIXES)
+        if isinstance(target, OpenFile):
+            # Encoders seek and read what they have written, which a socket, say, cannot.
+            with tempfile.TemporaryDirectory(prefix="trainviz-") as folder:
+                whole = Path(folder, f"film{target.suffix}")
+                self.save(whole, fps=fps, progress=progress, jobs=jobs, **options)
+                with whole.open("rb") as written:
+                    shutil.copyfileobj(written, target.file)
+            return None
         film = self._film(fps)
         if target.suffix.lower() == ".html" and options.pop("player", True):
             page = self._page()
             if page is not None:
                 page["seconds"] = len(self) / film.fps
                 arguments = {**page, **options, "path": target, "progress": progress}
-                written: Path = provided("page")(**arguments)
-                return written
+                saved: Path = provided("page")(**arguments)
+                return saved
         with made_by_processes(film.frames, film.shape, jobs) as frames:
-            return write_film(path, replace(film, frames=frames), progress=progress, **options)
+            return write_film(target, replace(film, frames=frames), progress=progress, **options)
 
     def to_clip(self) -> Any:
         """Return the film as a moviepy clip, to cut or compose it with others.

@@ -18,7 +18,8 @@ from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_r
 from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = ["StillPanel", "panels_figure", "still_figure"]
 
@@ -26,6 +27,7 @@ _PANEL_INCHES = 2.6
 _VECTOR_DPI = 200
 
 
+@own_style()
 def still_figure(
     recording: Recording,
     mode: Mode,
@@ -54,7 +56,7 @@ def still_figure(
     matplotlib.figure.Figure
     """
     counter = Counter(recording, options.get("counter", True), options.get("annotate"))
-    layout = build_layout(recording, mode, options, counter.widest, dpi)
+    layout = build_layout(recording, mode, options, counter.widest, dpi, exact=True)
     _, _, width, height = layout.box
     draw_map(layout, image_of((height, width)), recording.domain.extent)
     draw_contours(layout, contours_of(moment.left), recording.domain)
@@ -88,6 +90,7 @@ class StillPanel(NamedTuple):
     contours_of: Callable[[int], Iterable[Contour]]
 
 
+@own_style()
 def panels_figure(
     recording: Recording,
     panels: Sequence[StillPanel],
@@ -130,9 +133,11 @@ def panels_figure(
         )
     if options.get("legend", True):
         explain_colors(layouts[0], recording, explained, options, beside=axes)
+    require_room(figure, axes)
+    if settle_ticks(axes):
+        require_room(figure, axes)
     if options.get("figsize") is None:
         trim_height(figure, axes, -(-len(axes) // columns))
-    require_room(figure, axes)
     fit_texts(figure, axes, heading_room(figure, 8))
     require_room(figure, axes)
     for layout, panel in zip(layouts, panels, strict=True):

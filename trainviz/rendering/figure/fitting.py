@@ -148,8 +148,7 @@ def free_inches(ax: Any) -> tuple[float, float]:
 
 
 def trim_height(figure: Any, axes: Sequence[Any], rows: int) -> None:
-    """Take away the height that panels of fixed aspect leave free."""
-    arrange(figure)
+    """Take away the height that arranged panels of fixed aspect leave free."""
     width, height = figure.get_size_inches()
     resize(figure, width, height - free_inches(axes[0])[1] * rows)
 

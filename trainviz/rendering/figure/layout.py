@@ -34,12 +34,19 @@ from trainviz.rendering.figure.metric_strip import (
 )
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = ["build_layout", "draw_map", "dress_axes", "dress_domain", "keep_outer_labels"]
 
 
 def build_layout(
-    recording: Recording, mode: Mode, options: SceneOptions, counter: str, dpi: float | None = None
+    recording: Recording,
+    mode: Mode,
+    options: SceneOptions,
+    counter: str,
+    dpi: float | None = None,
+    *,
+    exact: bool = False,
 ) -> Layout:
     """Build the figure without its map.
 
@@ -52,6 +59,8 @@ def build_layout(
         The widest text that the counter will show.
     dpi : float, optional
         Instead of the option's.
+    exact : bool
+        Keep a ``figsize`` as it is; films need even numbers of pixels.
 
     Returns
     -------
@@ -61,7 +70,7 @@ def build_layout(
     theme = Theme.of(options.get("dark", False))
     dpi = float(dpi or options.get("dpi", 100))
     size = options.get("figsize") or (8.0, 7.0 if names else 6.0)
-    figure = new_figure(even_size(size, dpi), dpi, theme)
+    figure = new_figure(size if exact else even_size(size, dpi), dpi, theme)
     margin = options.get("margin", PAD)
     figure.get_layout_engine().set(hspace=0.02, wspace=0.02)
     grid = figure.add_gridspec(2 if names else 1, 1, height_ratios=[5, 1] if names else [1])
@@ -96,6 +105,8 @@ def dress_axes(layout: Layout, recording: Recording, options: SceneOptions) -> N
     """Set limits, aspect, ticks and labels of the map's axes."""
     ax, theme, domain = layout.ax, layout.theme, recording.domain
     dress_domain(ax, domain, theme, options.get("aspect"))
+    # A size in points: "medium" means the user's font.size when the figure is drawn.
+    ax.tick_params(labelsize=10)
     if not options.get("axes", True):
         ax.set_xticks([])
         ax.set_yticks([])
@@ -153,9 +164,13 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
     from matplotlib.ticker import FixedLocator
 
     figure, ax = layout.figure, layout.ax
+    arranged = arrange(figure)
+    if settle_ticks([ax]):
+        arranged = arrange(figure)
     if options.get("figsize") is None:
         _trim(layout)
-    arranged, texts = arrange(figure), _sized_texts(figure)
+        arranged = arrange(figure)
+    texts = _sized_texts(figure)
     _fit_titles(layout)
     strips = [] if layout.strip is None else strip_axes(layout)
     fit_texts(figure, [ax, *strips], heading_room(figure, ax.get_window_extent().x0, layout.margin))
@@ -169,9 +184,9 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
             axis.set_major_locator(FixedLocator(axis.get_ticklocs()))
         require_room(figure, [ax])
     figure.set_layout_engine("none")
-    width, height = (round(side * figure.dpi) for side in figure.get_size_inches())
+    width, height = figure.bbox.size
     layout.box = left, top, wide, tall = pixel_box(ax)
-    lower = (height - top - tall) / height
+    lower = (round(height) - top - tall) / height
     ax.set_aspect("auto")
     ax.set_position((left / width, lower, wide / width, tall / height))
     if layout.bar is not None:
@@ -221,7 +236,6 @@ def _keep_rim(layout: Layout) -> None:
 def _trim(layout: Layout) -> None:
     """Take away the room that a map of fixed aspect leaves free beside or above it."""
     figure = layout.figure
-    arrange(figure)
     across, down = free_inches(layout.ax)
     if layout.strip is not None:
         across = _free_above_strip(layout)

@@ -43,7 +43,7 @@ def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
     bar = layout.figure.colorbar(scale, ax=beside, pad=0.02, fraction=0.05, aspect=30)
     layout.bar = bar.ax
     bar.set_label(mode.label, color=theme.foreground)
-    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
+    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=10)
     bar.outline.set_edgecolor(theme.muted)
     low, high = mode.limits
     near = 0.1 * (high - low)

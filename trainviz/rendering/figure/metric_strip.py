@@ -15,6 +15,7 @@ from trainviz.rendering.figure.curve_labels import Sheet
 from trainviz.rendering.figure.fitting import pixel_box
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
+from trainviz.rendering.figure.ticks import thin_numbers
 
 __all__ = [
     "draw_strip",
@@ -445,6 +446,7 @@ def place_strip(layout: Layout, left: float, width: float) -> None:
     place, figure = layout.strip.get_position(), layout.figure
     for ax in strip_axes(layout):
         ax.set_position((left, place.y0, width, place.height))
+    thin_numbers(layout.strip.xaxis, whole=True)
     layout.strip_box = pixel_box(layout.strip)
     legend, rim = layout.strip.get_legend(), max(4.0, layout.margin * figure.dpi)
     if legend is not None and legend.get_window_extent().x0 < rim:

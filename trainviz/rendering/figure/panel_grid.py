@@ -32,7 +32,8 @@ from trainviz.rendering.figure.metric_strip import (
     strip_axes,
 )
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = ["Panel", "PanelGrid", "build_grid", "default_columns"]
 
@@ -119,6 +120,7 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
     return max(range(1, count + 1), key=map_height)
 
 
+@own_style()
 def build_grid(
     panels: Sequence[Panel],
     options: SceneOptions,
@@ -126,6 +128,8 @@ def build_grid(
     headline: str,
     named: Recording,
     dpi: float | None = None,
+    *,
+    exact: bool = False,
 ) -> PanelGrid:
     """Build the figure of several maps, without these.
 
@@ -141,13 +145,15 @@ def build_grid(
         Of which the legend takes the names of the classes.
     dpi : float, optional
         Instead of the option's.
+    exact : bool
+        Keep a ``figsize`` as it is; films need even numbers of pixels.
 
     Returns
     -------
     PanelGrid
     """
     has_strips = _has_strips(panels, options, columns)
-    figure, axes, strips, theme = _figure(options, len(panels), columns, dpi, has_strips)
+    figure, axes, strips, theme = _figure(options, len(panels), columns, dpi, has_strips, exact)
     wide = figure.get_size_inches()[0] / columns
     scale, small = min(1.0, wide / 6), min(max(wide / 2.6, 0.7), 1.0)
     layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
@@ -209,14 +215,20 @@ def _draw_strips(
 
 
 def _figure(
-    options: SceneOptions, count: int, columns: int, dpi: float | None, has_strips: bool
+    options: SceneOptions,
+    count: int,
+    columns: int,
+    dpi: float | None,
+    has_strips: bool,
+    exact: bool,
 ) -> tuple[Any, list[Any], list[Any], Theme]:
     theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
     rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
     legend = _LEGEND_INCHES if options.get("legend", True) else 0.2
     tall = panel * (1 + has_strips * _STRIP_SHARE) + 0.3 + 0.2 * has_strips
     size = options.get("figsize") or (columns * panel + legend, rows * tall + 0.5)
-    figure = new_figure(even_size(size, resolution), resolution, theme, "compressed")
+    size = size if exact else even_size(size, resolution)
+    figure = new_figure(size, resolution, theme, "compressed")
     pad = min(options.get("margin", 0.1), 0.1)
     figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
     ratios = [1, _STRIP_SHARE] if has_strips else [1]
@@ -252,6 +264,8 @@ def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None
     figure, axes = head.figure, [layout.ax for layout in layouts]
     strips = [ax for layout in layouts if layout.strip is not None for ax in strip_axes(layout)]
     require_room(figure, axes)
+    if settle_ticks(axes):
+        require_room(figure, axes)
     _fit_titles(layouts)
     if options.get("figsize") is None:
         _trim(figure, [*axes, *strips])
@@ -302,15 +316,15 @@ def _fix_places(layouts: Sequence[Layout], head: Layout) -> None:
     """Fix the places that the layout engine found: panels of one size, in whole pixels."""
     figure = head.figure
     figure.set_layout_engine("none")
-    wide, tall = (round(side * figure.dpi) for side in figure.get_size_inches())
+    wide, tall = figure.bbox.size
     places = [layout.ax.get_window_extent() for layout in layouts]
     width = int(min(place.width for place in places) + 1e-6) // 2 * 2
     height = int(min(place.height for place in places) + 1e-6) // 2 * 2
     for layout, place in zip(layouts, places, strict=True):
-        left, top = round(place.x0), tall - round(place.y1)
+        left, top = round(place.x0), round(tall) - round(place.y1)
         layout.box = (left, top, width, height)
         layout.ax.set_aspect("auto")
-        bottom = tall - top - height
+        bottom = round(tall) - top - height
         layout.ax.set_position((left / wide, bottom / tall, width / wide, height / tall))
     with_strip = [layout for layout in layouts if layout.strip is not None]
     for layout in with_strip:
@@ -318,8 +332,8 @@ def _fix_places(layouts: Sequence[Layout], head: Layout) -> None:
     fit = [name_curves(layout) for layout in with_strip]
     if not all(fit):
         explain_curves(with_strip)
-    upper = max(1 - layout.box[1] / tall for layout in layouts)
-    lower = min(1 - (layout.box[1] + height) / tall for layout in layouts)
+    upper = max(round(tall) - layout.box[1] for layout in layouts) / tall
+    lower = min(round(tall) - layout.box[1] - height for layout in layouts) / tall
     for layout in layouts:
         if layout.bar is not None:
             place_bar(layout.bar, lower, upper - lower)

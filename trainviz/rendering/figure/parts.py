@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Layout", "Theme", "new_figure"]
+__all__ = ["Layout", "Theme", "new_figure", "own_style"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,20 @@ class Layout:
     names: list[Any] = field(default_factory=list)
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
     strip_box: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw as by Matplotlib's defaults, whatever style sheet and settings the user chose.
+
+    Only the font families are kept, since a paper has a typeface of its own.
+    """
+    import matplotlib.style
+
+    fonts = ("family", "serif", "sans-serif", "cursive", "fantasy", "monospace")
+    kept = {name: matplotlib.rcParams[name] for name in (f"font.{font}" for font in fonts)}
+    with matplotlib.style.context(["default", kept]):
+        yield
 
 
 def new_figure(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple, cast
 
 from trainviz._common.arrays import Image
 from trainviz._common.process import hidden, mark, mark_of_dead
@@ -26,7 +26,9 @@ __all__ = [
     "FILM_SUFFIXES",
     "STILL_SUFFIXES",
     "FrameSource",
+    "OpenFile",
     "check_path",
+    "check_target",
     "finished_file",
     "save_figure",
     "still_target",
@@ -134,6 +136,49 @@ def check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
     return target
 
 
+class OpenFile(NamedTuple):
+    """A binary file object to write to, and the suffix of its format."""
+
+    file: IO[bytes]
+    suffix: str
+
+
+def check_target(
+    path: str | os.PathLike[str] | IO[bytes], format: str | None, suffixes: tuple[str, ...]
+) -> Path | OpenFile:
+    """Return a path as :func:`check_path` does, or a file object with the suffix of its format.
+
+    Raises
+    ------
+    TypeError
+        If a file object is open for text.
+    ValueError
+        As :func:`check_path`; also if the format of a file object is missing or
+        unknown, or is another than that of the path.
+
+    Examples
+    --------
+    >>> check_target(io.BytesIO(), "gif", (".mp4", ".gif")).suffix
+    '.gif'
+    """
+    known = ", ".join(repr(suffix[1:]) for suffix in suffixes)
+    if format is not None and f".{format}".lower() not in suffixes:
+        raise ValueError(f"format={format!r}: expected one of {known}")
+    if not hasattr(path, "write"):
+        target = check_path(path, suffixes)
+        if format is not None and target.suffix.lower() != f".{format}".lower():
+            raise ValueError(
+                f"format={format!r}, but the path {str(path)!r} ends in {target.suffix!r}: leave "
+                "format= out, which only a file object needs"
+            )
+        return target
+    if format is None:
+        raise ValueError(f"a file object has no suffix: give format=, one of {known}")
+    if isinstance(path, io.TextIOBase):
+        raise TypeError("the file object is open for text; expected one for bytes, open(..., 'wb')")
+    return OpenFile(cast(IO[bytes], path), f".{format}".lower())
+
+
 @contextmanager
 def finished_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``target``, and rename it to that on success.
@@ -157,33 +202,44 @@ def finished_file(target: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def still_target(path: str | os.PathLike[str] | None) -> Path | None:
-    """Return the checked path of a picture; None if it is not to be saved.
+def still_target(
+    path: str | os.PathLike[str] | IO[bytes] | None, format: str | None
+) -> Path | OpenFile | None:
+    """Return where a picture is to be written, checked; None if it is not to be saved.
 
     Raises
     ------
-    ValueError
-        As :func:`check_path`.
+    TypeError, ValueError
+        As :func:`check_target`.
     """
-    return None if path is None else check_path(path, STILL_SUFFIXES)
+    if path is None and format is not None:
+        raise ValueError(f"format={format!r}, but there is no file to write: give path=")
+    return None if path is None else check_target(path, format, STILL_SUFFIXES)
 
 
-def save_figure(figure: Any, target: Path | None) -> None:
+def save_figure(figure: Any, target: Path | OpenFile | None) -> None:
     """Write a still, unless ``target`` is None."""
     if target is None:
         return
     from matplotlib import rc_context
 
-    # Text is stored as text, so that it can be searched and edited.
-    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42}
+    # Text is stored as text, so that it can be searched and edited; and the page has the size of
+    # the figure, whatever the user's settings of savefig say.
+    settings = {
+        "svg.fonttype": "none", "pdf.fonttype": 42,
+        "savefig.bbox": None, "savefig.transparent": False,
+    }  # fmt: skip
     _replace_control_characters(figure)
     # Into memory first: where the disk is full, Matplotlib's PDF fails with an AttributeError.
     picture = io.BytesIO()
-    with rc_context(fonts):
+    with rc_context(settings):
         figure.savefig(
             picture, format=target.suffix[1:].lower(), dpi=figure.dpi,
             facecolor=figure.get_facecolor(),
         )  # fmt: skip
+    if isinstance(target, OpenFile):
+        target.file.write(picture.getvalue())
+        return
     with finished_file(target) as unfinished:
         unfinished.write_bytes(picture.getbuffer())
 
