@@ -729,3 +729,77 @@ def test_a_clip_has_the_same_frames_in_any_order(recording, mode, interpolation)
 def test_a_scene_argument_of_another_kind_is_refused_by_name(recording, name, value, wanted):
     with pytest.raises(TypeError, match=rf"{name}=.*expected {wanted}"):
         tv.animate(recording, **{name: value})
+
+
+# Panels of classes.
+
+
+def probabilities_of(*shares):
+    """Classes that have the same probabilities everywhere in each snapshot."""
+    names = [f"class {letter}" for letter in "abcdefghij"[: len(shares[0])]]
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), shape=(4, 4)), class_names=names)
+    for epoch, share in enumerate(shares):
+        recorder.capture(lambda X, p=share: np.tile(p, (len(X), 1)), epoch=epoch)
+    return recorder.recording
+
+
+@pytest.mark.parametrize(
+    ("classes", "titles"),
+    [
+        (["class c"], ["class c"]),
+        (["class c", "class a"], ["class c", "class a"]),
+        ([2, 0], ["class c", "class a"]),
+        (np.arange(3), ["class a", "class b", "class c"]),
+    ],
+)
+def test_panels_show_the_classes_that_are_asked_for(classes, titles):
+    film = tv.animate(probabilities_of([0.2, 0.3, 0.5]))
+    assert titles_of(film.panels(classes=classes)) == titles
+
+
+def test_panels_take_numbers_for_labels_before_columns(make_recording):
+    film = tv.animate(make_recording(labels=[2, 0, 1]))
+    assert titles_of(film.panels(classes=[2, 1])) == ["2", "1"]
+
+
+@pytest.mark.parametrize("classes", [["class z"], [7], [], "class a", 0])
+def test_unknown_classes_of_panels_are_refused_by_name(classes):
+    film = tv.animate(probabilities_of([0.2, 0.3, 0.5]))
+    with pytest.raises(ValueError, match=r"classes=.*expected .*'class a'"):
+        film.panels(classes=classes)
+
+
+def test_classes_that_are_nowhere_likely_have_no_panel_and_are_named():
+    run = probabilities_of([0.1, 0.2, 0.7, 0.0], [0.9, 0.1, 0.0, 0.0])
+    for epoch in (0, 1):
+        figure = tv.animate(run).panels(epoch=epoch)
+        assert titles_of(figure) == ["class a", "class c"]
+        assert figure._supxlabel.get_text() == "not drawn, since nowhere likely: class b, class d"
+    shown = tv.animate(run).panels(classes=["class b", "class d"])
+    assert titles_of(shown) == ["class b", "class d"]
+    assert shown._supxlabel is None
+
+
+def test_of_many_classes_without_a_panel_the_first_are_named():
+    run = probabilities_of([0.91] + [0.01] * 9)
+    figure = tv.animate(run).panels()
+    assert titles_of(figure) == ["class a"]
+    assert figure._supxlabel.get_text().replace("\n", " ").endswith("class g and 3 more")
+
+
+def test_a_class_of_the_data_has_a_panel_even_if_it_is_never_predicted():
+    recorder = tv.Recorder(
+        tv.Domain((-1, 1), (-1, 1), shape=(4, 4)), data=([[0, 0], [0.5, 0]], [0, 1])
+    )
+    recorder.capture(lambda X: np.tile([0.9, 0.1, 0.0], (len(X), 1)), epoch=0)
+    assert titles_of(tv.animate(recorder.recording).panels()) == ["0", "1"]
+
+
+def test_where_no_class_is_likely_all_have_a_panel():
+    assert len(titles_of(tv.animate(probabilities_of([0.3, 0.3, 0.4])).panels())) == 3
+
+
+def test_panels_of_many_classes_read_the_snapshot_once():
+    film, store = counted_film(2)
+    film.panels(classes=[0, 1])
+    assert store.reads == [1]

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import IO, Any
 
 import numpy as np
 from typing_extensions import Unpack
 
-from trainviz._common.arrays import Image
+from trainviz._common.arrays import Image, Map
 from trainviz._common.options import shows_defaults
 from trainviz.modes import (
     Boundary,
@@ -28,6 +28,7 @@ from trainviz.modes import (
     find_mode,
 )
 from trainviz.modes.palettes import Palette, sequential_table
+from trainviz.modes.scalar import class_index
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.captions import Counter
@@ -234,6 +235,7 @@ class Animation(Film):
         path: str | os.PathLike[str] | IO[bytes] | None = None,
         epoch: int = -1,
         *,
+        classes: Sequence[Any] | None = None,
         levels: float | Sequence[float] = 0.5,
         columns: int | None = None,
         figsize: tuple[float, float] | None = None,
@@ -248,6 +250,10 @@ class Animation(Film):
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         epoch : int, default -1
             A captured epoch; -1 is the last.
+        classes : sequence, optional
+            Names, labels or output columns, in the order of the panels. Default: all, except
+            for those that no point of the data has and that are likely (0.5) nowhere, in no
+            snapshot; a line below the panels names them.
         levels : float or sequence of float, default 0.5
             Contour lines.
         columns, figsize, dpi, format
@@ -260,25 +266,44 @@ class Animation(Film):
         Raises
         ------
         RecordingError, ValueError
-            As :meth:`still`; ValueError also if the recording is of a regression model.
+            As :meth:`still`; ValueError also if the recording is of a regression model,
+            or has no such class.
         """
         target = still_target(path, format)
         _check_panels(columns, figsize, dpi)
         require_output(Probability(), self.recording)
         index, names = self.recording.index_at(epoch), self.recording.class_names
+        shown, note = self._classes_shown(index, classes)
         colors = self._mode.palette
         if not (isinstance(self._mode, Probability) and colors.chosen):
             # One colour bar explains all panels.
             colors = replace(colors, sequential=sequential_table(Probability.cmap), chosen=True)
         modes = [
-            Probability(name, levels=levels).bound(len(names), colors, recording=self.recording)
-            for name in names
+            Probability(names[column], levels=levels).bound(
+                len(names), colors, recording=self.recording
+            )
+            for column in shown
         ]
+        # Read once, and resampled once for each size, of which there are few: a panel of many
+        # classes takes longer to read than to draw.
+        probabilities = self.recording[index].probabilities
+
+        @lru_cache(maxsize=2)
+        def resampled(shape: tuple[int, int]) -> Map:
+            return Resampler(self.recording.domain.shape, shape)(probabilities)
+
+        def panel(mode: Probability) -> StillPanel:
+            return StillPanel(
+                names[mode.index], index, mode,
+                lambda shape: mode.paint(resampled(shape)),
+                lambda _: mode.contours(probabilities),
+            )  # fmt: skip
+
         figure = panels_figure(
             self.recording,
-            [self._panel(name, index, mode) for name, mode in zip(names, modes, strict=True)],
+            [panel(mode) for mode in modes],
             modes[0].of_any(), {**self._options, "figsize": figsize},
-            min(columns or 4, len(names)), dpi,
+            min(columns or 4, len(shown)), dpi, note,
         )  # fmt: skip
         save_figure(figure, target)
         return figure
@@ -323,6 +348,42 @@ class Animation(Film):
     @cached_property
     def _scene(self) -> Compositor:
         return Compositor(self.recording, self._mode, self._options)
+
+    def _classes_shown(self, index: int, classes: Any) -> tuple[list[int], str]:
+        """Return the output columns to draw, and what is to be said of the others."""
+        recording, names = self.recording, self.recording.class_names
+        if classes is not None:
+            if isinstance(classes, (str, int)) or not len(classes):
+                raise ValueError(
+                    f"classes={classes!r}: expected a list of classes, e.g. [{names[0]!r}]"
+                )
+            try:
+                return [class_index(of, len(names), recording, "classes") for of in classes], ""
+            except ValueError:
+                listed = ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")
+                raise ValueError(
+                    f"classes={classes!r}: expected classes of the recording, {listed}, or "
+                    f"output columns, 0 to {len(names) - 1}"
+                ) from None
+        present = np.zeros(len(names), dtype=bool)
+        if recording.data is not None and recording.output.has_labels:
+            present |= recording.data.y.any(axis=0)
+        elif recording.data_labels is not None:
+            present[np.unique(recording.data_labels)] = True
+        # The one that is drawn first: it often shows all classes, and then no other is read.
+        for number in (index, *range(len(recording) - 1, -1, -1)):
+            if present.all():
+                return [*range(len(names))], ""
+            absent = np.flatnonzero(~present)
+            probabilities = recording[number].probabilities
+            present[absent] = [(probabilities[column] >= 0.5).any() for column in absent]
+        if present.all() or not present.any():
+            return [*range(len(names))], ""
+        left_out = [names[column] for column in np.flatnonzero(~present)]
+        more = f" and {len(left_out) - 6} more" if len(left_out) > 6 else ""
+        return np.flatnonzero(present).tolist(), (
+            f"not drawn, since nowhere likely: {', '.join(left_out[:6])}{more}"
+        )
 
     def _panel(self, title: str, index: int, mode: Mode) -> StillPanel:
         recording = self.recording

@@ -14,7 +14,14 @@ from trainviz.rendering.compositor import WrongPoints
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
 from trainviz.rendering.figure.data_points import draw_points, draw_wrong_points
-from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_room, trim_height
+from trainviz.rendering.figure.fitting import (
+    fit_text,
+    fit_texts,
+    heading_room,
+    require_room,
+    sized_texts,
+    trim_height,
+)
 from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
@@ -98,6 +105,7 @@ def panels_figure(
     options: SceneOptions,
     columns: int,
     dpi: float | None = None,
+    note: str = "",
 ) -> Any:
     """Build several maps side by side as a matplotlib figure.
 
@@ -112,6 +120,8 @@ def panels_figure(
     columns : int
         Panels in a row.
     dpi : float, optional
+    note : str
+        A remark that stands below all panels.
 
     Returns
     -------
@@ -133,13 +143,19 @@ def panels_figure(
         )
     if options.get("legend", True):
         explain_colors(layouts[0], recording, explained, options, beside=axes)
+    if note:
+        figure.supxlabel(note, x=0.01, ha="left", color=theme.muted, size=9)
     require_room(figure, axes)
-    if settle_ticks(axes):
+    texts = sized_texts(figure)
+    settle_ticks(axes)
+    fit_texts(figure, axes, heading_room(figure, 8))
+    if note:
+        fit_text(figure._supxlabel, heading_room(figure, 8))
+    if sized_texts(figure) != texts:
         require_room(figure, axes)
     if options.get("figsize") is None:
         trim_height(figure, axes, -(-len(axes) // columns))
-    fit_texts(figure, axes, heading_room(figure, 8))
-    require_room(figure, axes)
+        require_room(figure, axes)
     for layout, panel in zip(layouts, panels, strict=True):
         box = layout.ax.get_window_extent()
         scale = max(1.0, _VECTOR_DPI / figure.dpi)

@@ -22,6 +22,7 @@ __all__ = [
     "resize",
     "room_beside",
     "shrink",
+    "sized_texts",
     "text_width",
     "thin_ticks",
     "trim_height",
@@ -136,6 +137,16 @@ def fit_texts(figure: Any, axes: Sequence[Any], room: float) -> None:
         fit_text(ax.yaxis.label, box.height)
     if figure._suptitle is not None:
         fit_text(figure._suptitle, room)
+
+
+def sized_texts(figure: Any) -> list[tuple[str, float]]:
+    """Return the texts that are fitted, with their sizes; only if they change, arrange again."""
+    texts = [
+        text for ax in figure.axes
+        for text in (ax.title, ax._left_title, ax._right_title, ax.xaxis.label, ax.yaxis.label)
+    ]  # fmt: skip
+    texts += [] if figure._suptitle is None else [figure._suptitle]
+    return [(text.get_text(), text.get_fontsize()) for text in texts]
 
 
 def free_inches(ax: Any) -> tuple[float, float]:

@@ -22,6 +22,7 @@ from trainviz.rendering.figure.fitting import (
     resize,
     room_beside,
     shrink,
+    sized_texts,
     thin_ticks,
 )
 from trainviz.rendering.figure.legend import explain_colors, place_bar
@@ -170,11 +171,11 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
     if options.get("figsize") is None:
         _trim(layout)
         arranged = arrange(figure)
-    texts = _sized_texts(figure)
+    texts = sized_texts(figure)
     _fit_titles(layout)
     strips = [] if layout.strip is None else strip_axes(layout)
     fit_texts(figure, [ax, *strips], heading_room(figure, ax.get_window_extent().x0, layout.margin))
-    if _sized_texts(figure) != texts:
+    if sized_texts(figure) != texts:
         # Arranging takes longer than all else here.
         arranged = arrange(figure)
     require_room(figure, [ax], arranged)
@@ -199,16 +200,6 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
         figure._suptitle.set_position((left / width, 1 - layout.margin * figure.dpi / height))
         # Wrapping a title moves the axes; what still meets the legend is made smaller.
         shrink(figure._suptitle, heading_room(figure, left, layout.margin))
-
-
-def _sized_texts(figure: Any) -> list[tuple[str, float]]:
-    """Return the texts of which :func:`_fix_places` fits some, with their sizes."""
-    texts = [
-        text for ax in figure.axes
-        for text in (ax.title, ax._left_title, ax._right_title, ax.xaxis.label, ax.yaxis.label)
-    ]  # fmt: skip
-    texts += [] if figure._suptitle is None else [figure._suptitle]
-    return [(text.get_text(), text.get_fontsize()) for text in texts]
 
 
 def _fit_titles(layout: Layout) -> None:

@@ -32,7 +32,7 @@ def settle_ticks(axes: Sequence[Any]) -> bool:
         shown = [line for line in lines if line.get_tick_params().get(side, True)]
         if not shown or not len(shown[0].get_majorticklocs()):
             continue
-        _thin(lines, shown[0], _overhang(axes) if which == "x" else float("inf"))
+        _thin(lines, shown[0], _between(axes) if which == "x" else float("inf"))
         for line in lines:
             changed |= _name_factor(line, line in shown)
     return changed
@@ -47,7 +47,7 @@ def thin_numbers(axis: Any, most: int = _MOST, *, whole: bool = False) -> None:
 
 
 def _thin(
-    lines: Sequence[Any], shown: Any, overhang: float, most: int = _MOST, whole: bool = False
+    lines: Sequence[Any], shown: Any, beside: float, most: int = _MOST, whole: bool = False
 ) -> None:
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
@@ -62,7 +62,7 @@ def _thin(
             for line in lines:
                 line.set_major_locator(MaxNLocator(count, steps=_STEPS, integer=whole))
             spans = _spans(shown)
-            if len(spans) > 1 and _fit(shown, spans, overhang):
+            if len(spans) > 1 and _fit(shown, spans, beside):
                 return
     # Not even two numbers have room: one says where the axis lies.
     low, high = sorted(shown.get_view_interval())
@@ -83,21 +83,21 @@ def _spans(line: Any) -> list[tuple[float, float]]:
     return sorted((box.x0, box.x1) if line.axis_name == "x" else (box.y0, box.y1) for box in boxes)
 
 
-def _fit(line: Any, spans: Sequence[tuple[float, float]], overhang: float) -> bool:
+def _fit(line: Any, spans: Sequence[tuple[float, float]], beside: float) -> bool:
     """Tell whether numbers keep apart from one another, and from those of the axes beside."""
     pixels = line.get_majorticklabels()[0].get_fontsize() * line.axes.figure.dpi / 72
     # Half the height of a digit beside one another, a little above one another.
     gap = (0.5 if line.axis_name == "x" else 0.1) * pixels
     ends, box = [end for span in spans for end in span], line.axes.get_window_extent()
     apart = all(left + gap <= right for left, right in zip(ends[1:-1:2], ends[2::2], strict=True))
-    return apart and ends[0] >= box.x0 - overhang and ends[-1] <= box.x1 + overhang
+    return apart and (box.x0 - ends[0]) + (ends[-1] - box.x1) + gap <= beside
 
 
-def _overhang(axes: Sequence[Any]) -> float:
-    """Return by how many pixels numbers may stand out beside axes that have others beside them."""
+def _between(axes: Sequence[Any]) -> float:
+    """Return how many pixels lie between axes side by side."""
     boxes = [ax.get_window_extent() for ax in axes]
     gaps = [right.x0 - left.x1 for left, right in pairwise(boxes) if right.x0 > left.x1]
-    return max(min(gaps) / 2 - 2, 2) if gaps else float("inf")
+    return min(gaps, default=float("inf"))
 
 
 def _name_factor(line: Any, is_shown: bool) -> bool:
