@@ -18,6 +18,8 @@ PROVIDERS: dict[str, str] = {
     "server": "trainviz.player.live_process:start_server",
     "widget": "trainviz.player.notebook:widget_of",
     "notebook": "trainviz.player.notebook:mimebundle",
+    "picture": "trainviz.player.notebook:picture_of",
+    "picture.last": "trainviz.player.notebook:picture_of_last",
     "film.mp4": "trainviz.rendering.writers.video:write_mp4",
     "film.webm": "trainviz.rendering.writers.video:write_webm",
     "film.gif": "trainviz.rendering.writers.gif:write_gif",

@@ -20,7 +20,8 @@ from trainviz.modes.pixels import class_map
 from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
-from trainviz.rendering.writers import save_figure, still_target
+from trainviz.rendering.figure.finishing import finish
+from trainviz.rendering.writers import still_target
 
 __all__ = ["Dynamics", "dynamics"]
 
@@ -270,7 +271,7 @@ class Dynamics:
             lambda ax, theme: self._draw_portrait(ax, theme, cmap),
             self.domain, title, dark, figsize, dpi,
         )  # fmt: skip
-        save_figure(figure, target)
+        finish(figure, target)
         return figure
 
     @property

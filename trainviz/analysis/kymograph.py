@@ -16,11 +16,12 @@ from trainviz.modes.palettes import Palette
 from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
+from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.fitting import fit_texts, require_room
 from trainviz.rendering.figure.options import check_size
 from trainviz.rendering.figure.parts import Theme, new_figure, own_style
 from trainviz.rendering.figure.ticks import settle_ticks, thin_numbers
-from trainviz.rendering.writers import save_figure, still_target
+from trainviz.rendering.writers import still_target
 
 __all__ = ["Kymograph", "kymograph"]
 
@@ -94,7 +95,7 @@ class Kymograph:
         """
         target = still_target(path, format)
         figure = self._draw(title, palette, Theme.of(dark), figsize, dpi)
-        save_figure(figure, target)
+        finish(figure, target)
         return figure
 
     @own_style()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainviz.cli.options import LOOK, MODE, add_look, add_mode, flag, mode_of, picked
@@ -62,8 +63,10 @@ def _run(options: argparse.Namespace) -> int:
     from trainviz.rendering.writers import save_figure
 
     _check(options)
-    figure = _DRAW[options.kind](open_recording(options.recording), options)
-    for path in options.out:
+    first, *others = options.out
+    figure = _DRAW[options.kind](open_recording(options.recording), options, first)
+    print(first)
+    for path in others:
         save_figure(figure, path)
         print(path)
     return 0
@@ -90,29 +93,29 @@ def _film(recording: Recording, options: argparse.Namespace, leave: str = "") ->
     return animate(recording, mode=mode_of(options, recording), **look)
 
 
-def _still(recording: Recording, options: argparse.Namespace) -> Any:
-    return _film(recording, options).still(**picked(options, ("epoch",)))
+def _still(recording: Recording, options: argparse.Namespace, path: Path) -> Any:
+    return _film(recording, options).still(path, **picked(options, ("epoch",)))
 
 
-def _filmstrip(recording: Recording, options: argparse.Namespace) -> Any:
+def _filmstrip(recording: Recording, options: argparse.Namespace, path: Path) -> Any:
     # figsize is the size of the whole filmstrip, not of a panel.
     film = _film(recording, options, leave="figsize")
-    return film.filmstrip(**picked(options, ("epochs", "columns", "figsize")))
+    return film.filmstrip(path, **picked(options, ("epochs", "columns", "figsize")))
 
 
-def _panels(recording: Recording, options: argparse.Namespace) -> Any:
+def _panels(recording: Recording, options: argparse.Namespace, path: Path) -> Any:
     from trainviz.modes import Probability
     from trainviz.rendering.animation import animate
 
     # panels() makes a mode for each class, so this one is not shown; class 0 always exists.
     film = animate(recording, mode=Probability(0), **picked(options, set(LOOK) - {"figsize"}))
-    return film.panels(**picked(options, ("epoch", "levels", "columns", "figsize")))
+    return film.panels(path, **picked(options, ("epoch", "levels", "columns", "figsize")))
 
 
-def _dynamics(recording: Recording, options: argparse.Namespace) -> Any:
+def _dynamics(recording: Recording, options: argparse.Namespace, path: Path) -> Any:
     from trainviz.analysis.dynamics import dynamics
 
-    return dynamics(recording).still(**picked(options, _TAKES["dynamics"]))
+    return dynamics(recording).still(path, **picked(options, _TAKES["dynamics"]))
 
 
 _DRAW = {"still": _still, "filmstrip": _filmstrip, "panels": _panels, "dynamics": _dynamics}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
 from trainviz.rendering.animation import animate
 
-__all__ = ["mimebundle", "saved_copy", "widget_of"]
+__all__ = ["mimebundle", "picture_of", "picture_of_last", "saved_copy", "widget_of"]
 
 _BUDGET = 260_000
 """Characters of the copy that a saved notebook keeps, if nobody said how many snapshots."""
@@ -28,7 +27,7 @@ def widget_of(
     *,
     subscribe: Subscribe | None = None,
     saved: int | None = None,
-    still: Callable[[], Any] | None = None,
+    still: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Any:
     """Return a widget that shows recordings.
@@ -39,7 +38,8 @@ def widget_of(
     subscribe : callable, optional
         A recorder's, so that the widget grows with the recording.
     still : callable, optional
-        Returns the figure that a saved notebook keeps; default: that of the first recording.
+        Draws the picture that a saved notebook keeps, as :meth:`Animation.still`; default:
+        that of the first recording.
     saved, **options
         As for :meth:`Recording.widget`.
 
@@ -139,32 +139,34 @@ def _small_page(
     return found if len(found) <= _BUDGET else least
 
 
-def still_of(recording: Recording, draw: Callable[[], Any] | None) -> str:
-    """Return a picture of the last snapshot as a data URL; empty if there is none.
-
-    Parameters
-    ----------
-    recording : Recording
-    draw : callable, optional
-        Returns a matplotlib figure; default: that of the recording.
-    """
+def picture_of_last(recording: Recording) -> bytes | None:
+    """Return a PNG of the last snapshot; None if there is none."""
     if not len(recording):
-        return ""
+        return None
+    mode = "values" if recording.output.has_value else "region"
+    if recording.output.has_labels:
+        mode = "probability"
+    try:
+        film = animate(recording[-1:], mode=mode, figsize=(5.0, 4.2), metrics=False)
+    except ValueError:
+        # More classes than colours: the page tells that as well.
+        return None
+    return picture_of(film.still)
+
+
+def picture_of(draw: Callable[..., Any]) -> bytes | None:
+    """Return a small PNG of what a method such as :meth:`Animation.still` draws.
+
+    It stands beside a film in a notebook, for what cannot show the film, such as a PDF.
+    """
     from PIL import Image
 
     drawn, file = io.BytesIO(), io.BytesIO()
     try:
-        (_still(recording) if draw is None else draw()).savefig(drawn, format="png", dpi=72)
+        draw(drawn, format="png", dpi=100)
     except ValueError:
-        # More classes than colours: the page tells that as well.
-        return ""
+        # The page or the film tells what is wrong.
+        return None
     # A palette makes it a quarter as large.
     Image.open(drawn).convert("RGB").quantize(96).save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _still(recording: Recording) -> Any:
-    mode = "values" if recording.output.has_value else "region"
-    if recording.output.has_labels:
-        mode = "probability"
-    return animate(recording[-1:], mode=mode, figsize=(5.0, 4.2), metrics=False).still()
+    return file.getvalue()

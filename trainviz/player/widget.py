@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import anywidget
 import traitlets
 
 from trainviz.errors import CaptureWarning
-from trainviz.player.notebook import Subscribe, saved_copy, still_of
+from trainviz.player.notebook import Subscribe, picture_of, picture_of_last, saved_copy
 from trainviz.player.page import (
     MODULES,
     columns_of,
@@ -61,12 +62,13 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         *,
         subscribe: Subscribe | None = None,
         saved: int | None = None,
-        still: Callable[[], Any] | None = None,
+        still: Callable[..., Any] | None = None,
         names: Sequence[str] | None = None,
+        by: str = "epoch",
         **options: Any,
     ) -> None:
         self._recordings = list(recordings)
-        self._names, self._options, self._saved = names, options, saved
+        self._names, self._by, self._options, self._saved = names, by, options, saved
         self._draw = still
         self._unsubscribe: Callable[[], None] = lambda: None
         self._generation = 0
@@ -91,7 +93,7 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
             return None
         kept = [range(len(view)) for view in views]
         facts = facts_of(views, kept, self._names, **self._options)
-        return {**facts, "generation": self._generation}
+        return {**facts, "by": self._by, "generation": self._generation}
 
     def close(self) -> None:
         """Remove the widget, and follow the recording no longer."""
@@ -102,12 +104,25 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         shown = super()._repr_mimebundle_(**kwargs)
         data, about = shown if isinstance(shown, tuple) else (shown, {})
-        self.still = self.still or still_of(self._recordings[0], self._draw)
+        if not self.still and len(self._recordings[0]):
+            draw, last = self._draw, self._recordings[0]
+            found = picture_of_last(last) if draw is None else picture_of(draw)
+            picture = base64.b64encode(found or b"").decode()
+            self.still = f"data:image/png;base64,{picture}" if picture else ""
         copy = saved_copy(
-            self._recordings, self._saved, self.still, names=self._names, **self._options
+            self._recordings,
+            self._saved,
+            self.still,
+            names=self._names,
+            by=self._by,
+            **self._options,
         )
         plain = ", ".join(map(repr, self._recordings))
-        return {**data, "text/plain": plain, "text/html": copy}, about
+        shown = {**data, "text/plain": plain, "text/html": copy}
+        if self.still:
+            # For what shows neither: nbconvert to LaTeX and PDF.
+            shown["image/png"] = self.still.partition(",")[2]
+        return shown, about
 
     # What the thread does, in the order in which it was asked to.
 

@@ -510,6 +510,11 @@ class Recording(Sequence[Snapshot]):
         # As the player, in a notebook with widgets; else Jupyter asks for _repr_html_.
         return provided("notebook")(self) if len(self) else None
 
+    def _repr_png_(self) -> bytes | None:
+        # For a PDF of the notebook.
+        picture: bytes | None = provided("picture.last")(self)
+        return picture
+
     def _repr_html_(self) -> str:
         card: str = provided("card")(self)
         return card

@@ -34,6 +34,7 @@ from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import Compositor
 from trainviz.rendering.figure.contour_lines import ContourLines
+from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.metric_strip import metric_names
 from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size
 from trainviz.rendering.figure.parts import Theme
@@ -43,7 +44,7 @@ from trainviz.rendering.painter import Painter, require_output
 from trainviz.rendering.resample import Resampler
 from trainviz.rendering.stills import StillPanel, panels_figure, still_figure
 from trainviz.rendering.timeline import Timeline
-from trainviz.rendering.writers import save_figure, still_target
+from trainviz.rendering.writers import still_target
 
 __all__ = ["Animation", "animate", "page_options"]
 
@@ -154,6 +155,8 @@ class Animation(Film):
         Returns
         -------
         matplotlib.figure.Figure
+            Without a ``path`` a notebook shows it at the end of the cell, and a script by
+            ``matplotlib.pyplot.show()``.
 
         Raises
         ------
@@ -170,7 +173,7 @@ class Animation(Film):
             self.recording, self._mode, self._options,
             panel.image_of, panel.contours_of, moment, dpi,
         )  # fmt: skip
-        save_figure(figure, target)
+        finish(figure, target)
         return figure
 
     def filmstrip(
@@ -227,7 +230,7 @@ class Animation(Film):
             self.recording, panels, self._mode, {**self._options, "figsize": figsize},
             min(columns or 5, len(indices)), dpi,
         )  # fmt: skip
-        save_figure(figure, target)
+        finish(figure, target)
         return figure
 
     def panels(
@@ -305,7 +308,7 @@ class Animation(Film):
             modes[0].of_any(), {**self._options, "figsize": figsize},
             min(columns or 4, len(shown)), dpi, note,
         )  # fmt: skip
-        save_figure(figure, target)
+        finish(figure, target)
         return figure
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ from trainviz.rendering.animation import Animation, page_options
 from trainviz.rendering.captions import Caption
 from trainviz.rendering.compositor import Compositor, WrongPoints, draw_ground
 from trainviz.rendering.figure.data_points import draw_wrong_points
+from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.metric_strip import metric_names
 from trainviz.rendering.figure.options import check_columns, check_size, fields_of
@@ -31,7 +32,7 @@ from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
 from trainviz.rendering.shared_timeline import By, SharedTimeline, clock_positions
-from trainviz.rendering.writers import save_figure, still_target
+from trainviz.rendering.writers import still_target
 
 __all__ = ["Comparison", "compare"]
 
@@ -161,7 +162,7 @@ class Comparison(Film):
                 layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
         if self._options.get("counter", True):
             grid.head.counter.set_text(self._headline(value))
-        save_figure(grid.figure, target)
+        finish(grid.figure, target)
         return grid.figure
 
     def __repr__(self) -> str:

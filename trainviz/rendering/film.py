@@ -217,6 +217,11 @@ class Film(ABC):
     def _repr_html_(self) -> str:
         return self._html
 
+    def _repr_png_(self) -> bytes | None:
+        # Beside the video, for a PDF of the notebook.
+        still = getattr(self, "still", None)
+        return None if still is None else provided("picture")(still)
+
     def _frames(self, indices: Sequence[int]) -> Iterator[Image]:
         with ThreadPoolExecutor(1, "trainviz-reader") as reader:
             yield from map(self._painter(reader=reader), indices)

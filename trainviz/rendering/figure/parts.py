@@ -85,10 +85,11 @@ def new_figure(
     theme: Theme,
     layout: Literal["constrained", "compressed"] = "constrained",
 ) -> Any:
-    """Return an empty figure of a size in inches, that no window and no notebook shows."""
+    """Return an empty figure of a size in inches, that nothing shows before it is finished."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure: Any = Figure(size, dpi=dpi, facecolor=theme.background, layout=layout)
+    from trainviz.rendering.figure.shown import ShownFigure
+
+    figure: Any = ShownFigure(size, dpi=dpi, facecolor=theme.background, layout=layout)
     FigureCanvasAgg(figure)
     return figure
