@@ -246,9 +246,8 @@ class RecordingWriter:
         """
         errors = self._background.take_errors()
         if errors and self._on_error == "raise":
-            self.failures += [
-                (lost.epoch, f"{type(error).__name__}: {error}") for lost, error in errors
-            ]
+            for lost, error in errors:
+                self._list(error, lost.epoch)
             raise errors[0][1]
         for lost, error in errors:
             self.handle(error, lost.epoch)
@@ -263,7 +262,7 @@ class RecordingWriter:
         """Raise an error, or list it in ``failures`` and warn of the first one."""
         if is_first or self._on_error == "raise":
             raise error
-        self.failures.append((epoch, f"{type(error).__name__}: {error}"))
+        self._list(error, epoch)
         if not self._warned:
             self._warned = True
             warnings.warn(
@@ -273,6 +272,12 @@ class RecordingWriter:
                 CaptureWarning,
                 stacklevel=3,
             )
+
+    def _list(self, error: Exception, epoch: int) -> None:
+        failure = epoch, f"{type(error).__name__}: {error}"
+        # The end of training tries once more what failed in the last epoch.
+        if failure not in self.failures[-1:]:
+            self.failures.append(failure)
 
     def _tell_subscribers(self) -> None:
         while self._untold:

@@ -512,3 +512,23 @@ class TestCuda:
         with TorchRecorder(nn.Linear(2, 2).cuda(), DOMAIN) as rec:
             rec.epoch_end(loss=torch.tensor(0.5, device="cuda"))
         assert rec.recording[-1].metrics == {"loss": 0.5}
+
+
+def test_a_failure_in_the_last_epoch_is_listed_once():
+    class Breaking(nn.Linear):
+        broken = False
+
+        def forward(self, x):
+            if self.broken:
+                raise RuntimeError("boom")
+            return super().forward(x)
+
+    model = Breaking(2, 2)
+    recorder = TorchRecorder(model, Domain((0, 1), (0, 1), points_per_axis=4))
+    recorder.start()
+    model.broken = True
+    with pytest.warns(CaptureWarning, match="boom"):
+        recorder.epoch_end(0)
+    recorder.epoch_end(1)
+    recorder.finish()
+    assert [epoch for epoch, _ in recorder.recorder.failures] == [1, 2]
