@@ -16,6 +16,7 @@ from trainviz import (
     SklearnRecorder,
     TorchRecorder,
     animate,
+    open_recording,
 )
 
 RNG = np.random.default_rng(0)
@@ -230,16 +231,61 @@ def test_ordinary_training_has_one_last_snapshot():
     assert not recorder.recording.ends_with_other_weights
 
 
-def test_the_best_weights_that_keras_restores_are_the_last_snapshot():
-    model, recorder = keras_model(0), KerasRecorder(DOMAIN, output="logits")
+@pytest.mark.slow_after(4)
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize(
+    ("every", "epochs", "captured"),
+    [
+        (1, 9, [0, 1, 2, 3, 3]),
+        (1, 2, [0, 1, 2, 2]),
+        (2, 9, [0, 2, 3, 3]),
+        (5, 9, [0, 3, 3]),
+        (5, 2, [0, 2, 2]),
+    ],
+)
+def test_the_best_weights_that_keras_restores_are_the_last_snapshot(
+    is_first, background, every, epochs, captured, tmp_path
+):
+    model = keras_model(0)
+    recorder = KerasRecorder(
+        DOMAIN, output="logits", every=every, background=background, path=tmp_path / "a.zarr"
+    )
+    trained = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: trained.append(logits_of(model))
+    )
     stop = keras.callbacks.EarlyStopping("loss", mode="max", patience=2, restore_best_weights=True)
-    model.fit(X, Y, epochs=9, verbose=0, callbacks=[stop, recorder])
-    recording = recorder.recording
-    assert recording.epochs.tolist() == [0, 1, 2, 3, 3]
-    assert recording.ends_with_other_weights
-    now = np.asarray(keras.ops.convert_to_numpy(model(GRID, training=False)))
-    np.testing.assert_allclose(recording[-1].probabilities, probabilities(now), atol=1e-5)
-    np.testing.assert_array_equal(recording[-1].probabilities, recording[1].probabilities)
+    order = [recorder, stop] if is_first else [stop, recorder]
+    fitted = model.fit(X, Y, epochs=epochs, verbose=0, callbacks=[watch, *order])
+    for recording in (recorder.recording, open_recording(tmp_path / "a.zarr")):
+        assert recording.epochs.tolist() == captured
+        assert recording.ends_with_other_weights
+        for snapshot in list(recording)[1:-1]:
+            expected = probabilities(trained[snapshot.epoch - 1])
+            np.testing.assert_allclose(snapshot.probabilities, expected, atol=1e-3)
+        np.testing.assert_allclose(
+            recording[-1].probabilities, probabilities(logits_of(model)), atol=1e-3
+        )
+        np.testing.assert_array_equal(logits_of(model), trained[0])
+        assert recording[-1].weights_epoch == (1 if every == 1 else None)
+        told = "weights of epoch 1" if every == 1 else "final weights"
+        figure = animate(recording, metrics=False).still()
+        assert figure.axes[0].get_title(loc="right") == f"epoch {captured[-1]}, {told}"
+    assert fitted.history["loss"] == model.history.history["loss"]
+
+
+def logits_of(model):
+    return np.asarray(keras.ops.convert_to_numpy(model(GRID, training=False)))
+
+
+def test_keras_trained_further_after_restored_weights_takes_them_back():
+    model, recorder = keras_model(0), KerasRecorder(DOMAIN, output="logits")
+    for _ in range(2):
+        stop = keras.callbacks.EarlyStopping("loss", mode="max", restore_best_weights=True)
+        model.fit(X, Y, epochs=2, verbose=0, callbacks=[recorder, stop])
+    assert recorder.recording.epochs.tolist() == [0, 1, 2, 3, 4, 4]
+    assert recorder.recording[-1].weights_epoch == 3
 
 
 def test_the_best_weights_that_a_loop_loads_are_the_last_snapshot():

@@ -342,10 +342,12 @@ class Recorder:
         *,
         force: bool = False,
         again: bool = False,
+        weights_epoch: int | None = None,
     ) -> Snapshot | bool:
         """Do the same as :meth:`capture`, and return whether a capture is in the background.
 
-        ``again`` captures a step that is captured already, too.
+        ``again`` captures a step that is captured already, too, and not in the
+        background; ``weights_epoch`` is then the snapshot's.
 
         Returns
         -------
@@ -363,10 +365,11 @@ class Recorder:
         is_first = not self._validator.model_checked
         try:
             self.writer.open()
-            if self._submit(predict_proba, epoch, step, metrics or {}):
+            if not again and self._submit(predict_proba, epoch, step, metrics or {}):
                 return True
             with self._streams.preserved(lambda: self._ask_a_corner(predict_proba)):
                 snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
+            snapshot = replace(snapshot, weights_epoch=weights_epoch)
             self.writer.keep(snapshot)
         except Exception as error:
             self.writer.handle(error, epoch, is_first=is_first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 import weakref
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ class TrainingEvents:
         self.state = recorder.state = TrainingState.of(recorder.recording)
         self._answers: npt.NDArray[Any] | None = None
         self._captured_answers: npt.NDArray[Any] | None = None
+        # What the model answered at every capture, to find the epoch of weights that return.
+        self._epochs_by_answers: dict[bytes, int] = {}
         self._module: weakref.ref[Any] | None = None
 
     def start(
@@ -106,6 +109,7 @@ class TrainingEvents:
             self.recorder.begin_another_run()
             self.state = self.recorder.state
             self._answers = self._captured_answers = None
+            self._epochs_by_answers = {}
         return another
 
     def go_on(self, epoch: int, step: int | None = None, *, anew: bool | None = None) -> None:
@@ -265,7 +269,9 @@ class TrainingEvents:
         now, before = self._answers, self._captured_answers
         if now is None or before is None or _alike(now, before):
             return
-        if self._capture(predict, again=True):
+        if self._capture(
+            predict, again=True, weights_epoch=self._epochs_by_answers.get(_digest(now))
+        ):
             self.recorder.drain()
             if not self.recorder.writer.lost_last:
                 self.recorder.writer.mark_provisional(Provisional())
@@ -282,20 +288,28 @@ class TrainingEvents:
         return True
 
     def _capture(
-        self, predict: PredictProba, *, awaits_epoch: bool = False, again: bool = False
+        self,
+        predict: PredictProba,
+        *,
+        awaits_epoch: bool = False,
+        again: bool = False,
+        weights_epoch: int | None = None,
     ) -> bool:
         state = self.state
         if state.is_end:
             state.is_end = False
             self.recorder.writer.withdraw_provisional()
         taken = self.recorder.offer(
-            predict, state.epoch, state.step, state.metrics, force=True, again=again
-        )
+            predict, state.epoch, state.step, state.metrics, force=True, again=again,
+            weights_epoch=weights_epoch,
+        )  # fmt: skip
         if taken is False:
             state.awaits_epoch = False
             return False
         state.take(awaits_epoch)
         self._captured_answers = self.recorder.probe(predict)
+        if self._captured_answers is not None and not again:
+            self._epochs_by_answers[_digest(self._captured_answers)] = state.epoch
         return True
 
     def _reconcile(self) -> None:
@@ -312,6 +326,10 @@ class TrainingEvents:
 def _reference(predict: Any) -> weakref.ref[Any] | None:
     module = getattr(predict, "module", None)
     return None if module is None else weakref.ref(module)
+
+
+def _digest(answers: npt.NDArray[Any]) -> bytes:
+    return hashlib.sha256(answers.tobytes()).digest()
 
 
 def _alike(answers: npt.NDArray[Any], others: npt.NDArray[Any] | None) -> bool:

@@ -116,7 +116,8 @@ class Recording(Sequence[Snapshot]):
         """Whether the last snapshot shows weights that were put in place once training was over.
 
         Averaged ones, or the best ones restored. The snapshot before it has the same
-        epoch and step, and shows the weights as they were trained.
+        epoch and step, and shows the weights as they were trained. The last one's
+        ``weights_epoch`` tells when these weights were captured before, if they were.
         """
         last = len(self) - 1
         if last < 1 or self._store.epoch(last) != self._store.epoch(last - 1):

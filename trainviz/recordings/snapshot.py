@@ -48,6 +48,9 @@ class Snapshot:
     method : str
         How the model was evaluated: ``"dense"`` or ``"adaptive"``; empty where
         that is not known.
+    weights_epoch : int or None
+        The epoch whose weights it shows, where these were put in place again once
+        training was over, such as the best ones; else None.
 
     Examples
     --------
@@ -64,6 +67,7 @@ class Snapshot:
     data_predictions: npt.NDArray[np.intp] | None = None
     error: float | None = None
     method: str = ""
+    weights_epoch: int | None = None
 
     @property
     def probabilities(self) -> npt.NDArray[np.float32]:

@@ -326,8 +326,13 @@ class JoinedStore:
 
     def read(self, index: int) -> Snapshot:
         """Return snapshot ``index`` of the joined ones."""
-        part, own, *_ = self._entries[index]
-        return replace(part.read(own), epoch=self.epoch(index), step=self.step(index))
+        part, own, shift, _ = self._entries[index]
+        snapshot, weights = part.read(own), None
+        if snapshot.weights_epoch is not None:
+            weights = snapshot.weights_epoch + shift
+        return replace(
+            snapshot, epoch=self.epoch(index), step=self.step(index), weights_epoch=weights
+        )
 
     def epoch(self, index: int) -> int:
         """Return the epoch of snapshot ``index`` of the joined ones."""

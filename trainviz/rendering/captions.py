@@ -110,6 +110,9 @@ class Counter:
                     "text with {epoch} alone"
                 )
         self._last = len(recording) - 1 if recording.ends_with_other_weights else None
+        if self._last is not None:
+            shown = recording[-1].weights_epoch
+            self._weights = "final weights" if shown is None else f"weights of epoch {shown}"
         ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
         plain = max((self._counted(end) for end in ends), key=len)
         marked = [f"{text}{_BETWEEN}" for _, text in self._marks]
@@ -133,7 +136,7 @@ class Counter:
             return ""
         epoch = f"{self._unit} {number}"
         if moment.left == self._last:
-            return f"{epoch}, final weights"
+            return f"{epoch}, {self._weights}"
         if self._steps is None:
             return epoch
         return f"{epoch}, step {self._step(moment)}"

@@ -132,14 +132,33 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the end of an epoch, if it is due."""
         self._events.epoch_end(self._ask, epoch + 1, self._step(), dict(logs or {}))
+        is_last = self.model.stop_training or epoch + 1 == (self.params or {}).get("epochs")
+        if is_last and self.recorder.schedule.final:
+            # A callback before this one may restore other weights when training ends.
+            self._events.finish(self._ask)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Capture the last state, unless it is already captured."""
+        """Capture the last state, and what callbacks put in its place, if they do."""
         if self._started:
             self._events.finish(self._ask)
+            self._finish_after_others()
         else:
             # Training was already complete when it was restored from a backup.
             self.recorder.close()
+
+    def _finish_after_others(self) -> None:
+        """Capture what callbacks behind this one restore, such as the best weights."""
+        history = getattr(self.model, "history", None)
+        if not isinstance(history, keras.callbacks.History):
+            return
+
+        # Keras adds the history behind all callbacks of the user, and tells it last.
+        def on_train_end(logs: Mapping[str, Any] | None = None) -> None:
+            del history.on_train_end
+            history.on_train_end(logs)
+            self._events.finish(self._ask)
+
+        history.on_train_end = on_train_end
 
     def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         step = self._step()

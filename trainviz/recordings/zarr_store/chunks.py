@@ -53,7 +53,7 @@ class Facts:
     generation : int
         Of the recording when the chunk was written: greater than that of all
         snapshots that it has replaced since.
-    epoch, step, metrics, evaluations, data_predictions, error, method
+    epoch, step, metrics, evaluations, data_predictions, error, method, weights_epoch
         As of :class:`trainviz.Snapshot`.
     provisional : Provisional or None
         How to undo the end of the run, if this is the last snapshot.
@@ -74,6 +74,7 @@ class Facts:
     provisional: Provisional | None = None
     error: float | None = None
     method: str = ""
+    weights_epoch: int | None = None
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot, generation: int) -> Facts:
@@ -83,6 +84,7 @@ class Facts:
         return cls(
             generation, int(snapshot.epoch), step, metrics, int(snapshot.evaluations),
             snapshot.data_predictions, None, snapshot.error, snapshot.method,
+            snapshot.weights_epoch,
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
@@ -98,6 +100,8 @@ class Facts:
             found["method"] = self.method
         if self.error is not None:
             found["error"] = float(self.error)
+        if self.weights_epoch is not None:
+            found["weights_epoch"] = int(self.weights_epoch)
         if self.data_predictions is not None:
             found["data_predictions"] = _packed_integers(self.data_predictions)
         if self.provisional is not None:
@@ -126,7 +130,7 @@ class Facts:
         try:
             step, provisional = found["step"], found.get("provisional")
             guesses = found.get("data_predictions") if n_points is not None else None
-            error = found.get("error")
+            error, shown = found.get("error"), found.get("weights_epoch")
             return cls(
                 whole_number(found["generation"]),
                 whole_number(found["epoch"]),
@@ -137,6 +141,7 @@ class Facts:
                 None if provisional is None else _provisional(provisional),
                 None if error is None else float(error),
                 str(found.get("method", "")),
+                None if shown is None else whole_number(shown),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             if isinstance(error, RecordingError):

@@ -104,7 +104,7 @@ class DiskReader:
         )
         return Snapshot(
             packed_map, facts.epoch, facts.step, facts.metrics, facts.evaluations,
-            facts.data_predictions, facts.error, facts.method,
+            facts.data_predictions, facts.error, facts.method, facts.weights_epoch,
         )  # fmt: skip
 
     def epoch(self, index: int) -> int:
