@@ -85,6 +85,14 @@ def test_metrics_are_chosen_by_name_also_what_no_snapshot_has(tmp_path, metrics)
     assert facts["metrics"] == {"loss": [1, 1], "extra": [None, None]}
 
 
+def test_marks_are_those_of_the_film(tmp_path):
+    film = tv.animate(record(), annotate={1: "lr / 10", 1.5: "</script>"})
+    film.save(tmp_path / "page.html")
+    assert facts_of((tmp_path / "page.html").read_text())["marks"] == [
+        [1, "lr / 10"], [1.5, "</script>"]
+    ]  # fmt: skip
+
+
 def test_a_limit_chooses_snapshots_and_the_page_knows_how_many_there_were(tmp_path):
     recording = record(epochs=range(10))
     page = recording.save_page(tmp_path / "page.html", limit=4).read_text()

@@ -163,6 +163,7 @@ def page_of(
     points: bool = True,
     metrics: bool | Sequence[str] = True,
     counter: bool | str = True,
+    annotate: Mapping[float, str] | None = None,
     ask: Sequence[int] = (),
     by: str = "epoch",
     compact: bool = False,
@@ -174,7 +175,7 @@ def page_of(
     ----------
     recordings, names, limit
         As for :func:`save_page`.
-    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics, counter
+    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics, counter, annotate
         As for :func:`trainviz.animate`.
     mode : str, type or Mode
         Which is shown first. The page paints the built-in modes; it begins with
@@ -218,7 +219,7 @@ def page_of(
         views, kept, shown, title=title or "", subtitle=subtitle or "", mode=mode,
         palette=palette, cmap=cmap, dark=dark, interpolation=interpolation, seconds=seconds,
         shade=shade, scene={"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points},
-        metrics=metrics, counter=counter, ask=ask,
+        metrics=metrics, counter=counter, annotate=annotate, ask=ask,
     )  # fmt: skip
     facts["by"] = by
     if len(views) < len(whole):
@@ -244,6 +245,7 @@ def facts_of(
     scene: Mapping[str, Any] = MappingProxyType({}),
     metrics: bool | Sequence[str] = True,
     counter: bool | str = True,
+    annotate: Mapping[float, str] | None = None,
     ask: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Return what a player must know of recordings but for their maps; docs/player.md lists it.
@@ -255,7 +257,9 @@ def facts_of(
     kept : sequence of sequence of int
         Which snapshots of each are shown.
     names : sequence of str, optional
-    title, subtitle, mode, palette, cmap, dark, interpolation, seconds, shade, metrics, counter, ask
+    title, subtitle, mode, palette, cmap, dark, interpolation, seconds, shade, metrics, counter
+        As for :func:`page_of`.
+    annotate, ask
         As for :func:`page_of`.
     scene : mapping
         ``xlabel``, ``ylabel``, ``aspect`` and ``points``, as for :func:`page_of`.
@@ -277,6 +281,7 @@ def facts_of(
         "outline": isinstance(shown, Region) and shown.outline, "spread": _spread(views),
         "interpolation": interpolation, "shade": shade,
         "counter": counter if isinstance(counter, str) else None, "ask": stops,
+        "marks": [[float(time), text] for time, text in (annotate or {}).items()],
         "seconds": seconds or min(30.0, max(6.0, len(kept[0]) / 10)),
         "palettes": _palettes(max(view.n_classes for view in views), palette),
         "scales": _scales(cmap), "scale": None if cmap is None else "film",

@@ -480,6 +480,7 @@ def page_options(film: Animation, options: SceneOptions) -> dict[str, Any]:
     """Return what a page needs to begin with a film's mode, colours and texts."""
     shown = (
         "title", "subtitle", "dark", "xlabel", "ylabel", "aspect", "points", "metrics", "counter",
+        "annotate",
     )  # fmt: skip
     mode = film.mode
     return {

@@ -100,10 +100,11 @@ export function paintKymograph(canvas, samples, { count, classes, shares, labels
  * @param {number[]} options.shares
  * @param {[number, number] | null} options.range
  * @param {number[]} options.stops
+ * @param {{share: number, text: string}[]} options.marks
  * @param {any} options.theme
  * @param {number} options.inset
  */
-export function paintTimeline(canvas, { curves, shares, range, stops, theme, inset }) {
+export function paintTimeline(canvas, { curves, shares, range, stops, marks, theme, inset }) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
@@ -140,6 +141,26 @@ export function paintTimeline(canvas, { curves, shares, range, stops, theme, ins
       begun = true;
     });
     context.stroke();
+  }
+  context.font = "11px system-ui, sans-serif";
+  for (const { share, text } of marks) {
+    const x = inset + share * w;
+    context.strokeStyle = theme.muted;
+    context.lineWidth = 1;
+    context.setLineDash([2, 2]);
+    context.beginPath();
+    context.moveTo(x, 0);
+    context.lineTo(x, bottom);
+    context.stroke();
+    context.setLineDash([]);
+    // Left of its line where there is no room at the right.
+    const isLast = x + 4 + context.measureText(text).width > width;
+    context.textAlign = isLast ? "right" : "left";
+    context.lineWidth = 3;
+    context.strokeStyle = theme.halo;
+    context.strokeText(text, x + (isLast ? -4 : 4), 11);
+    context.fillStyle = theme.muted;
+    context.fillText(text, x + (isLast ? -4 : 4), 11);
   }
   for (const stop of stops) {
     context.fillStyle = theme.accent;

@@ -1132,6 +1132,8 @@ export class Player {
         curves: this.curves, shares: this.times.map((/** @type {number} */ _, /** @type {number} */ i) => clock.share(i)),
         range: state.range ? [clock.share(state.range[0]), clock.share(state.range[1])] : null,
         stops: (this.facts.ask ?? []).map((/** @type {number} */ stop) => clock.share(positionOf(this.times, stop))),
+        marks: (this.facts.marks ?? []).map((/** @type {[number, string]} */ [time, text]) => (
+          { share: clock.share(positionOf(this.times, time)), text })),
         theme, inset: INSET,
       });
     }
