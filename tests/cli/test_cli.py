@@ -145,6 +145,7 @@ def test_the_console_script_is_the_same_command(tmp_path):
             ["still", "a.zarr", "-o", "a.png", "--dynamics", "--no-points"],
             "--no-points is not for --dynamics",
         ),
+        (["render", "a.zarr", "--annotate", "ten=x"], "'ten=x': expected EPOCH=TEXT"),
         (["compare", "a.zarr"], "expected at least two; 'trainviz render' shows one"),
         (["compare", "a.zarr", "b.zarr", "--labels", "a"], "--labels: 1 given, expected 2"),
         (
@@ -285,6 +286,10 @@ def same_film(path, film, fps=30):
         (
             ["--metrics", "loss", "--palette", "red", "green", "blue", "--no-shade"],
             {"metrics": ["loss"], "palette": ["red", "green", "blue"], "shade": False},
+        ),
+        (
+            ["--smooth", "0.5", "--metric-scale", "log", "--annotate", "10=lr / 10", "20=a=b"],
+            {"smooth": 0.5, "metric_scale": "log", "annotate": {10: "lr / 10", 20: "a=b"}},
         ),
         (
             ["--mode", "boundary", "--cmap", "cividis", "--palette", "Set1"],

@@ -117,6 +117,12 @@ def test_bad_options_are_refused_and_nothing_is_left(tmp_path, options, message)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_marks_that_are_none_are_refused(tmp_path):
+    with pytest.raises(TypeError, match=r"annotate=\[120\]: expected epochs and texts"):
+        record().save_page(tmp_path / "page.html", annotate=[120])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_recording_makes_a_page_without_maps(tmp_path):
     recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
     page = recorder.recording.save_page(tmp_path / "page.html", title="A run").read_text()

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from trainviz.cli.parsing import UsageError, epoch_span, positive
+from trainviz.cli.parsing import UsageError, epoch_span, mark, positive
 
 if TYPE_CHECKING:
     from trainviz.modes import Mode
@@ -38,7 +38,7 @@ TIME = ("interpolate", "interpolation", "fps", "hold")
 _HIDEABLE = ("shade", "axes", "counter", "legend", "points", "anchors", "metrics")
 LOOK = (
     "cmap", "palette", "title", "subtitle", "xlabel", "ylabel", "dark", "figsize", "dpi", "aspect",
-    *_HIDEABLE,
+    "metric_scale", "smooth", "annotate", *_HIDEABLE,
 )  # fmt: skip
 
 
@@ -99,6 +99,14 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         help="one a class, or the name of a qualitative colormap",
     )  # fmt: skip
     add("--metrics", nargs="+", metavar="NAME", help="curves in the strip; default: at most two")
+    add("--metric-scale", choices=("auto", "linear", "log"), help="of the curves' axes")
+    add(
+        "--smooth", type=float, metavar="WEIGHT", help="of a moving average of the curves, e.g. 0.9"
+    )
+    add(
+        "--annotate", nargs="+", type=mark, metavar="EPOCH=TEXT",
+        help="mark what happened, e.g. 120='lr / 10'",
+    )  # fmt: skip
     for name in _HIDEABLE:
         add(f"--no-{name}", dest=name, action="store_false", help=_WITHOUT[name])
 
@@ -119,6 +127,8 @@ def picked(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     given = {name: value for name, value in vars(options).items() if name in set(names)}
     if len(given.get("palette", ())) == 1:
         given["palette"] = given["palette"][0]
+    if "annotate" in given:
+        given["annotate"] = dict(given["annotate"])
     return given
 
 

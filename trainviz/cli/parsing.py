@@ -10,6 +10,7 @@ __all__ = [
     "UsageError",
     "epoch_span",
     "film_path",
+    "mark",
     "new_parser",
     "picture_path",
     "positive",
@@ -71,6 +72,23 @@ def epoch_span(text: str) -> tuple[int | None, int | None]:
     if span[0] is not None and span[1] is not None and span[0] > span[1]:
         raise argparse.ArgumentTypeError(f"{text!r} ends before it begins; expected FIRST:LAST")
     return span
+
+
+def mark(text: str) -> tuple[float, str]:
+    """Parse ``EPOCH=TEXT``.
+
+    Examples
+    --------
+    >>> mark("120=lr / 10")
+    (120.0, 'lr / 10')
+    """
+    epoch, is_given, told = text.partition("=")
+    try:
+        if is_given:
+            return float(epoch), told
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected EPOCH=TEXT, e.g. 120='lr / 10'")
 
 
 def film_path(text: str) -> Path:

@@ -43,6 +43,7 @@ from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure import data_points
 from trainviz.rendering.figure.anchors import thumbnails
+from trainviz.rendering.figure.options import check_scene
 from trainviz.rendering.writers import check_path, finished_file
 
 __all__ = [
@@ -269,6 +270,7 @@ def facts_of(
     dict
         As JSON can hold it.
     """
+    check_scene({"annotate": annotate})
     stops = _stops(ask, views[0], kept[0])
     shown = find_mode(mode)
     if not views[0].output.has_classes and isinstance(mode, str) and mode == "region":
