@@ -176,7 +176,9 @@ def page_of(
     ----------
     recordings, names, limit
         As for :func:`save_page`.
-    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics, counter, annotate
+    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics, counter
+        As for :func:`trainviz.animate`.
+    annotate
         As for :func:`trainviz.animate`.
     mode : str, type or Mode
         Which is shown first. The page paints the built-in modes; it begins with
