@@ -161,3 +161,72 @@ def test_bfloat16_of_other_frameworks_becomes_float32():
     values = to_numpy(np.array([0.5, 1.0], dtype=ml_dtypes.bfloat16))
     assert values.dtype == np.float32
     assert values.tolist() == [0.5, 1.0]
+
+
+X, Y = np.array([[0.0, 0], [1, 1], [0, 1]]), np.array([0, 1, 1])
+
+
+def test_groups_are_joined_in_their_order_and_known_by_their_names():
+    data = LabelledData.of({"train": (X, Y), "test": (X[:1] + 0.5, [0])}, DOMAIN)
+    assert data.group_names == ("train", "test")
+    assert data.groups.tolist() == [0, 0, 0, 1]
+    assert data.points.tolist() == [*X.tolist(), [0.5, 0.5]]
+    assert [(name, rows.tolist()) for name, rows in data.in_groups()] == [
+        ("train", [0, 1, 2]), ("test", [3]),
+    ]  # fmt: skip
+    assert data.counted() == "4 points (3 train, 1 test)"
+
+
+def test_a_pair_is_one_group_without_a_name():
+    data = LabelledData.of((X, Y), DOMAIN)
+    assert data.group_names == ()
+    assert data.groups is None
+    assert data.counted() == "3 points"
+    assert not data.matches(LabelledData.of({"train": (X, Y)}, DOMAIN))
+
+
+def test_groups_may_come_in_all_forms_that_one_may():
+    torch = pytest.importorskip("torch")
+    dataset = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
+    groups = {
+        "arrays": (X, Y), "dataset": dataset,
+        "loader": torch.utils.data.DataLoader(dataset, batch_size=2),
+        "table": (pd.DataFrame(X, columns=["a", "b"]), pd.Series(Y)), "one-hot": (X, np.eye(2)[Y]),
+    }  # fmt: skip
+    # Tables and arrays do not tell of the same columns, so they come apart.
+    table = groups.pop("table")
+    data = LabelledData.of(groups, DOMAIN)
+    assert data.y.tolist() == 4 * Y.tolist()
+    assert LabelledData.of({"a": table, "b": table}, DOMAIN).y.tolist() == 2 * Y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("groups", "error", "message"),
+    [
+        ({}, ValueError, r"data=\{\}: expected at least one group, e\.g\."),
+        ({1: (X, Y)}, TypeError, r"a group with the name 1 \(int\); expected a text"),
+        ({" ": (X, Y)}, ValueError, r"name ' '; expected a name that a legend can show"),
+        ({"a": (X, Y), "b": X[0, 0]}, ValueError, r"data\['b'\]= must be a pair \(X, y\)"),
+        ({"a": (X, Y), "b": (X[:0], Y[:0])}, ValueError, r"data\['b'\] has no points; leave"),
+        ({"a": (X, Y), "b": (X, Y[:1])}, ValueError, r"data\['b'\].*X has 3 rows and y 1 labels"),
+        ({"a": (X, Y), "b": (X, ["u", "v", "v"])}, ValueError,
+         r"data\['b'\]: its labels are strings \('u', 'v'\).*data\['a'\] are numbers \(0, 1\)"),
+        ({"a": (X, np.eye(2)[Y]), "b": (X, np.eye(3)[Y])}, ValueError,
+         r"data\['b'\]: y has 3 columns, and that of data\['a'\] has 2"),
+        ({"a": (X, Y), "b": (X[:, [0, 1, 1]], Y)}, ValueError, r"data\['b'\].*shape \(3, 3\)"),
+        ({"a": (pd.DataFrame(X, columns=["u", "v"]), Y),
+          "b": (pd.DataFrame(X, columns=["v", "u"]), Y)}, ValueError,
+         r"data\['b'\] has the columns \['v', 'u'\], and data\['a'\] has \['u', 'v'\]"),
+    ],
+)  # fmt: skip
+def test_groups_that_do_not_belong_together(groups, error, message):
+    with pytest.raises(error, match=message):
+        LabelledData.of(groups, DOMAIN)
+
+
+def test_a_label_that_no_column_stands_for_is_named_with_its_group():
+    data = LabelledData.of({"train": (X, Y), "test": (X, Y + 4)}, DOMAIN)
+    with pytest.raises(ValueError, match=r"data\['test'\]: y holds the labels 4, 5, and the model"):
+        data.class_indices(2, None, None)
+    with pytest.raises(ValueError, match=r"one distinct label .*; data\['test'\] holds 4, 5"):
+        data.class_indices(2, None, [0, 1])

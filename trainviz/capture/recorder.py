@@ -53,7 +53,7 @@ class RecorderOptions(TypedDict, total=False):
     schedule: Schedule | Literal["geometric"] | None
     initial: bool
     final: bool
-    data: tuple[Any, Any] | None
+    data: tuple[Any, Any] | Mapping[str, tuple[Any, Any]] | None
     class_names: Sequence[str] | None
     classes: Sequence[Any] | None
     on_error: Literal["warn", "raise"]
@@ -98,12 +98,14 @@ class Recorder:
         Instead of the three above.
     initial, final : bool, default True
         Capture the state before training, and the state at its end.
-    data : tuple of array-like, optional
+    data : tuple of array-like, or dict of str to tuple, optional
         ``(X, y)``: inputs and their labels (integers or strings; numbers for
         ``output="values"``; one column of 0 and 1 a label for multi-label
         models; None for points without labels, as of a clustering) that are stored
         with the recording and drawn over the map. A classifier is evaluated at these
-        points too, at every capture, so that its errors can be marked.
+        points too, at every capture, so that its errors can be marked. ``{"train": (X, y),
+        "test": (X2, y2)}``: groups, each with a marker of its own, and its accuracy
+        at every capture as a metric (``"train accuracy"``).
     class_names : sequence of str, optional
         One per class or label, in the order of the model's output columns; for
         ``output="values"`` the name of the value.
@@ -455,7 +457,8 @@ class Recorder:
         self._validator.check_order(epoch, step, self.writer.last)
         values = self._validator.map(probabilities)
         guesses = self._validator.predictions(data_predictions)
-        snapshot = Snapshot(values, int(epoch), step, plain_metrics(metrics or {}), 0, guesses)
+        told = self._validator.with_accuracies(plain_metrics(metrics or {}), guesses)
+        snapshot = Snapshot(values, int(epoch), step, told, 0, guesses)
         self.writer.keep(snapshot)
         return snapshot
 
@@ -841,8 +844,9 @@ class Recorder:
         with session(predict_proba):
             found = self._evaluator(predict_proba, (epoch, step))
         self._validator.check_classes(found.map.shape[0])
+        told = self._validator.with_accuracies(plain_metrics(metrics), found.data_predictions)
         return Snapshot(
-            found.map, int(epoch), step, plain_metrics(metrics), found.evaluations,
+            found.map, int(epoch), step, told, found.evaluations,
             found.data_predictions, found.error, found.method,
         )  # fmt: skip
 

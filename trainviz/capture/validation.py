@@ -137,6 +137,24 @@ class SnapshotValidator:
             )
         return classes
 
+    def with_accuracies(
+        self, metrics: Mapping[str, float], guesses: npt.NDArray[np.intp] | None
+    ) -> dict[str, float]:
+        """Return metrics with the accuracy in each group of the data, unless one has that name.
+
+        Parameters
+        ----------
+        metrics : mapping of str to float
+        guesses : ndarray of int, shape (n,), or None
+            The predicted class of each point.
+        """
+        if guesses is None or self._data is None or self._data.groups is None:
+            return dict(metrics)
+        assert self.n_classes is not None
+        labels = self._data.class_indices(self.n_classes, self._class_names, self.classes)
+        found = self._data.accuracies(labels, guesses)
+        return {**metrics, **{name: found[name] for name in found if name not in metrics}}
+
     @staticmethod
     def check_order(epoch: int, step: int | None, last: tuple[int, int | None] | None) -> None:
         """Raise for an epoch or step that lies before the last captured one.

@@ -35,6 +35,7 @@ from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import Compositor
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.figure.finishing import finish
+from trainviz.rendering.figure.highlights import highlights_of
 from trainviz.rendering.figure.metric_strip import metric_names
 from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size
 from trainviz.rendering.figure.parts import Theme
@@ -92,6 +93,7 @@ class Animation(Film):
         self._timeline = Timeline(len(recording), film["interpolate"], rest)
         metric_names([self.recording], film.get("metrics", True))
         Counter(self.recording, film.get("counter", True))
+        highlights_of(self.recording, film.get("highlight"))
         wanted = find_mode(film["mode"])
         require_output(wanted, self.recording)
         by_class, cmap, palette = wanted.guide == "classes", film["cmap"], film["palette"]
@@ -446,6 +448,13 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
         of an exponential moving average, such as 0.9, over the paler curves),
         ``annotate`` (what happened when, ``{120: "lr / 10"}``: marked in the strip,
         and told beside the counter for a tenth of the run), ``margin`` (inches).
+        ``max_points`` (default 2000, None for all): of more points a sample is
+        drawn, always the same one, of each class and group its share; the legend
+        says so. ``errors``: ``"ring"`` or ``"cross"`` marks misclassified points,
+        the fainter the more there are; ``"fade"`` draws the others faint; None.
+        ``highlight``: points that are ringed and labelled, as indices, as a mask,
+        as a dict of index to label, or as a dict of these by group
+        (``{"test": [3, 17]}``).
 
     Returns
     -------

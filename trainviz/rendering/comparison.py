@@ -21,8 +21,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions, value_at
 from trainviz.rendering.animation import Animation, page_options
 from trainviz.rendering.captions import Caption
-from trainviz.rendering.compositor import Compositor, WrongPoints, draw_ground
-from trainviz.rendering.figure.data_points import draw_wrong_points
+from trainviz.rendering.compositor import Compositor, draw_ground, mark_errors
 from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.metric_strip import metric_names
@@ -153,12 +152,11 @@ class Comparison(Film):
         for layout, image, status in zip(grid.layouts, images, statuses, strict=True):
             draw_map(layout, image, self.recordings[0].domain.extent)
             layout.counter.set_text(status)
-        for layout, recording, moment in zip(grid.layouts, self.recordings, moments, strict=False):
-            if self._options.get("points", True) and recording.data is not None:
-                wrong = WrongPoints(recording)
-                draw_wrong_points(layout, wrong[moment.left], wrong.n_points)
+        for layout, film, moment in zip(grid.layouts, self._films, moments, strict=False):
+            if self._options.get("points", True) and film.recording.data is not None:
+                mark_errors(layout, film.recording, film.mode, self._options, moment.left)
             if layout.strip is not None:
-                now = value_at(positions(recording), moment)
+                now = value_at(positions(film.recording), moment)
                 layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
         if self._options.get("counter", True):
             grid.head.counter.set_text(self._headline(value))

@@ -15,13 +15,20 @@ from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions, value_at
 from trainviz.rendering.captions import Caption, Counter
-from trainviz.rendering.figure.data_points import points_shown, ring_styles
+from trainviz.rendering.figure.data_points import (
+    draw_points,
+    draw_wrong_points,
+    error_styles,
+    fades,
+    mark_strength,
+    points_shown,
+)
 from trainviz.rendering.figure.layout import build_layout
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, own_style
 from trainviz.rendering.kernels import cover, multiply, tint
 
-__all__ = ["Compositor", "WrongPoints", "draw_ground"]
+__all__ = ["Compositor", "WrongPoints", "draw_ground", "mark_errors"]
 
 
 class Compositor:
@@ -73,12 +80,15 @@ class Compositor:
         self._positions = positions(recording)
         self._recording = recording
         has_points = options.get("points", True) and recording.data is not None
-        self._wrong = WrongPoints(recording) if has_points else None
+        self._wrong = WrongPoints(recording, options) if has_points else None
+        self._mode, self._options = mode, options
         left, top, width, height = self._layout.box
         self.map_shape = (height, width)
         self._box = (slice(top, top + height), slice(left, left + width))
         self._draw_static(ground)
-        self._rings = lru_cache(maxsize=2)(self._draw_rings)
+        self._marks = lru_cache(maxsize=2)(self._draw_marks)
+        self._stamps = lru_cache(maxsize=16)(self._draw_stamps)
+        self._faded = lru_cache(maxsize=2)(self._draw_faded)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -107,7 +117,9 @@ class Compositor:
         picture = np.array(image, order="C")
         self._overlay.put_on(picture)
         if self._wrong is not None:
-            for color, clear in self._rings(moment.left):
+            if fades(self._recording, self._options):
+                self._faded(moment.left).put_on(picture)
+            for color, clear in self._marks(moment.left):
                 tint(picture, clear, color)
         frame[self._box] = picture
         if self._layout.strip is not None:
@@ -138,16 +150,8 @@ class Compositor:
         layout = self._layout
         self._static, drawn = ground or draw_ground([layout])
         self._writing = Caption(layout)
-        opacity = drawn[self._box][..., 3:] / np.float32(255)
-        over, clear = drawn[self._box][..., :3] * opacity, (1 - opacity[..., 0]).astype(np.float32)
-        self._opaque = clear == 0
-        pixels = np.flatnonzero(clear < 1)
-        self._overlay = Layer(over.reshape(-1, 3)[pixels], pixels, clear.reshape(-1)[pixels])
-        if self._wrong is not None:
-            self._stamps = [
-                (_rgb(style["edgecolors"]).astype(np.float32), _stamp(layout, style))
-                for style in ring_styles(layout, self._wrong.n_points)
-            ]
+        self._overlay = Layer.of(drawn[self._box])
+        self._opaque = drawn[self._box][..., 3] == 255
         if layout.strip is not None:
             self._strip_limits = layout.strip.get_xlim()
             self._accent = _rgb(layout.theme.accent)
@@ -156,11 +160,35 @@ class Compositor:
             faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
 
-    def _draw_rings(self, snapshot: int) -> list[tuple[Any, npt.NDArray[np.float32]]]:
-        """Return the colours of the rings, each with its transparency around and in the map."""
+    def _draw_marks(self, snapshot: int) -> list[tuple[Any, npt.NDArray[np.float32]]]:
+        """Return the colours of the marks of errors, each with its transparency in the map."""
         assert self._wrong is not None
         points = self._pixels(self._wrong[snapshot])
-        return [(color, self._stamped(stamp, points)) for color, stamp in self._stamps]
+        stamps = self._stamps(mark_strength(len(points)))
+        return [(color, self._stamped(stamp, points)) for color, stamp in stamps]
+
+    def _draw_stamps(self, strength: float) -> list[tuple[Any, Any]]:
+        assert self._wrong is not None
+        layout = self._layout
+        return [
+            (_rgb(style["edgecolors" if "edgecolors" in style else "color"]).astype(np.float32),
+             _stamp(layout, style))
+            for style in error_styles(layout, self._wrong.n_points, strength, self._options)
+        ]  # fmt: skip
+
+    def _draw_faded(self, snapshot: int) -> Layer:
+        """Return the points as a layer, those that are classified correctly faint."""
+        assert self._wrong is not None
+        figure = self._layout.figure
+        artists = draw_points(
+            self._layout, self._recording, self._mode, self._options, self._wrong.mask(snapshot)
+        )
+        renderer = figure.canvas.get_renderer()
+        renderer.clear()
+        for artist in artists:
+            artist.draw(renderer)
+            artist.remove()
+        return Layer.of(np.array(figure.canvas.buffer_rgba())[self._box])
 
     def _stamped(
         self, stamp: npt.NDArray[np.float32], points: npt.NDArray[np.intp]
@@ -200,22 +228,36 @@ class Compositor:
 
 
 class WrongPoints:
-    """The plane coordinates of the points in the window that a snapshot misclassifies."""
+    """The plane coordinates of the drawn points that a snapshot misclassifies."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, options: SceneOptions) -> None:
         self._recording = recording
         self._labels = recording.data_labels
-        self._shown = points_shown(recording)
+        self._shown = points_shown(recording, options)
         self.n_points = int(self._shown.sum())
 
-    def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
+    def mask(self, snapshot: int) -> npt.NDArray[np.bool_]:
+        """Tell which points of the data are drawn and misclassified."""
         guesses = self._recording.data_predictions(snapshot)
-        assert self._recording.data is not None
         if guesses is None or self._labels is None:
-            return np.empty((0, 2))
-        wrong = (guesses != self._labels) & self._shown
-        points: npt.NDArray[np.float64] = self._recording.data.points[wrong]
+            return np.zeros(len(self._shown), dtype=bool)
+        wrong: npt.NDArray[np.bool_] = (guesses != self._labels) & self._shown
+        return wrong
+
+    def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
+        assert self._recording.data is not None
+        points: npt.NDArray[np.float64] = self._recording.data.points[self.mask(snapshot)]
         return points
+
+
+def mark_errors(
+    layout: Layout, recording: Recording, mode: Mode, options: SceneOptions, snapshot: int
+) -> None:
+    """Mark the points that a snapshot misclassifies, in a figure that matplotlib draws."""
+    wrong = WrongPoints(recording, options)
+    if fades(recording, options):
+        draw_points(layout, recording, mode, options, wrong.mask(snapshot))
+    draw_wrong_points(layout, wrong[snapshot], wrong.n_points, options)
 
 
 def draw_ground(layouts: Sequence[Layout]) -> tuple[Image, Image]:
@@ -279,6 +321,14 @@ class Layer:
     ) -> None:
         self._color = ready(color + np.float32(0.5))
         self._pixels, self._clear = pixels, clear
+
+    @classmethod
+    def of(cls, drawn: Image) -> Layer:
+        """Return what was drawn on clear ground, RGBA, as a layer."""
+        opacity = drawn[..., 3:] / np.float32(255)
+        color, clear = drawn[..., :3] * opacity, (1 - opacity[..., 0]).astype(np.float32)
+        pixels = np.flatnonzero(clear < 1)
+        return cls(color.reshape(-1, 3)[pixels], pixels, clear.reshape(-1)[pixels])
 
     def put_on(self, picture: Image) -> None:
         """Blend the overlay into a picture, in place."""

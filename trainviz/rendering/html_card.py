@@ -72,7 +72,7 @@ def _rows(recording: Recording) -> Iterator[tuple[str, str]]:
         if quality is not None:
             yield "maps", quality
     if recording.data is not None:
-        yield "data", f"{len(recording.data.points)} points"
+        yield "data", recording.data.counted()
     known = {name: values[np.isfinite(values)] for name, values in recording.metrics.items()}
     last_values = [f"{name} {values[-1]:.4g}" for name, values in known.items() if len(values)]
     yield "metrics", f"{', '.join(last_values)} (the last)" if last_values else "none"

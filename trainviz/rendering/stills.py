@@ -10,10 +10,10 @@ from trainviz.modes import Contour, Mode
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions, value_at
 from trainviz.rendering.captions import Counter
-from trainviz.rendering.compositor import WrongPoints
+from trainviz.rendering.compositor import mark_errors
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
 from trainviz.rendering.figure.contour_lines import draw_contours
-from trainviz.rendering.figure.data_points import draw_points, draw_wrong_points
+from trainviz.rendering.figure.data_points import draw_points, fades
 from trainviz.rendering.figure.fitting import (
     fit_text,
     fit_texts,
@@ -22,6 +22,7 @@ from trainviz.rendering.figure.fitting import (
     sized_texts,
     trim_height,
 )
+from trainviz.rendering.figure.highlights import draw_highlights
 from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
@@ -69,7 +70,8 @@ def still_figure(
     draw_contours(layout, contours_of(moment.left), recording.domain)
     if options.get("counter", True):
         layout.counter.set_text(counter.text(moment))
-    _cross_out(layout, recording, options, moment.left)
+    if options.get("points", True) and recording.data is not None:
+        mark_errors(layout, recording, mode, options, moment.left)
     if layout.strip is not None:
         now = value_at(positions(recording), moment)
         layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
@@ -129,14 +131,16 @@ def panels_figure(
     """
     figure, axes, theme = _panels(options, len(panels), columns, dpi)
     layouts = [Layout(figure, ax, None, theme, marker_scale=0.4) for ax in axes]
+    has_points = options.get("points", True) and recording.data is not None
     for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, recording, options)
         layout.ax.set_title(panel.title, color=theme.foreground, size=11)
         keep_outer_labels(layout.ax, number, columns, len(panels))
         draw_doubt(layout, recording.domain)
-        if options.get("points", True) and recording.data is not None:
-            draw_points(layout, recording, panel.mode)
-        _cross_out(layout, recording, options, panel.snapshot)
+        if has_points and not fades(recording, options):
+            draw_points(layout, recording, panel.mode, options)
+        if has_points:
+            mark_errors(layout, recording, panel.mode, options, panel.snapshot)
     if options.get("title"):
         figure.suptitle(
             options["title"], x=0.01, ha="left", color=theme.foreground, size=14, weight="bold"
@@ -166,6 +170,8 @@ def panels_figure(
         layout.ax.set_aspect(aspect)
         if options.get("anchors", True):
             draw_anchors(layout, recording.domain)
+        if has_points:
+            draw_highlights(layout, recording, options.get("highlight"))
     return figure
 
 
@@ -183,10 +189,3 @@ def _panels(
     for ax in grid[count:]:
         ax.set_visible(False)
     return figure, list(grid[:count]), theme
-
-
-def _cross_out(layout: Layout, recording: Recording, options: SceneOptions, index: int) -> None:
-    if not options.get("points", True) or recording.data is None:
-        return
-    wrong = WrongPoints(recording)
-    draw_wrong_points(layout, wrong[index], wrong.n_points)

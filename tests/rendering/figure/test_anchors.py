@@ -143,7 +143,8 @@ def test_points_far_from_the_plane_are_fainter_and_stay_legible():
     rows = np.concatenate([far, near])
     domain = Domain.slice(rows, (0, 1), near[0], resolution=20)
     figure = animate(recorded(domain, data=(rows, np.repeat([0, 1], 20)))).still()
-    points = figure.axes[0].collections[0]
+    halos, points = figure.axes[0].collections[:2]
+    assert halos.get_facecolors()[:, 3].max() == 1
     opacities = points.get_facecolors()[:, 3]
     assert opacities[-20:].tolist() == [1] * 20  # the near ones, over the others
     np.testing.assert_allclose(opacities[:20], 0.35)

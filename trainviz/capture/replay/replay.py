@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 from trainviz._common.providers import provided
@@ -51,7 +52,7 @@ def replay(
     load: Callable[[str], Any] | None = None,
     predict: Callable[[Any, Any], Any] | None = None,
     output: Output | None = None,
-    data: tuple[Any, Any] | None = None,
+    data: tuple[Any, Any] | Mapping[str, tuple[Any, Any]] | None = None,
     class_names: Sequence[str] | None = None,
     classes: Sequence[Any] | None = None,
     evaluation: Method = "auto",
@@ -222,7 +223,8 @@ def _record(
         except ValueError as error:
             policy.fail(checkpoint, CheckpointError(f"{checkpoint} cannot be replayed: {error}"))
             continue
-        store.append(outcome)
+        told = validator.with_accuracies(outcome.metrics, outcome.data_predictions)
+        store.append(replace(outcome, metrics=told))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
-from trainviz.rendering.figure.data_points import draw_points
+from trainviz.rendering.figure.data_points import draw_points, fades
 from trainviz.rendering.figure.fitting import (
     PAD,
     arrange,
@@ -25,6 +25,7 @@ from trainviz.rendering.figure.fitting import (
     sized_texts,
     thin_ticks,
 )
+from trainviz.rendering.figure.highlights import draw_highlights
 from trainviz.rendering.figure.legend import explain_colors, place_bar
 from trainviz.rendering.figure.metric_strip import (
     draw_strip,
@@ -81,8 +82,9 @@ def build_layout(
     if options.get("legend", True):
         explain_colors(layout, recording, mode, options)
     draw_doubt(layout, recording.domain)
-    if options.get("points", True) and recording.data is not None:
-        draw_points(layout, recording, mode)
+    has_points = options.get("points", True) and recording.data is not None
+    if has_points and not fades(recording, options):
+        draw_points(layout, recording, mode, options)
     if names:
         layout.strip = figure.add_subplot(grid[1])
         draw_strip(layout, recording, options)
@@ -90,6 +92,8 @@ def build_layout(
     _fix_places(layout, options)
     if options.get("anchors", True):
         draw_anchors(layout, recording.domain)
+    if has_points:
+        draw_highlights(layout, recording, options.get("highlight"))
     return layout
 
 

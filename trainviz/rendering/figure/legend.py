@@ -7,7 +7,13 @@ from typing import Any
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.anchors import guess_handle
-from trainviz.rendering.figure.data_points import FAINTEST, any_faint
+from trainviz.rendering.figure.data_points import (
+    FAINTEST,
+    any_faint,
+    fades,
+    marker_of,
+    points_text,
+)
 from trainviz.rendering.figure.fitting import fit_names
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
@@ -29,9 +35,14 @@ def explain_colors(
     if mode.guide == "scale":
         _add_color_bar(layout, mode, layout.ax if beside is None else beside)
     has_points = recording.data is not None and options.get("points", True)
-    explained = has_points and (mode.legend(recording) or any_faint(recording))
+    explained = has_points and (
+        mode.legend(recording)
+        or any_faint(recording)
+        or _group_names(recording)
+        or points_text(recording, options)
+    )
     if mode.guide == "classes" or explained or guess_handle(layout, recording.domain):
-        _add_legend(layout, recording, mode, has_points)
+        _add_legend(layout, recording, mode, options, has_points)
 
 
 def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
@@ -63,7 +74,13 @@ def place_bar(bar: Any, lower: float, height: float) -> None:
     bar.set_position((place.x0, lower, place.width, height))
 
 
-def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bool) -> None:
+def _group_names(recording: Recording) -> tuple[str, ...]:
+    return () if recording.data is None else recording.data.group_names
+
+
+def _add_legend(
+    layout: Layout, recording: Recording, mode: Mode, options: SceneOptions, has_points: bool
+) -> None:
     from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
 
@@ -75,16 +92,12 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     if mode.guide != "classes" and not is_labelled:
         entries = []
     size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
-    extra = guess_handle(layout, recording.domain)
-    if has_points and any_faint(recording):
-        extra.append(
-            Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, alpha=FAINTEST,
-                   color=theme.foreground, markeredgewidth=0, label="far from the plane")
-        )  # fmt: skip
+    extra = _point_handles(layout, recording, options, size) if has_points else []
+    extra += guess_handle(layout, recording.domain)
     # Points have the full colours; areas have the shades, the strongest where the model is sure.
     shades = [mode.certain(color) for _, color in entries] if mode.guide == "classes" else []
     rows = min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)
-    shown = fit_names([name for name, _ in entries], rows - is_labelled - len(extra))
+    shown = fit_names([name for name, _ in entries], rows - _lines(extra))
 
     def mark(marker: str, color: Any) -> Any:
         return Line2D(
@@ -101,14 +114,55 @@ def _add_legend(layout: Layout, recording: Recording, mode: Mode, has_points: bo
     if len(shown) < len(entries):
         handles.append(Line2D([], [], linestyle=""))
         labels.append(f"and {len(entries) - len(shown)} more")
-    if is_labelled and recording.output.has_classes:
-        handles.append(
-            Line2D([], [], linestyle="", marker="o", markersize=0.9 * size, label="misclassified",
-                   markerfacecolor="none", color=theme.foreground, markeredgewidth=1.4)
-        )  # fmt: skip
     layout.figure.legend(
-        handles + extra, labels + [handle.get_label() for handle in handles[len(labels) :] + extra],
+        handles + extra, labels + [handle.get_label() for handle in extra],
         handler_map={tuple: HandlerTuple(ndivide=None, pad=0.2)},
         loc="outside right upper", frameon=False,
         labelcolor=theme.foreground, handletextpad=0.3, borderpad=0, fontsize=size,
     )  # fmt: skip
+
+
+def _lines(handles: list[Any]) -> int:
+    return sum(handle.get_label().count("\n") + 1 for handle in handles)
+
+
+def _point_handles(
+    layout: Layout, recording: Recording, options: SceneOptions, size: float
+) -> list[Any]:
+    """Return the entries for the groups of the data, the marks of errors, and what is left out."""
+    from matplotlib.lines import Line2D
+
+    theme, wide = layout.theme, 0.9 * size
+
+    def dot(label: str, marker: str = "o", **style: Any) -> Any:
+        own = {"markersize": wide, "color": theme.foreground, "markeredgewidth": 0, **style}
+        return Line2D([], [], linestyle="", marker=marker, label=label, **own)
+
+    found = []
+    names = _group_names(recording)
+    fitted = fit_names(names, _MOST_GROUPS)
+    for index, name in enumerate(fitted):
+        marker = marker_of(index)
+        if marker.hollow:
+            style = {"markersize": 0.75 * wide, "markeredgewidth": 0.25 * wide}
+            found.append(dot(name, marker.shape, markerfacecolor=theme.background, **style))
+        else:
+            found.append(dot(name, marker.shape))
+    if len(fitted) < len(names):
+        found.append(dot(f"and {len(names) - len(fitted)} more groups", "None"))
+    errors = options.get("errors", "ring")
+    has_errors = recording.data_labels is not None
+    if has_errors and errors == "ring":
+        found.append(dot("misclassified", markerfacecolor="none", markeredgewidth=1.4))
+    elif has_errors and errors == "cross":
+        found.append(dot("misclassified", "x", markersize=0.7 * wide, markeredgewidth=1.6))
+    elif fades(recording, options):
+        found.append(dot("correctly classified", alpha=0.3))
+    if any_faint(recording):
+        found.append(dot("far from the plane", alpha=FAINTEST))
+    told = points_text(recording, options)
+    return found if told is None else [*found, dot(told, "None")]
+
+
+_MOST_GROUPS = 8
+"""How many groups the legend names; their shapes could hardly be told beyond."""

@@ -466,5 +466,6 @@ def _legend_columns(layout: Layout, names: Sequence[str]) -> int:
 def _kind(name: str) -> str:
     for prefix in _PARTS:
         name = name.removeprefix(prefix)
+    name = "accuracy" if name.endswith(" accuracy") else name
     name = name.removesuffix("_epoch").removesuffix("_step")
     return "" if name in ("train", "test", "val", "valid", "validation") else name

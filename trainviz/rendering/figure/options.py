@@ -10,7 +10,18 @@ import numpy as np
 
 from trainviz._common.checks import is_positive
 
-__all__ = ["SceneOptions", "check_columns", "check_fps", "check_scene", "check_size", "fields_of"]
+__all__ = [
+    "MOST_POINTS",
+    "SceneOptions",
+    "check_columns",
+    "check_fps",
+    "check_scene",
+    "check_size",
+    "fields_of",
+]
+
+MOST_POINTS = 2000
+"""How many data points are drawn at most by default: more hide the map and each other."""
 
 
 class SceneOptions(TypedDict, total=False):
@@ -34,6 +45,12 @@ class SceneOptions(TypedDict, total=False):
         The classes, or the colour bar.
     points : bool
         The recording's data over the map, fainter the farther from its plane.
+    max_points : int or None
+        Of more points a sample is drawn, of each class and group its share.
+    errors : {"ring", "cross", "fade"} or None
+        How misclassified points are told; "fade" draws the others faint.
+    highlight : sequence of int, mask or mapping
+        Points that are ringed and labelled.
     anchors : bool
         The samples that :meth:`Domain.through` was given, images as thumbnails.
     metrics : bool or sequence of str
@@ -63,6 +80,9 @@ class SceneOptions(TypedDict, total=False):
     counter: bool | str
     legend: bool
     points: bool
+    max_points: int | None
+    errors: Literal["ring", "cross", "fade"] | None
+    highlight: Any
     anchors: bool
     metrics: bool | Sequence[str]
     metric_scale: Literal["auto", "linear", "log"]
@@ -122,6 +142,15 @@ def check_scene(scene: SceneOptions) -> None:
         text = scene.get(name)
         if text is not None and not isinstance(text, str):
             raise TypeError(f"{name}={text!r}: expected a text")
+    if scene.get("errors", "ring") not in ("ring", "cross", "fade", None):
+        raise ValueError(
+            f"errors={scene.get('errors')!r}: expected 'ring', 'cross', 'fade' or None"
+        )
+    most = scene.get("max_points", MOST_POINTS)
+    if most is not None and (isinstance(most, bool) or not hasattr(most, "__index__")):
+        raise TypeError(f"max_points={most!r}: expected a whole number, or None for all")
+    if most is not None and most < 1:
+        raise ValueError(f"max_points={most}: expected at least 1, or points=False for none")
     if scene.get("aspect") not in (None, "equal", "auto"):
         raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
     _check_curves(scene)

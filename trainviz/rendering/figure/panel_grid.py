@@ -10,7 +10,7 @@ from typing import Any
 from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
-from trainviz.rendering.figure.data_points import draw_points
+from trainviz.rendering.figure.data_points import draw_points, fades
 from trainviz.rendering.figure.fitting import (
     even_size,
     fit_text,
@@ -21,6 +21,7 @@ from trainviz.rendering.figure.fitting import (
     shrink,
     text_width,
 )
+from trainviz.rendering.figure.highlights import draw_highlights
 from trainviz.rendering.figure.layout import dress_axes, keep_outer_labels
 from trainviz.rendering.figure.legend import explain_colors, place_bar
 from trainviz.rendering.figure.metric_strip import (
@@ -78,6 +79,11 @@ class Panel:
     points: bool = True
     bar: bool = False
     strip: bool = True
+
+    @property
+    def has_points(self) -> bool:
+        """Whether there is data to draw."""
+        return self.points and self.recording.data is not None
 
 
 @dataclass(frozen=True)
@@ -162,8 +168,8 @@ def build_grid(
         keep_outer_labels(layout.ax, number, columns, len(panels))
         layout.ax.tick_params(labelsize=10 * small)
         _write_titles(layout, panel, small)
-        if panel.points and panel.recording.data is not None:
-            draw_points(layout, panel.recording, panel.mode)
+        if panel.has_points and not fades(panel.recording, options):
+            draw_points(layout, panel.recording, panel.mode, options)
     _draw_strips(layouts, panels, strips, options, columns)
     _explain(layouts, panels, options, named)
     # An empty heading keeps the room for the clock.
@@ -176,6 +182,9 @@ def build_grid(
     head = Layout(figure, None, clock, theme)
     _fit(layouts, head, options)
     _fix_places(layouts, head)
+    for layout, panel in zip(layouts, panels, strict=True):
+        if panel.has_points:
+            draw_highlights(layout, panel.recording, options.get("highlight"))
     return PanelGrid(figure, layouts, head)
 
 
@@ -252,7 +261,7 @@ def _explain(
     if not options.get("legend", True):
         return
     beside = [layout.ax for layout in layouts]
-    with_data = any(panel.points and panel.recording.data is not None for panel in panels)
+    with_data = any(panel.has_points for panel in panels)
     explain_colors(layouts[0], named, panels[0].mode, {**options, "points": with_data}, beside)
     for layout, panel in zip(layouts, panels, strict=True):
         if panel.bar:

@@ -19,12 +19,13 @@ class Theme:
     muted: str
     accent: str
     point_edge: str
+    is_dark: bool = False
 
     @classmethod
     def of(cls, dark: bool) -> Theme:
         """Return the dark or the light theme."""
         if dark:
-            return cls("#101216", "#e8e8e8", "#9aa0a8", "#ff9d76", "#101216")
+            return cls("#101216", "#e8e8e8", "#9aa0a8", "#ff9d76", "#101216", is_dark=True)
         return cls("#ffffff", "#222222", "#6b7077", "#c0392b", "#ffffff")
 
 
