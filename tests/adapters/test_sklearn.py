@@ -227,6 +227,15 @@ def test_stages_are_those_of_the_model(model):
     assert (guesses == model.predict(X)).all()
 
 
+def test_stages_have_the_accuracy_of_each_group_of_the_data():
+    groups = {"train": (X[::2], Y[::2]), "test": (X[1::2], Y[1::2])}
+    model = GradientBoostingClassifier(n_estimators=4, max_depth=1).fit(*groups["train"])
+    recording = record_stages(model, DOMAIN, data=groups, batch_size=40)
+    for name, (inputs, labels) in groups.items():
+        expected = [np.mean(stage == labels) for stage in model.staged_predict(inputs)]
+        np.testing.assert_allclose(recording.metrics[f"{name} accuracy"], expected)
+
+
 def test_every_stage_is_recorded_unless_told_otherwise():
     model = BOOSTED[0].fit(X, Y == "top")
     assert record_stages(model, DOMAIN).epochs.tolist() == [1, 2, 3, 4, 5, 6, 7]

@@ -115,6 +115,54 @@ def test_data_are_predicted_at_every_capture(batch_size):
     assert snapshot.data_predictions.tolist() == [0, 1, 1]
 
 
+POINTS = [[-0.5, 0], [0.5, 0]]
+GROUPS = {
+    "train": ([[-0.5, 0], [0.5, 0]], ["no", "yes"]), "test": ([[0.9, 0], [0.1, 0]], ["no", "yes"]),
+}  # fmt: skip
+
+
+def test_the_accuracy_in_each_group_is_a_metric():
+    recorder = Recorder(DOMAIN, data=GROUPS, class_names=["no", "yes"])
+    for epoch, limit in enumerate((0.3, 0.0)):
+        recorder.capture(lambda X, limit=limit: X[:, 0] > limit, epoch=epoch, metrics={"loss": 1})
+    assert list(recorder.recording.metrics) == ["loss", "train accuracy", "test accuracy"]
+    assert recorder.recording.metrics["train accuracy"].tolist() == [1, 1]
+    assert recorder.recording.metrics["test accuracy"].tolist() == [0, 0.5]
+
+
+def test_a_metric_of_the_users_is_not_replaced():
+    recorder = Recorder(DOMAIN, data=GROUPS, class_names=["no", "yes"])
+    snapshot = recorder.capture(lambda X: X[:, 0] > 0, epoch=0, metrics={"train accuracy": 0.25})
+    assert snapshot.metrics == {"train accuracy": 0.25, "test accuracy": 0.5}
+
+
+def test_maps_computed_elsewhere_have_accuracies_too():
+    recorder = Recorder(DOMAIN, data=GROUPS, class_names=["no", "yes"])
+    half = np.full((2, *DOMAIN.shape), 0.5)
+    recorder.append(half, epoch=0, data_predictions=[0, 1, 0, 0])
+    recorder.append(half, epoch=1)
+    assert recorder.recording[0].metrics == {"train accuracy": 1, "test accuracy": 0.5}
+    assert recorder.recording[1].metrics == {}
+
+
+@pytest.mark.parametrize("output", ["values", "multilabel"])
+def test_what_is_no_class_has_no_accuracy(output):
+    y = [0.5, 1.5] if output == "values" else [[0, 1], [1, 1]]
+    recorder = Recorder(DOMAIN, data={"train": (POINTS, y), "test": (POINTS, y)}, output=output)
+    columns = 1 if output == "values" else 2
+    recorder.capture(lambda X: np.full((len(X), columns), 0.5), epoch=0)
+    assert recorder.recording.metrics == {}
+    assert recorder.recording.data.group_names == ("train", "test")
+
+
+def test_a_group_with_a_label_that_the_model_does_not_know_is_refused_at_once():
+    recorder = Recorder(DOMAIN, data={"train": (POINTS, [0, 1]), "test": (POINTS, [1, 2])})
+    with pytest.raises(
+        ValueError, match=r"data\['test'\]: y holds the labels 2, and the model has"
+    ):
+        recorder.check(lambda X: X[:, 0] > 0)
+
+
 def test_probabilities_declared_as_logits_are_told_of_once():
     def predict(X):
         odds = 1 / (1 + np.exp(-X[:, 0]))

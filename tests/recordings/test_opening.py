@@ -8,7 +8,15 @@ import pytest
 import xarray
 import zarr
 
-from trainviz import Domain, Recorder, RecordingError, animate, open_recording, reproducibility
+from trainviz import (
+    Domain,
+    Recorder,
+    Recording,
+    RecordingError,
+    animate,
+    open_recording,
+    reproducibility,
+)
 from trainviz.domain.embeddings import Embedding
 
 DOMAIN = Domain((-1, 1), (-2, 2), shape=(12, 16))
@@ -365,3 +373,66 @@ def test_a_plane_with_code_in_it_can_be_drawn_and_continued(path, tmp_path):
     resumed = Recorder(domain, path=path, resume=True)
     resumed.capture(first_column, epoch=1)
     assert open_recording(path).epochs.tolist() == [0, 1]
+
+
+POINTS = np.array([[0.1, 0.2], [0.8, 0.4], [0.6, 0.9]])
+GROUPS = {"train": (POINTS, [0, 1, 1]), "test": (POINTS[:2] + 0.05, [0, 1])}
+
+
+def record_groups(data, **options):
+    recorder = Recorder(Domain((0, 1), (0, 1), shape=(4, 5)), data=data, **options)
+    for epoch in range(2):
+        recorder.capture(lambda X, limit=1 - epoch / 2: X[:, 0] > limit, epoch=epoch)
+    recorder.close()
+    return recorder.recording
+
+
+def test_groups_and_their_accuracies_come_back_from_disk(tmp_path):
+    record_groups(GROUPS, path=tmp_path / "a.zarr").save(tmp_path / "b.zarr.zip")
+    for name in ("a.zarr", "b.zarr.zip"):
+        opened = open_recording(tmp_path / name)
+        assert opened.data.group_names == ("train", "test")
+        assert opened.data.groups.tolist() == [0, 0, 0, 1, 1]
+        assert opened.metrics["train accuracy"].tolist() == [pytest.approx(1 / 3), 1]
+        assert opened.metrics["test accuracy"].tolist() == [0.5, 1]
+
+
+def test_a_recording_of_a_pair_is_stored_as_ever_and_has_one_group(tmp_path):
+    record_groups(GROUPS["train"], path=tmp_path / "a.zarr")
+    assert not (tmp_path / "a.zarr/data_groups").exists()
+    opened = open_recording(tmp_path / "a.zarr")
+    assert opened.data.groups is None
+    assert list(opened.metrics) == []
+
+
+def test_a_run_is_continued_with_the_same_groups_alone(tmp_path):
+    options = {"path": tmp_path / "a.zarr", "resume": True}
+    record_groups(GROUPS, **options)
+    domain = Domain((0, 1), (0, 1), shape=(4, 5))
+    both = tuple(np.concatenate([group[k] for group in GROUPS.values()]) for k in (0, 1))
+    renamed = dict(zip(("train", "validation"), GROUPS.values(), strict=True))
+    for other in (both, renamed, dict(reversed(GROUPS.items()))):
+        with pytest.raises(RecordingError, match="recorded with other data= than given now"):
+            Recorder(domain, data=other, **options).claim()
+    recorder = Recorder(domain, data=GROUPS, **options)
+    recorder.capture(lambda X: X[:, 0] > 0.5, epoch=2)
+    recorder.close()
+    assert recorder.recording.metrics["test accuracy"].tolist() == [0.5, 1, 1]
+
+
+def test_groups_are_a_coordinate_for_xarray(tmp_path):
+    recording = record_groups(GROUPS)
+    assert recording.to_xarray()["group"].values.tolist() == 3 * ["train"] + 2 * ["test"]
+    recording.export(tmp_path / "dense.zarr")
+    dense = xarray.open_zarr(tmp_path / "dense.zarr", consolidated=False)
+    assert dense["group"].values.tolist() == 3 * ["train"] + 2 * ["test"]
+    assert dense["test accuracy"].values.tolist() == [0.5, 1]
+
+
+def test_slices_joined_recordings_and_copies_keep_their_groups():
+    recording = record_groups(GROUPS)
+    joined = Recording.concat([recording, recording], renumber=True)
+    for one in (recording[1:], recording.thin(2), joined):
+        assert one.data.group_names == ("train", "test")
+    with pytest.raises(RecordingError, match="other data than the first"):
+        Recording.concat([recording, record_groups(GROUPS["train"])], renumber=True)

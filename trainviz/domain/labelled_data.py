@@ -198,6 +198,13 @@ class LabelledData:
             for index, name in enumerate(self.group_names)
         ]
 
+    @property
+    def groups_of_points(self) -> list[str] | None:
+        """The name of each point's group; None for ``(X, y)``."""
+        if self.groups is None:
+            return None
+        return [self.group_names[index] for index in self.groups]
+
     def accuracies(
         self, labels: npt.NDArray[np.intp], guesses: npt.NDArray[np.intp]
     ) -> dict[str, float]:

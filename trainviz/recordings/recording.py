@@ -395,7 +395,8 @@ class Recording(Sequence[Snapshot]):
         -------
         xarray.Dataset
             ``probabilities`` (snapshot, class, y, x) is read snapshot by
-            snapshot when it is used; every metric is a variable. With
+            snapshot when it is used; every metric is a variable, and ``group`` a
+            coordinate of the data's points, if they have groups. With
             ``.chunk({"snapshot": 1})`` Dask reads them in parallel.
 
         Raises
@@ -409,7 +410,8 @@ class Recording(Sequence[Snapshot]):
             raise ImportError(install_hint("xarray", "to_xarray()")) from error
         known = self.data if self.output.has_classes else None
         points = None if known is None else len(known.y)
-        return as_dataset(self._store, self.domain, self.class_names, points)
+        groups = None if known is None else known.groups_of_points
+        return as_dataset(self._store, self.domain, self.class_names, points, groups)
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write the whole maps as plain arrays, which Zarr and xarray read without trainviz.

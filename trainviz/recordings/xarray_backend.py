@@ -24,7 +24,11 @@ __all__ = ["TrainvizBackend", "as_dataset"]
 
 
 def as_dataset(
-    store: Store, domain: Domain, class_names: Sequence[str], n_points: int | None = None
+    store: Store,
+    domain: Domain,
+    class_names: Sequence[str],
+    n_points: int | None = None,
+    groups: Sequence[str] | None = None,
 ) -> xarray.Dataset:
     """Return the snapshots of a store with named dimensions and coordinates.
 
@@ -36,6 +40,8 @@ def as_dataset(
         The labels along ``class``.
     n_points : int, optional
         The number of data points whose classes are predicted.
+    groups : sequence of str, optional
+        The name of each point's group.
 
     Returns
     -------
@@ -62,6 +68,8 @@ def as_dataset(
             "x": domain.x,
         },
     )
+    if groups is not None:
+        dataset = dataset.assign_coords(group=("point", list(groups)))
     rows = [store.metrics(index) for index in count]
     for name in dict.fromkeys(name for row in rows for name in row):
         taken = name in dataset.variables or name in dataset.sizes

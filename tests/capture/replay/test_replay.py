@@ -113,6 +113,22 @@ def test_a_replay_equals_the_recording_of_the_same_training(runs, kind):
         np.testing.assert_array_equal(found.metrics["loss"], live.recording.metrics["loss"])
 
 
+def test_a_replay_has_the_accuracies_of_the_recording_of_the_same_training(runs):
+    runs.mkdir()
+    groups = {"train": (X[::2], Y[::2]), "test": (X[1::2], Y[1::2])}
+
+    def save(model, epoch, loss):
+        torch.save(model.state_dict(), runs / f"model_{epoch}.pth")
+
+    model = network()
+    with tv.TorchRecorder(model, LARGE, data=groups, evaluation="dense") as live:
+        train(model, live, save)
+    found = replay(runs, model=network(5), domain=LARGE, data=groups, evaluation="dense")
+    assert {"train accuracy", "test accuracy"} == set(found.metrics)
+    for name, values in found.metrics.items():
+        np.testing.assert_array_equal(values, live.recording.metrics[name])
+
+
 def test_an_adaptive_replay_equals_the_recording_within_its_tolerance(runs):
     model, domain = network(), tv.Domain((-2, 2), (-1, 1), points_per_axis=150)
     runs.mkdir()

@@ -45,6 +45,40 @@ def original(tmp_path_factory):
 
 
 @pytest.fixture
+def grouped(tmp_path):
+    X = np.random.default_rng(0).normal(size=(10, 2))
+    recorder = Recorder(
+        Domain.around(X, resolution=(6, 8)), path=tmp_path / "g.zarr",
+        data={"train": (X[:6], X[:6, 1] > 0), "test": (X[6:], X[6:, 1] > 0)},
+    )  # fmt: skip
+    recorder.capture(lambda X: X[:, 0] > 0, epoch=0)
+    recorder.close()
+    return tmp_path / "g.zarr"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root, arrays, ours: ours.pop("groups"),
+        lambda root, arrays, ours: arrays.pop("data_groups"),
+        lambda root, arrays, ours: ours.update(groups=["train"]),
+        lambda root, arrays, ours: ours.update(groups=["train", "train"]),
+        lambda root, arrays, ours: ours.update(groups=["train", 2]),
+        lambda root, arrays, ours: ours.update(groups={"train": 0, "test": 1}),
+        lambda root, arrays, ours: ours.update(groups=[str(k) for k in range(11)]),
+        lambda root, arrays, ours: arrays["data_groups"]["shape"].__setitem__(0, 9),
+        lambda root, arrays, ours: arrays["data_groups"].update(data_type="float32"),
+        lambda root, arrays, ours: arrays["data_groups"]["shape"].__setitem__(0, 10**12),
+    ],
+)
+def test_groups_that_lie_are_refused_before_memory_is_taken(grouped, change):
+    assert open_recording(grouped).data.group_names == ("train", "test")
+    edit(grouped, change)
+    with memory_below(20e6), pytest.raises(RecordingError, match=r"g\.zarr cannot be opened: "):
+        open_recording(grouped)
+
+
+@pytest.fixture
 def path(original, tmp_path):
     shutil.copytree(original, tmp_path / "a.zarr")
     return tmp_path / "a.zarr"

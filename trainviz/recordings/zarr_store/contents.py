@@ -56,7 +56,7 @@ _ROWS = 1024
 _MOST_ROWS, _MOST_ARRAYS = 2**16, 10_000
 """A stranger's recording that has more rows in a chunk of a column, or more arrays, is refused."""
 
-_TABLES = ("data_x", "data_y", "data_points", "data_distances")
+_TABLES = ("data_x", "data_y", "data_points", "data_distances", "data_groups")
 _INT_COLUMNS = ("epoch", "step", "evaluations")
 
 

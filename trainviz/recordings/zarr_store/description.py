@@ -90,6 +90,8 @@ class Description:
         }
         if self.data is not None and self.output.has_classes:
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
+        if self.data is not None and self.data.groups is not None:
+            found["groups"] = list(self.data.group_names)
         return found
 
     def arrays(self) -> list[tuple[ArrayLayout, npt.NDArray[Any]]]:
@@ -114,6 +116,8 @@ class Description:
             ]
             if data.distances is not None:
                 found.append(_table("data_distances", data.distances, ("point",)))
+            if data.groups is not None:
+                found.append(_table("data_groups", data.groups.astype(np.int32), ("point",)))
         return found
 
     @classmethod
@@ -251,12 +255,31 @@ def _data(
     distances = arrays.get("data_distances")
     if distances is not None and distances.shape != (len(X),):
         raise ValueError(f"distances of the shape {distances.shape} for {len(X)} points")
+    groups, names = _groups(attributes, arrays, len(X))
     if not output.has_classes:
-        return LabelledData(X, targets, points, distances)
+        return LabelledData(X, targets, points, distances, groups, names)
     labels = np.array(attributes["labels"] if len(attributes["labels"]) else [0])
     if labels.dtype.kind not in "iuU":
         raise ValueError(f"labels of the type {labels.dtype}")
-    return LabelledData(X, labels[targets], points, distances)
+    return LabelledData(X, labels[targets], points, distances, groups, names)
+
+
+def _groups(
+    attributes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], n_points: int
+) -> tuple[npt.NDArray[np.intp] | None, tuple[str, ...]]:
+    """Return the group of each point and the groups' names; a file without has one group."""
+    if "groups" not in attributes and "data_groups" not in arrays:
+        return None, ()
+    names, groups = attributes["groups"], arrays["data_groups"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"groups of the type {type(names).__name__}, expected a list of names")
+    if not 0 < len(names) <= n_points or len({*names}) < len(names):
+        raise ValueError(f"{len(names)} names of groups for {n_points} points")
+    if groups.shape != (n_points,) or groups.dtype.kind not in "iu":
+        raise ValueError(f"groups of the shape {groups.shape} for {n_points} points")
+    if groups.min() < 0 or groups.max() >= len(names):
+        raise ValueError(f"a group beyond the {len(names)} that have names")
+    return groups.astype(np.intp), tuple(names)
 
 
 def _table(

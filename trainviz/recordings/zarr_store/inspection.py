@@ -81,7 +81,7 @@ def _contents(reader: DiskReader) -> Iterator[str]:
     kind = embedding.kind or type(embedding).__name__.lower()
     yield f"  inputs     {embedding.n_features} features ({kind})"
     if found.data is not None:
-        yield f"  data       {len(found.data.y)} points"
+        yield f"  data       {found.data.counted()}"
     yield f"  metrics    {', '.join(reader.contents.metrics) or 'none'}"
     if reader.contents.log.entries:
         yield f"  log        {len(reader.contents.log.entries)} moments between snapshots"
