@@ -243,3 +243,32 @@ def test_the_first_of_several_labels_is_shown_first(tmp_path, n_labels):
     path = recorder.recording.save_page(tmp_path / "page.html")
     facts = facts_of(path.read_text(encoding="utf-8"))
     assert (facts["mode"], facts["of"]) == ("probability", 0)
+
+
+def test_a_page_refuses_what_a_film_refuses():
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5), data=([[0, 0]], [1]))
+    recorder.capture(lambda X: X[:, 0] > 0, epoch=0)
+    for option, message in (
+        ({"errors": "x"}, "errors='x': expected"), ({"max_points": 0}, "max_points=0: expected"),
+        ({"highlight": [4]}, "there is no point 4 among 1"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            page_of(recorder.recording, **option)
+
+
+def test_facts_of_a_sample_are_of_its_points_alone():
+    X = np.random.default_rng(1).uniform(-0.9, 0.9, (40, 2))
+    groups = {"a": (X[:30], [0] * 30), "b": (X[30:], [1] * 10)}
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5), data=groups)
+    recorder.capture(lambda X: X[:, 0] > 0, epoch=0)
+    recording = recorder.recording
+    scene = {"max_points": 12, "highlight": {"b": [2]}}
+    points = facts_of(page_of(recording, **scene))["recordings"][0]["points"]
+    rows = points["rows"]
+    assert len(rows) == 12
+    assert points["groups"] == recording.data.groups[rows].tolist()
+    assert points["groupNames"] == ["a", "b"]
+    assert points["labels"] == recording.data_labels[rows].tolist()
+    assert points["highlights"] == [[rows.index(32), "2"]]
+    coded = np.frombuffer(base64.b64decode(points["predictions"]), "<u2")
+    assert coded.tolist() == recording.data_predictions(0)[rows].tolist()

@@ -170,11 +170,80 @@ def test_the_kymograph_is_that_of_python(open_page, run):
     np.testing.assert_allclose(samples.reshape(expected.shape), expected, atol=0.01)
 
 
+@pytest.fixture
+def groups():
+    X = np.random.default_rng(0).uniform(-0.9, 0.9, (30, 2))
+    y = (X[:, 0] > 0.1).astype(int)
+    return record(moving, data={"train": (X[:20], y[:20]), "test": (X[20:], y[20:])})
+
+
+def test_groups_are_listed_with_their_markers_and_accuracies(open_page, groups):
+    page = open_page(groups, fragment="#at=0")
+    rows = page.locator(".tv-groups li")
+    for index in (0, len(groups) - 1):
+        page.evaluate(f"trainvizPlayer.seek({index})")
+        shares = [groups.metrics[f"{name} accuracy"][index] for name in ("train", "test")]
+        expected = [f"{100 * share:.1f}\xa0%" for share in shares]
+        wait(page, f"document.querySelector('.tv-groups li').textContent.includes('{expected[0]}')")
+        for row, name, share in zip(range(2), ("train", "test"), expected, strict=True):
+            assert name in rows.nth(row).inner_text()
+            assert share in rows.nth(row).inner_text()
+    pixels = "[...document.querySelectorAll('.tv-marker')].map((c) => c.toDataURL())"
+    assert len(set(page.evaluate(pixels))) == 2
+
+
+def test_a_group_can_be_hidden_and_comes_back(open_page, groups):
+    page = open_page(groups)
+    look = "document.querySelector('.tv-overlay').toDataURL()"
+    before = page.evaluate(look)
+    box = page.locator(".tv-groups input").nth(1)
+    box.uncheck()
+    wait(page, f"{look} !== {before!r}")
+    box.check()
+    wait(page, f"{look} === {before!r}")
+
+
+def test_the_point_under_the_cursor_and_the_list_tell_the_group(open_page, groups):
+    page = open_page(groups)
+    x, y = groups.data.points[25]
+    px, py = page.evaluate(f"trainvizPlayer.views[0].toScreen({x}, {y})")
+    box = page.locator(".tv-overlay").bounding_box()
+    page.mouse.move(box["x"] + px, box["y"] + py)
+    label = groups.data_labels[25]
+    wait(page, "document.querySelector('.tv-where').textContent.includes('point')")
+    assert page.locator(".tv-where").inner_text() == f"test point 25, label {label}"
+    page.get_by_role("tab", name="Points").click()
+    for name in ("train", "test"):
+        page.locator("th button", has_text="Group").click()
+        cell = "document.querySelector('.tv-scroll tbody tr')?.children[1].textContent"
+        wait(page, f"{cell} === '{name}'")
+
+
+def test_of_many_points_a_sample_is_shown_with_the_accuracy_of_all(open_page):
+    X = np.random.default_rng(0).uniform(-0.9, 0.9, (300, 2))
+    y = (X[:, 0] > 0.1).astype(int)
+    recording = record(moving, data={"train": (X, y), "test": (X[:50], y[:50])})
+    page = open_page(recording, max_points=60)
+    page.get_by_role("tab", name="Points").click()
+    assert "60 of 350 points" in page.locator(".tv-tabs").inner_text()
+    page.evaluate(f"trainvizPlayer.seek({len(recording) - 1})")
+    share = f"{100 * recording.metrics['train accuracy'][-1]:.1f}"
+    wait(page, f"document.querySelector('.tv-groups li').textContent.includes('{share}')")
+
+
+def test_highlights_and_the_marks_of_errors_are_drawn(open_page, groups):
+    look = "document.querySelector('.tv-overlay').toDataURL()"
+    options = [{}, {"errors": None}, {"errors": "cross"}, {"errors": "fade"},
+               {"highlight": {"test": {3: "an outlier"}}}]  # fmt: skip
+    looks = [open_page(groups, **option).evaluate(look) for option in options]
+    assert len(set(looks)) == len(options)
+
+
 def test_points_are_listed_with_when_they_were_learnt(open_page, run):
     page = open_page(run)
     page.get_by_role("tab", name="Points").click()
     rows = page.locator(".tv-scroll tbody tr")
-    assert rows.count() == 40
+    wait(page, "document.querySelectorAll('.tv-scroll tbody tr').length === 40")
     found = tv.dynamics(run)
     for i in (0, 7):
         cells = next(row for row in rows.all_inner_texts() if row.split()[0] == str(i)).split()

@@ -290,6 +290,12 @@ def test_bad_options_are_refused_at_once(recording, wire, options, error, messag
         recording.widget(**options)
 
 
+def test_what_surrounds_the_map_is_an_option_as_of_a_page(recording, wire):
+    told = recording.widget(xlabel="width", errors="cross").known()["recordings"][0]
+    assert told["xlabel"] == "width"
+    assert told["points"]["errors"] == "cross"
+
+
 def test_every_recorder_has_one(wire):
     loop = tv.SklearnRecorder.__mro__[1]
     for recorder in (tv.TorchRecorder, tv.LightningRecorder, tv.KerasRecorder, loop):

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +43,12 @@ from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure import data_points
 from trainviz.rendering.figure.anchors import thumbnails
-from trainviz.rendering.figure.options import check_scene
+from trainviz.rendering.figure.highlights import highlights_of
+from trainviz.rendering.figure.options import MOST_POINTS, SceneOptions, check_scene
 from trainviz.rendering.writers import check_path, finished_file
 
 __all__ = [
+    "SCENE",
     "bundle",
     "columns_of",
     "deflated",
@@ -99,6 +101,10 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
+
+
+SCENE = ("xlabel", "ylabel", "aspect", "points", "max_points", "errors", "highlight")
+"""The options of a page that concern what surrounds the map, and the points over it."""
 
 
 def save_page(
@@ -162,6 +168,9 @@ def page_of(
     ylabel: str | None = None,
     aspect: str | None = None,
     points: bool = True,
+    max_points: int | None = MOST_POINTS,
+    errors: str | None = "ring",
+    highlight: Any = None,
     metrics: bool | Sequence[str] = True,
     counter: bool | str = True,
     annotate: Mapping[float, str] | None = None,
@@ -176,7 +185,9 @@ def page_of(
     ----------
     recordings, names, limit
         As for :func:`save_page`.
-    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, points, metrics, counter
+    title, subtitle, palette, cmap, shade, xlabel, ylabel, aspect, metrics, counter
+        As for :func:`trainviz.animate`.
+    points, max_points, errors, highlight
         As for :func:`trainviz.animate`.
     annotate
         As for :func:`trainviz.animate`.
@@ -221,8 +232,11 @@ def page_of(
     facts = facts_of(
         views, kept, shown, title=title or "", subtitle=subtitle or "", mode=mode,
         palette=palette, cmap=cmap, dark=dark, interpolation=interpolation, seconds=seconds,
-        shade=shade, scene={"xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points},
-        metrics=metrics, counter=counter, annotate=annotate, ask=ask,
+        shade=shade, metrics=metrics, counter=counter, annotate=annotate, ask=ask,
+        scene={
+            "xlabel": xlabel, "ylabel": ylabel, "aspect": aspect, "points": points,
+            "max_points": max_points, "errors": errors, "highlight": highlight,
+        },
     )  # fmt: skip
     facts["by"] = by
     if len(views) < len(whole):
@@ -265,14 +279,15 @@ def facts_of(
     annotate, ask
         As for :func:`page_of`.
     scene : mapping
-        ``xlabel``, ``ylabel``, ``aspect`` and ``points``, as for :func:`page_of`.
+        ``xlabel``, ``ylabel``, ``aspect``, ``points``, ``max_points``, ``errors`` and
+        ``highlight``, as for :func:`page_of`.
 
     Returns
     -------
     dict
         As JSON can hold it.
     """
-    check_scene({"annotate": annotate})
+    check_scene(cast(SceneOptions, {**scene, "annotate": annotate}))
     stops = _stops(ask, views[0], kept[0])
     shown = find_mode(mode)
     if not views[0].output.has_classes and isinstance(mode, str) and mode == "region":
@@ -411,9 +426,9 @@ def _facts(
         ratio = (x1 - x0) / (y1 - y0)
         aspect = "equal" if 0.5 < ratio < 2 else "auto"
     labels = domain.axis_names
-    columns = columns_of(recording, picked, metrics)
+    columns = columns_of(recording, picked, metrics, scene)
     predictions = columns.pop("predictions")
-    points = _points(recording) if scene.get("points", True) else None
+    points = _points(recording, scene) if scene.get("points", True) else None
     return {
         "name": name,
         "output": str(recording.output.value),
@@ -438,7 +453,10 @@ def _facts(
 
 
 def columns_of(
-    recording: Recording, picked: Sequence[int], metrics: bool | Sequence[str] = True
+    recording: Recording,
+    picked: Sequence[int],
+    metrics: bool | Sequence[str] = True,
+    scene: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return what a player must know of each of some snapshots.
 
@@ -448,6 +466,8 @@ def columns_of(
     picked : sequence of int
     metrics : bool or sequence of str
         As for :func:`page_of`.
+    scene : mapping
+        As for :func:`facts_of`.
 
     Returns
     -------
@@ -465,7 +485,7 @@ def columns_of(
         "epochs": recording.epochs[rows].tolist(),
         "steps": steps.tolist() if np.isfinite(steps).all() else None,
         "metrics": {key: _numbers(values[rows]) for key, values in shown.items()},
-        "predictions": _predictions(recording, rows),
+        "predictions": _predictions(recording, rows, scene),
     }
 
 
@@ -479,26 +499,45 @@ def _numbers(values: npt.NDArray[Any], digits: int = 6) -> list[float | None]:
     return [float(f"{v:.{digits}g}") if np.isfinite(v) else None for v in values]
 
 
-def _points(recording: Recording) -> dict[str, Any] | None:
+def _points(recording: Recording, scene: Mapping[str, Any]) -> dict[str, Any] | None:
     data = recording.data
     if data is None or not len(data.points):
         return None
-    labels = recording.data_labels
-    faint = data_points.opacities(recording)
+    kept = _kept_points(recording, scene)
+    rows = np.arange(len(data.points)) if kept is None else kept
+    labels, faint = recording.data_labels, data_points.opacities(recording)[rows]
+    places = {int(row): place for place, row in enumerate(rows)}
+    picked = highlights_of(recording, scene.get("highlight"))
     facts: dict[str, Any] = {
-        "x": _numbers(data.points[:, 0]), "y": _numbers(data.points[:, 1]),
-        "labels": None if labels is None else labels.tolist(),
+        "x": _numbers(data.points[rows, 0]), "y": _numbers(data.points[rows, 1]),
+        "labels": None if labels is None else labels[rows].tolist(),
         "opacity": None if faint.min() == 1 else _numbers(faint, 3),
         "targets": None,
+        "groups": None if data.groups is None else data.groups[rows].tolist(),
+        "groupNames": list(data.group_names),
+        # Of a sample, the rows of the data that are in it.
+        "rows": None if kept is None else kept.tolist(), "total": len(data.points),
+        "errors": scene.get("errors", "ring"),
+        "highlights": [[places[index], label] for index, label in picked if index in places],
     }  # fmt: skip
     if recording.output is OutputKind.VALUES:
-        facts["targets"] = _numbers(data.y)
+        facts["targets"] = _numbers(data.y[rows])
     elif recording.output is OutputKind.MULTILABEL:
-        facts["targets"] = data.y.tolist()
+        facts["targets"] = data.y[rows].tolist()
     return facts
 
 
-def _predictions(recording: Recording, picked: Sequence[int]) -> str | None:
+def _kept_points(recording: Recording, scene: Mapping[str, Any]) -> npt.NDArray[np.intp] | None:
+    """Return which of too many points are shown, as in a film; None if all are."""
+    options = cast(SceneOptions, scene)
+    if data_points.points_text(recording, options) is None:
+        return None
+    return np.flatnonzero(data_points.points_shown(recording, options))
+
+
+def _predictions(
+    recording: Recording, picked: Sequence[int], scene: Mapping[str, Any]
+) -> str | None:
     labels = recording.data_labels
     if labels is None or not len(labels):
         return None
@@ -508,7 +547,8 @@ def _predictions(recording: Recording, picked: Sequence[int]) -> str | None:
     # The type's largest number says that a snapshot has no predictions.
     unknown = np.full(len(labels), 65535)
     table = np.stack([unknown if guess is None else guess for guess in guesses])
-    return _base64(table.astype("<u2").tobytes())
+    kept = _kept_points(recording, scene)
+    return _base64((table if kept is None else table[:, kept]).astype("<u2").tobytes())
 
 
 def limits_of(recording: Recording, picked: Sequence[int]) -> list[float] | None:

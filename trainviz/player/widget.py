@@ -17,6 +17,7 @@ from trainviz.errors import CaptureWarning
 from trainviz.player.notebook import Subscribe, picture_of, picture_of_last, saved_copy
 from trainviz.player.page import (
     MODULES,
+    SCENE,
     columns_of,
     deflated,
     facts_of,
@@ -92,8 +93,14 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         if not all(map(len, views)):
             return None
         kept = [range(len(view)) for view in views]
-        facts = facts_of(views, kept, self._names, **self._options)
+        scene, others = self._scene()
+        facts = facts_of(views, kept, self._names, scene=scene, **others)
         return {**facts, "by": self._by, "generation": self._generation}
+
+    def _scene(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the options that concern what surrounds the map, and the others."""
+        own = {name: value for name, value in self._options.items() if name in SCENE}
+        return own, {name: self._options[name] for name in self._options if name not in own}
 
     def close(self) -> None:
         """Remove the widget, and follow the recording no longer."""
@@ -187,7 +194,7 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
     def _columns(self, number: int, recording: Recording, first: int, end: int) -> dict[str, Any]:
         rows = range(first, end)
         metrics = self._options.get("metrics", True)
-        columns = columns_of(recording, rows, metrics)
+        columns = columns_of(recording, rows, metrics, self._scene()[0])
         return {
             "recording": number, "from": first, "generation": self._generation,
             "columns": {**columns, "limits": limits_of(recording, rows)},

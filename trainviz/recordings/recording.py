@@ -338,8 +338,9 @@ class Recording(Sequence[Snapshot]):
             ``title``, ``subtitle``, ``mode``, ``interpolation``, ``palette``,
             ``cmap``, ``dark`` (default: as the reader's system prefers),
             ``shade``, ``xlabel``, ``ylabel``, ``aspect``, ``points``,
-            ``metrics`` and ``annotate`` as for :func:`trainviz.animate`;
-            ``seconds`` that it plays; ``limit``, at most so many snapshots, evenly spread, so that
+            ``max_points``, ``errors``, ``highlight``, ``metrics`` and ``annotate`` as for
+            :func:`trainviz.animate`; ``seconds`` that it
+            plays; ``limit``, at most so many snapshots, evenly spread, so that
             the file stays small; ``ask``, epochs at which the page stops and
             asks the reader what will come.
 

@@ -488,8 +488,8 @@ _IN_PAGES = (Region, Boundary, Entropy, Margin, Probability, Change, Difference,
 def page_options(film: Animation, options: SceneOptions) -> dict[str, Any]:
     """Return what a page needs to begin with a film's mode, colours and texts."""
     shown = (
-        "title", "subtitle", "dark", "xlabel", "ylabel", "aspect", "points", "metrics", "counter",
-        "annotate",
+        "title", "subtitle", "dark", "xlabel", "ylabel", "aspect", "points", "max_points", "errors",
+        "highlight", "metrics", "counter", "annotate",
     )  # fmt: skip
     mode = film.mode
     return {

@@ -39,6 +39,18 @@ export function accuracy(guesses, labels) {
   return known ? right / known : NaN;
 }
 
+/**
+ * The relative luminance of an sRGB colour, 0 to 1 (WCAG 2).
+ * @param {ArrayLike<number>} color three numbers up to 255
+ */
+export function luminance(color) {
+  const [red, green, blue] = [0, 1, 2].map((k) => {
+    const share = color[k] / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
 /** @param {ArrayLike<number>} values */
 export function argmax(values) {
   let found = 0;

@@ -7,11 +7,11 @@ import { css, el, number, percent, svg } from "./dom.js";
 import { read, written } from "./hash.js";
 import { Lesson } from "./lesson.js";
 import { interpolate } from "./interpolate.js";
-import { accuracy, areas, argmax, ensemble, learning, meanOf, placesAlong } from "./measure.js";
+import { accuracy, areas, argmax, ensemble, learning, luminance, meanOf, placesAlong } from "./measure.js";
 import { paintScale, rampWords, shadesOf, valuesAt, wordOf } from "./paint.js";
 import { pageSource } from "./source.js";
 import { MapStore } from "./store.js";
-import { MapView } from "./view.js";
+import { drawMarker, MapView } from "./view.js";
 
 /** @typedef {import("./paint.js").Planes} Planes */
 /** @typedef {import("./source.js").Source} Source */
@@ -91,6 +91,7 @@ export class Player {
       palette: Object.keys(this.facts.palettes)[0],
       /** @type {string | null} */ scale: this.facts.scale,
       /** @type {Set<number>} */ hidden: new Set(),
+      /** @type {Set<number>} */ hiddenGroups: new Set(),
       /** @type {number[]} */ contours: this.facts.levels ?? [],
       shade: this.facts.shade, showPoints: true,
       /** @type {"auto" | "light" | "dark"} */
@@ -444,7 +445,45 @@ export class Player {
     const kind = this.output === "values" ? "Value" : this.output === "multilabel" ? "Labels" : "Classes";
     return el("section", { class: "tv-panel tv-classes", "aria-label": kind },
       el("div", { class: "tv-panelhead" }, el("h2", {}, kind), p.where),
-      el("ul", { class: rows.length > 20 ? "tv-many" : "" }, ...rows.map((/** @type {any} */ row) => row.row)));
+      el("ul", { class: rows.length > 20 ? "tv-many" : "" }, ...rows.map((/** @type {any} */ row) => row.row)), this.buildGroups());
+  }
+
+  /** The groups of the data, with their markers and accuracies. */
+  buildGroups() {
+    const p = this.parts;
+    p.groups = [];
+    const { points } = this.main;
+    if (!points?.groups) return null;
+    p.groups = points.groupNames.map((/** @type {string} */ name, /** @type {number} */ k) => {
+      const box = el("input", { type: "checkbox", onchange: () => {
+        if (box.checked) this.state.hiddenGroups.delete(k);
+        else this.state.hiddenGroups.add(k);
+        this.changed();
+      } });
+      box.checked = !this.state.hiddenGroups.has(k);
+      const marker = el("canvas", { class: "tv-marker", width: 36, height: 36, "aria-hidden": "true" });
+      const share = el("span", { class: "tv-number" });
+      const row = el("li", {}, el("label", { title: name }, box, marker, el("span", { class: "tv-name", dir: "auto" }, name)),
+        el("span", { class: "tv-hint" }, points.labels ? "right" : ""), share);
+      return { row, marker, share };
+    });
+    return el("div", { class: "tv-groups" }, el("h2", {}, "Points"), el("ul", {}, ...p.groups.map((/** @type {any} */ one) => one.row)));
+  }
+
+  refreshGroups() {
+    const { main, theme } = this;
+    const { groups } = this.parts;
+    if (!groups.length) return;
+    const shares = main.predictions ? this.accuracies(Math.floor(this.positionIn(main) + 1e-9)) : [];
+    groups.forEach((/** @type {any} */ one, /** @type {number} */ k) => {
+      const text = shares[k] && !Number.isNaN(shares[k][1]) ? percent(shares[k][1]) : "";
+      if (one.share.textContent !== text) one.share.textContent = text;
+      if (one.ink === theme.ink) return;
+      one.ink = theme.ink;
+      const context = one.marker.getContext("2d");
+      context.clearRect(0, 0, 36, 36);
+      drawMarker(context, k, 18, 18, 10, { color: theme.ink, outline: theme.ink, halo: theme.halo, thin: 1 });
+    });
   }
 
   buildAsk() {
@@ -499,14 +538,14 @@ export class Player {
   buildPoints() {
     const p = this.parts;
     this.sorting = { by: "events", down: true };
-    const heads = [["point", "#"], ["label", "Label"], ["guess", "Now"], ["first", "Learnt"], ["events", "Forgot"]];
+    const heads = [["point", "#"], ...(this.main.points?.groups ? [["group", "Group"]] : []), ["label", "Label"], ["guess", "Now"], ["first", "Learnt"], ["events", "Forgot"]];
     p.pointHeads = heads.map(([by, text]) => ({
       by, cell: el("th", { scope: "col" }, el("button", { type: "button", onclick: () => this.sortPoints(by) }, text)),
     }));
     p.pointRows = el("tbody");
     p.pointText = el("p", { class: "tv-hint" });
     return el("div", {}, p.pointText,
-      el("div", { class: "tv-scroll", tabindex: "0", role: "region", "aria-label": "List of data points" }, el("table", {},
+      el("div", { class: "tv-scroll", tabindex: "0", role: "region", "aria-label": "List of data points" }, el("table", { class: this.main.points?.groups ? "tv-grouped" : "" },
         el("thead", {}, el("tr", {}, ...p.pointHeads.map((/** @type {any} */ head) => head.cell))), p.pointRows)));
   }
 
@@ -1003,7 +1042,7 @@ export class Player {
 
   over() {
     const { state, theme } = this;
-    return { theme, pins: state.pins, line: state.line, cursor: state.cursor, paths: [...this.paths, ...(this.lesson?.paths ?? [])], hiddenClasses: state.hidden };
+    return { theme, pins: state.pins, line: state.line, cursor: state.cursor, paths: [...this.paths, ...(this.lesson?.paths ?? [])], hiddenClasses: state.hidden, hiddenGroups: state.hiddenGroups };
   }
 
   /** @param {MapView} view */
@@ -1028,8 +1067,10 @@ export class Player {
       const hex = this.facts.scales[this.state.scale ?? ""] ?? this.facts.scales.viridis;
       colorOf = (i) => `#${points.targets[i][this.state.of] > 0 ? hex.slice(-6) : hex.slice(0, 6)}`;
     }
+    // What stands out from the shade of a point's class, or from the point itself.
+    const inks = colors.map((/** @type {number[]} */ color) => (luminance(color) > 0.18 || this.theme !== THEMES.dark ? "#222222" : "#ffffff"));
     return {
-      points: true, colors: colorOf, chosen: view === this.views[0] ? [...(this.lesson?.ticked.size ? this.lesson.ticked : this.state.chosen)] : [],
+      points: true, colors: colorOf, outlines: (/** @type {number} */ i) => (points.labels ? inks[points.labels[i]] : this.theme.ink), chosen: view === this.views[0] ? [...(this.lesson?.ticked.size ? this.lesson.ticked : this.state.chosen)] : [],
       wrong: this.wrongAt(recording, Math.floor(this.positionIn(recording) + 1e-9)),
       thumbnails: recording.images,
     };
@@ -1060,7 +1101,8 @@ export class Player {
     if (state.cursor) {
       const [x, y] = state.cursor;
       found = valuesAt(planes, ...this.views[0].toGrid(x, y));
-      p.where.textContent = `at ${number(Number(x.toPrecision(3)))}, ${number(Number(y.toPrecision(3)))}`;
+      p.where.textContent = this.pointText(x, y) || `at ${number(Number(x.toPrecision(3)))}, ${number(Number(y.toPrecision(3)))}`;
+      p.where.title = p.where.textContent;
     } else if (this.output === "probabilities") {
       found = areas(planes.map, planes.classes, planes.height * planes.width);
       p.where.textContent = "share of the map";
@@ -1078,6 +1120,48 @@ export class Player {
       row.row.classList.toggle("tv-best", k === best);
     });
     this.reading = found;
+  }
+
+  /**
+   * What is known of the point under the cursor, if one is there.
+   * @param {number} x @param {number} y
+   */
+  pointText(x, y) {
+    const { main } = this;
+    const at = this.pointNear(...this.views[0].toScreen(x, y), this.views[0]);
+    if (at < 0) return "";
+    const { points } = main;
+    const parts = [points.groups ? `${points.groupNames[points.groups[at]]} point ${this.numberOf(at)}` : `point ${this.numberOf(at)}`];
+    if (points.labels) parts.push(`label ${main.classes[points.labels[at]] ?? "–"}`);
+    return parts.join(", ");
+  }
+
+  /**
+   * The number of a point in the data; only a sample of many is shown.
+   * @param {number} at
+   */
+  numberOf(at) {
+    return this.main.points.rows?.[at] ?? at;
+  }
+
+  /**
+   * The share of right predictions in each group, as far as it is known.
+   * @param {number} index a snapshot
+   * @returns {[string, number][]}
+   */
+  accuracies(index) {
+    const { main } = this;
+    const { points, predictions } = main;
+    const m = points.labels.length;
+    const guesses = predictions.subarray(index * m, (index + 1) * m);
+    if (!points.groups) return [["the data", accuracy(guesses, points.labels)]];
+    return points.groupNames.map((/** @type {string} */ name, /** @type {number} */ k) => {
+      // Of a sample, what was measured on all points.
+      const told = main.metrics[`${name} accuracy`]?.[index];
+      const rows = points.labels.map((/** @type {number} */ _, /** @type {number} */ i) => i).filter((/** @type {number} */ i) => points.groups[i] === k);
+      const own = () => accuracy(rows.map((/** @type {number} */ i) => guesses[i]), rows.map((/** @type {number} */ i) => points.labels[i]));
+      return [name, told ?? own()];
+    });
   }
 
   /** What changes with the state, but need not be painted sixty times a second. */
@@ -1213,6 +1297,7 @@ export class Player {
     if (this.tab === "pins") this.refreshPins();
     if (this.tab === "range") this.refreshRange();
     if (this.tab === "line") this.refreshLine();
+    this.refreshGroups();
     if (this.tab === "points") this.refreshPoints();
   }
 
@@ -1229,10 +1314,9 @@ export class Player {
     const moment = this.timeText(valueAt(this.times, state.position));
     const parts = moment ? [moment[0].toUpperCase() + moment.slice(1)] : [];
     if (main.predictions && !state.playing) {
-      const m = main.points.labels.length;
       const index = Math.floor(this.positionIn(main) + 1e-9);
-      const share = accuracy(main.predictions.subarray(index * m, (index + 1) * m), main.points.labels);
-      if (!Number.isNaN(share)) parts.push(`${percent(share)} of the data points right`);
+      for (const [name, share] of this.accuracies(index))
+        if (!Number.isNaN(share)) parts.push(`${percent(share)} of the ${main.points.groups ? `${name} points` : "data points"} right`);
     }
     if (state.cursor && this.reading && this.output === "probabilities") {
       const best = argmax(this.reading);
@@ -1484,7 +1568,7 @@ export class Player {
     this.pointsKey = key;
     const found = main.predictions ? (main.learning ??= learning(main.predictions, labels)) : null;
     const rows = Array.from({ length: m }, (_, i) => ({
-      point: i, label: labels[i],
+      point: i, label: labels[i], group: main.points.groups?.[i] ?? 0,
       guess: main.predictions ? main.predictions[index * m + i] : 65535,
       first: !found ? NaN : found.first[i] < 0 ? Infinity : main.epochs[found.first[i]],
       events: found ? found.events[i] : NaN,
@@ -1497,7 +1581,8 @@ export class Player {
     for (const head of p.pointHeads)
       head.cell.setAttribute("aria-sort", head.by === by ? (down ? "descending" : "ascending") : "none");
     const wrong = rows.filter((row) => row.guess !== 65535 && row.guess !== row.label).length;
-    p.pointText.textContent = `${m} points, ${wrong} wrong now` +
+    const { total } = main.points;
+    p.pointText.textContent = `${m}${total > m ? ` of ${total}` : ""} points, ${wrong} wrong now` +
       (state.chosen.size ? `, ${state.chosen.size} selected` : "") +
       (m > MOST_ROWS ? `; the first ${MOST_ROWS} of this order` : "") + ".";
     const name = (/** @type {number} */ k) => el("span", { class: "tv-classname" },
@@ -1510,9 +1595,10 @@ export class Player {
           else state.chosen.add(row.point);
           this.changed();
         } },
-      el("td", {}, el("button", { type: "button", class: "tv-rowbutton", "aria-label": `Select point ${row.point}`, "aria-pressed": String(state.chosen.has(row.point)) }, row.point)),
+      el("td", {}, el("button", { type: "button", class: "tv-rowbutton", "aria-label": `Select point ${this.numberOf(row.point)}`, "aria-pressed": String(state.chosen.has(row.point)) }, this.numberOf(row.point))),
+      main.points.groups && el("td", { dir: "auto" }, main.points.groupNames[row.group]),
       el("td", {}, name(row.label)),
-      el("td", {}, row.guess === 65535 ? "–" : name(row.guess)),
+      el("td", { class: "tv-guess" }, row.guess === 65535 ? "–" : name(row.guess)),
       el("td", {}, row.first === Infinity ? "never" : Number.isNaN(row.first) ? "–" : row.first),
       el("td", {}, Number.isNaN(row.events) ? "–" : `${row.events}×`));
       return line;

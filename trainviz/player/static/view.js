@@ -353,28 +353,35 @@ export class MapView {
   /** @param {CanvasRenderingContext2D} context @param {any} over */
   points(context, over) {
     const { points } = this.recording;
-    const { theme, colors, wrong, hiddenClasses, chosen } = over;
+    const { theme, colors, outlines, wrong, hiddenClasses, hiddenGroups, chosen } = over;
     const n = points.x.length;
     const radius = n > 3000 ? 1.6 : n > 1000 ? 2.4 : n > 300 ? 3.4 : 4.2;
+    const thin = n > 1000 ? 0.5 : 0.8;
+    const { errors } = points;
+    const isWrong = errors === "fade" && this.recording.predictions ? new Set(wrong) : null;
+    const hidden = (/** @type {number} */ i) =>
+      (points.labels && hiddenClasses.has(points.labels[i])) || (points.groups && hiddenGroups.has(points.groups[i]));
     for (let i = 0; i < n; i++) {
-      if (points.labels && hiddenClasses.has(points.labels[i])) continue;
+      if (hidden(i)) continue;
       const [px, py] = this.toScreen(points.x[i], points.y[i]);
       if (!this.inside(px, py)) continue;
-      context.globalAlpha = points.opacity ? points.opacity[i] : 1;
-      context.beginPath();
-      context.arc(px, py, radius, 0, 2 * Math.PI);
-      context.fillStyle = colors(i);
-      context.fill();
-      context.strokeStyle = theme.halo;
-      context.lineWidth = n > 1000 ? 0.4 : 0.8;
-      context.stroke();
+      context.globalAlpha = (points.opacity ? points.opacity[i] : 1) * (isWrong && !isWrong.has(i) ? 0.2 : 1);
+      drawMarker(context, points.groups ? points.groups[i] : 0, px, py, radius, {
+        color: colors(i), outline: outlines(i), halo: theme.halo, thin,
+      });
+    }
+    if (errors === "ring" || errors === "cross") {
+      // The more there are, the smaller and fainter: the map is seen where most points are wrong.
+      const shown = wrong.filter((/** @type {number} */ i) => !hidden(i));
+      const strength = markStrength(shown.length);
+      context.globalAlpha = strength;
+      for (const i of shown) {
+        const [px, py] = this.toScreen(points.x[i], points.y[i]);
+        if (errors === "ring") ring(context, px, py, radius + 1.4 + 1.4 * strength, theme, strength);
+        else cross(context, px, py, radius + 0.6 + strength, theme, strength);
+      }
     }
     context.globalAlpha = 1;
-    for (const i of wrong) {
-      if (hiddenClasses.has(points.labels[i])) continue;
-      const [px, py] = this.toScreen(points.x[i], points.y[i]);
-      ring(context, px, py, radius + 2.6, theme);
-    }
     for (const i of chosen) {
       const [px, py] = this.toScreen(points.x[i], points.y[i]);
       for (const [color, wide] of [[theme.halo, 6], [theme.accent, 3]]) {
@@ -385,6 +392,37 @@ export class MapView {
         context.stroke();
       }
     }
+    for (const [i, text] of points.highlights ?? []) {
+      if (hidden(i)) continue;
+      const [px, py] = this.toScreen(points.x[i], points.y[i]);
+      if (this.inside(px, py)) this.highlight(context, px, py, radius + 4, text, theme);
+    }
+  }
+
+  /**
+   * A ring in the accent's colour, and a label on the side where there is room.
+   * @param {CanvasRenderingContext2D} context @param {number} px @param {number} py
+   * @param {number} radius @param {string} text @param {any} theme
+   */
+  highlight(context, px, py, radius, text, theme) {
+    for (const [color, wide] of [[theme.halo, 4], [theme.accent, 2]]) {
+      context.beginPath();
+      context.arc(px, py, radius, 0, 2 * Math.PI);
+      context.strokeStyle = /** @type {string} */ (color);
+      context.lineWidth = /** @type {number} */ (wide);
+      context.stroke();
+    }
+    context.font = "600 12px system-ui, sans-serif";
+    const left = px + radius + 4 + context.measureText(text).width > this.box.left + this.box.width;
+    context.textAlign = left ? "right" : "left";
+    context.textBaseline = "middle";
+    context.lineJoin = "round";
+    context.strokeStyle = theme.halo;
+    context.lineWidth = 3.5;
+    const at = left ? px - radius - 4 : px + radius + 4;
+    context.strokeText(text, at, py);
+    context.fillStyle = theme.ink;
+    context.fillText(text, at, py);
   }
 
   /**
@@ -451,16 +489,93 @@ function line(context, x0, y0, x1, y1) {
   context.stroke();
 }
 
+/**
+ * How strong the marks of so many errors are: 1 for few, down to a quarter.
+ * @param {number} count
+ */
+export function markStrength(count) {
+  return Math.min(1, Math.max(0.25, Math.sqrt(60 / Math.max(count, 1))));
+}
+
 /** @param {CanvasRenderingContext2D} context @param {number} px @param {number} py
- * @param {number} radius @param {any} theme */
-function ring(context, px, py, radius, theme) {
-  for (const [color, wide] of [[theme.halo, 3], [theme.ink, 1.4]]) {
+ * @param {number} radius @param {any} theme @param {number} [strength] */
+function ring(context, px, py, radius, theme, strength = 1) {
+  for (const [color, wide] of [[theme.halo, 1.4 + 1.6 * strength], [theme.ink, 0.7 + 0.7 * strength]]) {
     context.beginPath();
     context.arc(px, py, radius, 0, 2 * Math.PI);
     context.strokeStyle = /** @type {string} */ (color);
     context.lineWidth = /** @type {number} */ (wide);
     context.stroke();
   }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} px @param {number} py
+ * @param {number} half @param {any} theme @param {number} strength */
+function cross(context, px, py, half, theme, strength) {
+  for (const [color, wide] of [[theme.halo, 1.4 + 1.6 * strength], [theme.ink, 0.7 + 0.7 * strength]]) {
+    context.strokeStyle = /** @type {string} */ (color);
+    context.lineWidth = /** @type {number} */ (wide);
+    line(context, px - half, py - half, px + half, py + half);
+    line(context, px - half, py + half, px + half, py - half);
+  }
+}
+
+/** The markers of groups, as `rendering/figure/data_points.py` has them. */
+const SHAPES = ["disc", "triangle", "square", "diamond", "down", "plus", "times"];
+
+/**
+ * The marker of a group: filled, hollow, then other shapes, then those hollow.
+ * @param {number} group
+ * @returns {{shape: string, hollow: boolean}}
+ */
+export function markerOf(group) {
+  const k = group % (2 * SHAPES.length);
+  if (k < 2) return { shape: "disc", hollow: k === 1 };
+  const other = SHAPES.length - 1;
+  return { shape: SHAPES[1 + (k - 2) % other], hollow: k - 2 >= other };
+}
+
+/** @param {CanvasRenderingContext2D} context @param {string} shape @param {number} px @param {number} py @param {number} r */
+function trace(context, shape, px, py, r) {
+  context.beginPath();
+  /** @param {[number, number][]} corners */
+  const polygon = (corners) => {
+    corners.forEach(([x, y], k) => (k ? context.lineTo(px + r * x, py + r * y) : context.moveTo(px + r * x, py + r * y)));
+    context.closePath();
+  };
+  const arm = 0.4;
+  /** @type {[number, number][]} */
+  const plus = [[-arm, -1.1], [arm, -1.1], [arm, -arm], [1.1, -arm], [1.1, arm], [arm, arm], [arm, 1.1], [-arm, 1.1], [-arm, arm], [-1.1, arm], [-1.1, -arm], [-arm, -arm]];
+  if (shape === "triangle") polygon([[0, -1.2], [1.1, 0.9], [-1.1, 0.9]]);
+  else if (shape === "down") polygon([[0, 1.2], [1.1, -0.9], [-1.1, -0.9]]);
+  else if (shape === "square") polygon([[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]]);
+  else if (shape === "diamond") polygon([[0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]]);
+  else if (shape === "plus") polygon(plus);
+  else if (shape === "times") polygon(plus.map(([x, y]) => [(x - y) * Math.SQRT1_2, (x + y) * Math.SQRT1_2]));
+  else context.arc(px, py, r, 0, 2 * Math.PI);
+}
+
+/**
+ * Draw the marker of a point with a halo and an outline, which keep it apart from its own region.
+ * @param {CanvasRenderingContext2D} context @param {number} group
+ * @param {number} px @param {number} py @param {number} radius
+ * @param {{color: string, outline: string, halo: string, thin: number}} look
+ */
+export function drawMarker(context, group, px, py, radius, { color, outline, halo, thin }) {
+  const { shape, hollow } = markerOf(group);
+  trace(context, shape, px, py, radius);
+  context.lineWidth = 4 * thin;
+  context.strokeStyle = halo;
+  context.stroke();
+  context.lineWidth = 2 * thin;
+  context.strokeStyle = outline;
+  context.stroke();
+  context.fillStyle = color;
+  context.fill();
+  if (!hollow) return;
+  trace(context, shape, px, py, 0.5 * radius);
+  context.fillStyle = halo;
+  context.fill();
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number} px @param {number} py
