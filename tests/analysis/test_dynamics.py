@@ -274,3 +274,26 @@ def test_a_missing_xarray_names_the_extra_and_is_needed_by_nothing_else():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[0] == "False", done.stderr
     assert 'pip install "trainviz[xarray]"' in done.stdout
+
+
+def test_groups_of_the_data_are_told_apart():
+    X = np.array([[-0.5, 0.0], [0.5, 0], [-0.2, 0], [0.2, 0]])
+    groups = {"train": (X[:2], [0, 1]), "test": (X[2:], [0, 1])}
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5), data=groups)
+    for epoch, edge in enumerate((-0.3, 0.0, 0.4)):
+        recorder.capture(lambda X, edge=edge: X[:, 0] > edge, epoch=epoch)
+    found = tv.dynamics(recorder.recording)
+    assert found.first_learnt.tolist() == [0, 0, 1, 0]
+    assert found.forgetting.tolist() == [0, 0, 0, 1]
+    dataset = found.to_xarray()
+    assert dataset["group"].values.tolist() == ["train", "train", "test", "test"]
+    assert dataset.forgetting.groupby("group").sum().sel(group="test") == 1
+
+    lines = found.plot_learnt().lines
+    assert [line.get_label() for line in lines] == ["train", "test"]
+    assert [line.get_ydata().tolist() for line in lines] == [[1, 1, 1], [0.5, 1, 1]]
+    bars = found.plot_forgetting().containers
+    assert [bar.get_label() for bar in bars] == ["train", "test"]
+    assert [[patch.get_height() for patch in bar] for bar in bars] == [[2, 0], [1, 1]]
+    legend = [text.get_text() for text in found.still().legends[0].get_texts()]
+    assert legend[:2] == ["train", "test"]

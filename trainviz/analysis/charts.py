@@ -37,6 +37,15 @@ _SEQUENTIAL = "viridis"
 """Perceptually uniform, and safe for colour-blind readers."""
 
 _COLOR = "#0072B2"
+_COLORS = (_COLOR, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#882255")
+"""Of groups of the data, the first as that of data without groups."""
+
+_SHAPES = "os^DvPX"
+"""Of groups; the fill tells how often a point was forgotten."""
+
+Groups = Sequence[tuple[str, npt.NDArray[np.intp]]]
+"""The name of each group of the data, and the indices of its points."""
+
 _NAMED = 12
 """The maximum number of classes in the legend beside a plot."""
 
@@ -104,13 +113,20 @@ def draw_boundary(ax: Any, lines: Sequence[Line]) -> None:
 
 
 def draw_events(
-    ax: Any, points: Float64Array, events: Int64Array, never: npt.NDArray[np.bool_]
+    ax: Any,
+    points: Float64Array,
+    events: Int64Array,
+    never: npt.NDArray[np.bool_],
+    groups: Groups,
 ) -> None:
-    """Mark points: larger and darker if forgotten more often, a cross if never learnt."""
+    """Mark points: larger and darker if forgotten more often, a cross if never learnt.
+
+    Each group has a shape of its own.
+    """
     from matplotlib import colormaps
 
     size, most = float(np.clip(3000 / max(len(points), 1), 4, 16)), int(events.max(initial=0))
-    style: dict[str, Any] = {"marker": "o", "edgecolors": "black", "linewidths": 0.6, "zorder": 5}
+    style: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.6, "zorder": 5}
 
     def area(count: Any) -> Any:
         return size * (1 + min(most, 6) * count / max(most, 1))
@@ -118,12 +134,20 @@ def draw_events(
     def color(count: Any) -> Any:
         return colormaps["Oranges"](0.25 + 0.6 * count / max(most, 1))
 
-    kept, lost = ~never & (events == 0), np.flatnonzero(~never & (events > 0))
-    if kept.any():
-        ax.scatter(*points[kept].T, s=size, c="white", label="never forgotten", **style)
-    # The points that were forgotten most often are drawn last, on top.
-    order = lost[np.argsort(events[lost], kind="stable")]
-    ax.scatter(*points[order].T, s=area(events[order]), c=color(events[order]), **style)
+    for index, (name, rows) in enumerate(groups):
+        shape = _SHAPES[index % len(_SHAPES)]
+        mine = np.isin(np.arange(len(points)), rows)
+        kept, lost = mine & ~never & (events == 0), np.flatnonzero(mine & ~never & (events > 0))
+        ax.scatter(*points[kept].T, s=size, c="white", marker=shape, **style)
+        # The points that were forgotten most often are drawn last, on top.
+        order = lost[np.argsort(events[lost], kind="stable")]
+        ax.scatter(
+            *points[order].T, s=area(events[order]), c=color(events[order]), marker=shape, **style
+        )
+        if name:
+            ax.scatter([], [], s=2.5 * size, color="#808080", marker=shape, label=name, **style)
+    if (~never & (events == 0)).any():
+        ax.scatter([], [], s=size, color="white", label="never forgotten", **style)
     for level in _levels(most):
         name = f"forgotten {level}\N{MULTIPLICATION SIGN}"
         ax.scatter([], [], s=area(level), color=color(level), label=name, **style)
@@ -223,33 +247,56 @@ def draw_curve(ax: Any, times: Int64Array, values: Float64Array, unit: str, labe
     return _over_time(ax, times, unit, label)
 
 
-def draw_learnt(ax: Any, times: Int64Array, first_learnt: Float64Array, unit: str) -> Any:
+def draw_learnt(
+    ax: Any, times: Int64Array, first_learnt: Float64Array, unit: str, groups: Groups
+) -> Any:
     """Draw the share of points that were predicted correctly at least once, over time."""
-    count = max(len(first_learnt), 1)
-    shares = np.array([(first_learnt <= time).sum() for time in times]) / count
-    ax.step(times, shares, where="post", color=_COLOR, linewidth=1.6)
+    for index, (name, rows) in enumerate(groups):
+        count, own = max(len(rows), 1), first_learnt[rows]
+        shares = np.array([(own <= time).sum() for time in times]) / count
+        ax.step(
+            times, shares, where="post", color=_COLORS[index % len(_COLORS)], linewidth=1.6,
+            label=name or None,
+        )  # fmt: skip
+    if groups[0][0]:
+        ax.legend(frameon=False, fontsize=8, loc="lower right")
     ax.set_ylim(0, 1.02)
     return _over_time(ax, times, unit, "share of the data learnt once")
 
 
-def draw_forgetting(ax: Any, events: Int64Array, never: npt.NDArray[np.bool_]) -> Any:
+def draw_forgetting(
+    ax: Any, events: Int64Array, never: npt.NDArray[np.bool_], groups: Groups
+) -> Any:
     """Draw a histogram of the points' numbers of forgetting events."""
     from matplotlib.ticker import MaxNLocator
 
-    learnt = events[~never]
-    most = int(learnt.max(initial=0))
-    width = -(-(most + 1) // _BARS)
-    counts = np.bincount(learnt // width, minlength=1)
-    starts = np.arange(len(counts)) * width
-    ax.bar(starts, counts, 0.85 * width, align="edge" if width > 1 else "center", color=_COLOR)
-    if never.any():
-        place = -1.5 * width
-        ax.bar(place, never.sum(), 0.85 * width, color="#D55E00", label="never learnt")
+    most = int(events[~never].max(initial=0))
+    width, place = -(-(most + 1) // _BARS), -1.5
+    bar = 0.85 * width / len(groups)
+    starts = np.arange(most // width + 1) * width
+    # A bar that stands for one number is centred on it; one of several begins at the first.
+    shift = 0.0 if width > 1 else -0.425 * width
+    for index, (name, rows) in enumerate(groups):
+        learnt = events[rows][~never[rows]]
+        counts = np.bincount(learnt // width, minlength=len(starts))
+        color = _COLORS[index % len(_COLORS)]
+        at = starts + shift + index * bar
+        ax.bar(at, counts, bar, align="edge", color=color, label=name or None)
+        if never.any():
+            # Named groups keep their colours; the place tells what was never learnt.
+            left = place * width - 0.425 * width + index * bar
+            ink, label = (color, None) if name else ("#D55E00", "never learnt")
+            ax.bar(left, never[rows].sum(), bar, align="edge", color=ink, label=label)
+    named = bool(groups[0][0])
+    if named or never.any():
         ax.legend(frameon=False, fontsize=8)
     ax.set_xlim(right=starts[-1] + (1 if width > 1 else 0.75) * width)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= most]
-    ax.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
+    labels = [f"{tick:.0f}" for tick in ticks]
+    if named and never.any():
+        ticks, labels = [place * width, *ticks], ["never\nlearnt", *labels]
+    ax.set_xticks(ticks, labels)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("forgetting events")
     ax.set_ylabel("points of the data")

@@ -106,7 +106,8 @@ class Dynamics:
         """Return all of it as an xarray Dataset.
 
         Dimensions are ``snapshot``, ``class``, ``y``, ``x`` and, with data,
-        ``point``; units are in the attributes.
+        ``point``; units are in the attributes. With groups, ``group`` is a
+        coordinate of the points, for ``dataset.groupby("group")``.
 
         Returns
         -------
@@ -133,10 +134,12 @@ class Dynamics:
         if self.first_learnt is not None:
             variables["first_learnt"] = ("point", self.first_learnt, {"units": self.unit})
             variables["forgetting"] = ("point", self.forgetting, {"units": "events"})
-        coordinates = {
+        coordinates: dict[str, Any] = {
             "epoch": ("snapshot", self.epochs), "step": ("snapshot", self.steps),
             "x": self.domain.x, "y": self.domain.y, "class": self.class_names,
         }  # fmt: skip
+        if self.first_learnt is not None and self.data is not None and self.data.groups is not None:
+            coordinates["group"] = ("point", self.data.groups_of_points)
         return xarray.Dataset(variables, coordinates)
 
     def plot(self, *, figsize: tuple[float, float] | None = None) -> npt.NDArray[Any]:
@@ -202,7 +205,7 @@ class Dynamics:
         )  # fmt: skip
 
     def plot_learnt(self, ax: Any = None) -> Any:
-        """Draw the share of the data that has been learnt at least once, over time.
+        """Draw the share of each group of the data that has been learnt at least once, over time.
 
         See :meth:`plot_settled`.
 
@@ -212,10 +215,11 @@ class Dynamics:
             If the recording has no data.
         """
         learnt, _ = self._of_points("plot_learnt")
-        return charts.draw_learnt(charts.own_axes(ax), self.times, learnt, self.unit)
+        ax = charts.own_axes(ax)
+        return charts.draw_learnt(ax, self.times, learnt, self.unit, self._groups)
 
     def plot_forgetting(self, ax: Any = None) -> Any:
-        """Draw how many points of the data were forgotten how often; see :meth:`plot_settled`.
+        """Draw how many points of each group were forgotten how often; see :meth:`plot_settled`.
 
         Raises
         ------
@@ -223,7 +227,7 @@ class Dynamics:
             If the recording has no data.
         """
         learnt, events = self._of_points("plot_forgetting")
-        return charts.draw_forgetting(charts.own_axes(ax), events, np.isnan(learnt))
+        return charts.draw_forgetting(charts.own_axes(ax), events, np.isnan(learnt), self._groups)
 
     def still(
         self,
@@ -241,7 +245,7 @@ class Dynamics:
         It shows the epoch at which each grid point's class was settled, the
         decision boundary of the last snapshot, the samples that the plane goes
         through, and the data: a larger marker if a point was forgotten more
-        often, and a cross if it was never learnt.
+        often, and a cross if it was never learnt; each of its groups has a shape.
 
         Parameters
         ----------
@@ -284,8 +288,13 @@ class Dynamics:
         if self.data is not None and self.first_learnt is not None:
             assert self.forgetting is not None
             never = np.isnan(self.first_learnt)
-            charts.draw_events(ax, self.data.points, self.forgetting, never)
+            charts.draw_events(ax, self.data.points, self.forgetting, never, self._groups)
         return bar
+
+    @property
+    def _groups(self) -> charts.Groups:
+        assert self.data is not None
+        return self.data.in_groups()
 
     def _of_points(self, asked: str) -> tuple[Float64Array, Ints]:
         if self.first_learnt is None or self.forgetting is None:
