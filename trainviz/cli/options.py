@@ -38,7 +38,7 @@ TIME = ("interpolate", "interpolation", "fps", "hold")
 _HIDEABLE = ("shade", "axes", "counter", "legend", "points", "anchors", "metrics")
 LOOK = (
     "cmap", "palette", "title", "subtitle", "xlabel", "ylabel", "dark", "figsize", "dpi", "aspect",
-    "metric_scale", "smooth", "annotate", *_HIDEABLE,
+    "errors", "max_points", "highlight", "metric_scale", "smooth", "annotate", *_HIDEABLE,
 )  # fmt: skip
 
 
@@ -98,6 +98,15 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         "--palette", nargs="+", metavar="COLOUR",
         help="one a class, or the name of a qualitative colormap",
     )  # fmt: skip
+    add(
+        "--errors", choices=("ring", "cross", "fade", "none"),
+        help="how misclassified points are told; fade draws the others faint",
+    )  # fmt: skip
+    add(
+        "--max-points", type=_all_or_positive, metavar="N",
+        help="draw a sample of more points; default: 2000; 'all' for all",
+    )  # fmt: skip
+    add("--highlight", nargs="+", type=int, metavar="INDEX", help="ring and label these points")
     add("--metrics", nargs="+", metavar="NAME", help="curves in the strip; default: at most two")
     add("--metric-scale", choices=("auto", "linear", "log"), help="of the curves' axes")
     add(
@@ -109,6 +118,10 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     for name in _HIDEABLE:
         add(f"--no-{name}", dest=name, action="store_false", help=_WITHOUT[name])
+
+
+def _all_or_positive(text: str) -> int | None:
+    return None if text == "all" else positive(text)
 
 
 _WITHOUT = {
@@ -125,6 +138,8 @@ _WITHOUT = {
 def picked(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """Return those of the named options that were given, as keyword arguments."""
     given = {name: value for name, value in vars(options).items() if name in set(names)}
+    if given.get("errors") == "none":
+        given["errors"] = None
     if len(given.get("palette", ())) == 1:
         given["palette"] = given["palette"][0]
     if "annotate" in given:

@@ -56,7 +56,11 @@ def add_replay(commands: Any) -> None:
             help="the window (default: around the data)",
         )  # fmt: skip
     add("--resolution", type=int, default=400, metavar="N", help="points an axis (%(default)s)")
-    add("--data", metavar="FILE.npz", help="arrays X and y, drawn over the map")
+    add(
+        "--data",
+        metavar="FILE.npz",
+        help="arrays X and y, drawn over the map; X_train, y_train and the like are groups",
+    )
     add(
         "--output", choices=_OUTPUTS,
         help="what the model returns (default: logits of torch, probabilities of Keras)",
@@ -131,19 +135,29 @@ def _imported(spec: str) -> Any:
     return found
 
 
-def _data(path: str) -> tuple[Any, Any]:
+Data = tuple[Any, Any] | dict[str, tuple[Any, Any]]
+
+
+def _data(path: str) -> Data:
+    """Return X and y, or of X_train, y_train, X_test, y_test and the like the groups."""
     import numpy as np
 
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return arrays["X"], arrays["y"]
+            groups = [name.removeprefix("X_") for name in arrays if name.startswith("X_")]
+            if "X" in arrays or not groups:
+                return arrays["X"], arrays["y"]
+            return {name: (arrays[f"X_{name}"], arrays[f"y_{name}"]) for name in groups}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"--data {path}: expected a file that numpy.savez(path, X=X, y=y) writes: {error}"
+            f"--data {path}: expected a file that numpy.savez(path, X=X, y=y) writes, or "
+            f"numpy.savez(path, X_train=X, y_train=y, X_test=X2, y_test=y2): {error}"
         ) from error
 
 
-def _domain(options: argparse.Namespace, data: tuple[Any, Any] | None) -> Domain:
+def _domain(options: argparse.Namespace, data: Data | None) -> Domain:
+    import numpy as np
+
     from trainviz.domain.domain import Domain
 
     if options.xlim and options.ylim:
@@ -151,4 +165,5 @@ def _domain(options: argparse.Namespace, data: tuple[Any, Any] | None) -> Domain
         return Domain(*window, points_per_axis=options.resolution)
     if data is None or options.xlim or options.ylim:
         raise ValueError("give --xlim LOW HIGH and --ylim LOW HIGH, or --data alone")
-    return Domain.around(data[0], resolution=options.resolution)
+    pairs = data.values() if isinstance(data, dict) else [data]
+    return Domain.around(np.concatenate([X for X, _ in pairs]), resolution=options.resolution)

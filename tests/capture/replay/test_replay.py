@@ -638,6 +638,14 @@ def test_the_command_records_and_says_how_to_go_on(project, capsys):
     assert Path("film.mp4").stat().st_size > 1000
 
 
+def test_the_command_takes_data_in_groups(project):
+    np.savez("groups.npz", X_train=X[:30], y_train=Y[:30], X_test=X[30:], y_test=Y[30:])
+    assert main(["replay", "runs", *MODEL, "--data", "groups.npz", "--resolution", "20"]) == 0
+    found = tv.open_recording("a.zarr")
+    assert found.data.group_names == ("train", "test")
+    assert found.domain == tv.Domain.around(X, resolution=20)
+
+
 def test_the_command_lists_what_it_skips(project, capsys):
     (project / "runs" / "epoch-2.pt").write_bytes(b"damaged")
     files = sorted(str(path) for path in Path("runs").iterdir())
