@@ -144,6 +144,10 @@ class Compositor:
         parts = [self._static[around], np.repeat(painted, _by_rank(len(painted)), axis=0)]
         if self._layout.strip is not None:
             parts.append(self._strip_future.reshape(-1, 3))
+        if self._wrong is not None and fades(self._recording, self._options):
+            # The points are not part of what is drawn once.
+            found = np.unique(self._mode.point_colors(self._recording), axis=0)
+            parts.append(np.repeat(found, 256, axis=0))
         return np.concatenate(parts)
 
     def _draw_static(self, ground: tuple[Image, Image] | None) -> None:

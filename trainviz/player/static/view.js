@@ -490,11 +490,11 @@ function line(context, x0, y0, x1, y1) {
 }
 
 /**
- * How strong the marks of so many errors are: 1 for few, down to a quarter.
+ * How strong the marks of so many errors are: 1 for few, down to an eighth.
  * @param {number} count
  */
 export function markStrength(count) {
-  return Math.min(1, Math.max(0.25, Math.sqrt(60 / Math.max(count, 1))));
+  return Math.min(1, Math.max(0.125, Math.sqrt(60 / Math.max(count, 1))));
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number} px @param {number} py

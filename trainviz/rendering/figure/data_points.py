@@ -299,15 +299,15 @@ def error_styles(
 
 
 def mark_strength(n_wrong: int) -> float:
-    """Return how strong the marks of so many errors are: 1 for few, in steps down to 0.25.
+    """Return how strong the marks of so many errors are: 1 for few, in steps down to an eighth.
 
     Examples
     --------
     >>> [mark_strength(count) for count in (0, 60, 240, 10_000)]
-    [1.0, 1.0, 0.5, 0.25]
+    [1.0, 1.0, 0.5, 0.125]
     """
     exact = (_FEW_WRONG / max(n_wrong, 1)) ** 0.5
-    return float(np.clip(np.round(16 * exact) / 16, 0.25, 1.0))
+    return float(np.clip(np.round(16 * exact) / 16, 0.125, 1.0))
 
 
 def _point_area(layout: Layout, count: int) -> float:
