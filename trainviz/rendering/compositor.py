@@ -81,6 +81,7 @@ class Compositor:
         self._recording = recording
         has_points = options.get("points", True) and recording.data is not None
         self._wrong = WrongPoints(recording, options) if has_points else None
+        self._fades = self._wrong is not None and fades(recording, options)
         self._mode, self._options = mode, options
         left, top, width, height = self._layout.box
         self.map_shape = (height, width)
@@ -117,7 +118,7 @@ class Compositor:
         picture = np.array(image, order="C")
         self._overlay.put_on(picture)
         if self._wrong is not None:
-            if fades(self._recording, self._options):
+            if self._fades:
                 self._faded(moment.left).put_on(picture)
             for color, clear in self._marks(moment.left):
                 tint(picture, clear, color)
@@ -144,7 +145,7 @@ class Compositor:
         parts = [self._static[around], np.repeat(painted, _by_rank(len(painted)), axis=0)]
         if self._layout.strip is not None:
             parts.append(self._strip_future.reshape(-1, 3))
-        if self._wrong is not None and fades(self._recording, self._options):
+        if self._fades:
             # The points are not part of what is drawn once.
             found = np.unique(self._mode.point_colors(self._recording), axis=0)
             parts.append(np.repeat(found, 256, axis=0))
