@@ -90,6 +90,22 @@ def test_another_model_starts_another_recording(framework, options):
             np.testing.assert_array_equal(snapshot.probabilities, other.probabilities)
 
 
+@pytest.mark.parametrize("options", [{}, {"background": True}])
+def test_the_accuracy_in_each_group_is_recorded_and_training_is_not_disturbed(framework, options):
+    make, model, fit = framework
+    groups = {"train": (X[:30], Y[:30]), "test": (X[30:], Y[30:])}
+    one, other = make(data=groups, **options), make(data=(X, Y), **options)
+    fit(one, model(0))
+    fit(other, model(0))
+    assert len(one.recording) == 4
+    for snapshot, alone in zip(one.recording, other.recording, strict=True):
+        np.testing.assert_array_equal(snapshot.probabilities, alone.probabilities)
+        right = alone.data_predictions == Y
+        assert snapshot.metrics["train accuracy"] == right[:30].mean()
+        assert snapshot.metrics["test accuracy"] == right[30:].mean()
+        assert {*snapshot.metrics} - {*alone.metrics} == {"train accuracy", "test accuracy"}
+
+
 def test_the_same_model_is_recorded_further(framework):
     make, model, fit = framework
     recorder, one = make(), model(0)

@@ -291,6 +291,7 @@ def same_film(path, film, fps=30):
             ["--smooth", "0.5", "--metric-scale", "log", "--annotate", "10=lr / 10", "20=a=b"],
             {"smooth": 0.5, "metric_scale": "log", "annotate": {10: "lr / 10", 20: "a=b"}},
         ),
+        (
             ["--errors", "none", "--max-points", "3", "--highlight", "0", "2"],
             {"errors": None, "max_points": 3, "highlight": [0, 2]},
         ),

@@ -247,8 +247,9 @@ class BackgroundCaptures:
                 _release(job.predict)
                 if isinstance(outcome, Exception):
                     raise outcome
-                # The epoch may have been relabelled during the evaluation.
-                self._keep(replace(outcome, epoch=job.epoch, metrics=dict(job.metrics)))
+                # The epoch may have been relabelled during the evaluation, and metrics added.
+                metrics = {**outcome.metrics, **job.metrics}
+                self._keep(replace(outcome, epoch=job.epoch, metrics=metrics))
             except Exception as error:
                 job.failed = True
                 self._errors.append((LogEntry(job.epoch, job.step, job.metrics), error))

@@ -454,7 +454,7 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
         the fainter the more there are; ``"fade"`` draws the others faint; None.
         ``highlight``: points that are ringed and labelled, as indices, as a mask,
         as a dict of index to label, or as a dict of these by group
-        (``{"test": [3, 17]}``).
+        (``{"test": [3, 17]}``); more than 40 are ringed alone.
 
     Returns
     -------

@@ -98,18 +98,23 @@ def draw_highlights(layout: Layout, recording: Recording, highlight: Any) -> Non
 
     x0, x1, y0, y1 = recording.domain.extent
     ax, theme, scale = layout.ax, layout.theme, max(layout.marker_scale, 0.5)
-    every = ax.transData.transform(recording.data.points)
+    points = recording.data.points
+    inside = [
+        (index, label) for index, label in picked
+        if x0 <= points[index, 0] <= x1 and y0 <= points[index, 1] <= y1
+    ]  # fmt: skip
+    places = points[[index for index, _ in inside]]
+    for color, wide in ((theme.background, 3.2), (theme.accent, 1.6)):
+        ax.scatter(
+            places[:, 0], places[:, 1], s=110 * scale, facecolors="none", edgecolors=color,
+            linewidths=wide * scale**0.5, zorder=7,
+        )  # fmt: skip
+    if len(inside) > _MOST_LABELS:
+        return
+    every = ax.transData.transform(points)
     dots, box = ax.figure.dpi / 72, ax.get_window_extent()
     taken: list[npt.NDArray[np.float64]] = []
-    for index, label in picked:
-        x, y = recording.data.points[index]
-        if not (x0 <= x <= x1 and y0 <= y <= y1):
-            continue
-        for color, wide in ((theme.background, 3.2), (theme.accent, 1.6)):
-            ax.scatter(
-                [x], [y], s=110 * scale, facecolors="none", edgecolors=color,
-                linewidths=wide * scale**0.5, zorder=7,
-            )  # fmt: skip
+    for index, label in inside:
         size = 8.5 * scale**0.5
         extent = np.array([0.62 * size * len(label), 1.1 * size]) * dots
         place = every[index]
@@ -120,12 +125,16 @@ def draw_highlights(layout: Layout, recording: Recording, highlight: Any) -> Non
         line = {"arrowstyle": "-", "color": theme.accent, "shrinkA": 0, "shrinkB": 5 * scale**0.5}
         taken.append(np.array([corner, corner + extent]))
         ax.annotate(
-            label, (x, y), xytext=(corner + extent / 2 - place) / dots,
+            label, points[index], xytext=(corner + extent / 2 - place) / dots,
             textcoords="offset points", ha="center", va="center", size=size, weight="bold",
             color=theme.foreground, zorder=8, annotation_clip=False,
             arrowprops=line if far else None,
             path_effects=[withStroke(linewidth=2.4, foreground=theme.background)],
         )  # fmt: skip
+
+
+_MOST_LABELS = 40
+"""More would hide the map and each other; then there are rings alone."""
 
 
 def _best_corner(
