@@ -76,8 +76,9 @@ def test_the_film_is_a_player_in_its_cell_and_the_file_stays_small(executed):
 def test_the_pictures_stand_in_their_cells(executed):
     notebook, _ = executed
     pictures = [base64.b64decode(data) for data in shown(notebook, "image/png")]
-    # A still, a filmstrip of each mode, and the ways of interpolation.
-    assert len(pictures) == 4
+    # A still, a filmstrip of each mode, the ways of interpolation, and what a PDF shows of the
+    # recording and of the film.
+    assert len(pictures) == 6
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
 
 
