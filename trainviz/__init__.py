@@ -53,6 +53,7 @@ _HOMES = {
     "evaluate": "evaluation.evaluator",
     "kymograph": "analysis.kymograph",
     "make_map": "v1",
+    "math": "rendering.figure.texts",
     "open_recording": "recordings.opening",
     "plot_maps": "v1",
     "record": "adapters.fitted",
@@ -96,6 +97,7 @@ __all__ = [
     "evaluate",
     "kymograph",
     "make_map",
+    "math",
     "modes",
     "open_recording",
     "plot_maps",
@@ -139,6 +141,7 @@ if TYPE_CHECKING:
     from trainviz.recordings.snapshot import Snapshot
     from trainviz.rendering.animation import Animation, animate
     from trainviz.rendering.comparison import Comparison, compare
+    from trainviz.rendering.figure.texts import math
     from trainviz.v1 import make_map, plot_maps
 
 

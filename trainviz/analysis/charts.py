@@ -13,11 +13,18 @@ from trainviz.analysis.boundary import Line
 from trainviz.domain.domain import Domain
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.rendering.figure.anchors import draw_anchors
-from trainviz.rendering.figure.fitting import fit_texts, heading_room, require_room, trim_height
+from trainviz.rendering.figure.fitting import (
+    fit_name,
+    fit_texts,
+    heading_room,
+    require_room,
+    trim_height,
+)
 from trainviz.rendering.figure.layout import dress_domain
 from trainviz.rendering.figure.legend import place_bar
 from trainviz.rendering.figure.options import check_size
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = [
@@ -83,7 +90,7 @@ def draw_settled(
     """Draw the map of settled times; return the axes of its colour bar."""
     from matplotlib.colors import ListedColormap
 
-    theme = theme or Theme.of(False)
+    given, theme = theme, theme or Theme.of(False)
     x0, x1, y0, y1 = domain.extent
     height, width = domain.shape
     across, along = (x1 - x0) / (width - 1) / 2, (y1 - y0) / (height - 1) / 2
@@ -94,6 +101,9 @@ def draw_settled(
         interpolation="nearest", zorder=0,
     )  # fmt: skip
     dress_domain(ax, domain, theme)
+    if given is None:
+        # Of the caller's axes; the texts of a still are prepared together.
+        prepare_texts(ax.figure, [ax.xaxis.label, ax.yaxis.label])
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05, aspect=30)
     bar.set_label(f"class settled at {unit}", color=theme.foreground)
     bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
@@ -160,6 +170,7 @@ def draw_events(
 
 
 @own_style()
+@without_glyph_warnings()
 def portrait(
     draw: Callable[[Any, Theme], Any],
     domain: Domain,
@@ -197,6 +208,7 @@ def portrait(
     _add_legend(ax, theme, 10 if min(size) >= 5 else 8)
     if title:
         figure.suptitle(title, x=0.02, ha="left", color=theme.foreground, size=14, weight="bold")
+    prepare_texts(figure)
     require_room(figure, [ax])
     settle_ticks([ax])
     fit_texts(figure, [ax], heading_room(figure, 16))
@@ -232,10 +244,12 @@ def draw_areas(
     handles, labels = bands[:_NAMED], list(names[:_NAMED])
     if len(names) > _NAMED:
         labels[-1] = f"{labels[-1]}, and {len(names) - _NAMED} more"
-    ax.legend(
-        handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1), frameon=False,
-        fontsize=8,
+    legend = ax.legend(
+        handles[::-1], [fit_name(label, 24) for label in labels[::-1]], loc="upper left",
+        bbox_to_anchor=(1, 1), frameon=False, fontsize=8,
     )  # fmt: skip
+    # Texts of the caller's axes are the caller's.
+    prepare_texts(ax.figure, legend.get_texts())
     return _over_time(ax, times, unit, "share of area")
 
 

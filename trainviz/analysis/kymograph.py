@@ -20,6 +20,7 @@ from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.fitting import fit_texts, require_room
 from trainviz.rendering.figure.options import check_size
 from trainviz.rendering.figure.parts import Theme, new_figure, own_style
+from trainviz.rendering.figure.texts import prepare_texts
 from trainviz.rendering.figure.ticks import settle_ticks, thin_numbers
 from trainviz.rendering.writers import still_target
 
@@ -123,6 +124,7 @@ class Kymograph:
         ax.spines[:].set_color(theme.muted)
         if title:
             ax.set_title(title, color=theme.foreground)
+        prepare_texts(figure)
         require_room(figure, [ax])
         settle_ticks([ax])
         thin_numbers(ax.yaxis, whole=True)

@@ -26,6 +26,7 @@ from trainviz.rendering.figure.data_points import (
 from trainviz.rendering.figure.layout import build_layout
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, own_style
+from trainviz.rendering.figure.texts import without_glyph_warnings
 from trainviz.rendering.kernels import cover, multiply, tint
 
 __all__ = ["Compositor", "WrongPoints", "draw_ground", "mark_errors"]
@@ -265,6 +266,7 @@ def mark_errors(
     draw_wrong_points(layout, wrong[snapshot], wrong.n_points, options)
 
 
+@without_glyph_warnings()
 def draw_ground(layouts: Sequence[Layout]) -> tuple[Image, Image]:
     """Draw a figure, RGB, and what lies over the maps of its layouts, RGBA."""
     from matplotlib.colors import to_rgb
@@ -284,6 +286,7 @@ def draw_ground(layouts: Sequence[Layout]) -> tuple[Image, Image]:
     return np.rint(ground).astype(np.uint8), drawn
 
 
+@without_glyph_warnings()
 def _render(figure: Any) -> Image:
     figure.canvas.draw()
     return np.array(figure.canvas.buffer_rgba())[..., :3].copy()

@@ -27,6 +27,7 @@ from trainviz.rendering.figure.layout import build_layout, draw_map, dress_axes,
 from trainviz.rendering.figure.legend import explain_colors
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = ["StillPanel", "panels_figure", "still_figure"]
@@ -100,6 +101,7 @@ class StillPanel(NamedTuple):
 
 
 @own_style()
+@without_glyph_warnings()
 def panels_figure(
     recording: Recording,
     panels: Sequence[StillPanel],
@@ -149,6 +151,7 @@ def panels_figure(
         explain_colors(layouts[0], recording, explained, options, beside=axes)
     if note:
         figure.supxlabel(note, x=0.01, ha="left", color=theme.muted, size=9)
+    prepare_texts(figure)
     require_room(figure, axes)
     texts = sized_texts(figure)
     settle_ticks(axes)

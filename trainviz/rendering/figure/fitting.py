@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+from trainviz.rendering.figure.texts import display_width, is_math, without_glyph_warnings
+
 __all__ = [
     "PAD",
     "arrange",
     "even_size",
+    "fit_name",
     "fit_names",
     "fit_text",
     "fit_texts",
@@ -37,6 +40,11 @@ _LEAST_INCHES = 0.5
 _NAME_WIDTH = 24
 """Characters of a class name on a line; a wider legend takes the room of the map."""
 
+_LEAST_SIZE = 6.0
+"""Points of the smallest text; what is still too long is shortened."""
+
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
 
 def text_width(text: Any) -> float:
     """Return how many pixels the longest line of a text takes; 0 if it is empty."""
@@ -45,19 +53,46 @@ def text_width(text: Any) -> float:
 
 
 def shrink(text: Any, room: float) -> None:
-    """Make the font of a text smaller until its lines fit, in pixels."""
-    text.set_fontsize(text.get_fontsize() * min(1.0, room / max(text_width(text), 1)))
+    """Make a text smaller until its lines fit, in pixels, or shorten them with an ellipsis."""
+    size, width = text.get_fontsize(), text_width(text)
+    if width <= room:
+        return
+    text.set_fontsize(max(min(size, _LEAST_SIZE), size * room / width))
+    # Sizes are rounded to pixels.
+    if text_width(text) > room + 1:
+        _shorten(text, room)
+
+
+def _shorten(text: Any, room: float) -> None:
+    if text.get_parse_math():
+        return
+    lines, whole = text.get_text().split("\n"), text.get_text()
+    for number, line in enumerate(lines):
+        kept = len(line)
+        text.set_text(line)
+        while kept > 1 and text_width(text) > room:
+            kept = min(kept - 1, int(kept * room / text_width(text)))
+            text.set_text(line[:kept].rstrip() + _ELLIPSIS)
+        lines[number] = text.get_text()
+    text.set_text("\n".join(lines) if whole else whole)
 
 
 def fit_text(text: Any, room: float) -> None:
-    """Wrap a text into at most three lines, then shrink it, until its lines fit, in pixels."""
+    """Wrap a text into at most three lines, shrink and shorten it until they fit, in pixels."""
     words, width = text.get_text(), text_width(text)
     if not words or width <= room:
         return
-    text.set_text(textwrap.fill(words, max(8, int(len(words) * room / width))))
-    shrink(text, room)
+    if not text.get_parse_math():
+        text.set_text(textwrap.fill(words, max(8, int(len(words) * room / width))))
     many = max(1.0, (text.get_text().count("\n") + 1) / 3)
-    text.set_fontsize(max(5.0, text.get_fontsize() / many))
+    if many > 1:
+        # So small that three lines may hold it, or as much of it as they can.
+        small = max(min(text.get_fontsize(), _LEAST_SIZE), text.get_fontsize() / many)
+        text.set_fontsize(small)
+        text.set_text(words)
+        across = max(8, int(len(words) * room / text_width(text)))
+        text.set_text(textwrap.fill(words, across, max_lines=3, placeholder=" " + _ELLIPSIS))
+    shrink(text, room)
 
 
 def fit_names(names: Sequence[str], rows: int) -> list[str]:
@@ -65,13 +100,35 @@ def fit_names(names: Sequence[str], rows: int) -> list[str]:
 
     Where some are left out, a last row stays free that counts them.
     """
-    wrapped = [
-        textwrap.fill(name, _NAME_WIDTH, max_lines=2, placeholder=" \u2026") for name in names
-    ]
+    wrapped = [fit_name(name, _NAME_WIDTH) for name in names]
     taken = list(accumulate(name.count("\n") + 1 for name in wrapped))
     if not taken or taken[-1] <= rows:
         return wrapped
     return wrapped[: sum(used < rows for used in taken)]
+
+
+def fit_name(name: str, width: int, lines: int = 2) -> str:
+    r"""Wrap a name of any script into lines of some columns, shortened with an ellipsis.
+
+    Examples
+    --------
+    >>> fit_name("Chloris chloris, the European greenfinch", 16)
+    'Chloris chloris,\nthe European …'
+    >>> fit_name("antidisestablishmentarianism", 12, 1)
+    'antidisesta…'
+    """
+    if is_math(name):
+        return name
+    # Wide characters, such as Chinese ones, take two columns.
+    across = max(4, width * len(name) // max(display_width(name), 1))
+    parts = textwrap.wrap(name, across)
+    if len(parts) <= lines:
+        return "\n".join(parts)
+    words = " ".join(parts[lines - 1 :]) if " " in name else "".join(parts[lines - 1 :])
+    last = textwrap.shorten(words, across, placeholder=" " + _ELLIPSIS)
+    if last.strip() == _ELLIPSIS:
+        last = words[: across - 1] + _ELLIPSIS
+    return "\n".join([*parts[: lines - 1], last])
 
 
 def thin_ticks(bar: Any) -> None:
@@ -100,7 +157,7 @@ def room_beside(text: Any, axes: Sequence[Any]) -> float:
 
 def arrange(figure: Any) -> bool:
     """Let the layout engine place everything, and tell whether there was room."""
-    with warnings.catch_warnings():
+    with without_glyph_warnings():
         warnings.filterwarnings("error", message="constrained_layout not applied")
         try:
             figure.get_layout_engine().execute(figure)

@@ -36,11 +36,13 @@ from trainviz.rendering.figure.metric_strip import (
 )
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = ["build_layout", "draw_map", "dress_axes", "dress_domain", "keep_outer_labels"]
 
 
+@without_glyph_warnings()
 def build_layout(
     recording: Recording,
     mode: Mode,
@@ -88,6 +90,7 @@ def build_layout(
     if names:
         layout.strip = figure.add_subplot(grid[1])
         draw_strip(layout, recording, options)
+    prepare_texts(figure)
     _keep_rim(layout)
     _fix_places(layout, options)
     if options.get("anchors", True):
@@ -179,6 +182,8 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
     _fit_titles(layout)
     strips = [] if layout.strip is None else strip_axes(layout)
     fit_texts(figure, [ax, *strips], heading_room(figure, ax.get_window_extent().x0, layout.margin))
+    if layout.bar is not None:
+        fit_text(layout.bar.yaxis.label, layout.bar.get_window_extent().height)
     if sized_texts(figure) != texts:
         # Arranging takes longer than all else here.
         arranged = arrange(figure)

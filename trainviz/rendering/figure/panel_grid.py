@@ -13,6 +13,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.data_points import draw_points, fades
 from trainviz.rendering.figure.fitting import (
     even_size,
+    fit_name,
     fit_text,
     fit_texts,
     require_room,
@@ -34,6 +35,7 @@ from trainviz.rendering.figure.metric_strip import (
 )
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = ["Panel", "PanelGrid", "build_grid", "default_columns"]
@@ -127,6 +129,7 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
 
 
 @own_style()
+@without_glyph_warnings()
 def build_grid(
     panels: Sequence[Panel],
     options: SceneOptions,
@@ -167,7 +170,7 @@ def build_grid(
         dress_axes(layout, panel.recording, options)
         keep_outer_labels(layout.ax, number, columns, len(panels))
         layout.ax.tick_params(labelsize=10 * small)
-        _write_titles(layout, panel, small)
+        _write_titles(layout, panel, small, columns)
         if panel.has_points and not fades(panel.recording, options):
             draw_points(layout, panel.recording, panel.mode, options)
     _draw_strips(layouts, panels, strips, options, columns)
@@ -180,6 +183,7 @@ def build_grid(
     )  # fmt: skip
     clock = figure.text(0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=12)
     head = Layout(figure, None, clock, theme)
+    prepare_texts(figure)
     _fit(layouts, head, options)
     _fix_places(layouts, head)
     for layout, panel in zip(layouts, panels, strict=True):
@@ -248,9 +252,12 @@ def _figure(
     return figure, axes, strips, theme
 
 
-def _write_titles(layout: Layout, panel: Panel, small: float) -> None:
+def _write_titles(layout: Layout, panel: Panel, small: float, columns: int) -> None:
     ax, theme = layout.ax, layout.theme
-    ax.set_title(panel.title, loc="left", color=theme.foreground, size=11 * small)
+    # No more than could fit, as a far too wide title would leave the maps no room.
+    most = int(ax.figure.get_size_inches()[0] / columns * 72 / (0.35 * 11 * small))
+    title = fit_name(panel.title, most, 3)
+    ax.set_title(title, loc="left", color=theme.foreground, size=11 * small)
     layout.counter = ax.set_title(panel.status, loc="right", color=theme.muted, size=9 * small)
 
 

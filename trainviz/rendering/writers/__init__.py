@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -232,7 +233,9 @@ def save_figure(figure: Any, target: Path | OpenFile | None) -> None:
     _replace_control_characters(figure)
     # Into memory first: where the disk is full, Matplotlib's PDF fails with an AttributeError.
     picture = io.BytesIO()
-    with rc_context(settings):
+    with rc_context(settings), warnings.catch_warnings():
+        # Whoever made the figure has warned of all of them at once.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(
             picture, format=target.suffix[1:].lower(), dpi=figure.dpi,
             facecolor=figure.get_facecolor(),
