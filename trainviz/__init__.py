@@ -44,6 +44,7 @@ _HOMES = {
     "Schedule": "capture.schedule",
     "SklearnRecorder": "adapters.sklearn",
     "Snapshot": "recordings.snapshot",
+    "StillDisplay": "rendering.display",
     "TorchRecorder": "adapters.torch.recorder",
     "TrainvizError": "errors",
     "WriterError": "errors",
@@ -87,6 +88,7 @@ __all__ = [
     "Schedule",
     "SklearnRecorder",
     "Snapshot",
+    "StillDisplay",
     "TorchRecorder",
     "TrainvizError",
     "WriterError",
@@ -141,6 +143,7 @@ if TYPE_CHECKING:
     from trainviz.recordings.snapshot import Snapshot
     from trainviz.rendering.animation import Animation, animate
     from trainviz.rendering.comparison import Comparison, compare
+    from trainviz.rendering.display import StillDisplay
     from trainviz.rendering.figure.texts import math
     from trainviz.v1 import make_map, plot_maps
 

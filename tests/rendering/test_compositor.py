@@ -177,7 +177,7 @@ def test_a_frame_of_the_film_is_the_still_of_its_epoch(recording, options, epoch
     assert (np.abs(frame - still).max(axis=-1) > 60).mean() < 0.01
 
 
-@pytest.mark.parametrize("figsize", [(1, 1), (2, 1.6), (0.1, 4)])
+@pytest.mark.parametrize("figsize", [(1, 1), (1.2, 0.9), (0.1, 4)])
 @pytest.mark.parametrize("picture", ["film", "still"])
 def test_a_figure_without_room_for_the_map_is_refused(recording, figsize, picture):
     film = animate(recording, figsize=figsize, title="A title")

@@ -147,26 +147,48 @@ def test_a_format_that_does_not_fit_is_told_before_anything_is_drawn(
 # The user's settings of matplotlib.
 
 
-@pytest.mark.parametrize(
-    "style",
-    [
-        "ggplot", "dark_background", "bmh",
-        {"axes.grid": True, "font.size": 20, "axes.spines.top": False, "image.origin": "lower",
-         "figure.dpi": 200, "axes.titlelocation": "left", "xtick.direction": "in",
-         "figure.constrained_layout.use": True, "axes.formatter.limits": (-2, 2)},
-    ],
-)  # fmt: skip
 @pytest.mark.slow_after(2)
-def test_style_sheets_and_settings_change_no_picture(recording, style):
+def test_settings_of_grids_places_and_ticks_change_no_picture(recording):
+    settings = {
+        "axes.grid": True, "axes.spines.top": False, "image.origin": "lower", "figure.dpi": 200,
+        "axes.titlelocation": "left", "xtick.direction": "in", "xtick.top": True,
+        "figure.constrained_layout.use": True, "axes.formatter.limits": (-2, 2),
+        "savefig.bbox": "tight", "axes.xmargin": 0.3, "legend.framealpha": 0.1,
+    }  # fmt: skip
+
     def drawn():
         film, pair = tv.animate(recording, figsize=(5, 4)), tv.compare([recording] * 2)
         pictures = [pixels(draw(recording)) for draw in PICTURES.values()]
         return [film[1], pair[1], *pictures]
 
     expected = drawn()
-    with matplotlib.style.context(style):
+    with matplotlib.rc_context(settings):
         for picture, usual in zip(drawn(), expected, strict=True):
             np.testing.assert_array_equal(picture, usual)
+
+
+@pytest.mark.parametrize(
+    ("style", "label", "ground"),
+    [
+        ("ggplot", 12, "#ffffff"), ("dark_background", 10, "#000000"), ("bmh", 12, "#ffffff"),
+        ("classic", 12, "#bfbfbf"), ("seaborn-v0_8-darkgrid", 10, "#ffffff"),
+    ],
+)  # fmt: skip
+def test_a_style_sheet_is_honoured_without_its_grid_lines(recording, style, label, ground):
+    with matplotlib.style.context([style, {"axes.grid": True}]):
+        figures = {name: draw(recording) for name, draw in PICTURES.items()}
+        film = tv.animate(recording, figsize=(3.25, 2.51), metrics=False)
+        assert [side % 2 for side in film[0].shape[:2]] == [0, 0]
+    for name, figure in figures.items():
+        assert matplotlib.colors.to_hex(figure.get_facecolor()) == ground, name
+        ax = figure.axes[0]
+        figure.canvas.draw()
+        ticks = [*ax.xaxis.get_major_ticks(), *ax.yaxis.get_major_ticks()]
+        assert not any(tick.gridline.get_visible() for tick in ticks), name
+        # White axes of a style sheet would not be seen on white.
+        assert ax.spines["left"].get_edgecolor() != figure.get_facecolor(), name
+    for name in ("still", "kymograph", "dynamics"):
+        assert figures[name].axes[0].xaxis.label.get_fontsize() == label
 
 
 def test_the_typeface_of_a_paper_is_kept(recording):

@@ -14,6 +14,7 @@ from trainviz.domain.domain import Domain
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.rendering.figure.anchors import draw_anchors
 from trainviz.rendering.figure.fitting import (
+    fit_height,
     fit_name,
     fit_texts,
     heading_room,
@@ -21,13 +22,21 @@ from trainviz.rendering.figure.fitting import (
     trim_height,
 )
 from trainviz.rendering.figure.layout import dress_domain
-from trainviz.rendering.figure.legend import place_bar
+from trainviz.rendering.figure.legend import place_bar, place_legend
 from trainviz.rendering.figure.options import check_size
-from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.styles import (
+    Column,
+    StyleName,
+    check_style,
+    find_style,
+    user_style,
+)
 from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
 __all__ = [
+    "axes_in",
     "draw_areas",
     "draw_boundary",
     "draw_curve",
@@ -35,6 +44,7 @@ __all__ = [
     "draw_forgetting",
     "draw_learnt",
     "draw_settled",
+    "in_style",
     "new_axes",
     "own_axes",
     "portrait",
@@ -67,6 +77,48 @@ def new_axes(rows: int, columns: int, figsize: tuple[float, float] | None) -> An
     size = figsize or (4.4 * columns, 3.4 * rows)
     check_size(size, 100)
     return plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)[1]
+
+
+def axes_in(ax: Any, rows: int, columns: int) -> npt.NDArray[Any]:
+    """Return the axes given, one a panel, or those of a grid in the place of a single one."""
+    if hasattr(ax, "get_subplotspec"):
+        spec = ax.get_subplotspec()
+        if spec is None:
+            raise ValueError(
+                "ax: expected axes of a grid, such as those of plt.subplots, or one for each of "
+                f"the {rows * columns} panels"
+            )
+        # As scikit-learn's displays do: what was a single panel is the frame of several.
+        ax.set_axis_off()
+        inner = spec.subgridspec(rows, columns)
+        found = [ax.figure.add_subplot(inner[place]) for place in range(rows * columns)]
+        return np.array(found, dtype=object).reshape(rows, columns)
+    given = np.asarray(ax, dtype=object)
+    if given.size != rows * columns or not all(hasattr(each, "plot") for each in given.flat):
+        raise ValueError(
+            f"ax: expected a single one of matplotlib's Axes, or {rows * columns}, one for each "
+            f"panel, but got {given.size}"
+        )
+    return given
+
+
+def in_style(
+    axes: Any, style: StyleName | None, column: Column | None, figsize: tuple[float, float] | None
+) -> None:
+    """Give axes, their curves and legends the sizes of a preset."""
+    if style is None and column is None:
+        return
+    sizes = find_style(style, column or "double", figsize[0] if figsize else None)
+    for ax in axes:
+        sizes.dress(ax)
+        # In a small panel the unit has a line of its own.
+        ax.set_ylabel(ax.get_ylabel().replace(" (", "\n("))
+        for line in ax.lines:
+            line.set_linewidth(sizes.curve)
+            line.set_markersize(2.2 * sizes.curve)
+        legend = ax.get_legend()
+        for text in legend.get_texts() if legend is not None else ():
+            text.set_fontsize(sizes.legend)
 
 
 def own_axes(ax: Any) -> Any:
@@ -128,6 +180,7 @@ def draw_events(
     events: Int64Array,
     never: npt.NDArray[np.bool_],
     groups: Groups,
+    scale: float = 1.0,
 ) -> None:
     """Mark points: larger and darker if forgotten more often, a cross if never learnt.
 
@@ -135,8 +188,9 @@ def draw_events(
     """
     from matplotlib import colormaps
 
-    size, most = float(np.clip(3000 / max(len(points), 1), 4, 16)), int(events.max(initial=0))
-    style: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.6, "zorder": 5}
+    size = scale * float(np.clip(3000 / max(len(points), 1), 4, 16))
+    most, thin = int(events.max(initial=0)), min(scale, 2) ** 0.5
+    style: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.6 * thin, "zorder": 5}
 
     def area(count: Any) -> Any:
         return size * (1 + min(most, 6) * count / max(most, 1))
@@ -164,73 +218,89 @@ def draw_events(
     if never.any():
         for width, ink, label in ((3.0, "black", None), (1.4, "#FF8A7A", "never learnt")):
             ax.scatter(
-                *points[never].T, s=3 * size + 8, marker="x", c=ink, linewidths=width,
+                *points[never].T, s=3 * size + 8 * scale, marker="x", c=ink,
+                linewidths=width * thin,
                 label=label, zorder=6,
             )  # fmt: skip
 
 
-@own_style()
+@user_style()
 @without_glyph_warnings()
 def portrait(
-    draw: Callable[[Any, Theme], Any],
+    draw: Callable[[Layout], Any],
     domain: Domain,
     title: str | None,
-    dark: bool,
+    dark: bool | None,
     figsize: tuple[float, float] | None,
-    dpi: float,
+    dpi: float | None,
+    style: StyleName | None = None,
+    column: Column | None = None,
 ) -> Any:
     """Build the figure of a still: a map, its legend at the right, and a title.
 
     Parameters
     ----------
     draw : callable
-        ``(ax, theme) -> axes of the colour bar``.
+        ``layout -> axes of the colour bar``.
     domain : Domain
         The domain of the map; its anchors are marked.
     title : str, optional
-    dark : bool
+    dark : bool, optional
     figsize : tuple of float, optional
-        Inches; default 8 wide, and as high as the map needs.
-    dpi : float
+        Inches; default 8 wide or by the style, and as high as the map needs.
+    dpi : float, optional
+    style, column : str, optional
 
     Returns
     -------
     matplotlib.figure.Figure
     """
+    check_style(style, column)
+    sizes = find_style(style, column, figsize[0] if figsize else None)
+    dpi = sizes.dpi if dpi is None else dpi
     check_size(figsize, dpi)
+    by_width = bool(sizes.name) and figsize is None
     theme, size = Theme.of(dark), figsize or (8.0, 6.4)
+    if by_width:
+        width, (x0, x1, y0, y1) = sizes.width(column), domain.extent
+        ratio = min(max((y1 - y0) / (x1 - x0), 0.5), 2)
+        size = (width, width * ratio + 16 * sizes.legend / 72)
     figure = new_figure(size, dpi, theme)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    figure.get_layout_engine().set(w_pad=sizes.margin, h_pad=sizes.margin)
     ax = figure.subplots()
-    bar = draw(ax, theme)
-    for part in (ax, bar):
-        part.tick_params(labelsize=10)
-    _add_legend(ax, theme, 10 if min(size) >= 5 else 8)
+    layout = Layout(
+        figure, ax, None, theme, sizes.marker_scale(size[0]) if sizes.name else 1.0, sizes,
+        sized_by_width=by_width, margin=sizes.margin,
+    )  # fmt: skip
+    bar = draw(layout)
+    sizes.dress(ax)
+    sizes.dress(bar)
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        place_legend(
+            layout, handles, labels, frameon=False, labelcolor=theme.foreground, handletextpad=0.3,
+            fontsize=sizes.legend if sizes.name or min(size) >= 5 else 8,
+        )  # fmt: skip
     if title:
-        figure.suptitle(title, x=0.02, ha="left", color=theme.foreground, size=14, weight="bold")
+        figure.suptitle(
+            title, x=0.02, ha="left", color=theme.foreground, size=sizes.title, weight=sizes.weight
+        )
     prepare_texts(figure)
     require_room(figure, [ax])
-    settle_ticks([ax])
+    settle_ticks([ax], sizes.most_ticks)
     fit_texts(figure, [ax], heading_room(figure, 16))
     require_room(figure, [ax])
-    if figsize is None:
+    if by_width:
+        fit_height(figure, [ax], 1, heading_room(figure, 16))
+    elif figsize is None:
         trim_height(figure, [ax], 1)
     require_room(figure, [ax])
     # With a fixed aspect the map can be lower than its axes slot; the bar gets the map's height.
     figure.set_layout_engine("none")
     box = ax.get_position()
     place_bar(bar, box.y0, box.height)
-    draw_anchors(Layout(figure, ax, None, theme), domain)
+    draw_anchors(layout, domain)
     return figure
-
-
-def _add_legend(ax: Any, theme: Theme, size: float) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    if handles:
-        ax.figure.legend(
-            handles, labels, loc="outside right upper", frameon=False, fontsize=size,
-            labelcolor=theme.foreground, handletextpad=0.3,
-        )  # fmt: skip
 
 
 def draw_areas(
@@ -321,7 +391,7 @@ def _over_time(ax: Any, times: Int64Array, unit: str, label: str) -> Any:
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlim(times[0], max(times[-1], times[0] + 1))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.set_xlabel(unit)
     ax.set_ylabel(label)
     return ax

@@ -21,6 +21,8 @@ from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.figure.finishing import finish
+from trainviz.rendering.figure.parts import Layout
+from trainviz.rendering.figure.styles import Column, StyleName, check_style, find_style
 from trainviz.rendering.writers import still_target
 
 __all__ = ["Dynamics", "dynamics"]
@@ -142,24 +144,50 @@ class Dynamics:
             coordinates["group"] = ("point", self.data.groups_of_points)
         return xarray.Dataset(variables, coordinates)
 
-    def plot(self, *, figsize: tuple[float, float] | None = None) -> npt.NDArray[Any]:
-        """Draw every quantity, a panel each, in a new figure.
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        figsize: tuple[float, float] | None = None,
+        style: StyleName | None = None,
+        column: Column | None = None,
+    ) -> npt.NDArray[Any]:
+        """Draw every quantity, a panel each, in a new figure or in the caller's axes.
 
         Parameters
         ----------
+        ax : matplotlib.axes.Axes or array of them, optional
+            One for each panel; or a single one of a grid, in whose place the panels are drawn.
         figsize : tuple of float, optional
-            Inches.
+            Inches, of a new figure.
+        style, column : str, optional
+            As for :func:`trainviz.animate`; a new figure is two columns wide by default.
 
         Returns
         -------
         ndarray of matplotlib.axes.Axes, shape (2, 3), or (2, 2) without data
+
+        Raises
+        ------
+        ValueError
+            If there are too few axes or too many, or the style or the column is unknown.
         """
+        check_style(style, column)
         panels = [self.plot_settled, self.plot_areas, self.plot_boundary_length, self.plot_churn]
         if self.first_learnt is not None:
             panels += [self.plot_learnt, self.plot_forgetting]
-        axes: npt.NDArray[Any] = charts.new_axes(2, len(panels) // 2, figsize)
-        for panel, ax in zip(panels, axes.flat, strict=True):
-            panel(ax=ax)
+        columns = len(panels) // 2
+        if figsize is None and (style or column):
+            width = find_style(style, column).width(column, "double")
+            figsize = (width, 1.75 * width / columns)
+        if ax is None:
+            axes: npt.NDArray[Any] = charts.new_axes(2, columns, figsize)
+        else:
+            axes = charts.axes_in(ax, 2, columns)
+        for panel, place in zip(panels, axes.flat, strict=True):
+            panel(ax=place)
+        bars = [bar for bar in axes.flat[0].figure.axes if hasattr(bar, "_colorbar")]
+        charts.in_style([*axes.flat, *bars], style, column, figsize)
         return axes
 
     def plot_settled(self, ax: Any = None, *, cmap: Any = None) -> Any:
@@ -234,11 +262,13 @@ class Dynamics:
         path: str | os.PathLike[str] | IO[bytes] | None = None,
         *,
         title: str | None = None,
-        dark: bool = False,
+        dark: bool | None = None,
         figsize: tuple[float, float] | None = None,
-        dpi: float = 100,
+        dpi: float | None = None,
         format: str | None = None,
         cmap: Any = None,
+        style: StyleName | None = None,
+        column: Column | None = None,
     ) -> Any:
         """Draw one picture that summarises the whole training.
 
@@ -252,14 +282,18 @@ class Dynamics:
         path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         title : str, optional
-        dark : bool, default False
+        dark : bool, optional
+            Default: whether the user's style sheet of matplotlib is dark.
         figsize : tuple of float, optional
-            Inches; default 8 wide, and as high as the map needs.
-        dpi : float, default 100
+            Inches; default 8 wide or by the style, and as high as the map needs.
+        dpi : float, optional
+            Default 100, or by the style.
         format : {"png", "svg", "pdf"}, optional
             Of a file object.
         cmap : str or Colormap, optional
             Sequential; default ``"viridis"``.
+        style, column : str, optional
+            As for :func:`trainviz.animate`.
 
         Returns
         -------
@@ -268,12 +302,13 @@ class Dynamics:
         Raises
         ------
         ValueError
-            If the suffix is unknown, the folder does not exist, or a size is invalid.
+            If the suffix, the style or the column is unknown, the folder does not exist, or a
+            size is invalid.
         """
         target = still_target(path, format)
         figure = charts.portrait(
-            lambda ax, theme: self._draw_portrait(ax, theme, cmap),
-            self.domain, title, dark, figsize, dpi,
+            lambda layout: self._draw_portrait(layout, cmap),
+            self.domain, title, dark, figsize, dpi, style, column,
         )  # fmt: skip
         finish(figure, target)
         return figure
@@ -282,13 +317,16 @@ class Dynamics:
     def _span(self) -> tuple[float, float]:
         return float(self.times[0]), float(self.times[-1])
 
-    def _draw_portrait(self, ax: Any, theme: Any, cmap: Any) -> Any:
+    def _draw_portrait(self, layout: Layout, cmap: Any) -> Any:
+        ax, theme = layout.ax, layout.theme
         bar = charts.draw_settled(ax, self.domain, self.settled, self._span, self.unit, cmap, theme)
         charts.draw_boundary(ax, self.boundary)
         if self.data is not None and self.first_learnt is not None:
             assert self.forgetting is not None
             never = np.isnan(self.first_learnt)
-            charts.draw_events(ax, self.data.points, self.forgetting, never, self._groups)
+            charts.draw_events(
+                ax, self.data.points, self.forgetting, never, self._groups, layout.marker_scale
+            )
         return bar
 
     @property

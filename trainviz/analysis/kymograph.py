@@ -19,10 +19,17 @@ from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.fitting import fit_texts, require_room
 from trainviz.rendering.figure.options import check_size
-from trainviz.rendering.figure.parts import Theme, new_figure, own_style
+from trainviz.rendering.figure.parts import Theme, new_figure
+from trainviz.rendering.figure.styles import (
+    Column,
+    StyleName,
+    check_style,
+    find_style,
+    user_style,
+)
 from trainviz.rendering.figure.texts import prepare_texts
 from trainviz.rendering.figure.ticks import settle_ticks, thin_numbers
-from trainviz.rendering.writers import still_target
+from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Kymograph", "kymograph"]
 
@@ -64,10 +71,13 @@ class Kymograph:
         *,
         title: str | None = None,
         palette: Any = None,
-        dark: bool = False,
-        figsize: tuple[float, float] = (6.0, 5.0),
-        dpi: float = 100,
+        dark: bool | None = None,
+        figsize: tuple[float, float] | None = None,
+        dpi: float | None = None,
         format: str | None = None,
+        style: StyleName | None = None,
+        column: Column | None = None,
+        ax: Any = None,
     ) -> Any:
         """Draw the position along the line from left to right, and time downwards.
 
@@ -78,12 +88,19 @@ class Kymograph:
         title : str, optional
         palette : str, Colormap or list of colours, optional
             As for :func:`trainviz.animate`.
-        dark : bool, default False
-        figsize : tuple of float
-            Inches.
-        dpi : float, default 100
+        dark : bool, optional
+            Default: whether the user's style sheet of matplotlib is dark.
+        figsize : tuple of float, optional
+            Inches; default (6, 5), or by the style.
+        dpi : float, optional
+            Default 100, or by the style.
         format : {"png", "svg", "pdf"}, optional
             Of a file object.
+        style, column : str, optional
+            As for :func:`trainviz.animate`.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw into, instead of a new figure's; their look is left as it is, and
+            ``figsize``, ``dpi``, ``style`` and ``column`` do not count.
 
         Returns
         -------
@@ -92,44 +109,67 @@ class Kymograph:
         Raises
         ------
         ValueError
-            If the suffix is unknown or the folder does not exist.
+            If the suffix, the style or the column is unknown or the folder does not exist.
         """
         target = still_target(path, format)
-        figure = self._draw(title, palette, Theme.of(dark), figsize, dpi)
-        finish(figure, target)
-        return figure
+        check_style(style, column)
+        if ax is None:
+            figure = self._draw(title, palette, dark, figsize, dpi, style, column)
+            finish(figure, target)
+            return figure
+        self._paint(ax, palette, bool(dark))
+        ax.grid(visible=False)
+        if title:
+            ax.set_title(title)
+        prepare_texts(ax.figure, [*([ax.title] if title else []), ax.xaxis.label, ax.yaxis.label])
+        save_figure(ax.figure, target)
+        return ax.figure
 
-    @own_style()
+    @user_style()
     def _draw(
         self,
         title: str | None,
         palette: Any,
-        theme: Theme,
-        figsize: tuple[float, float],
-        dpi: float,
+        dark: bool | None,
+        figsize: tuple[float, float] | None,
+        dpi: float | None,
+        style: StyleName | None,
+        column: Column | None,
     ) -> Any:
-        check_size(figsize, dpi)
+        sizes = find_style(style, column, figsize[0] if figsize else None)
+        width = sizes.width(column)
+        size = figsize or ((width, 0.8 * width) if sizes.name else (6.0, 5.0))
+        dpi = sizes.dpi if dpi is None else dpi
+        check_size(size, dpi)
+        theme = Theme.of(dark)
+        figure = new_figure(size, dpi, theme)
+        ax = figure.add_subplot(facecolor=theme.background)
+        sizes.dress(ax)
+        ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
+        ax.spines[:].set_color(theme.muted)
+        self._paint(ax, palette, theme.is_dark)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.label.set_color(theme.foreground)
+        if title:
+            own = {"size": sizes.title} if sizes.name else {}
+            ax.set_title(title, color=theme.foreground, **own)
+        prepare_texts(figure)
+        require_room(figure, [ax])
+        settle_ticks([ax], sizes.most_ticks)
+        thin_numbers(ax.yaxis, sizes.most_ticks, whole=True)
+        fit_texts(figure, [ax], 0)
+        return figure
+
+    def _paint(self, ax: Any, palette: Any, dark: bool) -> None:
         n_classes = len(self.class_names)
-        colors = Palette.of(n_classes, classes=palette, dark=theme == Theme.of(True))
+        colors = Palette.of(n_classes, classes=palette, dark=dark)
         picture = Region().bound(n_classes, colors).paint(
             np.ascontiguousarray(self.probabilities.transpose(2, 0, 1))
         )  # fmt: skip
-        figure = new_figure(figsize, dpi, theme)
-        ax = figure.add_subplot(facecolor=theme.background)
         ax.pcolormesh(_edges(self.distances), _edges(self.times), picture, rasterized=True)
         ax.invert_yaxis()
-        ax.set_xlabel("position along the line", color=theme.foreground)
-        ax.set_ylabel(self.unit, color=theme.foreground)
-        ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=10)
-        ax.spines[:].set_color(theme.muted)
-        if title:
-            ax.set_title(title, color=theme.foreground)
-        prepare_texts(figure)
-        require_room(figure, [ax])
-        settle_ticks([ax])
-        thin_numbers(ax.yaxis, whole=True)
-        fit_texts(figure, [ax], 0)
-        return figure
+        ax.set_xlabel("position along the line")
+        ax.set_ylabel(self.unit)
 
     def __repr__(self) -> str:
         n, m, n_classes = self.probabilities.shape

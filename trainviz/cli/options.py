@@ -31,6 +31,7 @@ __all__ = [
 MODE_NAMES = (
     "region", "boundary", "entropy", "margin", "probability", "change", "difference", "values",
 )  # fmt: skip
+STYLES = ("paper", "slides", "poster", "notebook", "minimal")
 INTERPOLATIONS = ("linear", "geometric", "smooth")
 
 MODE = ("mode", "of", "levels", "outline", "top_k", "limits", "other")
@@ -38,7 +39,8 @@ TIME = ("interpolate", "interpolation", "fps", "hold")
 _HIDEABLE = ("shade", "axes", "counter", "legend", "points", "anchors", "metrics")
 LOOK = (
     "cmap", "palette", "title", "subtitle", "xlabel", "ylabel", "dark", "figsize", "dpi", "aspect",
-    "errors", "max_points", "highlight", "metric_scale", "smooth", "annotate", *_HIDEABLE,
+    "errors", "max_points", "highlight", "metric_scale", "smooth", "annotate", "style", "column",
+    *_HIDEABLE,
 )  # fmt: skip
 
 
@@ -92,6 +94,8 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     add("--dark", action="store_true", help="light text on a dark ground")
     add("--figsize", nargs=2, type=float, metavar=("WIDTH", "HEIGHT"), help="in inches")
     add("--dpi", type=float, help="pixels an inch; default: 100")
+    add("--style", choices=STYLES, help="sizes of type, lines, points and figure")
+    add("--column", choices=("single", "double"), help="the width of the figure by the style")
     add("--aspect", choices=("equal", "auto"), help="of the map")
     add("--cmap", metavar="NAME", help="colormap of the modes that show one quantity")
     add(

@@ -19,7 +19,7 @@ _TAKES = {
     "still": {"epoch", *MODE, *LOOK},
     "filmstrip": {"epochs", "columns", *MODE, *LOOK},
     "panels": {"epoch", "levels", "columns", *LOOK},
-    "dynamics": {"title", "dark", "figsize", "dpi", "cmap"},
+    "dynamics": {"title", "dark", "figsize", "dpi", "cmap", "style", "column"},
 }
 """The options that each kind of picture accepts."""
 

@@ -33,19 +33,21 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import Compositor
+from trainviz.rendering.display import require_axes, still_in
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.highlights import highlights_of
 from trainviz.rendering.figure.metric_strip import metric_names
-from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size
+from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size, with_style
 from trainviz.rendering.figure.parts import Theme
+from trainviz.rendering.figure.styles import Column, StyleName, check_style
 from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
 from trainviz.rendering.painter import Painter, require_output
 from trainviz.rendering.resample import Resampler
 from trainviz.rendering.stills import StillPanel, panels_figure, still_figure
 from trainviz.rendering.timeline import Timeline
-from trainviz.rendering.writers import still_target
+from trainviz.rendering.writers import save_figure, still_target
 
 __all__ = ["Animation", "animate", "page_options"]
 
@@ -87,11 +89,13 @@ class Animation(Film):
         # A slice has a fixed length, so that a growing recording does not change the film.
         self.recording = recording[:]
         self.fps = film["fps"]
-        self._options = scene_of(film)
+        # What was given decides about pictures of another style.
+        self._given = scene_of(film)
+        self._options = with_style(self._given)
         self._interpolation = film["interpolation"]
         rest = round(film["hold"] * film["fps"])
         self._timeline = Timeline(len(recording), film["interpolate"], rest)
-        metric_names([self.recording], film.get("metrics", True))
+        metric_names([self.recording], self._options.get("metrics", True))
         Counter(self.recording, film.get("counter", True))
         highlights_of(self.recording, film.get("highlight"))
         wanted = find_mode(film["mode"])
@@ -139,6 +143,9 @@ class Animation(Film):
         *,
         dpi: float | None = None,
         format: str | None = None,
+        style: StyleName | None = None,
+        column: Column | None = None,
+        ax: Any = None,
     ) -> Any:
         """Draw the picture of one epoch through matplotlib.
 
@@ -153,26 +160,40 @@ class Animation(Film):
             Default: that of the animation.
         format : {"png", "svg", "pdf"}, optional
             Of a file object.
+        style, column : str, optional
+            As for :func:`animate`; default: those of the animation.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw the map and the points into, instead of a new figure: their look,
+            a legend and a colour bar are the caller's.
 
         Returns
         -------
-        matplotlib.figure.Figure
+        matplotlib.figure.Figure or StillDisplay
             Without a ``path`` a notebook shows it at the end of the cell, and a script by
-            ``matplotlib.pyplot.show()``.
+            ``matplotlib.pyplot.show()``. With ``ax`` the display object, whose attributes are
+            the axes, the figure, the artists, and the handles and labels of a legend.
 
         Raises
         ------
         RecordingError
             If the epoch was not captured.
         ValueError
-            If the suffix is unknown or the folder does not exist.
+            If the suffix, the style or the column is unknown or the folder does not exist.
         """
         target = still_target(path, format)
         check_size(None, 100 if dpi is None else dpi)
         moment = Moment(self.recording.index_at(epoch), 0.0)
         panel = self._panel("", moment.left, self._mode)
+        if ax is not None:
+            require_axes(ax)
+            display = still_in(
+                ax, self.recording, self._mode, self._styled(style, column),
+                panel.image_of, panel.contours_of, moment.left,
+            )  # fmt: skip
+            save_figure(display.figure_, target)
+            return display
         figure = still_figure(
-            self.recording, self._mode, self._options,
+            self.recording, self._mode, self._styled(style, column),
             panel.image_of, panel.contours_of, moment, dpi,
         )  # fmt: skip
         finish(figure, target)
@@ -187,6 +208,8 @@ class Animation(Film):
         figsize: tuple[float, float] | None = None,
         dpi: float | None = None,
         format: str | None = None,
+        style: StyleName | None = None,
+        column: Column | None = None,
     ) -> Any:
         """Draw several epochs side by side, for a paper or a poster.
 
@@ -205,6 +228,8 @@ class Animation(Film):
             Default: that of the animation.
         format : {"png", "svg", "pdf"}, optional
             Of a file object.
+        style, column : str, optional
+            As for :meth:`still`; with a style, ``column`` is ``"double"`` by default.
 
         Returns
         -------
@@ -229,9 +254,8 @@ class Animation(Film):
             self._panel(counter.text(Moment(index, 0.0)), index, self._mode) for index in indices
         ]
         figure = panels_figure(
-            self.recording, panels, self._mode, {**self._options, "figsize": figsize},
-            min(columns or 5, len(indices)), dpi,
-        )  # fmt: skip
+            self.recording, panels, self._mode, self._styled(style, column, figsize), columns, dpi
+        )
         finish(figure, target)
         return figure
 
@@ -246,6 +270,8 @@ class Animation(Film):
         figsize: tuple[float, float] | None = None,
         dpi: float | None = None,
         format: str | None = None,
+        style: StyleName | None = None,
+        column: Column | None = None,
     ) -> Any:
         """Draw the probability of every class, or of every label, one panel each.
 
@@ -261,7 +287,7 @@ class Animation(Film):
             snapshot; a line below the panels names them.
         levels : float or sequence of float, default 0.5
             Contour lines.
-        columns, figsize, dpi, format
+        columns, figsize, dpi, format, style, column
             As for :meth:`filmstrip`.
 
         Returns
@@ -307,8 +333,7 @@ class Animation(Film):
         figure = panels_figure(
             self.recording,
             [panel(mode) for mode in modes],
-            modes[0].of_any(), {**self._options, "figsize": figsize},
-            min(columns or 4, len(shown)), dpi, note,
+            modes[0].of_any(), self._styled(style, column, figsize), columns, dpi, note, most=4,
         )  # fmt: skip
         finish(figure, target)
         return figure
@@ -340,7 +365,7 @@ class Animation(Film):
         # A page paints in the browser, which knows the built-in modes of one recording only.
         if type(self._mode) not in _IN_PAGES:
             return None
-        page = {**page_options(self, self._options), "interpolation": self._interpolation}
+        page = {**page_options(self, self._given), "interpolation": self._interpolation}
         if isinstance(self._mode, Difference):
             both = [self.recording, self._mode.other]
             return {**page, "recordings": both, "names": ["this", "the other"]}
@@ -349,6 +374,23 @@ class Animation(Film):
     def _colors(self) -> Image | None:
         colors = self._mode.colors
         return None if colors is None else self._scene.colors(colors)
+
+    def _styled(
+        self,
+        style: StyleName | None,
+        column: Column | None,
+        *figsize: tuple[float, float] | None,
+    ) -> SceneOptions:
+        """Return the scene's options in another style, and with another size if one is given."""
+        check_style(style, column)
+        options: SceneOptions = {**self._given}
+        if style is not None:
+            options["style"] = style
+        if column is not None:
+            options["column"] = column
+        if figsize:
+            options["figsize"] = figsize[0]
+        return with_style(options)
 
     @cached_property
     def _scene(self) -> Compositor:
@@ -455,6 +497,10 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
         ``highlight``: points that are ringed and labelled, as indices, as a mask,
         as a dict of index to label, or as a dict of these by group
         (``{"test": [3, 17]}``); more than 40 are ringed alone.
+        ``style`` is ``"paper"``, ``"slides"``, ``"poster"``, ``"notebook"`` or
+        ``"minimal"``, a preset of the sizes of type, lines, points and figure, whose
+        width is that of a ``column``, ``"single"`` or ``"double"``. What a style
+        sheet or ``rcParams`` of matplotlib set of type, lines and colours is kept.
 
     Returns
     -------

@@ -25,7 +25,7 @@ from trainviz.rendering.compositor import Compositor, draw_ground, mark_errors
 from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.metric_strip import metric_names
-from trainviz.rendering.figure.options import check_columns, check_size, fields_of
+from trainviz.rendering.figure.options import check_columns, check_size, fields_of, with_style
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
@@ -83,7 +83,8 @@ class Comparison(Film):
         _require_same_limits(films)
         self.recordings = [film.recording for film in films]
         self.by, self.fps = by, film["fps"]
-        self._films, self._options = films, scene_of(film)
+        self._films, self._given = films, scene_of(film)
+        self._options = with_style(self._given)
         self._places = [
             clock_positions(recording, by, label)
             for recording, label in zip(self.recordings, self.labels, strict=True)
@@ -182,7 +183,7 @@ class Comparison(Film):
         if first._page() is None:
             return None
         return {
-            **page_options(first, self._options), "recordings": self.recordings,
+            **page_options(first, self._given), "recordings": self.recordings,
             "names": self.labels, "by": self.by, "interpolation": first._interpolation,
         }  # fmt: skip
 

@@ -25,7 +25,8 @@ from trainviz.rendering.figure.data_points import (
 )
 from trainviz.rendering.figure.layout import build_layout
 from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, own_style
+from trainviz.rendering.figure.parts import Layout
+from trainviz.rendering.figure.styles import user_style
 from trainviz.rendering.figure.texts import without_glyph_warnings
 from trainviz.rendering.kernels import cover, multiply, tint
 
@@ -66,7 +67,7 @@ class Compositor:
     (300, 400, 3)
     """
 
-    @own_style()
+    @user_style()
     def __init__(
         self,
         recording: Recording,

@@ -7,6 +7,7 @@ from typing import Any, cast
 from trainviz._common.checks import is_positive
 from trainviz.modes import Mode
 from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene
+from trainviz.rendering.figure.parts import prefers_dark
 from trainviz.rendering.interpolation import Interpolation
 
 __all__ = ["FILM_DEFAULTS", "FilmOptions", "check_film", "scene_of"]
@@ -42,6 +43,8 @@ def check_film(options: FilmOptions) -> FilmOptions:
             )
     filled = cast(FilmOptions, {**FILM_DEFAULTS, **options})
     check_scene(scene_of(filled))
+    if "dark" not in options and prefers_dark():
+        filled["dark"] = True
     check_fps(filled["fps"])
     if not (filled["hold"] == 0 or is_positive(filled["hold"])):
         raise ValueError(f"hold={filled['hold']!r}: expected seconds, 0 or more")

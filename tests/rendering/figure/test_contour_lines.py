@@ -123,10 +123,12 @@ def test_a_filmstrip_has_its_lines_too(make_recording):
     assert all(any(not patch.get_fill() for patch in ax.patches) for ax in panels)
 
 
-def test_the_colour_bar_marks_the_levels():
-    film = tv.animate(record(ring), mode=Probability(1, levels=(0.25, 0.75)), figsize=(4, 3))
-    bar = next(ax for ax in film.still().axes if ax.get_ylabel() == "probability of 1")
-    assert {line.get_ydata()[0] for line in bar.lines} >= {0.25, 0.75}
+@pytest.mark.parametrize(("figsize", "side"), [((6, 4), "y"), ((3.25, 3), "x")])
+def test_the_colour_bar_marks_the_levels(figsize, side):
+    film = tv.animate(record(ring), mode=Probability(1, levels=(0.25, 0.75)), figsize=figsize)
+    axes = {getattr(ax, f"get_{side}label")(): ax for ax in film.still().axes}
+    lines = axes["probability of 1"].lines
+    assert {getattr(line, f"get_{side}data")()[0] for line in lines} >= {0.25, 0.75}
 
 
 # Films.

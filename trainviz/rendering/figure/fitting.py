@@ -14,6 +14,7 @@ __all__ = [
     "PAD",
     "arrange",
     "even_size",
+    "fit_height",
     "fit_name",
     "fit_names",
     "fit_text",
@@ -135,6 +136,8 @@ def thin_ticks(bar: Any) -> None:
     """Leave only the ends where a colour bar is too short for all its numbers."""
     labels = bar.get_yticklabels()
     tall = bar.get_window_extent().height / bar.figure.dpi * 72
+    if not labels:
+        return
     if len(labels) * 1.3 * labels[0].get_fontsize() > tall:
         ends = [labels[0].get_text(), labels[-1].get_text()]
         bar.set_yticks([bar.get_yticks()[0], bar.get_yticks()[-1]], ends)
@@ -144,7 +147,10 @@ def heading_room(figure: Any, left: float, margin: float = 0.0) -> float:
     """Return how many pixels a heading may take from ``left`` to the legend or the margin."""
     right = figure.bbox.width - max(8.0, margin * figure.dpi)
     for legend in figure.legends:
-        right = min(right, legend.get_window_extent().x0 - 12)
+        box = legend.get_window_extent()
+        # One below the map takes no room from a heading.
+        if box.y1 > 0.75 * figure.bbox.height:
+            right = min(right, box.x0 - 12)
     return float(right - left)
 
 
@@ -221,11 +227,38 @@ def trim_height(figure: Any, axes: Sequence[Any], rows: int) -> None:
     resize(figure, width, height - free_inches(axes[0])[1] * rows)
 
 
+def fit_height(figure: Any, axes: Sequence[Any], rows: int, room: float | None = None) -> None:
+    """Find the height in which maps of fixed aspect are as wide as their slots.
+
+    Texts are fitted first, a heading to ``room`` pixels, as lines added later would
+    make the maps smaller.
+    """
+    arrange(figure)
+    fit_texts(figure, axes, figure.bbox.width if room is None else room)
+    for _ in range(4):
+        arrange(figure)
+        width, height = figure.get_size_inches()
+        slots = [ax.get_position(original=True) for ax in axes]
+        maps = [ax.get_position() for ax in axes]
+        down = height * min(s.height - m.height for s, m in zip(slots, maps, strict=True))
+        across = width * min(s.width - m.width for s, m in zip(slots, maps, strict=True))
+        if max(down, across) < 0.01:
+            return
+        ratio = height * maps[0].height / (width * maps[0].width)
+        more = -down if down > 0.01 else across * ratio
+        resize(figure, width, height + more * rows, 0.0)
+
+
 def resize(figure: Any, width: float, height: float, margin: float = PAD) -> None:
-    """Give a figure a size in inches, but not a height that its legend does not fit into."""
+    """Give a figure a size in inches, but not a height that its legend does not fit into.
+
+    A side that is changed has an even number of pixels.
+    """
     legends = [legend.get_window_extent().height for legend in figure.legends]
     least = max(legends, default=0.0) / figure.dpi + 2 * margin
-    figure.set_size_inches(even_size((width, max(height, least)), figure.dpi))
+    old, new = figure.get_size_inches(), (width, max(height, least))
+    sides = zip(old, new, even_size(new, figure.dpi), strict=True)
+    figure.set_size_inches([was if was == side else even for was, side, even in sides])
 
 
 def pixel_box(ax: Any) -> tuple[int, int, int, int]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.parts import Layout
+from trainviz.rendering.figure.texts import prepare_texts
 
 __all__ = ["draw_highlights", "highlights_of"]
 
@@ -114,8 +115,9 @@ def draw_highlights(layout: Layout, recording: Recording, highlight: Any) -> Non
     every = ax.transData.transform(points)
     dots, box = ax.figure.dpi / 72, ax.get_window_extent()
     taken: list[npt.NDArray[np.float64]] = []
+    labels: list[Any] = []
     for index, label in inside:
-        size = 8.5 * scale**0.5
+        size = layout.style.tick if layout.style.name else 8.5 * scale**0.5
         extent = np.array([0.62 * size * len(label), 1.1 * size]) * dots
         place = every[index]
         away = (5.5 * scale**0.5 + 1.5) * dots
@@ -124,13 +126,15 @@ def draw_highlights(layout: Layout, recording: Recording, highlight: Any) -> Non
         far = np.maximum(np.maximum(corner - place, place - corner - extent), 0).max() > 1.5 * away
         line = {"arrowstyle": "-", "color": theme.accent, "shrinkA": 0, "shrinkB": 5 * scale**0.5}
         taken.append(np.array([corner, corner + extent]))
-        ax.annotate(
+        text = ax.annotate(
             label, points[index], xytext=(corner + extent / 2 - place) / dots,
             textcoords="offset points", ha="center", va="center", size=size, weight="bold",
             color=theme.foreground, zorder=8, annotation_clip=False,
             arrowprops=line if far else None,
             path_effects=[withStroke(linewidth=2.4, foreground=theme.background)],
         )  # fmt: skip
+        labels.append(text)
+    prepare_texts(ax.figure, labels)
 
 
 _MOST_LABELS = 40

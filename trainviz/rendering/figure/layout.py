@@ -26,7 +26,7 @@ from trainviz.rendering.figure.fitting import (
     thin_ticks,
 )
 from trainviz.rendering.figure.highlights import draw_highlights
-from trainviz.rendering.figure.legend import explain_colors, place_bar
+from trainviz.rendering.figure.legend import explain_colors, fit_bar, lay_bar, lies, place_bar
 from trainviz.rendering.figure.metric_strip import (
     draw_strip,
     metric_names,
@@ -34,8 +34,9 @@ from trainviz.rendering.figure.metric_strip import (
     place_strip,
     strip_axes,
 )
-from trainviz.rendering.figure.options import SceneOptions
+from trainviz.rendering.figure.options import SceneOptions, style_of, with_style
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.styles import Style
 from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
@@ -70,15 +71,20 @@ def build_layout(
     -------
     Layout
     """
+    options, style = with_style(options), style_of(options)
     names = metric_names([recording], options.get("metrics", True))
     theme = Theme.of(options.get("dark", False))
-    dpi = float(dpi or options.get("dpi", 100))
-    size = options.get("figsize") or (8.0, 7.0 if names else 6.0)
+    dpi = float(dpi or options["dpi"])
+    size = options.get("figsize") or _size(style, recording.domain, options, bool(names))
     figure = new_figure(size if exact else even_size(size, dpi), dpi, theme)
-    margin = options.get("margin", PAD)
+    margin = options["margin"]
     figure.get_layout_engine().set(hspace=0.02, wspace=0.02)
     grid = figure.add_gridspec(2 if names else 1, 1, height_ratios=[5, 1] if names else [1])
-    layout = Layout(figure, figure.add_subplot(grid[0]), None, theme, margin=margin)
+    scale = style.marker_scale(size[0]) if style.name else 1.0
+    layout = Layout(
+        figure, figure.add_subplot(grid[0]), None, theme, scale, style, margin=margin,
+        sized_by_width=bool(style.name) and options.get("figsize") is None,
+    )  # fmt: skip
     dress_axes(layout, recording, options)
     _write_titles(layout, options, counter)
     if options.get("legend", True):
@@ -90,6 +96,7 @@ def build_layout(
     if names:
         layout.strip = figure.add_subplot(grid[1])
         draw_strip(layout, recording, options)
+        _size_strip(layout)
     prepare_texts(figure)
     _keep_rim(layout)
     _fix_places(layout, options)
@@ -98,6 +105,37 @@ def build_layout(
     if has_points:
         draw_highlights(layout, recording, options.get("highlight"))
     return layout
+
+
+def _size(
+    style: Style, domain: Domain, options: SceneOptions, with_strip: bool
+) -> tuple[float, float]:
+    """Return inches in which a map fits that is as wide as the figure; more are trimmed."""
+    if not style.name:
+        return (8.0, 7.0 if with_strip else 6.0)
+    width = style.width(options.get("column"))
+    x0, x1, y0, y1 = domain.extent
+    ratio = (y1 - y0) / (x1 - x0)
+    if options.get("aspect") == "auto" or not 0.5 < ratio < 2:
+        return (width, width * (0.95 if with_strip else 0.8))
+    lines = 16 * style.legend / 72
+    return (width, (ratio * width + lines) * (1.3 if with_strip else 1.0))
+
+
+def _size_strip(layout: Layout) -> None:
+    """Give the strip's axes, curves and legend the sizes of a preset."""
+    style = layout.style
+    if not style.name:
+        return
+    for ax in layout.strip.get_shared_x_axes().get_siblings(layout.strip):
+        style.dress(ax)
+    for curve in layout.curves:
+        curve.set_linewidth(style.curve)
+    legend = layout.strip.get_legend()
+    if legend is not None:
+        for text in legend.get_texts():
+            text.set_fontsize(style.legend)
+        layout.strip.title.set_fontsize(style.legend)
 
 
 def draw_map(layout: Layout, image: Any, extent: tuple[float, float, float, float]) -> None:
@@ -113,8 +151,7 @@ def dress_axes(layout: Layout, recording: Recording, options: SceneOptions) -> N
     """Set limits, aspect, ticks and labels of the map's axes."""
     ax, theme, domain = layout.ax, layout.theme, recording.domain
     dress_domain(ax, domain, theme, options.get("aspect"))
-    # A size in points: "medium" means the user's font.size when the figure is drawn.
-    ax.tick_params(labelsize=10)
+    layout.style.dress(ax)
     if not options.get("axes", True):
         ax.set_xticks([])
         ax.set_yticks([])
@@ -155,15 +192,21 @@ def keep_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:
 
 
 def _write_titles(layout: Layout, options: SceneOptions, counter: str) -> None:
-    ax, theme = layout.ax, layout.theme
+    ax, theme, style = layout.ax, layout.theme, layout.style
     if options.get("title"):
         layout.figure.suptitle(
-            options["title"], x=0.02, ha="left", color=theme.foreground, size=14, weight="bold"
-        )
+            options["title"], x=0.02, ha="left", color=theme.foreground, size=style.title,
+            weight=style.weight,
+        )  # fmt: skip
+    pad = {"pad": 0.4 * style.counter} if style.name else {}
     if options.get("subtitle"):
-        ax.set_title(options["subtitle"], loc="left", color=theme.muted, size=11)
+        ax.set_title(
+            options["subtitle"], loc="left", color=theme.muted, size=style.subtitle, **pad
+        )  # fmt: skip
     shown = counter if options.get("counter", True) else ""
-    layout.counter = ax.set_title(shown, loc="right", color=theme.foreground, size=12)
+    layout.counter = ax.set_title(
+        shown, loc="right", color=theme.foreground, size=style.counter, **pad
+    )  # fmt: skip
     layout.counter.set_parse_math(False)
 
 
@@ -173,17 +216,20 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
 
     figure, ax = layout.figure, layout.ax
     arranged = arrange(figure)
-    if settle_ticks([ax]):
+    # Fewer numbers than matplotlib draws may be shorter, too.
+    if settle_ticks([ax], layout.style.most_ticks) or layout.style.name:
         arranged = arrange(figure)
     if options.get("figsize") is None:
-        _trim(layout)
-        arranged = arrange(figure)
+        # The strip has a share of the height, so trimming it leaves some more.
+        for _ in range(3 if layout.style.name and layout.strip is not None else 1):
+            _trim(layout)
+            arranged = arrange(figure)
     texts = sized_texts(figure)
     _fit_titles(layout)
     strips = [] if layout.strip is None else strip_axes(layout)
     fit_texts(figure, [ax, *strips], heading_room(figure, ax.get_window_extent().x0, layout.margin))
     if layout.bar is not None:
-        fit_text(layout.bar.yaxis.label, layout.bar.get_window_extent().height)
+        fit_bar(layout.bar)
     if sized_texts(figure) != texts:
         # Arranging takes longer than all else here.
         arranged = arrange(figure)
@@ -200,7 +246,10 @@ def _fix_places(layout: Layout, options: SceneOptions) -> None:
     ax.set_aspect("auto")
     ax.set_position((left / width, lower, wide / width, tall / height))
     if layout.bar is not None:
-        place_bar(layout.bar, lower, tall / height)
+        if lies(layout.bar):
+            lay_bar(layout.bar, left / width, wide / width)
+        else:
+            place_bar(layout.bar, lower, tall / height)
         thin_ticks(layout.bar)
     if layout.strip is not None:
         place_strip(layout, left / width, wide / width)
@@ -237,7 +286,10 @@ def _trim(layout: Layout) -> None:
     """Take away the room that a map of fixed aspect leaves free beside or above it."""
     figure = layout.figure
     across, down = free_inches(layout.ax)
-    if layout.strip is not None:
+    if layout.style.name:
+        # A column has its width.
+        across = 0.0
+    elif layout.strip is not None:
         across = _free_above_strip(layout)
     width, height = figure.get_size_inches()
     resize(figure, width - across, height - down, layout.margin)

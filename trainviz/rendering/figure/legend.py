@@ -14,11 +14,11 @@ from trainviz.rendering.figure.data_points import (
     marker_of,
     points_text,
 )
-from trainviz.rendering.figure.fitting import fit_names
+from trainviz.rendering.figure.fitting import fit_names, fit_text, shrink
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 
-__all__ = ["explain_colors", "place_bar"]
+__all__ = ["explain_colors", "fit_bar", "lay_bar", "lies", "place_bar", "place_legend"]
 
 _LEGEND_ROWS = 24
 """A longer legend is more than one reads: the rest is counted in its last row."""
@@ -33,7 +33,12 @@ def explain_colors(
 ) -> None:
     """Add the colour bar or the legend, at the right of the axes ``beside`` (or the map's)."""
     if mode.guide == "scale":
-        _add_color_bar(layout, mode, layout.ax if beside is None else beside)
+        below = (
+            beside is None
+            and layout.style.compact
+            and _side_is_dear(layout, 6 * layout.style.label / 72)
+        )
+        _add_color_bar(layout, mode, layout.ax if beside is None else beside, below)
     has_points = recording.data is not None and options.get("points", True)
     explained = has_points and (
         mode.legend(recording)
@@ -42,29 +47,66 @@ def explain_colors(
         or points_text(recording, options)
     )
     if mode.guide == "classes" or explained or guess_handle(layout, recording.domain):
-        _add_legend(layout, recording, mode, options, has_points)
+        _add_legend(layout, recording, mode, options, has_points, beside)
 
 
-def _add_color_bar(layout: Layout, mode: Mode, beside: Any) -> None:
+def color_scale(mode: Mode) -> Any:
+    """Return the colours and the limits of a mode that shows one quantity."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
-    theme = layout.theme
-    scale = ScalarMappable(Normalize(*mode.limits), ListedColormap(mode.palette.sequential / 255.0))
-    bar = layout.figure.colorbar(scale, ax=beside, pad=0.02, fraction=0.05, aspect=30)
+    return ScalarMappable(Normalize(*mode.limits), ListedColormap(mode.palette.sequential / 255.0))
+
+
+def _add_color_bar(layout: Layout, mode: Mode, beside: Any, below: bool) -> None:
+    theme, style = layout.theme, layout.style
+    scale = color_scale(mode)
+    place = {"location": "bottom", "shrink": 1.0} if below else {}
+    bar = layout.figure.colorbar(scale, ax=beside, pad=0.02, fraction=0.05, aspect=30, **place)
     layout.bar = bar.ax
     bar.set_label(mode.label, color=theme.foreground)
-    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=10)
+    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
+    style.dress(bar.ax)
+    bar.outline.set_linewidth(style.frame)
     bar.outline.set_edgecolor(theme.muted)
     low, high = mode.limits
     near = 0.1 * (high - low)
     inner = [tick for tick in bar.get_ticks() if low + near < tick < high - near / 2]
+    if below:
+        # What the bar shows stands between the ends of its scale, on the same line.
+        inner = []
+        bar.ax.xaxis.label.set_fontsize(style.tick)
+        bar.ax.xaxis.labelpad = -1.15 * style.tick
     bar.set_ticks([low, *inner, high])
     digits = 2 if max(-low, high) <= 1 else 4
-    bar.ax.set_yticklabels([f"{tick:.{digits}g}" for tick in (low, *inner, high)])
+    bar.set_ticklabels([f"{tick:.{digits}g}" for tick in (low, *inner, high)])
+    if below:
+        for label, side in zip(bar.ax.get_xticklabels(), ("left", "right"), strict=True):
+            label.set_horizontalalignment(side)
+    mark = bar.ax.axvline if below else bar.ax.axhline
     for level in mode.levels:
-        bar.ax.axhline(level, color=theme.background, linewidth=2.6, alpha=0.55)
-        bar.ax.axhline(level, color=theme.foreground, linewidth=1.1)
+        mark(level, color=theme.background, linewidth=2.6, alpha=0.55)
+        mark(level, color=theme.foreground, linewidth=1.1)
+
+
+def lies(bar: Any) -> bool:
+    """Tell whether a colour bar lies below its map."""
+    box = bar.get_window_extent()
+    return bool(box.width > box.height)
+
+
+def lay_bar(bar: Any, left: float, width: float) -> None:
+    """Make a colour bar below a map as wide as the map, in shares of the figure's width."""
+    place = bar.get_position()
+    bar.set_aspect("auto")
+    bar.set_position((left, place.y0, width, place.height))
+
+
+def fit_bar(bar: Any) -> None:
+    """Fit the label of a colour bar to its length."""
+    box = bar.get_window_extent()
+    shrink(bar.xaxis.label, 0.7 * box.width)
+    fit_text(bar.yaxis.label, box.height)
 
 
 def place_bar(bar: Any, lower: float, height: float) -> None:
@@ -79,7 +121,12 @@ def _group_names(recording: Recording) -> tuple[str, ...]:
 
 
 def _add_legend(
-    layout: Layout, recording: Recording, mode: Mode, options: SceneOptions, has_points: bool
+    layout: Layout,
+    recording: Recording,
+    mode: Mode,
+    options: SceneOptions,
+    has_points: bool,
+    beside: Any,
 ) -> None:
     from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
@@ -91,7 +138,8 @@ def _add_legend(
     )
     if mode.guide != "classes" and not is_labelled:
         entries = []
-    size = 10 if min(layout.figure.get_size_inches()) >= 4 else 8
+    style = layout.style
+    size = style.legend if style.name or min(layout.figure.get_size_inches()) >= 4 else 8
     extra = _point_handles(layout, recording, options, size) if has_points else []
     extra += guess_handle(layout, recording.domain)
     # Points have the full colours; areas have the shades, the strongest where the model is sure.
@@ -114,10 +162,9 @@ def _add_legend(
     if len(shown) < len(entries):
         handles.append(Line2D([], [], linestyle=""))
         labels.append(f"and {len(entries) - len(shown)} more")
-    layout.figure.legend(
-        handles + extra, labels + [handle.get_label() for handle in extra],
-        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.2)},
-        loc="outside right upper", frameon=False,
+    place_legend(
+        layout, handles + extra, labels + [handle.get_label() for handle in extra], beside,
+        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.2)}, frameon=False,
         labelcolor=theme.foreground, handletextpad=0.3, borderpad=0, fontsize=size,
     )  # fmt: skip
 
@@ -153,9 +200,9 @@ def _point_handles(
     errors = options.get("errors", "ring")
     has_errors = recording.data_labels is not None
     if has_errors and errors == "ring":
-        found.append(dot("misclassified", markerfacecolor="none", markeredgewidth=1.4))
+        found.append(dot("misclassified", markerfacecolor="none", markeredgewidth=0.14 * size))
     elif has_errors and errors == "cross":
-        found.append(dot("misclassified", "x", markersize=0.7 * wide, markeredgewidth=1.6))
+        found.append(dot("misclassified", "x", markersize=0.7 * wide, markeredgewidth=0.16 * size))
     elif fades(recording, options):
         found.append(dot("correctly classified", alpha=0.3))
     if any_faint(recording):
@@ -166,3 +213,51 @@ def _point_handles(
 
 _MOST_GROUPS = 8
 """How many groups the legend names; their shapes could hardly be told beyond."""
+
+
+def place_legend(
+    layout: Layout, handles: list[Any], labels: list[str], beside: Any = None, **look: Any
+) -> None:
+    """Put a legend at the right, or below where the right would take too much of the maps."""
+    figure, style = layout.figure, layout.style
+    layout.legend = (handles, labels, look)
+    legend = figure.legend(handles, labels, loc="outside right upper", **look)
+    if not style.compact:
+        return
+    size, dpi = figure.get_size_inches(), figure.dpi
+    if not _side_is_dear(layout, legend.get_window_extent().width / dpi, beside):
+        return
+    room, columns = (size[0] - 2 * layout.margin) * dpi, min(len(handles), 12)
+    while True:
+        legend.remove()
+        legend = figure.legend(
+            handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.2,
+            labelspacing=0.3, **look,
+        )  # fmt: skip
+        wide = legend.get_window_extent().width
+        if wide <= room or columns == 1:
+            return
+        columns = min(columns - 1, max(1, int(columns * room / wide)))
+
+
+def _side_is_dear(layout: Layout, inches: float, beside: Any = None) -> bool:
+    """Tell whether a map would be larger with so many inches more at its right, but less below."""
+    wide, tall = layout.figure.get_size_inches()
+    if layout.sized_by_width:
+        return bool(inches > 0.1 * wide)
+    em, ax = layout.style.label / 72, layout.ax
+    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+    ratio = (x1 - x0) / (y1 - y0)
+    if beside is not None:
+        grid = ax.get_subplotspec().get_gridspec()
+        ratio *= grid.ncols / grid.nrows
+
+    def area(width: float, height: float) -> float:
+        width, height = max(width - 2.8 * em, 0), max(height - 5 * em, 0)
+        if ax.get_aspect() == "auto":
+            return width * height
+        return float(min(width / ratio, height) ** 2 * ratio)
+
+    # Long entries leave room for few in a row.
+    lines = 2.2 * em * max(1.0, inches / 0.8)
+    return area(wide - inches, tall) < 0.95 * area(wide, tall - lines)

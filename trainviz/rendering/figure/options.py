@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from trainviz._common.checks import is_positive
+from trainviz.rendering.figure.styles import Column, Style, StyleName, check_style, find_style
 
 __all__ = [
     "MOST_POINTS",
@@ -18,6 +19,8 @@ __all__ = [
     "check_scene",
     "check_size",
     "fields_of",
+    "style_of",
+    "with_style",
 ]
 
 MOST_POINTS = 2000
@@ -66,6 +69,11 @@ class SceneOptions(TypedDict, total=False):
         What happened at an epoch (or step, where the strip counts steps).
     margin : float
         Inches around everything.
+    style : {"paper", "slides", "poster", "notebook", "minimal"} or None
+        The preset for the sizes of type, lines, points and figure, and for ``axes``,
+        ``counter``, ``metrics``, ``margin`` and ``dpi`` where these are not given.
+    column : {"single", "double"} or None
+        How wide the figure is by the preset; without a preset, that of a paper.
     """
 
     title: str | None
@@ -89,6 +97,8 @@ class SceneOptions(TypedDict, total=False):
     smooth: float
     annotate: Mapping[float, str] | None
     margin: float
+    style: StyleName | None
+    column: Column | None
 
 
 def fields_of(counter: Any) -> set[str]:
@@ -154,6 +164,7 @@ def check_scene(scene: SceneOptions) -> None:
     if scene.get("aspect") not in (None, "equal", "auto"):
         raise ValueError(f"aspect={scene.get('aspect')!r}: expected 'equal' or 'auto'")
     _check_curves(scene)
+    check_style(scene.get("style"), scene.get("column"))
     check_size(scene.get("figsize"), scene.get("dpi", 100))
     margin = scene.get("margin", 0.1)
     if margin != 0 and not is_positive(margin):
@@ -180,3 +191,22 @@ def _check_curves(scene: SceneOptions) -> None:
             raise TypeError(f"annotate: {moment!r} is no epoch, e.g. {{120: 'lr / 10'}}")
         if not isinstance(text, str):
             raise TypeError(f"annotate: {text!r} is no text, e.g. {{120: 'lr / 10'}}")
+
+
+def style_of(scene: SceneOptions) -> Style:
+    """Return the sizes that a scene's preset, figure and user ask for."""
+    size = scene.get("figsize")
+    return find_style(
+        scene.get("style"), scene.get("column"), None if size is None else float(size[0])
+    )
+
+
+def with_style(scene: SceneOptions) -> SceneOptions:
+    """Fill in what a scene's preset says of options that are not given."""
+    style = style_of(scene)
+    defaults: SceneOptions = {
+        "axes": style.axes, "counter": style.counted, "margin": style.margin, "dpi": style.dpi,
+    }  # fmt: skip
+    if not style.metrics:
+        defaults["metrics"] = False
+    return {**defaults, **scene}

@@ -13,6 +13,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.data_points import draw_points, fades
 from trainviz.rendering.figure.fitting import (
     even_size,
+    fit_height,
     fit_name,
     fit_text,
     fit_texts,
@@ -33,8 +34,9 @@ from trainviz.rendering.figure.metric_strip import (
     place_strip,
     strip_axes,
 )
-from trainviz.rendering.figure.options import SceneOptions
-from trainviz.rendering.figure.parts import Layout, Theme, new_figure, own_style
+from trainviz.rendering.figure.options import SceneOptions, style_of, with_style
+from trainviz.rendering.figure.parts import Layout, Theme, new_figure
+from trainviz.rendering.figure.styles import Style, user_style
 from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
@@ -128,7 +130,7 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
     return max(range(1, count + 1), key=map_height)
 
 
-@own_style()
+@user_style()
 @without_glyph_warnings()
 def build_grid(
     panels: Sequence[Panel],
@@ -161,15 +163,23 @@ def build_grid(
     -------
     PanelGrid
     """
+    options, style = with_style(options), style_of(options)
     has_strips = _has_strips(panels, options, columns)
-    figure, axes, strips, theme = _figure(options, len(panels), columns, dpi, has_strips, exact)
+    figure, axes, strips, theme = _figure(
+        options, style, panels[0].recording.domain, len(panels), columns, dpi, has_strips, exact
+    )
     wide = figure.get_size_inches()[0] / columns
     scale, small = min(1.0, wide / 6), min(max(wide / 2.6, 0.7), 1.0)
-    layouts = [Layout(figure, ax, None, theme, marker_scale=scale) for ax in axes]
+    if style.name:
+        scale, small = style.marker_scale(wide), 1.0
+    by_width = bool(style.name) and options.get("figsize") is None
+    layouts = [
+        Layout(figure, ax, None, theme, scale, style, sized_by_width=by_width) for ax in axes
+    ]
     for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
         dress_axes(layout, panel.recording, options)
         keep_outer_labels(layout.ax, number, columns, len(panels))
-        layout.ax.tick_params(labelsize=10 * small)
+        layout.ax.tick_params(labelsize=style.tick * small)
         _write_titles(layout, panel, small, columns)
         if panel.has_points and not fades(panel.recording, options):
             draw_points(layout, panel.recording, panel.mode, options)
@@ -178,10 +188,12 @@ def build_grid(
     # An empty heading keeps the room for the clock.
     shown = headline if options.get("counter", True) else ""
     figure.suptitle(
-        options.get("title") or (" " if shown else ""), x=0.01, ha="left", size=14, weight="bold",
-        color=theme.foreground,
+        options.get("title") or (" " if shown else ""), x=0.01, ha="left", size=style.title,
+        weight=style.weight, color=theme.foreground,
     )  # fmt: skip
-    clock = figure.text(0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=12)
+    clock = figure.text(
+        0, 0, shown, ha="right", va="baseline", color=theme.foreground, size=style.counter
+    )  # fmt: skip
     head = Layout(figure, None, clock, theme)
     prepare_texts(figure)
     _fit(layouts, head, options)
@@ -229,20 +241,28 @@ def _draw_strips(
 
 def _figure(
     options: SceneOptions,
+    style: Style,
+    domain: Domain,
     count: int,
     columns: int,
     dpi: float | None,
     has_strips: bool,
     exact: bool,
 ) -> tuple[Any, list[Any], list[Any], Theme]:
-    theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options.get("dpi", 100))
+    theme, resolution = Theme.of(options.get("dark", False)), float(dpi or options["dpi"])
     rows, panel = -(-count // columns), _PANEL_INCHES.get(columns, _SMALL_INCHES)
     legend = _LEGEND_INCHES if options.get("legend", True) else 0.2
     tall = panel * (1 + has_strips * _STRIP_SHARE) + 0.3 + 0.2 * has_strips
     size = options.get("figsize") or (columns * panel + legend, rows * tall + 0.5)
+    if style.name and options.get("figsize") is None:
+        width, (x0, x1, y0, y1) = style.width(options.get("column"), "double"), domain.extent
+        # More than the panels need; the rest is trimmed.
+        ratio = min(max((y1 - y0) / (x1 - x0), 0.5), 2) if options.get("aspect") != "auto" else 0.8
+        ratio *= 1 + has_strips * _STRIP_SHARE
+        size = (width, rows * width / columns * ratio + (14 + 4 * rows) * style.legend / 72)
     size = size if exact else even_size(size, resolution)
-    figure = new_figure(size, resolution, theme, "compressed")
-    pad = min(options.get("margin", 0.1), 0.1)
+    figure = new_figure(size, resolution, theme, "constrained" if style.name else "compressed")
+    pad = min(options["margin"], 0.1)
     figure.get_layout_engine().set(w_pad=pad, h_pad=pad, hspace=0.02, wspace=0.02)
     ratios = [1, _STRIP_SHARE] if has_strips else [1]
     grid = figure.add_gridspec(rows * len(ratios), columns, height_ratios=ratios * rows)
@@ -253,12 +273,13 @@ def _figure(
 
 
 def _write_titles(layout: Layout, panel: Panel, small: float, columns: int) -> None:
-    ax, theme = layout.ax, layout.theme
+    ax, theme, style = layout.ax, layout.theme, layout.style
     # No more than could fit, as a far too wide title would leave the maps no room.
-    most = int(ax.figure.get_size_inches()[0] / columns * 72 / (0.35 * 11 * small))
+    most = int(ax.figure.get_size_inches()[0] / columns * 72 / (0.35 * style.panel * small))
     title = fit_name(panel.title, most, 3)
-    ax.set_title(title, loc="left", color=theme.foreground, size=11 * small)
-    layout.counter = ax.set_title(panel.status, loc="right", color=theme.muted, size=9 * small)
+    ax.set_title(title, loc="left", color=theme.foreground, size=style.panel * small)
+    status = style.legend if style.name else 9 * small
+    layout.counter = ax.set_title(panel.status, loc="right", color=theme.muted, size=status)
 
 
 def _explain(
@@ -280,11 +301,11 @@ def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None
     figure, axes = head.figure, [layout.ax for layout in layouts]
     strips = [ax for layout in layouts if layout.strip is not None for ax in strip_axes(layout)]
     require_room(figure, axes)
-    if settle_ticks(axes):
+    if settle_ticks(axes, layouts[0].style.most_ticks):
         require_room(figure, axes)
     _fit_titles(layouts)
     if options.get("figsize") is None:
-        _trim(figure, [*axes, *strips])
+        _trim(figure, [*axes, *strips], maps=axes if layouts[0].style.name else ())
     require_room(figure, axes)
     fit_texts(figure, [*axes, *strips], _heading_room(layouts, head))
     require_room(figure, axes)
@@ -295,7 +316,7 @@ def _heading_room(layouts: Sequence[Layout], head: Layout) -> float:
     return max(room_beside(head.counter, [layout.ax for layout in layouts]), 40.0)
 
 
-def _trim(figure: Any, axes: Sequence[Any]) -> None:
+def _trim(figure: Any, axes: Sequence[Any], maps: Sequence[Any]) -> None:
     """Take away the rim that panels of fixed aspect leave free around them."""
     figure.canvas.draw()
     boxes = [ax.get_tightbbox() for ax in axes]
@@ -303,6 +324,11 @@ def _trim(figure: Any, axes: Sequence[Any]) -> None:
     if figure._suptitle.get_text():
         upper = [figure._suptitle.get_window_extent().y1]
     width, height = figure.get_size_inches()
+    if maps:
+        # A column has its width; legends and clock are not part of the panels' boxes.
+        rows = len({round(ax.get_position().y0, 3) for ax in maps})
+        fit_height(figure, maps, rows)
+        return
     left = min(box.x0 for box in boxes) / figure.dpi - _RIM
     below = min(box.y0 for box in boxes) / figure.dpi - _RIM
     above = height - max(upper) / figure.dpi - _RIM

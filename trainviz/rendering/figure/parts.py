@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-__all__ = ["Layout", "Theme", "new_figure", "own_style"]
+from trainviz.rendering.figure.styles import Style, user_set
+
+__all__ = ["Layout", "Theme", "new_figure", "prefers_dark"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,31 @@ class Theme:
     is_dark: bool = False
 
     @classmethod
-    def of(cls, dark: bool) -> Theme:
-        """Return the dark or the light theme."""
+    def of(cls, dark: bool | None = None) -> Theme:
+        """Return the dark or the light theme, with the colours of the user's settings.
+
+        By default it is dark if these are.
+        """
+        dark = prefers_dark() if dark is None else dark
+        theme = cls("#ffffff", "#222222", "#6b7077", "#c0392b", "#ffffff")
         if dark:
-            return cls("#101216", "#e8e8e8", "#9aa0a8", "#ff9d76", "#101216", is_dark=True)
-        return cls("#ffffff", "#222222", "#6b7077", "#c0392b", "#ffffff")
+            theme = cls("#101216", "#e8e8e8", "#9aa0a8", "#ff9d76", "#101216", is_dark=True)
+        if prefers_dark() != dark:
+            return theme
+        ground = _user_color("figure.facecolor")
+        if ground is not None:
+            theme = replace(theme, background=ground, point_edge=ground)
+
+        def chosen(setting: str, default: str) -> str:
+            color = _user_color(setting)
+            # Style sheets have white axes around grey maps, which are not to be seen on white.
+            return color if color and _are_apart(color, theme.background) else default
+
+        return replace(
+            theme,
+            foreground=chosen("text.color", theme.foreground),
+            muted=chosen("axes.edgecolor", theme.muted),
+        )
 
 
 @dataclass
@@ -41,9 +61,17 @@ class Layout:
     box : tuple of int
         ``(left, top, width, height)`` of the map in pixels from the top left.
     counter : matplotlib.text.Text
+    marker_scale : float
+        Of the area of points.
+    style : Style
+        The sizes of type and lines.
     margin : float
         Inches around everything.
+    sized_by_width : bool
+        Whether the figure has the width of a column and the height that its maps need.
     strip : matplotlib.axes.Axes or None
+    legend : tuple
+        The handles and labels of the legend, and its look.
     curves : list of matplotlib.lines.Line2D
     moments : dict of float to str
         What is marked on the strip.
@@ -56,9 +84,14 @@ class Layout:
     counter: Any
     theme: Theme
     marker_scale: float = 1.0
+    style: Style = field(default_factory=Style)
     margin: float = 0.0
+    sized_by_width: bool = False
     strip: Any = None
     bar: Any = None
+    legend: tuple[list[Any], list[str], dict[str, Any]] = field(
+        default_factory=lambda: ([], [], {})
+    )
     curves: list[Any] = field(default_factory=list)
     moments: dict[float, str] = field(default_factory=dict)
     names: list[Any] = field(default_factory=list)
@@ -66,18 +99,33 @@ class Layout:
     strip_box: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
-@contextmanager
-def own_style() -> Iterator[None]:
-    """Draw as by Matplotlib's defaults, whatever style sheet and settings the user chose.
+def prefers_dark() -> bool:
+    """Tell whether the user's settings of matplotlib, such as a style sheet, are dark."""
+    from matplotlib.colors import to_rgb
 
-    Only the font families are kept, since a paper has a typeface of its own.
-    """
-    import matplotlib.style
+    ground = _user_color("figure.facecolor")
+    return ground is not None and sum(to_rgb(ground)) < 1.5
 
-    fonts = ("family", "serif", "sans-serif", "cursive", "fantasy", "monospace")
-    kept = {name: matplotlib.rcParams[name] for name in (f"font.{font}" for font in fonts)}
-    with matplotlib.style.context(["default", kept]):
-        yield
+
+def _are_apart(color: str, ground: str) -> bool:
+    """Tell whether one colour can be seen on another."""
+    from matplotlib.colors import to_rgb
+
+    weights = (0.2126, 0.7152, 0.0722)
+    first, second = (
+        sum(weight * part**2.2 for weight, part in zip(weights, to_rgb(each), strict=True))
+        for each in (color, ground)
+    )
+    return bool((max(first, second) + 0.05) / (min(first, second) + 0.05) >= 1.5)
+
+
+def _user_color(name: str) -> str | None:
+    from matplotlib.colors import to_hex, to_rgba
+
+    color = user_set(name)
+    if color is None or color == "auto" or to_rgba(color)[3] == 0:
+        return None
+    return to_hex(color)
 
 
 def new_figure(

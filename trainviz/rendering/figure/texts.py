@@ -229,6 +229,9 @@ def _find_fonts(text: Any) -> dict[str, str]:
 
 
 def _is_invisible(sign: str) -> bool:
+    if ord(sign) & 0xFFFE == 0xFFFE:
+        # What Unicode reserves never to be a character.
+        return True
     return sign.isspace() or unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Mn")
 
 

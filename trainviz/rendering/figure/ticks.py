@@ -14,8 +14,8 @@ _MOST = 9
 """As many intervals as matplotlib has at most."""
 
 
-def settle_ticks(axes: Sequence[Any]) -> bool:
-    """Give arranged axes of one size and window as many ticks as there is room for.
+def settle_ticks(axes: Sequence[Any], most: int = _MOST) -> bool:
+    """Give arranged axes of one size and window as many ticks as fit, with ``most`` intervals.
 
     A power of ten or an offset that the numbers have in common is written into the
     axis label, since matplotlib writes it where labels and titles are.
@@ -32,7 +32,7 @@ def settle_ticks(axes: Sequence[Any]) -> bool:
         shown = [line for line in lines if line.get_tick_params().get(side, True)]
         if not shown or not len(shown[0].get_majorticklocs()):
             continue
-        _thin(lines, shown[0], _between(axes) if which == "x" else float("inf"))
+        _thin(lines, shown[0], _between(axes) if which == "x" else float("inf"), most)
         for line in lines:
             changed |= _name_factor(line, line in shown)
     return changed
@@ -55,9 +55,10 @@ def _thin(
     if not labels:
         return
     size = labels[0].get_fontsize()
-    for scale in (1.0, 0.8):
+    # Smaller numbers than of 6 points cannot be read in print.
+    for points in (size, max(0.8 * size, min(size, 6.0))):
         for line in lines:
-            line.set_tick_params(labelsize=scale * size)
+            line.set_tick_params(labelsize=points)
         for count in range(min(most, max(1, shown.get_tick_space())), 0, -1):
             for line in lines:
                 line.set_major_locator(MaxNLocator(count, steps=_STEPS, integer=whole))
