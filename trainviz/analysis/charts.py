@@ -272,7 +272,7 @@ def portrait(
         figure, ax, None, theme, sizes.marker_scale(size[0]) if sizes.name else 1.0, sizes,
         sized_by_width=by_width, margin=sizes.margin,
     )  # fmt: skip
-    bar = draw(layout)
+    bar = layout.bar = draw(layout)
     sizes.dress(ax)
     sizes.dress(bar)
     handles, labels = ax.get_legend_handles_labels()

@@ -45,7 +45,7 @@ from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
 from trainviz.rendering.painter import Painter, require_output
 from trainviz.rendering.resample import Resampler
-from trainviz.rendering.stills import StillPanel, panels_figure, still_figure
+from trainviz.rendering.stills import StillPanel, default_row, panels_figure, still_figure
 from trainviz.rendering.timeline import Timeline
 from trainviz.rendering.writers import save_figure, still_target
 
@@ -218,7 +218,8 @@ class Animation(Film):
         path : path-like or binary file object, optional
             Ends in ``.png``, ``.svg`` or ``.pdf``.
         epochs : sequence of int, optional
-            Captured epochs; default: five, evenly spaced.
+            Captured epochs; default: five, evenly spaced, or in a narrow figure as many as
+            fill its rows.
         columns : int, optional
             Panels in a row; default up to five.
         figsize : tuple of float, optional
@@ -242,8 +243,12 @@ class Animation(Film):
         """
         target = still_target(path, format)
         _check_panels(columns, figsize, dpi)
+        options = self._styled(style, column, figsize)
         if epochs is None:
-            spread = np.linspace(0, len(self.recording) - 1, min(5, len(self.recording)))
+            # Full rows: the columns of a narrow figure are fewer.
+            row = 5 if columns else default_row(options, 5)
+            many = row * max(1, round(5 / row))
+            spread = np.linspace(0, len(self.recording) - 1, min(many, len(self.recording)))
             indices = [round(place) for place in spread]
         else:
             indices = [self.recording.index_at(epoch) for epoch in epochs]
@@ -253,9 +258,7 @@ class Animation(Film):
         panels = [
             self._panel(counter.text(Moment(index, 0.0)), index, self._mode) for index in indices
         ]
-        figure = panels_figure(
-            self.recording, panels, self._mode, self._styled(style, column, figsize), columns, dpi
-        )
+        figure = panels_figure(self.recording, panels, self._mode, options, columns, dpi)
         finish(figure, target)
         return figure
 

@@ -33,7 +33,7 @@ from trainviz.rendering.figure.styles import Style, user_style
 from trainviz.rendering.figure.texts import prepare_texts, without_glyph_warnings
 from trainviz.rendering.figure.ticks import settle_ticks
 
-__all__ = ["StillPanel", "panels_figure", "still_figure"]
+__all__ = ["StillPanel", "default_row", "panels_figure", "still_figure"]
 
 _PANEL_INCHES = 2.6
 _VECTOR_DPI = 200
@@ -138,7 +138,7 @@ def panels_figure(
     matplotlib.figure.Figure
     """
     style = style_of(options)
-    columns = min(columns or _columns(style, options, most), len(panels))
+    columns = min(columns or default_row(options, most), len(panels))
     figure, axes, theme = _panels(options, style, recording.domain, len(panels), columns, dpi)
     scale = style.marker_scale(figure.get_size_inches()[0] / columns) if style.name else 0.4
     by_width = bool(style.name) and options.get("figsize") is None
@@ -196,8 +196,9 @@ def panels_figure(
     return figure
 
 
-def _columns(style: Style, options: SceneOptions, most: int) -> int:
+def default_row(options: SceneOptions, most: int) -> int:
     """Return how many panels side by side are large enough to be looked at."""
+    style = style_of(options)
     if not style.name:
         return most
     size = options.get("figsize")

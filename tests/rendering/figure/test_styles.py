@@ -105,6 +105,15 @@ def test_a_still_may_have_another_style_than_its_film(recording):
     assert film.shape == shape
 
 
+def test_a_filmstrip_fills_its_rows(recording):
+    film = tv.animate(recording)
+    assert len(film.filmstrip().axes) == 5
+    assert len(film.filmstrip(columns=3).axes) == 6  # one of them hidden
+    narrow = film.filmstrip(style="paper", column="single")
+    assert len({round(ax.get_position().x0, 2) for ax in narrow.axes}) == 2
+    assert len(narrow.axes) == 4
+
+
 def test_what_is_given_goes_before_the_style(recording):
     figure = tv.animate(recording, style="minimal", axes=True, metrics=True, dpi=80).still()
     assert figure.axes[0].get_xlabel() == "length"

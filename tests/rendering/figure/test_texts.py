@@ -1,5 +1,6 @@
 """Titles and names: plain text, in every script, and no longer than their room."""
 
+import shutil
 import subprocess
 import sys
 import warnings
@@ -178,6 +179,16 @@ def test_wide_characters_count_twice_in_a_legend():
             for sign in ("x", "\u732b")
         )
     assert len(wide) < 0.6 * len(narrow)
+
+
+@pytest.mark.skipif(shutil.which("latex") is None, reason="LaTeX is not installed")
+def test_names_are_plain_text_for_latex_too(priced, tmp_path):
+    import matplotlib
+
+    with matplotlib.rc_context({"text.usetex": True}):
+        figure = tv.animate(priced, title="50 % of $5 & " + tv.math(r"\beta")).still()
+        figure.savefig(tmp_path / "still.pdf")
+    assert figure._suptitle.get_text() == r"50 \% of \$5 \& $\beta$"
 
 
 def test_the_interface_loads_math_without_matplotlib():

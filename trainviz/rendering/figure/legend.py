@@ -246,6 +246,8 @@ def _side_is_dear(layout: Layout, inches: float, beside: Any = None) -> bool:
     if layout.sized_by_width:
         return bool(inches > 0.1 * wide)
     em, ax = layout.style.label / 72, layout.ax
+    if layout.bar is not None and not lies(layout.bar):
+        wide -= 6 * em
     (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
     ratio = (x1 - x0) / (y1 - y0)
     if beside is not None:
