@@ -108,9 +108,14 @@ def in_style(
     """Give axes, their curves and legends the sizes of a preset."""
     if style is None and column is None:
         return
+    from matplotlib.ticker import MaxNLocator
+
     sizes = find_style(style, column or "double", figsize[0] if figsize else None)
     for ax in axes:
         sizes.dress(ax)
+        for axis in (ax.xaxis, ax.yaxis):
+            if isinstance(axis.get_major_locator(), MaxNLocator):
+                axis.get_major_locator().set_params(nbins=sizes.most_ticks)
         # In a small panel the unit has a line of its own.
         ax.set_ylabel(ax.get_ylabel().replace(" (", "\n("))
         for line in ax.lines:

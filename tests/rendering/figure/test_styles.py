@@ -235,3 +235,52 @@ def test_dynamics_and_kymographs_are_drawn_into_own_axes(recording):
     assert axes[1, 3].get_ylabel() == "epoch"
     with pytest.raises(ValueError, match="6, one for each panel, but got 4"):
         found.plot(ax=axes[:, :2])
+
+
+@pytest.fixture(scope="module")
+def grouped():
+    rng = np.random.default_rng(0)
+    data = {}
+    for name, count in (("train", 60), ("test", 30)):
+        points = rng.uniform(-1, 1, (count, 2))
+        data[name] = points, (points[:, 0] > 0).astype(int)
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=41), data=data)
+    for epoch in range(0, 30, 5):
+        recorder.capture(
+            lambda X, epoch=epoch: _softmax(np.c_[-X[:, 0], X[:, 0]] * (1 + epoch)),
+            epoch=epoch, metrics={"$5 loss": 1 / (1 + epoch), tv.math(r"\alpha loss"): 0.5},
+        )  # fmt: skip
+    return recorder.recording
+
+
+@pytest.mark.parametrize("style", ["paper", pytest.param("slides", marks=pytest.mark.slow)])
+def test_groups_highlights_and_curves_have_the_sizes_of_a_style(grouped, style):
+    scene = {"style": style, "metrics": True, "highlight": {"test": [0], "train": {3: "$5-$10"}}}
+    pair = tv.compare([grouped, grouped], **scene)
+    for figure in (tv.animate(grouped, **scene).still(), pair.still()):
+        assert min(sizes(figure)) >= 6
+        entries = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert {"train", "test", "misclassified"} <= {*entries}
+        labels = [text for text in figure.axes[0].texts if text.get_text() == "$5-$10"]
+        assert [text.get_parse_math() for text in labels] == [False]
+        assert labels[0].get_fontsize() == figure.axes[0].get_xticklabels()[0].get_fontsize()
+
+
+def test_what_names_the_curves_of_a_column_does_not_meet_the_map(grouped):
+    figure = tv.animate(grouped, style="paper", metrics=True).still()
+    figure.canvas.draw()
+    ax, *strip = figure.axes
+    legends = [each.get_legend() for each in strip if each.get_legend() is not None]
+    names = [*legends, *(text for each in strip for text in each.texts)]
+    assert names
+    for name in names:
+        assert name.get_window_extent().y1 < ax.get_tightbbox().y0
+
+
+def test_the_names_of_curves_are_plain_but_for_math(grouped):
+    figure = tv.animate(grouped, figsize=(8, 7)).still()
+    texts = [text for ax in figure.axes[1:] for text in ax.texts]
+    texts += [text for ax in figure.axes[1:] if ax.get_legend() for text in ax.get_legend().texts]
+    math = {text.get_text().strip("\u2061"): text.get_parse_math() for text in texts}
+    assert math["$5 loss"] is False
+    assert math[r"$\alpha loss$"] is True

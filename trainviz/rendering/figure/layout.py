@@ -79,7 +79,9 @@ def build_layout(
     figure = new_figure(size if exact else even_size(size, dpi), dpi, theme)
     margin = options["margin"]
     figure.get_layout_engine().set(hspace=0.02, wspace=0.02)
-    grid = figure.add_gridspec(2 if names else 1, 1, height_ratios=[5, 1] if names else [1])
+    # Large type in a low strip would leave no room for curves.
+    strip = 1.5 if style.name else 1
+    grid = figure.add_gridspec(2 if names else 1, 1, height_ratios=[5, strip] if names else [1])
     scale = style.marker_scale(size[0]) if style.name else 1.0
     layout = Layout(
         figure, figure.add_subplot(grid[0]), None, theme, scale, style, margin=margin,
@@ -96,7 +98,6 @@ def build_layout(
     if names:
         layout.strip = figure.add_subplot(grid[1])
         draw_strip(layout, recording, options)
-        _size_strip(layout)
     prepare_texts(figure)
     _keep_rim(layout)
     _fix_places(layout, options)
@@ -119,23 +120,7 @@ def _size(
     if options.get("aspect") == "auto" or not 0.5 < ratio < 2:
         return (width, width * (0.95 if with_strip else 0.8))
     lines = 16 * style.legend / 72
-    return (width, (ratio * width + lines) * (1.3 if with_strip else 1.0))
-
-
-def _size_strip(layout: Layout) -> None:
-    """Give the strip's axes, curves and legend the sizes of a preset."""
-    style = layout.style
-    if not style.name:
-        return
-    for ax in layout.strip.get_shared_x_axes().get_siblings(layout.strip):
-        style.dress(ax)
-    for curve in layout.curves:
-        curve.set_linewidth(style.curve)
-    legend = layout.strip.get_legend()
-    if legend is not None:
-        for text in legend.get_texts():
-            text.set_fontsize(style.legend)
-        layout.strip.title.set_fontsize(style.legend)
+    return (width, (ratio * width + lines) * (1.4 if with_strip else 1.0))
 
 
 def draw_map(layout: Layout, image: Any, extent: tuple[float, float, float, float]) -> None:

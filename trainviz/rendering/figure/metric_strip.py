@@ -15,6 +15,7 @@ from trainviz.rendering.figure.curve_labels import Sheet
 from trainviz.rendering.figure.fitting import pixel_box
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
+from trainviz.rendering.figure.texts import prepare_texts
 from trainviz.rendering.figure.ticks import thin_numbers
 
 __all__ = [
@@ -25,9 +26,6 @@ __all__ = [
     "place_strip",
     "strip_axes",
 ]
-
-_BESIDE_STRIP = 2.2
-"""Inches that the labels left and right of the strip take, and the figure's legend."""
 
 _DECADES = 100
 """An axis is logarithmic where its largest value is at least so many times the smallest."""
@@ -179,6 +177,11 @@ def draw_strip(
             color=theme.foreground,
         )
     _mark_moments(layout, options)
+    if layout.style.name:
+        for ax in axes:
+            layout.style.dress(ax)
+            # The strip is low for the names of its axes.
+            ax.yaxis.label.set_fontsize(layout.style.tick)
     if len(names) > 1 and not among and not _fit(layout, names):
         _add_legend(layout, names)
 
@@ -195,11 +198,12 @@ def _draw_curve(
     known, weight = np.isfinite(values), options.get("smooth", 0.0)
     places, values = places[known], values[known]
     look = {"linestyle": "--" if name.startswith(("val", "test")) else "-", "color": color}
+    wide = layout.style.curve if layout.style.name else 1.6
     if weight:
-        layout.curves += ax.plot(places, values, **look, linewidth=1, alpha=0.3)
+        layout.curves += ax.plot(places, values, **look, linewidth=0.6 * wide, alpha=0.3)
         values = _smoothed(values, weight)
     layout.curves += ax.plot(
-        places, values, **look, linewidth=1.6, label=name, solid_capstyle="round"
+        places, values, **look, linewidth=wide, label=name, solid_capstyle="round"
     )
 
 
@@ -299,8 +303,8 @@ _PARTS = ("val_", "valid_", "train_", "test_")
 
 def _fit(layout: Layout, names: Sequence[str]) -> bool:
     """Tell whether all names find room beside their curves, before the strip has its place."""
-    wide, tall = layout.figure.get_size_inches()
-    size = (wide - _BESIDE_STRIP) * 72, (tall - 1.4) / 6 * 72
+    tall, lines = layout.figure.get_size_inches()[1], 10 * layout.style.label / 72
+    size = _room(layout), (tall - lines) / 6 * 72
     if min(size) < 20:
         return False
     sheet = Sheet(
@@ -328,7 +332,16 @@ def _line_in(curve: Any) -> npt.NDArray[np.float64]:
     return shares
 
 
+def _room(layout: Layout) -> float:
+    """Return about how many points the strip is wide, before it has its place."""
+    # At its sides are labels, and in a figure without a preset the legend.
+    beside = 8 * layout.style.label / 72 if layout.style.name else 2.2
+    return float(72 * (layout.figure.get_size_inches()[0] - beside))
+
+
 def _name_points(layout: Layout) -> float:
+    if layout.style.name:
+        return layout.style.tick
     return 8.0 if layout.figure.get_size_inches()[1] >= 4 else 7.0
 
 
@@ -373,9 +386,11 @@ def explain_curves(layouts: Sequence[Layout]) -> None:
     for layout in layouts:
         curves.update({curve.get_label(): curve for curve in reversed(_named(layout))})
     legend = figure.legend(
-        handles=list(curves.values())[::-1], loc="lower right", frameon=False, fontsize=8,
+        handles=list(curves.values())[::-1], loc="lower right", frameon=False,
+        fontsize=layouts[0].style.legend if layouts[0].style.name else 8,
         labelcolor=layouts[0].theme.foreground, handlelength=1.5,
     )  # fmt: skip
+    prepare_texts(figure, legend.get_texts())
     box, renderer = legend.get_window_extent(), figure.canvas.get_renderer()
     others = [each.get_window_extent() for each in figure.legends if each is not legend]
     others += [ax.get_tightbbox(renderer) for ax in figure.axes]
@@ -391,10 +406,12 @@ def _write(layout: Layout, ax: Any, text: str, color: str) -> Any:
     from matplotlib.patheffects import withStroke
 
     ground = withStroke(linewidth=2, foreground=layout.theme.background)
-    return ax.text(
+    written = ax.text(
         0, 0, text, transform=ax.transAxes, color=color, fontsize=_name_points(layout),
-        ha="left", va="baseline", parse_math=False, zorder=5, path_effects=[ground],
+        ha="left", va="baseline", zorder=5, path_effects=[ground],
     )  # fmt: skip
+    prepare_texts(layout.figure, [written])
+    return written
 
 
 def _size_of(text: Any) -> tuple[int, int]:
@@ -425,15 +442,18 @@ def _mark_moments(layout: Layout, options: SceneOptions) -> None:
 
 def _add_legend(layout: Layout, names: Sequence[str]) -> None:
     """Add a legend above a strip in which the names have no room."""
-    columns = _legend_columns(layout, names)
+    columns, size = _legend_columns(layout, names), _legend_points(layout)
+    look: dict[str, Any] = {}
+    if layout.style.name:
+        look = {"labelspacing": 0.2, "handlelength": 1.5, "columnspacing": 1.2, "borderpad": 0.2}
     legend = layout.strip.legend(
         handles=_named(layout), loc="lower right", bbox_to_anchor=(1, 0.97), frameon=False,
-        labelcolor=layout.theme.foreground, fontsize=9, ncols=columns, borderaxespad=0,
+        labelcolor=layout.theme.foreground, fontsize=size, ncols=columns, borderaxespad=0, **look,
     )  # fmt: skip
     # The layout engine would widen the margin for a legend wider than the strip, which
     # narrows the strip, and so on; a title reserves height alone.
     legend.set_in_layout(False)
-    layout.strip.set_title("\n".join("x" * -(-len(names) // columns)), fontsize=9, alpha=0)
+    layout.strip.set_title("\n".join("x" * -(-len(names) // columns)), fontsize=size, alpha=0)
 
 
 def strip_axes(layout: Layout) -> list[Any]:
@@ -458,9 +478,14 @@ def place_strip(layout: Layout, left: float, width: float) -> None:
 
 def _legend_columns(layout: Layout, names: Sequence[str]) -> int:
     """Return how many entries fit side by side above the strip."""
-    widths = [9 * (0.6 * len(name) + 4.5) for name in names]
-    room = 72 * (layout.figure.get_size_inches()[0] - _BESIDE_STRIP)
+    around = 3.2 if layout.style.name else 4.5
+    widths = [_legend_points(layout) * (0.6 * len(name) + around) for name in names]
+    room = _room(layout)
     return len(names) if sum(widths) <= room else max(1, int(room / max(widths)))
+
+
+def _legend_points(layout: Layout) -> float:
+    return layout.style.tick if layout.style.name else 9.0
 
 
 def _kind(name: str) -> str:
