@@ -695,7 +695,7 @@ def test_one_curve_is_named_by_its_axis_alone():
 
 def test_where_names_have_no_room_there_is_a_legend():
     names = ["train_loss", "val_loss", "train_acc", "val_acc"]
-    figure = animate(run_of(*names), figsize=(4, 3.6)).still()
+    figure = animate(run_of(*names), figsize=(4, 3.6), metrics=True).still()
     assert not names_beside(figure)
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == names
 
