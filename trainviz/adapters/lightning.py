@@ -181,6 +181,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             self._generate_state_key(
                 extent=domain.extent, shape=domain.shape, schedule=repr(schedule),
                 output=self._output, weights=self._weights,
+                **({"slice": repr(domain)} if domain.is_table else {}),
                 **({} if self._path is None else {"path": os.fspath(self._path)}),
             )
         )  # fmt: skip

@@ -14,7 +14,7 @@ from trainviz._common.providers import install_hint
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
-from trainviz.domain.inputs import Inputs, describe, named_columns
+from trainviz.domain.inputs import Inputs, describe, fitted_columns, named_columns
 from trainviz.evaluation.outputs import (
     Output,
     PredictProba,
@@ -504,5 +504,5 @@ def table_of(model: Any, points: Inputs, names: Sequence[str] | None = None) -> 
             f"{describe(points)}: leave out input_shape=, or use trainviz.Recorder with a callable"
         )
     if hasattr(points, "columns"):
-        return points
+        return points if names is None else fitted_columns(model, points)
     return named_columns(model, points.reshape(len(points), -1), names)

@@ -207,8 +207,10 @@ def _append_stages(
         for number in range(1, stages.last + 1)
         if schedule.due_epoch(number) or (schedule.final and number == stages.last)
     ]
-    n_grid, n_data = domain.n_points, 0 if data is None else len(data.X)
-    blocks = [domain.points(start, start + size) for start in range(0, n_grid, size)]
+    index = domain.distinct_points()
+    index = np.arange(domain.n_points) if index is None else index
+    n_grid, n_data = len(index), 0 if data is None else len(data.X)
+    blocks = [domain.points_at(index[start : start + size]) for start in range(0, n_grid, size)]
     for held in (data, tested):
         if held is not None:
             starts = range(0, len(held.X), size)
@@ -228,7 +230,7 @@ def _append_stages(
         if tested is not None and tested.is_labelled:
             metrics[score.name("test")] = score(tested, unseen)
         recorder.append(
-            np.ascontiguousarray(grid.T, dtype=np.float32).reshape(-1, *domain.shape),
+            domain.spread(np.ascontiguousarray(grid.T, dtype=np.float32)),
             epoch=number,
             metrics=metrics,
             data_predictions=known.argmax(axis=1) if data is not None and is_classifier else None,

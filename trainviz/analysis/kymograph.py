@@ -238,6 +238,10 @@ def kymograph(
     points = np.linspace(ends[0], ends[1], n_points)
     height, width = recording.domain.shape
     places = (points - low) / (high - low) * [width - 1, height - 1]
+    for at, (axis, lines) in enumerate(zip(recording.domain.axes, (width, height), strict=True)):
+        if axis.bands is not None:
+            # The first grid line of a band, because nothing lies between two.
+            places[:, at] = axis.band(points[:, at]) * (lines // axis.bands)
     return Kymograph(
         np.stack([_sampled(snapshot.probabilities, places) for snapshot in recording[:]]),
         points, np.linalg.norm(points - ends[0], axis=1), positions(recording),

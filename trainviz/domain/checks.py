@@ -31,6 +31,7 @@ __all__ = [
     "fixed_row",
     "framed",
     "grid_shape",
+    "padded",
     "reducer_lacks",
 ]
 
@@ -216,10 +217,11 @@ def fixed_row(
 
 def framed(places: FloatArray, margin: float) -> list[tuple[float, float]]:
     """Return ``[xlim, ylim]``, which enclose ``(n, 2)`` points with a margin."""
-    return [_padded(places[:, axis], margin) for axis in (0, 1)]
+    return [padded(places[:, axis], margin) for axis in (0, 1)]
 
 
-def _padded(values: FloatArray, margin: float) -> tuple[float, float]:
+def padded(values: FloatArray, margin: float) -> tuple[float, float]:
+    """Return the two ends of an axis that encloses values with a margin."""
     low, high = float(values.min()), float(values.max())
     # A constant column has a range of 0, of which any share is 0.
     pad = margin * (high - low) if high > low else max(margin, 0.5)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
+from trainviz.domain.axes import MAX_CATEGORIES
 from trainviz.domain.checks import (
     as_batch,
     ask_reducer,
@@ -35,10 +36,41 @@ from trainviz.domain.inputs import (
     rows_and_shape,
 )
 from trainviz.domain.planes import Linear, Nearest, Reduced, Through, principal_axes
+from trainviz.domain.table_slice import TableSlice, axis_of, fixed_values
+from trainviz.domain.tables import Table, is_table
 
 __all__ = ["DomainConstructors", "Resolution"]
 
 Resolution = int | tuple[int, int]
+
+
+def _table_of(X: Any, features: Any, fixed: Any) -> Table | None:
+    """Return a DataFrame's table, where the model is to be given DataFrames; else None.
+
+    That is where it has other columns than numbers, missing values, or fixed values by name.
+    Without ``features`` a wider table stands for its columns of numbers.
+    """
+    if not is_table(X) or (features is None and len(X.columns) != 2):
+        return None
+    table = Table(X)
+    if not len(X) or len(table.columns) < 2:
+        raise ValueError(f"X has the shape {X.shape}: expected n >= 1 rows and D >= 2 columns")
+    is_array = table.is_plain and not hasattr(fixed, "items")
+    return None if is_array and not np.isnan(table.rows(X)).any() else table
+
+
+def _values_over(X: Any, over: str, values: Sequence[Any] | None) -> Sequence[Any]:
+    """Return the values that a column of a table has in several slices."""
+    columns = {column.name: column for column in Table(X).columns} if is_table(X) else {}
+    if over not in columns:
+        known = f"its columns are {list(columns)}" if columns else "it is no DataFrame"
+        raise ValueError(f"over={over!r}: X has no such column; {known}")
+    given = columns[over].values if values is None else values
+    if not 1 <= len(given) <= MAX_CATEGORIES:
+        raise ValueError(
+            f"over={over!r}: {len(given)} values; expected 1 to {MAX_CATEGORIES}: give values=[...]"
+        )
+    return given
 
 
 def _by_name(features: Any, names: list[str] | None) -> Any:
@@ -84,7 +116,7 @@ class DomainConstructors:
         resolution: Resolution = 400,
         *,
         features: tuple[int | str, int | str] | None = None,
-        fixed: Fixed = "mean",
+        fixed: Fixed = None,
         input_shape: Shape | None = None,
         preprocess: Any = None,
     ) -> Self:
@@ -101,12 +133,12 @@ class DomainConstructors:
         features : tuple of int or str, optional
             The two columns that vary, by position or (in a DataFrame) by name;
             needed when ``X`` has more than two.
-        fixed : {"mean", "median", "nearest"}, int or array-like, default "mean"
-            Where the other columns stay: at their mean, their median (categories and
-            truth values at the most frequent one), at row
-            number ``fixed`` of ``X``, or at the given row of D values. With
-            ``"nearest"`` they are those of the row that is nearest in the two
-            features, in standard deviations.
+        fixed : {"mean", "median", "nearest"}, int, array-like or mapping, optional
+            Where the other columns stay: at their mean (the default, of a table
+            ``"median"``), their median (categories and truth values at the most
+            frequent one), at row number ``fixed`` of ``X``, or at the given row of
+            D values. With ``"nearest"`` they are those of the row that is nearest
+            in the two features, in standard deviations. For tables see :meth:`slice`.
         input_shape, preprocess
             As for :class:`~trainviz.Domain`.
 
@@ -133,6 +165,12 @@ class DomainConstructors:
                [ 1., 20.,  5.],
                [ 2., 20.,  5.]])
         """
+        table = _table_of(X, features, fixed)
+        if table is not None:
+            return cls._of_table(
+                table, X, features, fixed, margin, resolution, input_shape, preprocess
+            )
+        fixed = "mean" if fixed is None else fixed
         features = _by_name(features, column_names(X))
         X = numeric_columns(X, [part for part in features or () if isinstance(part, str)])
         names = column_names(X) or []
@@ -158,7 +196,7 @@ class DomainConstructors:
         cls,
         X: npt.ArrayLike,
         features: tuple[int | str, int | str],
-        fixed: Fixed = "mean",
+        fixed: Fixed = None,
         *,
         margin: float = 0.1,
         resolution: Resolution = 400,
@@ -169,8 +207,21 @@ class DomainConstructors:
 
         Parameters
         ----------
-        X, features, fixed, margin, resolution, input_shape, preprocess
+        X : array-like or DataFrame, shape (n, D)
+            A DataFrame of pandas or polars may hold numbers, booleans, categories
+            (texts, categorical dtypes) and dates; where it has more than numbers,
+            missing values, or ``fixed`` by name, the model is given DataFrames of
+            the same columns, dtypes and categories. Booleans and categories along
+            an axis are bands of equal width, at most 50.
+        features
             As for :meth:`around`.
+        fixed : optional
+            As for :meth:`around`; of a table, values by the names of columns, e.g.
+            ``{"city": "Paris"}``, and None for a missing one. A column that is not
+            named stays at the median of its numbers or dates (``"mean"``: the
+            mean), or its most frequent value, without the missing ones.
+        margin, resolution, input_shape, preprocess
+            As for :meth:`around`; ``preprocess`` is given DataFrames as well.
 
         Returns
         -------
@@ -179,7 +230,8 @@ class DomainConstructors:
         Raises
         ------
         ValueError
-            As :meth:`around`.
+            As :meth:`around`; for a table also if names of columns occur twice or
+            are unknown, a fixed value is not in its column, or a column has no values.
 
         Examples
         --------
@@ -190,10 +242,102 @@ class DomainConstructors:
                [ 2., 10.,  5.],
                [ 0., 30.,  5.],
                [ 2., 30.,  7.]])
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"age": [30, 40, 50], "city": ["Rome", "Paris", "Rome"],
+        ...                       "paid": [True, False, True]})
+        >>> domain = tv.Domain.slice(frame, ("age", "paid"), margin=0, resolution=2)
+        >>> domain.points()
+            age  city   paid
+        0  30.0  Rome  False
+        1  50.0  Rome  False
+        2  30.0  Rome   True
+        3  50.0  Rome   True
         """
         return cls.around(
             X, margin, resolution, features=features, fixed=fixed, input_shape=input_shape,
             preprocess=preprocess,
+        )  # fmt: skip
+
+    @classmethod
+    def slices(
+        cls,
+        X: Any,
+        features: tuple[int | str, int | str],
+        over: str,
+        values: Sequence[Any] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> dict[Any, Self]:
+        """Return several slices of a table that differ in the fixed value of one column.
+
+        Record the model on each; ``trainviz.compare(recordings)`` shows them side by
+        side, with the same window, colours and limits.
+
+        Parameters
+        ----------
+        X, features
+            As for :meth:`slice`; ``X`` is a DataFrame.
+        over : str
+            The column that has another value in each slice.
+        values : sequence, optional
+            Its values; default: all that occur, at most 50. Needed for numbers.
+        fixed : mapping of str to value, optional
+            Of other columns, as for :meth:`slice`.
+        **options
+            As for :meth:`slice`.
+
+        Returns
+        -------
+        dict
+            The domains by the values of ``over``.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`slice`, or if ``over`` is no such column.
+
+        Examples
+        --------
+        >>> import pandas as pd, trainviz as tv
+        >>> frame = pd.DataFrame({"a": [1, 2, 3], "b": [1, 5, 3], "city": ["Rome", "Oslo", "Rome"]})
+        >>> list(tv.Domain.slices(frame, ("a", "b"), over="city"))
+        ['Oslo', 'Rome']
+        """
+        given = _values_over(X, over, values)
+        others = {} if fixed is None else fixed
+        if not isinstance(others, Mapping):
+            raise ValueError(
+                f"fixed={fixed!r:.80}: expected values by the names of columns; {over!r} takes "
+                "those of each slice"
+            )
+        return {
+            value: cls.slice(X, features, {**others, over: value}, **options) for value in given
+        }
+
+    @classmethod
+    def _of_table(
+        cls,
+        table: Table,
+        X: Any,
+        features: Any,
+        fixed: Any,
+        margin: float,
+        resolution: Resolution,
+        input_shape: Shape | None,
+        preprocess: Any,
+    ) -> Self:
+        rows, names = table.rows(X), table.names
+        pair = check_features(features, names, len(names))
+        axes, limits = zip(
+            *(axis_of(table.columns[at], rows[:, at], check_margin(margin)) for at in pair),
+            strict=True,
+        )
+        height, width = check_resolution(resolution)
+        row = fixed_values(table, rows, pair, fixed)
+        return cls._of(
+            list(limits), (axes[1].grid_lines(height), axes[0].grid_lines(width)),
+            TableSlice.of(table, pair, axes, row), (names[pair[0]], names[pair[1]]), input_shape,
+            preprocess, names,
         )  # fmt: skip
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.domain.axes import Axis
 from trainviz.domain.checks import MAX_POINTS, check_limits, grid_shape
 from trainviz.domain.constructors import DomainConstructors
 from trainviz.domain.embeddings import (
@@ -21,6 +22,8 @@ from trainviz.domain.embeddings import (
 )
 from trainviz.domain.inputs import InputForm, Inputs, Shape
 from trainviz.domain.planes import GridRows
+from trainviz.domain.table_slice import TableSlice
+from trainviz.domain.tables import TableForm
 
 __all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice"]
 
@@ -29,6 +32,13 @@ _BLOCK = 2**22
 
 _DOUBT_GRID = 200
 """Points along an axis at which :attr:`Domain.doubt` is computed."""
+
+
+_GOLDEN, _PLASTIC = 0.6180339887, (0.7548776662, 0.5698402910)
+"""Multiples of these fill an interval and a square evenly, however many there are."""
+
+_WITHIN = 0.7
+"""The part of a band in which points are scattered."""
 
 
 class Domain(DomainConstructors):
@@ -123,20 +133,58 @@ class Domain(DomainConstructors):
         self.shape = grid_shape(self.xlim, self.ylim, step, shape, points_per_axis)
         self.embedding = embedding if embedding is not None else Plane()
         self.axis_names = axis_names
+        self.preprocess = preprocess
         self.x: npt.NDArray[np.float64] = np.linspace(*self.xlim, self.shape[1])
         self.y: npt.NDArray[np.float64] = np.linspace(*self.ylim, self.shape[0])
         middle = np.array([[sum(self.xlim) / 2, sum(self.ylim) / 2]])
         tried = np.asarray(self.embedding.trial(middle), dtype=np.float64)
-        self._form = InputForm(tried, input_shape, preprocess, feature_names)
+        for axis, limits, lines in zip(
+            self.embedding.axes, (self.xlim, self.ylim), reversed(self.shape), strict=True
+        ):
+            axis.check_grid(limits, lines)
+        self._form = self._make_form(tried, input_shape, feature_names)
         self.feature_names = self._form.names
         self.input_shape = self._form.shape
-        self.preprocess = preprocess
         self._rows = GridRows.of(self.embedding, self.n_points)
+
+    def _make_form(
+        self,
+        tried: npt.NDArray[np.float64],
+        shape: Shape | None,
+        names: Sequence[str] | None,
+    ) -> InputForm:
+        slice_ = self.embedding
+        if isinstance(slice_, TableSlice) and slice_.table is not None:
+            return TableForm(slice_.table, slice_.features, tried, shape, self.preprocess)
+        return InputForm(tried, shape, self.preprocess, names)
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        """What the coordinates along x and y mean: numbers, dates, or bands of categories."""
+        return self.embedding.axes
+
+    @property
+    def bands(self) -> tuple[int | None, int | None]:
+        """The numbers of categories along y and x; None where the axis has none."""
+        x, y = self.axes
+        return y.bands, x.bands
+
+    @property
+    def is_table(self) -> bool:
+        """Whether inputs are DataFrames, whose rows :meth:`flatten` turns into numbers."""
+        return isinstance(self._form, TableForm)
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
         """The window as ``(x0, x1, y0, y1)``."""
         return (*self.xlim, *self.ylim)
+
+    @property
+    def ratio(self) -> float | None:
+        """The width of the window by its height; None where no units can be compared."""
+        if any(axis.kind != "number" for axis in self.axes):
+            return None
+        return (self.xlim[1] - self.xlim[0]) / (self.ylim[1] - self.ylim[0])
 
     @property
     def n_points(self) -> int:
@@ -326,6 +374,68 @@ class Domain(DomainConstructors):
         row, column = np.divmod(index, self.shape[1])
         return self.embedding.embed(np.stack([self.x[column], self.y[row]], axis=1))
 
+    def distinct_points(self) -> npt.NDArray[np.intp] | None:
+        """Return the indices of grid points that have different inputs; None if all have.
+
+        All points of a category's band that have the same other coordinate have the same
+        input; :meth:`spread` gives all of them the value of the first.
+
+        Examples
+        --------
+        >>> Domain((0, 1), (0, 1), points_per_axis=2).distinct_points() is None
+        True
+        """
+        if self.bands == (None, None):
+            return None
+        rows, columns = (
+            np.arange(0, lines, lines // bands if bands else 1)
+            for lines, bands in zip(self.shape, self.bands, strict=True)
+        )
+        return np.add.outer(rows * self.shape[1], columns).ravel()
+
+    def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return values at :meth:`distinct_points`, shape (C, n), at all grid points, (C, H, W)."""
+        sides = [bands or lines for lines, bands in zip(self.shape, self.bands, strict=True)]
+        found = values.reshape(len(values), *sides)
+        for axis, (lines, side) in enumerate(zip(self.shape, sides, strict=True), 1):
+            if lines > side:
+                found = np.repeat(found, lines // side, axis=axis)
+        return found
+
+    def scattered(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return plane coordinates of data, those in the middle of a band scattered in it.
+
+        Points of one band would lie on one line, and of one cell on each other. The same
+        points are always scattered in the same way.
+        """
+        if self.bands == (None, None):
+            return points
+        cells = np.zeros(len(points), dtype=np.intp)
+        for at, axis in enumerate(self.axes):
+            if axis.bands is not None:
+                cells = cells * axis.bands + axis.band(points[:, at])
+        order = np.argsort(cells, kind="stable")
+        starts = np.searchsorted(cells[order], cells[order])
+        number = np.empty(len(points))
+        number[order] = np.arange(len(points)) - starts
+        both = None not in self.bands
+        moved = points.copy()
+        for at, axis in enumerate(self.axes):
+            if axis.bands is not None:
+                step = _PLASTIC[at] if both else _GOLDEN
+                moved[:, at] += _WITHIN * ((0.5 + number * step) % 1 - 0.5)
+        return moved
+
+    def place(self, x: float, y: float) -> str:
+        """Return in words where a point of the plane is."""
+        parts = []
+        for letter, name, axis, value in zip("xy", self.axis_names, self.axes, (x, y), strict=True):
+            if axis.kind == "number":
+                parts.append(f"{letter}={value:.6g}")
+            else:
+                parts.append(f"{name or letter} = {axis.name_at(value)}")
+        return ", ".join(parts)
+
     def chunks(self, size: int, dtype: npt.DTypeLike = np.float64) -> Iterator[Inputs]:
         """Yield the whole grid as model inputs, at most ``size`` points at a time.
 
@@ -364,11 +474,23 @@ class Domain(DomainConstructors):
         """
         if (self.extent, self.shape) != (other.extent, other.shape):
             return False
+        if isinstance(self.embedding, TableSlice):
+            return self.embedding == other.embedding
         if isinstance(self.embedding, UnstoredEmbedding) or isinstance(
             other.embedding, UnstoredEmbedding
         ):
             return name_of(self.embedding) == name_of(other.embedding)
         return self == other
+
+    def is_beside(self, other: Domain) -> bool:
+        """Return whether both are the same window onto the same columns of a table.
+
+        They may have other fixed values, as those of :meth:`slices` have.
+        """
+        own, theirs = self.embedding, other.embedding
+        if not (isinstance(own, TableSlice) and isinstance(theirs, TableSlice)):
+            return False
+        return (self.extent, self.shape) == (other.extent, other.shape) and own.is_beside(theirs)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Domain):
@@ -384,5 +506,14 @@ class Domain(DomainConstructors):
         return (self.extent, self.shape, self.embedding, flat, self.preprocess)
 
     def __repr__(self) -> str:
+        if isinstance(self.embedding, TableSlice):
+            x, y = (
+                f"{name!r} {'of' if axis.bands else 'from'} {axis.describe(limits)}"
+                for name, axis, limits in zip(
+                    self.axis_names, self.axes, (self.xlim, self.ylim), strict=True
+                )
+            )
+            fixed = self.embedding.describe_fixed()
+            return f"Domain({x}; {y}; shape={self.shape}, fixed={fixed})"
         wide = "" if self.embedding.n_features == 2 else f", n_features={self.embedding.n_features}"
         return f"Domain(xlim={self.xlim}, ylim={self.ylim}, shape={self.shape}{wide})"

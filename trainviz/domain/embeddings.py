@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
+from trainviz.domain.axes import NUMBERS, Axis
 from trainviz.errors import RecordingError
 
 __all__ = [
@@ -26,7 +27,10 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Arrays = dict[str, npt.NDArray[Any]]
-Fixed = Literal["mean", "median", "nearest"] | int | Sequence[float] | npt.NDArray[Any]
+Fixed = (
+    Literal["mean", "median", "nearest"] | int | Sequence[Any] | npt.NDArray[Any]
+    | Mapping[str, Any] | None
+)  # fmt: skip
 
 _KINDS: dict[str, type[Embedding]] = {}
 
@@ -92,6 +96,11 @@ class Embedding:
     def anchors(self) -> FloatArray | None:
         """The rows that define the plane and are marked in pictures, ``(k, n_features)``."""
         return None
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        """What the coordinates along x and y mean."""
+        return NUMBERS
 
     def arrays(self) -> Arrays | None:
         """Return what :meth:`from_arrays` needs, or None if arrays cannot hold it."""

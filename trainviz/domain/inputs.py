@@ -21,9 +21,12 @@ __all__ = [
     "convert_each",
     "count",
     "describe",
+    "fitted_columns",
     "named_columns",
     "numeric_columns",
     "rows_and_shape",
+    "select_columns",
+    "to_numbers",
 ]
 
 Inputs = Any
@@ -177,7 +180,34 @@ def _positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[i
             "(those that hold text are supplied by preprocess=, e.g. preprocess=lambda X: "
             "pandas.DataFrame(X, columns=[...]).assign(city='Rome'))"
         )
+    twice = [name for name in wanted if names.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"{what} the columns {list(wanted)}, and {twice} are there several times: columns are "
+            "matched by name; rename or drop all but one of each"
+        )
     return [list(names).index(name) for name in wanted]
+
+
+def select_columns(table: Any, wanted: Sequence[str], what: str) -> Any:
+    """Return a table with the wanted columns alone, in their order.
+
+    Raises
+    ------
+    ValueError
+        If one is missing or there several times; the message begins with ``what``.
+    """
+    labels = list(table.columns)
+    places = _positions(wanted, [str(label) for label in labels], what)
+    return table if places == [*range(len(labels))] else table[[labels[at] for at in places]]
+
+
+def fitted_columns(fitted: Any, table: Any) -> Any:
+    """Return the columns of a table that a scikit-learn object was fitted on, in its order."""
+    wanted = _fitted_names(fitted)
+    if wanted is None:
+        return table
+    return select_columns(table, wanted, f"{type(fitted).__name__} was fitted with")
 
 
 _MADE_UP = re.compile(r"(Column_)?\d+")
@@ -202,6 +232,26 @@ def numeric_columns(X: Any, wanted: Sequence[str] = ()) -> Any:
         if name in wanted or _holds_numbers(X[own])
     ]
     return X if kept == names else X[[own for own in X.columns if str(own) in kept]]
+
+
+def to_numbers(part: Any) -> npt.NDArray[Any]:
+    """Return a model's input as an array, also where it is a table of numbers and booleans.
+
+    Raises
+    ------
+    TypeError
+        If a column of the table holds anything else.
+    """
+    if not hasattr(part, "columns"):
+        return to_numpy(part)
+    texts = [str(own) for own in part.columns if not _holds_numbers(part[own])]
+    if texts:
+        raise TypeError(
+            f"the model takes arrays, and the columns {texts} of the domain's table hold no "
+            "numbers: leave them out, or give the domain preprocess=, which makes arrays of tables"
+        )
+    array = to_numpy(part)
+    return array if array.dtype.kind in "fiu" else array.astype(np.float64)
 
 
 def _holds_numbers(column: Any) -> bool:
@@ -300,9 +350,7 @@ class InputForm:
         """
         found = column_names(X)
         if found is not None and self.names is not None:
-            X = to_numpy(
-                X[[X.columns[at] for at in _positions(self.names, found, "the domain has")]]
-            )
+            X = to_numpy(select_columns(X, self.names, "the domain has"))
         parts = self._several(X)
         if parts is not None:
             return self._joined([_numbers(part, "X") for part in parts])
@@ -377,7 +425,7 @@ class InputForm:
                     return given
                 given = to_numpy(given)
             return _shaped(given, self.shape)
-        inputs = _shaped(rows, self.shape)
+        inputs = self.raw(rows)
         if self.preprocess is None:
             return inputs
         given = self.preprocess(inputs)
@@ -388,11 +436,14 @@ class InputForm:
         return given
 
     def _transformed(self, rows: npt.NDArray[Any]) -> Any:
-        given = self.preprocess.transform(named_columns(self.preprocess, rows, self.names))
+        given = self.preprocess.transform(self._for_transformer(rows))
         given = _array_or_table(given.toarray() if hasattr(given, "toarray") else given)
         if given.ndim != 2 or len(given) != len(rows):
             raise ValueError(f"it returned the shape {given.shape} for {len(rows)} rows")
         return given
+
+    def _for_transformer(self, rows: Rows) -> Any:
+        return named_columns(self.preprocess, rows, self.names)
 
     def _tried(self, call: Callable[[Rows], Any], rows: Rows) -> Any:
         try:

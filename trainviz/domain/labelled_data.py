@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,8 +79,11 @@ class LabelledData:
         (('train', 'test'), array([0, 0, 1]))
         """
         if isinstance(data, Mapping):
-            return cls._of_groups(data, domain, output)
-        return cls._of_pair(data, domain, output, "data=(X, y)")
+            found = cls._of_groups(data, domain, output)
+        else:
+            found = cls._of_pair(data, domain, output, "data=(X, y)")
+        # All groups at once, so that none lies on another.
+        return replace(found, points=domain.scattered(found.points))
 
     @classmethod
     def _of_groups(
@@ -134,7 +137,7 @@ class LabelledData:
                 "data= out"
             )
         labels = np.empty(0) if is_unlabelled else _TARGETS[output](to_numpy(y), where)
-        several = isinstance(X, (Mapping, tuple)) or column_names(X) is not None
+        several = isinstance(X, (Mapping, tuple)) or column_names(X) is not None or domain.is_table
         try:
             inputs = domain.flatten(X) if several else to_numpy(X)
         except ValueError as error:
@@ -144,7 +147,8 @@ class LabelledData:
         if len(inputs) != len(labels):
             raise ValueError(f"{where}: X has {len(inputs)} rows and y {len(labels)} labels")
         try:
-            finite = np.isfinite(np.asarray(inputs, dtype=np.float64)).all()
+            # Of a table, values that lie along no axis may be missing.
+            finite = domain.is_table or np.isfinite(np.asarray(inputs, dtype=np.float64)).all()
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: X must hold numbers: {error}") from None
         if not finite:
@@ -168,7 +172,7 @@ class LabelledData:
         """Return whether both have the same points with the same labels."""
         return (
             other is not None
-            and np.array_equal(self.X, other.X)
+            and np.array_equal(self.X, other.X, equal_nan=self.X.dtype.kind == "f")
             and np.array_equal(self.y.astype(str), other.y.astype(str))
             and self.group_names == other.group_names
             and _same(self.groups, other.groups)

@@ -96,7 +96,8 @@ def evaluate(
         recorder then takes what the first two captures show to be faster.
         Grids of up to 4096 points are always dense, and so are the outputs
         ``"values"`` and ``"multilabel"``, because log-probabilities do not
-        measure their smoothness.
+        measure their smoothness, and domains with categories along an axis, each
+        of which is asked for once at each value of the other axis.
     tolerance : float, default 1/255
         Wanted error of a probability, for the adaptive method. See the notes.
     output : str, default "probabilities"
@@ -244,7 +245,9 @@ class Evaluator:
         self._by_class = recorded_as(output).has_classes
         self._choice = Choice()
         self._refinement: Refinement | None = None
-        if method != "dense" and domain.n_points > _SMALL_GRID and self._by_class:
+        # Nothing is to be interpolated from one category to the next.
+        smooth = domain.bands == (None, None)
+        if method != "dense" and domain.n_points > _SMALL_GRID and self._by_class and smooth:
             self._refinement = Refinement(Lattice.of(domain.shape), tolerance)
         else:
             self._choice.method = "dense"
@@ -274,8 +277,9 @@ class Evaluator:
         seed = tuple(abs(int(part or 0)) for part in moment)
         refined = self._refined(predict_proba, at_data, seed)
         if refined is None or self._refinement is None:
-            dense, n_points = self._timed_dense(predict_proba, seed), self._domain.n_points
-            return Evaluated(dense, n_points, guesses, 0.0, "dense")
+            dense, distinct = self._timed_dense(predict_proba, seed), self._domain.distinct_points()
+            asked = self._domain.n_points if distinct is None else len(distinct)
+            return Evaluated(dense, asked, guesses, 0.0, "dense")
         points, values, error = refined
         compact = CompactMap.of(self._domain.shape, points, values)
         return Evaluated(compact, self._refinement.asked, guesses, error, "adaptive")
@@ -521,19 +525,24 @@ class Evaluator:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _dense(self, predict_proba: PredictProba) -> Map:
-        result: Map | None = None
-        for start, stop, answer in self._answers(
-            predict_proba, self._domain.n_points,
-            lambda part: self._domain.points(part.start, part.stop, self._dtype),
-        ):  # fmt: skip
-            with self._naming(range(start, stop)):
+        domain, result = self._domain, None
+        index = domain.distinct_points()
+        n_points = domain.n_points if index is None else len(index)
+
+        def inputs(part: slice) -> Inputs:
+            if index is None:
+                return domain.points(part.start, part.stop, self._dtype)
+            return domain.points_at(index[part], self._dtype)
+
+        for start, stop, answer in self._answers(predict_proba, n_points, inputs):
+            with self._naming(range(start, stop) if index is None else index[start:stop]):
                 columns = to_map_values(answer, stop - start, self._output)
             if result is None:
-                result = np.empty((columns.shape[1], self._domain.n_points), dtype=np.float32)
+                result = np.empty((columns.shape[1], n_points), dtype=np.float32)
             _require_same_classes(len(result), columns.shape[1])
             result[:, start:stop] = columns.T
         assert result is not None
-        return result.reshape(len(result), *self._domain.shape)
+        return domain.spread(result)
 
     @contextmanager
     def _naming(self, index: Sequence[int] | npt.NDArray[np.intp]) -> Iterator[None]:
@@ -542,8 +551,8 @@ class Evaluator:
             yield
         except NotFinite as error:
             row, column = divmod(int(index[error.row]), self._domain.shape[1])
-            x, y = self._domain.x[column], self._domain.y[row]
-            raise PredictionError(f"{error}; the first is at x={x:.6g}, y={y:.6g}") from None
+            place = self._domain.place(self._domain.x[column], self._domain.y[row])
+            raise PredictionError(f"{error}; the first is at {place}") from None
 
     def _answers(
         self,

@@ -423,8 +423,8 @@ def _facts(
     x0, x1, y0, y1 = (float(end) for end in domain.extent)
     aspect = scene.get("aspect")
     if aspect is None:
-        ratio = (x1 - x0) / (y1 - y0)
-        aspect = "equal" if 0.5 < ratio < 2 else "auto"
+        ratio = domain.ratio
+        aspect = "equal" if ratio is not None and 0.5 < ratio < 2 else "auto"
     labels = domain.axis_names
     columns = columns_of(recording, picked, metrics, scene)
     predictions = columns.pop("predictions")
@@ -438,6 +438,7 @@ def _facts(
         "xlabel": scene.get("xlabel") or labels[0] or "",
         "ylabel": scene.get("ylabel") or labels[1] or "",
         "aspect": aspect,
+        "axes": [axis.stored() for axis in domain.axes],
         "unit": recording.unit,
         "points": points and {**points, "predictions": predictions},
         "anchors": None if domain.anchors is None else np.asarray(domain.anchors).tolist(),

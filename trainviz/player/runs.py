@@ -142,8 +142,8 @@ class Run:
         output = recording.output
         mode: str | Mode = Probability(0) if output.has_labels else "region"
         mode = "values" if output.has_value else mode
-        (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
-        width = round(min(max(_THUMBNAIL * (x1 - x0) / (y1 - y0), _THUMBNAIL / 2), 2 * _THUMBNAIL))
+        ratio = recording.domain.ratio or 1.0
+        width = round(_THUMBNAIL * min(max(ratio, 0.5), 2))
         # Of this snapshot alone, so that limits need not be sought in all others.
         film = animate(recording[index : index + 1], mode=mode, dark=dark)
         return _png(film.painter((_THUMBNAIL, width))(Moment(0, 0.0)))
@@ -294,7 +294,9 @@ def _snapshot(recording: Recording, index: int) -> Any:
 def _group(recording: Recording) -> str:
     """Return a text that is the same for recordings that can be shown side by side."""
     domain = recording.domain
-    what = (recording.output.value, recording.class_names, domain.extent, domain.shape)
+    what = (
+        recording.output.value, recording.class_names, domain.extent, domain.shape, domain.axes,
+    )  # fmt: skip
     return hashlib.blake2b(repr(what).encode(errors="replace"), digest_size=6).hexdigest()
 
 

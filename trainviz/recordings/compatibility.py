@@ -27,10 +27,16 @@ class Recorded(Protocol):
         ...
 
 
-def mismatch(first: Recorded, other: Recorded, names: tuple[str, str]) -> str | None:
-    """Return why maps of two show different points or quantities; None if they do not."""
+def mismatch(
+    first: Recorded, other: Recorded, names: tuple[str, str], *, beside: bool = False
+) -> str | None:
+    """Return why maps of two show different points or quantities; None if they do not.
+
+    With ``beside``, slices of a table may differ in their fixed values.
+    """
     a, b = names
-    if not other.domain.matches(first.domain):
+    same_window = beside and other.domain.is_beside(first.domain)
+    if not same_window and not other.domain.matches(first.domain):
         same = repr(first.domain) == repr(other.domain)
         beyond = ", through another part of the input" if same else ""
         return f"{b} was recorded on {other.domain!r}, and {a} on {first.domain!r}{beyond}"
@@ -39,7 +45,9 @@ def mismatch(first: Recorded, other: Recorded, names: tuple[str, str]) -> str | 
     return None
 
 
-def check_matching(recordings: Sequence[Recording], names: Sequence[str]) -> None:
+def check_matching(
+    recordings: Sequence[Recording], names: Sequence[str], *, beside: bool = False
+) -> None:
     """Raise for recordings whose maps show different points, quantities or classes.
 
     Parameters
@@ -48,6 +56,8 @@ def check_matching(recordings: Sequence[Recording], names: Sequence[str]) -> Non
         Each with a snapshot at least.
     names : sequence of str
         One per recording, for messages.
+    beside : bool, default False
+        Whether slices of a table may differ in the values of the columns that are fixed.
 
     Raises
     ------
@@ -57,7 +67,7 @@ def check_matching(recordings: Sequence[Recording], names: Sequence[str]) -> Non
     """
     first = recordings[0]
     for recording, name in zip(recordings[1:], names[1:], strict=True):
-        found = mismatch(first, recording, (names[0], name))
+        found = mismatch(first, recording, (names[0], name), beside=beside)
         if found is not None:
             raise RecordingError(
                 f"{found}: only maps of the same points and of one kind can be compared; give "
@@ -78,7 +88,9 @@ def check_matching(recordings: Sequence[Recording], names: Sequence[str]) -> Non
             )
 
 
-def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> None:
+def check_comparable(
+    recordings: Sequence[Recording], names: Sequence[str], *, beside: bool = False
+) -> None:
     """Raise for recordings that are empty or cannot be compared.
 
     Parameters
@@ -86,6 +98,8 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
     recordings : sequence of Recording
     names : sequence of str
         One per recording, for messages.
+    beside : bool, default False
+        As for :func:`check_matching`.
 
     Raises
     ------
@@ -102,7 +116,7 @@ def check_comparable(recordings: Sequence[Recording], names: Sequence[str]) -> N
             )
         if not len(recording):
             raise RecordingError(f"{name} is empty: nothing has been captured in it")
-    check_matching(recordings, names)
+    check_matching(recordings, names, beside=beside)
 
 
 def require_classes(recordings: Sequence[Recording], what: str) -> None:

@@ -130,7 +130,7 @@ class Animation(Film):
     def painter(self, shape: tuple[int, int], *, reader: Executor | None = None) -> Painter:
         """Return a painter of maps, ``(*shape, 3)``, without axes, legend and other decoration."""
         theme = Theme.of(self._options.get("dark", False))
-        resample = Resampler(self.recording.domain.shape, shape)
+        resample = Resampler(self.recording.domain.shape, shape, self.recording.domain.bands)
         contour_lines = ContourLines(shape, theme, self._options.get("dpi", 100))
         return Painter(
             self.recording, self._mode, self._interpolation, resample, contour_lines, reader=reader
@@ -439,7 +439,7 @@ class Animation(Film):
         recording = self.recording
 
         def image_of(shape: tuple[int, int]) -> Image:
-            resample = Resampler(recording.domain.shape, shape)
+            resample = Resampler(recording.domain.shape, shape, recording.domain.bands)
             return Painter(recording, mode, resampler=resample)(Moment(index, 0.0))
 
         def contours_of(index: int) -> Iterable[Contour]:

@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from trainviz._common.arrays import Image
 from trainviz._common.options import shows_defaults
+from trainviz.domain.table_slice import TableSlice
 from trainviz.errors import RecordingError
 from trainviz.modes.comparing import Disagreement, disagreement
 from trainviz.modes.palettes import Palette
@@ -70,7 +71,8 @@ class Comparison(Film):
         **scene: Unpack[FilmOptions],
     ) -> None:
         self.labels = _check_labels(recordings, labels)
-        check_comparable(recordings, self.labels)
+        # Where runs differ is asked point by point; beside one another may stand slices, too.
+        check_comparable(recordings, self.labels, beside=not disagreement)
         if disagreement:
             require_classes(recordings, "disagreement=True")
         _check_panels(columns, scene)
@@ -339,9 +341,12 @@ def compare(
     Parameters
     ----------
     recordings : sequence of Recording
-        At least two, on the same domain and with the same classes.
+        At least two, on the same domain (or, without ``disagreement``, on slices
+        of a table that differ in fixed values, :meth:`Domain.slices`) and with
+        the same classes.
     labels : sequence of str, optional
-        The panels' titles; default ``"run 1"``, ``"run 2"``, ...
+        The panels' titles; default ``"run 1"``, ``"run 2"``, ..., or of slices
+        the fixed value in which they differ.
     by : {"epoch", "step", "progress"}, default "epoch"
         What the clock counts; ``"progress"`` is the share of its own training
         that each run has completed.
@@ -406,10 +411,23 @@ def _check_labels(recordings: Any, labels: Sequence[str] | None) -> list[str]:
             "shows a single one"
         )
     if labels is None:
-        return [f"run {number}" for number in range(1, len(recordings) + 1)]
+        return _fixed_labels(recordings) or [f"run {at + 1}" for at in range(len(recordings))]
     if isinstance(labels, str) or len(labels) != len(recordings):
         raise ValueError(f"labels={labels!r}: expected a list of {len(recordings)}, one a run")
     return [str(label) for label in labels]
+
+
+def _fixed_labels(recordings: Sequence[Any]) -> list[str] | None:
+    """Return the fixed value in which slices of one table differ, if it is a single one."""
+    slices = [getattr(getattr(run, "domain", None), "embedding", None) for run in recordings]
+    if not all(isinstance(one, TableSlice) for one in slices):
+        return None
+    fixed = [one.fixed for one in slices if isinstance(one, TableSlice)]
+    differ = {name for other in fixed for name in other if other[name] != fixed[0].get(name)}
+    if len(differ) != 1:
+        return None
+    (name,) = differ
+    return [f"{name} = {other.get(name)}" for other in fixed]
 
 
 def _require_same_limits(films: Sequence[Animation]) -> None:

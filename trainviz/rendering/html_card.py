@@ -63,9 +63,11 @@ def _rows(recording: Recording) -> Iterator[tuple[str, str]]:
         if recording.unit:
             yield f"{recording.unit}s", str(first) if first == last else f"{first} to {last}"
     yield _held(recording)
-    (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
-    height, width = recording.domain.shape
-    yield "grid", f"{height} x {width}, x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+    domain = recording.domain
+    height, width = domain.shape
+    x, y = (axis.describe(ends) for axis, ends in zip(domain.axes, (domain.xlim, domain.ylim),
+                                                      strict=True))  # fmt: skip
+    yield "grid", f"{height} x {width}, x {x}, y {y}"
     # Of a damaged snapshot it is not known; which one, is said when it is drawn.
     with suppress(RecordingError):
         quality = quality_of(recording)
@@ -105,8 +107,7 @@ def _pictures(recording: Recording) -> Iterator[tuple[str, str]]:
     mode = "values" if recording.output.has_value else "region"
     # Only these are animated, so that the mode values need not read all others for its limits.
     few = recording.thin(max(1, math.ceil((len(recording) - 1) / (_MAPS - 1))))
-    (x0, x1), (y0, y1) = recording.domain.xlim, recording.domain.ylim
-    width = round(min(max(_HEIGHT * (x1 - x0) / (y1 - y0), _HEIGHT / 2), 2 * _HEIGHT))
+    width = round(_HEIGHT * min(max(recording.domain.ratio or 1.0, 0.5), 2))
     paint, counter = animate(few, mode=mode).painter((_HEIGHT, width)), Counter(few)
     for index in range(len(few)):
         moment = Moment(index, 0.0)

@@ -17,6 +17,7 @@ class Resampler:
 
     The outer grid points lie on the edges of the picture, and a pixel shows
     the value at its centre. Row 0 of the result is the top of the picture.
+    Nothing is interpolated from one band of a category to the next.
 
     Parameters
     ----------
@@ -24,6 +25,8 @@ class Resampler:
         ``(H, W)`` of the map.
     pixels : tuple of int
         ``(h, w)`` of the picture.
+    bands : tuple of (int or None), optional
+        The numbers of categories along y and x, as :attr:`Domain.bands`.
 
     Examples
     --------
@@ -32,9 +35,14 @@ class Resampler:
     array([[[0.125, 0.375, 0.625, 0.875]]], dtype=float32)
     """
 
-    def __init__(self, grid: tuple[int, int], pixels: tuple[int, int]) -> None:
-        rows, row_weights = _places(grid[0], pixels[0], reverse=True)
-        columns, column_weights = _places(grid[1], pixels[1], reverse=False)
+    def __init__(
+        self,
+        grid: tuple[int, int],
+        pixels: tuple[int, int],
+        bands: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        rows, row_weights = _places(grid[0], pixels[0], bands[0], reverse=True)
+        columns, column_weights = _places(grid[1], pixels[1], bands[1], reverse=False)
         self._shape = len(rows), len(columns)
         self._where = rows, row_weights, columns, column_weights
         self._spare: list[Map] = []
@@ -58,9 +66,13 @@ class Resampler:
 
 
 def _places(
-    grid: int, pixels: int, *, reverse: bool
+    grid: int, pixels: int, bands: int | None, *, reverse: bool
 ) -> tuple[npt.NDArray[np.uintp], npt.NDArray[np.float32]]:
-    centres = (np.arange(pixels) + 0.5) / pixels * (grid - 1)
+    shares = (np.arange(pixels) + 0.5) / pixels
+    centres = shares * (grid - 1)
+    if bands:
+        first = (shares * bands).astype(np.intp) * (grid // bands)
+        centres = centres.clip(first, first + grid // bands - 1)
     if reverse:
         centres = centres[::-1]
     left = np.minimum(centres.astype(np.intp), grid - 2)

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz._common.arrays import to_numpy
 from trainviz._common.providers import install_hint
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.capture.training_events import TrainingEvents
 from trainviz.domain.domain import Domain
-from trainviz.domain.inputs import Inputs, convert_each, count
+from trainviz.domain.inputs import Inputs, convert_each, count, to_numbers
 from trainviz.evaluation.outputs import Output, PredictProba
 from trainviz.recordings.recording import Recording
 
@@ -264,7 +263,7 @@ class _FrozenKerasPredictor:
 
 def _tensor(part: npt.NDArray[Any], dtype: Any) -> Any:
     # Integers, which only preprocess= can return, stay so, as embedding layers need them.
-    part = to_numpy(part)
+    part = to_numbers(part)
     return keras.ops.convert_to_tensor(part, dtype=None if part.dtype.kind in "iu" else dtype)
 
 

@@ -14,7 +14,7 @@ import torch
 from trainviz._common.arrays import to_numpy
 from trainviz.adapters.torch.isolation import ThreadState, evaluating, undisturbed
 from trainviz.adapters.torch.replicas import Replica, Replicas
-from trainviz.domain.inputs import Inputs, convert_each
+from trainviz.domain.inputs import Inputs, convert_each, to_numbers
 from trainviz.evaluation.outputs import Output
 
 __all__ = ["FrozenTorchPredictor", "Predict", "TorchPredictor", "bare_module"]
@@ -207,7 +207,7 @@ def bare_module(model: Any) -> Any:
 
 def _tensor(part: npt.NDArray[Any], device: Any, dtype: Any) -> Any:
     # Integers, which only preprocess= can return, stay so, as embedding layers need them.
-    part = to_numpy(part)
+    part = to_numbers(part)
     wanted = None if part.dtype.kind in "iu" else dtype
     return torch.from_numpy(np.ascontiguousarray(part)).to(device=device, dtype=wanted)
 

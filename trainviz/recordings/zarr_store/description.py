@@ -16,6 +16,7 @@ from trainviz.domain.domain import Domain
 from trainviz.domain.embeddings import Embedding, UnstoredEmbedding, name_of, rebuild
 from trainviz.domain.inputs import Shape
 from trainviz.domain.labelled_data import LabelledData
+from trainviz.domain.table_slice import TableSlice
 from trainviz.errors import RecordingError
 from trainviz.recordings.compatibility import mismatch
 from trainviz.recordings.zarr_store.arrays import ArrayLayout, is_storable
@@ -88,6 +89,8 @@ class Description:
             "output": self.output.value,
             "unit": self.unit,
         }
+        if isinstance(embedding, TableSlice):
+            found["domain"]["table"] = embedding.stored()
         if self.data is not None and self.output.has_classes:
             found["labels"] = [_plain(label) for label in np.unique(self.data.y)]
         if self.data is not None and self.data.groups is not None:
@@ -216,6 +219,8 @@ def _domain(found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
             embedding, input_shape = rebuild(kind, own), _shape(found["input_shape"])
     first, second = (None if name is None else str(name) for name in found["axis_names"])
     names = found.get("feature_names")
+    if "table" in found:
+        embedding = TableSlice.from_stored(found["table"], [str(name) for name in names or []])
     return Domain(
         tuple(found["xlim"]), tuple(found["ylim"]), shape=tuple(found["shape"]),
         embedding=embedding, input_shape=input_shape, axis_names=(first, second),

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trainviz.domain.table_slice import TableSlice
 from trainviz.errors import RecordingError
 from trainviz.recordings.snapshot import Snapshot, quality_of
 from trainviz.recordings.zarr_store.contents import current_document
@@ -74,12 +75,15 @@ def _contents(reader: DiskReader) -> Iterator[str]:
     names = found.class_names or [str(label) for label in found.classes or []]
     shown = f": {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else ""
     yield f"  classes    {reader.n_classes or 'unknown yet'}{shown}"
-    (x0, x1), (y0, y1) = domain.xlim, domain.ylim
     height, width = domain.shape
-    yield f"  grid       {height} x {width}, y {y0:g} to {y1:g}, x {x0:g} to {x1:g}"
+    x, y = (axis.describe(ends) for axis, ends in zip(domain.axes, (domain.xlim, domain.ylim),
+                                                      strict=True))  # fmt: skip
+    yield f"  grid       {height} x {width}, y {y}, x {x}"
     embedding = domain.embedding
     kind = embedding.kind or type(embedding).__name__.lower()
     yield f"  inputs     {embedding.n_features} features ({kind})"
+    if isinstance(embedding, TableSlice):
+        yield f"  fixed      {embedding.describe_fixed()}"
     if found.data is not None:
         yield f"  data       {found.data.counted()}"
     yield f"  metrics    {', '.join(reader.contents.metrics) or 'none'}"

@@ -8,6 +8,7 @@ from trainviz.domain.domain import Domain
 from trainviz.modes import Mode
 from trainviz.recordings.recording import Recording
 from trainviz.rendering.figure.anchors import draw_anchors, draw_doubt
+from trainviz.rendering.figure.axis_ticks import dress_axis
 from trainviz.rendering.figure.data_points import draw_points, fades
 from trainviz.rendering.figure.fitting import (
     PAD,
@@ -154,8 +155,8 @@ def dress_domain(ax: Any, domain: Domain, theme: Theme, aspect: str | None = Non
     ax.set_xlim(domain.xlim)
     ax.set_ylim(domain.ylim)
     if aspect is None:
-        spans = sorted((domain.xlim[1] - domain.xlim[0], domain.ylim[1] - domain.ylim[0]))
-        aspect = "equal" if spans[1] < 2 * spans[0] else "auto"
+        ratio = domain.ratio
+        aspect = "equal" if ratio is not None and 0.5 < ratio < 2 else "auto"
     ax.set_aspect(aspect)
     # The user's settings of matplotlib may draw one, which lies over the map.
     ax.grid(visible=False)
@@ -164,6 +165,8 @@ def dress_domain(ax: Any, domain: Domain, theme: Theme, aspect: str | None = Non
     ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
     ax.set_xlabel(domain.axis_names[0] or "", color=theme.foreground)
     ax.set_ylabel(domain.axis_names[1] or "", color=theme.foreground)
+    dress_axis(ax, "x", domain.axes[0], theme)
+    dress_axis(ax, "y", domain.axes[1], theme)
 
 
 def keep_outer_labels(ax: Any, number: int, columns: int, count: int) -> None:

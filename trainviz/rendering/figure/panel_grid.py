@@ -116,9 +116,8 @@ def default_columns(count: int, domain: Domain, options: SceneOptions) -> int:
     if size is None:
         square = count if count <= 3 else math.ceil(math.sqrt(count))
         return min((square, square + 1), key=lambda columns: -count % columns)
-    x0, x1, y0, y1 = domain.extent
-    ratio = (x1 - x0) / (y1 - y0)
-    if options.get("aspect") == "auto" or not 0.5 < ratio < 2:
+    ratio = domain.ratio
+    if options.get("aspect") == "auto" or ratio is None or not 0.5 < ratio < 2:
         ratio = 1.4
     width, height = size
     across = width - (_LEGEND_INCHES if options.get("legend", True) else 0.2)
