@@ -4,6 +4,7 @@ import json
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -458,6 +459,38 @@ def test_where_the_map_is_a_guess_it_is_hatched(open_page):
     # Lines cover about a third of what is poor, and little beyond its edge.
     assert 0.15 < alpha[poor].mean() < 0.6
     assert alpha[~poor].sum() < 0.2 * alpha.sum()
+
+
+def test_categories_are_named_and_not_mixed(open_page):
+    frame = pd.DataFrame({
+        "city": ["Lyon", "Paris", "Rome"] * 4, "age": np.arange(12.0), "paid": [True, False] * 6,
+    })  # fmt: skip
+    recorder = tv.Recorder(tv.Domain.slice(frame, ("city", "paid"), resolution=6))
+    recorder.capture(lambda X: (X["city"] == "Paris") != X["paid"], epoch=0)
+    page = open_page(recorder.recording)
+    wait(page, "trainvizPlayer.sharp && trainvizPlayer.complete")
+    box = page.locator(".tv-overlay").first.bounding_box()
+    # Close to the edge of the band, where the grid would be half way to the next.
+    x, y = page.evaluate("trainvizPlayer.views[0].toScreen(1.48, 0.48)")
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    wait(page, "document.querySelector('.tv-where').textContent === 'at Paris, False'")
+    values = [text.inner_text() for text in page.locator(".tv-number").all()]
+    assert values[1] == "100\u00a0%"
+    found = page.evaluate("""() => {
+        const view = trainvizPlayer.views[0];
+        const [left, top] = view.toScreen(-0.5, 1.5), [right, bottom] = view.toScreen(2.5, -0.5);
+        const [wide, tall] = [right - left, bottom - top];
+        const {data} = view.picture.getContext("2d").getImageData(left, top, wide, tall);
+        return {pixels: [...data], shape: [tall, wide, 4]};
+    }""")
+    picture = np.reshape(found["pixels"], found["shape"])[..., :3]
+    height, width, _ = picture.shape
+    # Two pixels at each edge of a band lie under the line between cells.
+    inside = np.ones((height, width), bool)
+    for share in (1 / 3, 2 / 3):
+        inside[:, round(share * width) - 2 : round(share * width) + 2] = False
+    inside[height // 2 - 2 : height // 2 + 2] = False
+    assert len(np.unique(picture[inside], axis=0)) == 2
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -66,8 +66,8 @@ __all__ = [
 
 MODULES = (
     "bytes.js", "lattice.js", "decode.js", "paint.js", "interpolate.js", "clock.js", "contours.js",
-    "hash.js", "measure.js", "dom.js", "tasks.js", "store.js", "view.js", "charts.js", "source.js",
-    "lesson.js", "player.js",
+    "hash.js", "measure.js", "dom.js", "axes.js", "tasks.js", "store.js", "view.js", "charts.js",
+    "source.js", "lesson.js", "player.js",
 )  # fmt: skip
 """In an order in which each imports only from those before it."""
 

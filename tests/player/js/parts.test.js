@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { axisTicks, bandsOf, placeText } from "../../../trainviz/player/static/axes.js";
 import { clockOf, positionOf, valueAt } from "../../../trainviz/player/static/clock.js";
 import { segmentsOf } from "../../../trainviz/player/static/contours.js";
 import { read, written } from "../../../trainviz/player/static/hash.js";
 import { interpolate } from "../../../trainviz/player/static/interpolate.js";
 import { alongPath, bordersOf, forgottenBetween, scoreBorders, scorePoints, wrongAt } from "../../../trainviz/player/static/lesson.js";
 import { accuracy, ensemble, learning, placesAlong } from "../../../trainviz/player/static/measure.js";
+import { inBand, resample } from "../../../trainviz/player/static/paint.js";
 import { accumulate } from "../../../trainviz/player/static/tasks.js";
 import { spreadOrder } from "../../../trainviz/player/static/player.js";
 
@@ -118,4 +120,41 @@ test("ticked points are scored class by class", () => {
   const guesses = Uint16Array.from([0, 1, 0, 0, 1, 1]);
   assert.deepEqual([...wrongAt(guesses, [0, 1], 1)], [1]);
   assert.deepEqual([...forgottenBetween(guesses, [0, 1], 0, 2)], [1, 0]);
+});
+
+test("places are named by what their axis shows", () => {
+  const city = { kind: "category", categories: ["Lyon", "Paris, and a long name", "Rome"] };
+  assert.deepEqual([-0.5, 0.4, 0.6, 2.5, 9].map((at) => placeText(city, at)),
+    ["Lyon", "Lyon", "Paris, and a long name", "Rome", "Rome"]);
+  assert.equal(placeText({ kind: "date", categories: [] }, 18262.5), "2020-01-01");
+  assert.equal(placeText({ kind: "number", categories: [] }, 1234.5), "1230");
+  assert.equal(placeText(undefined, -0.25), "\u22120.25");
+  assert.deepEqual([city, undefined].map(bandsOf), [3, 0]);
+});
+
+test("ticks are categories, dates of the calendar or round numbers", () => {
+  const city = { kind: "category", categories: ["a", "b", "c"] };
+  const day = { kind: "date", categories: [] };
+  assert.deepEqual(axisTicks(city, -0.5, 2.5, 5), [[0, "a"], [1, "b"], [2, "c"]]);
+  assert.deepEqual(axisTicks(city, 0.6, 1.4, 5), [[1, "b"]]);
+  const many = { kind: "category", categories: Array.from({ length: 50 }, (_, k) => `${k}`) };
+  assert.ok(axisTicks(many, -0.5, 49.5, 5).length <= 25);
+  const dates = (/** @type {number} */ low, /** @type {number} */ high) => axisTicks(day, low, high, 4).map((tick) => tick[1]);
+  assert.deepEqual(dates(18262, 19723), ["2020", "2021", "2022", "2023", "2024"]);
+  assert.deepEqual(dates(18262, 18382), ["2020-01", "2020-02", "2020-03", "2020-04"]);
+  assert.deepEqual(dates(18262, 18266), ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04", "2020-01-05"]);
+  assert.deepEqual(dates(18262, 18263), ["01-01 00:00", "01-01 12:00", "01-02 00:00"]);
+  assert.deepEqual(dates(-4000, -3000), ["1960", "1961"]);
+  assert.deepEqual(axisTicks(undefined, 0, 1, 2), [[0, "0"], [0.5, "0.5"], [1, "1"]]);
+});
+
+test("nothing is interpolated from one category to the next", () => {
+  const planes = { map: Float32Array.from([0, 0, 1, 1, 0, 0, 1, 1]), classes: 1, height: 2, width: 4 };
+  const [whole, mixed, apart] = [{ x0: 0, y0: 0, x1: 3, y1: 1 }, new Float32Array(12), new Float32Array(12)];
+  resample(planes, whole, 1, 12, 0, 1, mixed);
+  resample(planes, whole, 1, 12, 0, 1, apart, [2, 0]);
+  assert.ok(mixed.some((value) => value > 0 && value < 1));
+  assert.deepEqual([...apart], [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+  assert.deepEqual([0, 1.4, 1.6, 3].map((at) => inBand(at, 4, 2)), [0, 1, 2, 3]);
+  assert.equal(inBand(1.4, 4, 0), 1.4);
 });

@@ -370,6 +370,19 @@ export const QUANTITIES = {
  */
 
 /**
+ * Move a place to the nearest grid line of its band, since nothing lies between two categories.
+ * @param {number} at in grid coordinates
+ * @param {number} lines of the grid
+ * @param {number} bands
+ */
+export function inBand(at, lines, bands) {
+  if (!bands) return at;
+  const each = lines / bands;
+  const band = Math.max(0, Math.min(bands - 1, Math.floor((at / (lines - 1)) * bands)));
+  return Math.max(band * each, Math.min((band + 1) * each - 1, at));
+}
+
+/**
  * Interpolate rows of a window of a map at the centres of pixels, bilinearly.
  * @param {Planes} planes
  * @param {Window} window
@@ -378,15 +391,16 @@ export const QUANTITIES = {
  * @param {number} first row of the picture, counted from below
  * @param {number} end
  * @param {Float32Array} out shape (classes, end - first, width)
+ * @param {[number, number]} [bands] of categories along x and y, which are not mixed
  */
-export function resample(planes, window, height, width, first, end, out) {
+export function resample(planes, window, height, width, first, end, out, bands = [0, 0]) {
   const { map, classes } = planes;
   const [lines, columns] = [planes.height, planes.width];
   const cells = lines * columns;
   const left = new Int32Array(width);
   const share = new Float32Array(width);
   for (let i = 0; i < width; i++) {
-    const at = window.x0 + ((i + 0.5) / width) * (window.x1 - window.x0);
+    const at = inBand(window.x0 + ((i + 0.5) / width) * (window.x1 - window.x0), columns, bands[0]);
     left[i] = Math.max(0, Math.min(columns - 2, Math.floor(at)));
     share[i] = Math.max(0, Math.min(1, at - left[i]));
   }
@@ -394,7 +408,7 @@ export function resample(planes, window, height, width, first, end, out) {
   const [from, to] = [left[0], Math.min(columns, left[width - 1] + 2)];
   for (let k = 0; k < classes; k++)
     for (let y = first; y < end; y++) {
-      const at = window.y0 + ((y + 0.5) / height) * (window.y1 - window.y0);
+      const at = inBand(window.y0 + ((y + 0.5) / height) * (window.y1 - window.y0), lines, bands[1]);
       const line = Math.max(0, Math.min(lines - 2, Math.floor(at)));
       const weight = Math.max(0, Math.min(1, at - line));
       const low = k * cells + line * columns;

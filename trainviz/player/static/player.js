@@ -3,6 +3,7 @@
 import { canInflate, fromBase64 } from "./bytes.js";
 import { metricText, paintKymograph, paintTimeline, probabilityChart } from "./charts.js";
 import { ascends, clockOf, positionOf, valueAt } from "./clock.js";
+import { placeText } from "./axes.js";
 import { css, el, number, percent, svg } from "./dom.js";
 import { read, written } from "./hash.js";
 import { Lesson } from "./lesson.js";
@@ -1101,7 +1102,7 @@ export class Player {
     if (state.cursor) {
       const [x, y] = state.cursor;
       found = valuesAt(planes, ...this.views[0].toGrid(x, y));
-      p.where.textContent = this.pointText(x, y) || `at ${number(Number(x.toPrecision(3)))}, ${number(Number(y.toPrecision(3)))}`;
+      p.where.textContent = this.pointText(x, y) || `at ${this.placeOf(x, y)}`;
       p.where.title = p.where.textContent;
     } else if (this.output === "probabilities") {
       found = areas(planes.map, planes.classes, planes.height * planes.width);
@@ -1373,10 +1374,16 @@ export class Player {
         el("div", { class: "tv-pinhead" },
           el("b", { class: "tv-badge" }, k + 1),
           el("span", { class: "tv-pinname", dir: "auto" }, this.recordings.length < 2 ? text : `Pin ${k + 1}`),
-          el("span", { class: "tv-muted" }, `${number(Number(x.toPrecision(3)))}, ${number(Number(y.toPrecision(3)))}`),
+          el("span", { class: "tv-muted" }, this.placeOf(x, y)),
           el("button", { type: "button", class: "tv-close", "aria-label": `Remove pin ${k + 1}`, onclick: () => this.removePin(k) }, "×")),
         ...charts);
     }));
+  }
+
+  /** The place in words. @param {number} x @param {number} y */
+  placeOf(x, y) {
+    const [across, up] = this.main.axes ?? [];
+    return `${placeText(across, x)}, ${placeText(up, y)}`;
   }
 
   /** What a recording shows at a place now. @param {number} r @param {number} x @param {number} y */

@@ -1,8 +1,9 @@
 /** One map on the screen: the picture, and what lies over it. */
 
 import { segmentsOf } from "./contours.js";
-import { el, number, ticksOf } from "./dom.js";
-import { grouped, leads, paintRegions, paintScale, QUANTITIES, resample } from "./paint.js";
+import { axisTicks, bandsOf } from "./axes.js";
+import { el } from "./dom.js";
+import { grouped, inBand, leads, paintRegions, paintScale, QUANTITIES, resample } from "./paint.js";
 
 /** @typedef {import("./paint.js").Planes} Planes */
 
@@ -24,6 +25,9 @@ import { grouped, leads, paintRegions, paintScale, QUANTITIES, resample } from "
 const CRISP_WORK = 12e6;
 /** Pixels times classes that are painted when the picture stands still. */
 
+const MOST_NAME = 120;
+/** CSS pixels for the names of categories beside the map. */
+
 export class MapView {
   /**
    * @param {any} recording
@@ -38,7 +42,13 @@ export class MapView {
     this.stage = el("div", { class: "tv-canvas" }, this.picture, this.overlay);
     this.caption = el("figcaption", {}, caption);
     this.root = el("figure", { class: "tv-view" }, caption ? this.caption : null, this.stage);
-    this.margin = { left: recording.ylabel ? 52 : 34, right: 12, top: 10, bottom: recording.xlabel ? 42 : 26 };
+    /** @type {import("./axes.js").Axis[]} */
+    this.axisOf = recording.axes ?? [];
+    /** @type {[number, number]} */
+    this.bands = [bandsOf(this.axisOf[0]), bandsOf(this.axisOf[1])];
+    const names = this.bands[1] ? this.axisOf[1].categories : [];
+    const room = Math.min(MOST_NAME, Math.max(34, 14 + 7 * Math.max(0, ...names.map((name) => name.length))));
+    this.margin = { left: room + (recording.ylabel ? 18 : 0), right: 12, top: 10, bottom: recording.xlabel ? 42 : 26 };
     this.box = { left: this.margin.left, top: this.margin.top, width: 100, height: 100 };
     this.size = { width: 0, height: 0 };
     this.ratio = 1;
@@ -103,8 +113,15 @@ export class MapView {
     return [x0 + ((px - left) / width) * (x1 - x0), y1 - ((py - top) / height) * (y1 - y0)];
   }
 
-  /** @param {number} x @param {number} y @returns {[number, number]} grid coordinates */
+  /** @param {number} x @param {number} y @returns {[number, number]} where the map has the value */
   toGrid(x, y) {
+    const [height, width] = this.recording.shape;
+    const [gx, gy] = this.onGrid(x, y);
+    return [inBand(gx, width, this.bands[0]), inBand(gy, height, this.bands[1])];
+  }
+
+  /** @param {number} x @param {number} y @returns {[number, number]} grid coordinates */
+  onGrid(x, y) {
     const { x0, x1, y0, y1 } = this.whole();
     const [height, width] = this.recording.shape;
     return [((x - x0) / (x1 - x0)) * (width - 1), ((y - y0) / (y1 - y0)) * (height - 1)];
@@ -122,6 +139,11 @@ export class MapView {
    */
   paint(planes, other, look) {
     [this.planes, this.other] = [planes, other];
+    if (this.bands[0] || this.bands[1]) {
+      // From the grid's points, the edges of bands would be as wide as the grid is coarse.
+      this.sharpen(look, true);
+      return;
+    }
     const { height, width } = planes;
     if (!this.gridImage || this.gridImage.width !== width || this.gridImage.height !== height) {
       [this.grid.width, this.grid.height] = [width, height];
@@ -133,8 +155,8 @@ export class MapView {
     const context = this.picture.getContext("2d");
     const { left, top, width: w, height: h } = this.box;
     const [ratio, extent] = [this.ratio, this.extent];
-    const [gx0, gy0] = this.toGrid(extent.x0, extent.y0);
-    const [gx1, gy1] = this.toGrid(extent.x1, extent.y1);
+    const [gx0, gy0] = this.onGrid(extent.x0, extent.y0);
+    const [gx1, gy1] = this.onGrid(extent.x1, extent.y1);
     // A grid point is the centre of its pixel, and the outer ones lie on the edge of the map.
     const [sx, sy] = [(w * ratio) / (gx1 - gx0), (h * ratio) / (gy1 - gy0)];
     context.save();
@@ -149,17 +171,20 @@ export class MapView {
     context.restore();
   }
 
-  /** Paint again at the screen's resolution: slower. @param {Look} look */
-  sharpen(look) {
+  /**
+   * Paint again at the screen's resolution: slower.
+   * @param {Look} look @param {boolean} [always] also where the grid is as fine as what is painted
+   */
+  sharpen(look, always = false) {
     const { planes, other } = this;
     if (!planes) return;
     const [ratio, extent] = [this.ratio, this.extent];
     const { left, top, width: w, height: h } = this.box;
     const shrink = Math.min(1, Math.sqrt(CRISP_WORK / (w * ratio * h * ratio * planes.classes)));
     const [width, height] = [Math.round(w * ratio * shrink), Math.round(h * ratio * shrink)];
-    if (shrink < 1 && width <= planes.width) return;
-    const [x0, y0] = this.toGrid(extent.x0, extent.y0);
-    const [x1, y1] = this.toGrid(extent.x1, extent.y1);
+    if (shrink < 1 && width <= planes.width && !always) return;
+    const [x0, y0] = this.onGrid(extent.x0, extent.y0);
+    const [x1, y1] = this.onGrid(extent.x1, extent.y1);
     const image = new ImageData(width, height);
     const words = new Uint32Array(image.data.buffer);
     const band = 64;
@@ -173,11 +198,11 @@ export class MapView {
       const [from, to] = [Math.max(0, first - 1), Math.min(height, end + 1)];
       const rows = to - from;
       const piece = part.subarray(0, planes.classes * rows * width);
-      resample(whole, { x0, y0, x1, y1 }, height, width, from, to, piece);
+      resample(whole, { x0, y0, x1, y1 }, height, width, from, to, piece, this.bands);
       let piece2 = null;
       if (beside && other) {
         piece2 = beside.subarray(0, piece.length);
-        resample({ ...planes, map: other }, { x0, y0, x1, y1 }, height, width, from, to, piece2);
+        resample({ ...planes, map: other }, { x0, y0, x1, y1 }, height, width, from, to, piece2, this.bands);
       }
       const target = words.subarray((height - end) * width, (height - first) * width);
       this.paintRows(
@@ -241,6 +266,7 @@ export class MapView {
     context.rect(box.left, box.top, box.width, box.height);
     context.clip();
     this.hatched(context, over.theme);
+    this.partings(context, over.theme);
     this.contours(context, over.theme, look);
     this.anchors(context, over);
     if (over.points) this.points(context, over);
@@ -261,19 +287,22 @@ export class MapView {
     context.textAlign = "center";
     context.textBaseline = "top";
     const bottom = box.top + box.height;
-    for (const tick of ticksOf(extent.x0, extent.x1, box.width / 90)) {
+    const ticks = axisTicks(this.axisOf[0], extent.x0, extent.x1, box.width / 90);
+    const apart = ticks.length > 1 ? ticks[1][0] - ticks[0][0] : 1;
+    const free = this.bands[0] ? (apart / (extent.x1 - extent.x0)) * box.width - 6 : Infinity;
+    for (const [tick, text] of ticks) {
       const [px] = this.toScreen(tick, extent.y0);
       const at = Math.round(px) + 0.5;
       line(context, at, bottom, at, bottom + 4);
-      context.fillText(number(tick), px, bottom + 7);
+      context.fillText(cutTo(context, text, free), px, bottom + 7);
     }
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const tick of ticksOf(extent.y0, extent.y1, box.height / 70)) {
+    for (const [tick, text] of axisTicks(this.axisOf[1], extent.y0, extent.y1, box.height / 70)) {
       const [, py] = this.toScreen(extent.x0, tick);
       const at = Math.round(py) + 0.5;
       line(context, box.left - 4, at, box.left, at);
-      context.fillText(number(tick), box.left - 7, py);
+      context.fillText(cutTo(context, text, this.bands[1] ? MOST_NAME - 14 : Infinity), box.left - 7, py);
     }
     const { xlabel, ylabel } = this.recording;
     context.textBaseline = "alphabetic";
@@ -288,6 +317,21 @@ export class MapView {
     }
   }
 
+  /** Draw the lines between categories. @param {CanvasRenderingContext2D} context @param {any} theme */
+  partings(context, theme) {
+    const { left, top, width, height } = this.box;
+    context.strokeStyle = theme.halo;
+    context.lineWidth = 2;
+    for (let k = 1; k < this.bands[0]; k++) {
+      const [px] = this.toScreen(k - 0.5, 0);
+      line(context, px, top, px, top + height);
+    }
+    for (let k = 1; k < this.bands[1]; k++) {
+      const [, py] = this.toScreen(0, k - 0.5);
+      line(context, left, py, left + width, py);
+    }
+  }
+
   /** @param {CanvasRenderingContext2D} context @param {any} theme @param {Look} look */
   contours(context, theme, look) {
     const { planes } = this;
@@ -296,8 +340,8 @@ export class MapView {
     /** @type {[Float32Array, number][]} */
     const drawn = outline ? leads(this.groupedIn(planes, look)).map((values) => [values, 0]) : [];
     for (const level of look.contours) drawn.push([this.quantityOf(planes, this.other, look), level]);
-    const [ax, ay] = this.toGrid(this.extent.x0, this.extent.y0);
-    const [bx, by] = this.toGrid(this.extent.x1, this.extent.y1);
+    const [ax, ay] = this.onGrid(this.extent.x0, this.extent.y0);
+    const [bx, by] = this.onGrid(this.extent.x1, this.extent.y1);
     const { left, top, width, height } = this.box;
     const [sx, sy] = [width / (bx - ax), height / (by - ay)];
     for (const [values, level] of drawn) {
@@ -478,6 +522,14 @@ export class MapView {
       }
     }
   }
+}
+
+/** Shorten a text with an ellipsis. @param {CanvasRenderingContext2D} context @param {string} text @param {number} room */
+function cutTo(context, text, room) {
+  if (context.measureText(text).width <= room) return text;
+  let kept = text.length;
+  while (kept > 1 && context.measureText(`${text.slice(0, kept)}\u2026`).width > room) kept--;
+  return `${text.slice(0, kept).trimEnd()}\u2026`;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number} x0 @param {number} y0
