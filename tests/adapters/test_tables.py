@@ -1,5 +1,7 @@
 """Maps of models that were fitted on tables are what these models say of tables made by hand."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -202,3 +204,17 @@ def test_a_network_is_given_a_table_of_numbers_as_a_tensor_and_others_are_refuse
     np.testing.assert_allclose(recording[-1].probabilities.reshape(2, -1), wanted, rtol=1e-5)
     with pytest.raises(tv.EvaluationError, match=r"columns \['city'.* preprocess="):
         tv.TorchRecorder(module, domain_of(frame)).start()
+
+
+def test_lightning_tells_the_states_of_several_slices_apart():
+    pytest.importorskip("lightning")
+    slices = tv.Domain.slices(pandas_frame(COLUMNS), ("age", "income"), over="city")
+    assert len({tv.LightningRecorder(domain).state_key for domain in slices.values()}) == 3
+
+
+def test_a_recording_of_a_table_goes_to_other_processes():
+    frame = pandas_frame(COLUMNS)
+    recording = captured(pipeline().fit(frame, Y), domain_of(frame), data=(frame, Y))
+    again = pickle.loads(pickle.dumps(recording))
+    assert again.domain == recording.domain
+    pd.testing.assert_frame_equal(again.domain.points(), recording.domain.points())

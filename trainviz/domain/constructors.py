@@ -271,7 +271,8 @@ class DomainConstructors:
         """Return several slices of a table that differ in the fixed value of one column.
 
         Record the model on each; ``trainviz.compare(recordings)`` shows them side by
-        side, with the same window, colours and limits.
+        side, with the same window, colours and limits. Of ``data=`` give each its own
+        rows, unless those of the other slices are to be drawn too, fainter.
 
         Parameters
         ----------

@@ -95,6 +95,9 @@ class Domain(DomainConstructors):
     input_shape : tuple of int, dict of str to tuple, or tuple of tuples
     preprocess : transformer, callable or None
     feature_names : tuple of str, or None
+    axes : tuple of Axis
+        What coordinates along x and y mean: their ``kind`` is ``"number"``,
+        ``"category"`` or ``"date"``.
 
     Raises
     ------

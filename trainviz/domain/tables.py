@@ -294,8 +294,11 @@ class Table:
 
     def _pool(self, series: Any, values: Sequence[Any]) -> Any:
         """Return the values as a series of the dtype of another."""
-        listed = series.to_list()
-        places = [listed.index(value) for value in values]
+        first: dict[Any, int] = {}
+        for place, value in enumerate(series.to_list()):
+            if not is_missing(value):
+                first.setdefault(value, place)
+        places = [first[value] for value in values]
         if self._is_polars:
             return series.gather(places) if places else series[:0]
         return series.iloc[places].reset_index(drop=True)

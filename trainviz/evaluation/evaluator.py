@@ -84,7 +84,7 @@ def evaluate(
     predict_proba : callable
         ``(N, *input_shape) array -> (N, C)`` array. A single column, or a flat
         array, is the positive class of a binary model. Domains of several
-        inputs pass it a dict or tuple of arrays.
+        inputs pass it a dict or tuple of arrays, those of tables a DataFrame.
     domain : Domain
     method : {"auto", "adaptive", "dense"}, default "auto"
         ``"dense"`` evaluates every grid point. ``"adaptive"`` evaluates a
