@@ -197,7 +197,7 @@ def test_a_network_is_given_a_table_of_numbers_as_a_tensor_and_others_are_refuse
     frame = pandas_frame(COLUMNS)
     numbers = frame[["age", "income", "member"]]
     module = torch.nn.Linear(3, 2)
-    domain = tv.Domain.slice(numbers, ("age", "income"), resolution=5)
+    domain = tv.Domain.slice(numbers, ("age", "income"), {"member": True}, resolution=5)
     recording = tv.TorchRecorder(module, domain).start().recording
     points = domain.points().to_numpy(np.float32)
     wanted = module(torch.from_numpy(points)).softmax(dim=1).detach().numpy().T

@@ -170,6 +170,12 @@ def test_a_table_of_numbers_alone_is_given_as_an_array_as_before():
     assert (named.points()["other"] == 7).all()
 
 
+def test_texts_of_digits_are_categories():
+    frame = PANDAS[["age", "income"]].assign(code=["75001", "10115", "75001"] * 20)
+    points = tv.Domain.slice(frame, ("age", "income"), resolution=3).points()
+    assert points["code"].tolist() == ["75001"] * 9
+
+
 def test_slices_differ_in_one_fixed_value():
     domains = tv.Domain.slices(
         PANDAS, ("age", "income"), over="city", fixed={"kids": 2}, resolution=3

@@ -47,16 +47,23 @@ Resolution = int | tuple[int, int]
 def _table_of(X: Any, features: Any, fixed: Any) -> Table | None:
     """Return a DataFrame's table, where the model is to be given DataFrames; else None.
 
-    That is where it has other columns than numbers, missing values, or fixed values by name.
-    Without ``features`` a wider table stands for its columns of numbers.
+    That is where numbers do not stand for it: it has texts, dates or missing values, categories
+    or booleans along an axis, or values are fixed by name. Without ``features`` a wider table
+    stands for its columns of numbers.
     """
     if not is_table(X) or (features is None and len(X.columns) != 2):
         return None
     table = Table(X)
     if not len(X) or len(table.columns) < 2:
         raise ValueError(f"X has the shape {X.shape}: expected n >= 1 rows and D >= 2 columns")
-    is_array = table.is_plain and not hasattr(fixed, "items")
-    return None if is_array and not np.isnan(table.rows(X)).any() else table
+    pair = check_features(features, table.names, len(table.columns))
+    is_array = (
+        all(column.holds_numbers for column in table.columns)
+        and not hasattr(fixed, "items")
+        and not any(table.columns[at].has_values for at in pair)
+        and not np.isnan(table.rows(X)).any()
+    )
+    return None if is_array else table
 
 
 def _values_over(X: Any, over: str, values: Sequence[Any] | None) -> Sequence[Any]:
@@ -134,11 +141,12 @@ class DomainConstructors:
             The two columns that vary, by position or (in a DataFrame) by name;
             needed when ``X`` has more than two.
         fixed : {"mean", "median", "nearest"}, int, array-like or mapping, optional
-            Where the other columns stay: at their mean (the default, of a table
-            ``"median"``), their median (categories and truth values at the most
-            frequent one), at row number ``fixed`` of ``X``, or at the given row of
-            D values. With ``"nearest"`` they are those of the row that is nearest
-            in the two features, in standard deviations. For tables see :meth:`slice`.
+            Where the other columns stay: at their mean (the default; of a table with
+            texts, dates or missing values ``"median"``), their median (categories and
+            truth values at the most frequent one), at row number ``fixed`` of ``X``, or
+            at the given row of D values. With ``"nearest"`` they are those of the row
+            that is nearest in the two features, in standard deviations. For tables
+            see :meth:`slice`.
         input_shape, preprocess
             As for :class:`~trainviz.Domain`.
 
@@ -209,9 +217,10 @@ class DomainConstructors:
         ----------
         X : array-like or DataFrame, shape (n, D)
             A DataFrame of pandas or polars may hold numbers, booleans, categories
-            (texts, categorical dtypes) and dates; where it has more than numbers,
-            missing values, or ``fixed`` by name, the model is given DataFrames of
-            the same columns, dtypes and categories. Booleans and categories along
+            (texts, categorical dtypes) and dates. With texts, dates, missing values,
+            categories or booleans along an axis, or ``fixed`` by name, the model is
+            given DataFrames of the same columns, dtypes and categories; without,
+            arrays, or the table that it was fitted on. Categories and booleans along
             an axis are bands of equal width, at most 50.
         features
             As for :meth:`around`.

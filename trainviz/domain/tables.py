@@ -75,6 +75,12 @@ class Column:
         return self.kind in ("boolean", "category")
 
     @property
+    def holds_numbers(self) -> bool:
+        """Whether all values are numbers or booleans; dates and texts of digits are none."""
+        numeric = all(isinstance(value, (int, float, np.number)) for value in self.values)
+        return self.kind != "date" and numeric
+
+    @property
     def is_integer(self) -> bool:
         """Whether it holds integers."""
         return self.kind == "number" and "int" in str(self.pool.dtype).lower()
@@ -163,11 +169,6 @@ class Table:
     def names(self) -> list[str]:
         """The names of the columns as text."""
         return [column.name for column in self.columns]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether all columns are of numbers."""
-        return all(column.kind == "number" for column in self.columns)
 
     def rows(self, frame: Any) -> Rows:
         """Return the rows of a DataFrame that has these columns, in any order, as numbers.

@@ -33,7 +33,7 @@ def colors_in(picture):
 
 @pytest.mark.parametrize("features", [("city", "age"), ("age", "city"), ("city", "size")])
 @pytest.mark.parametrize(
-    ("mode", "colors"), [("region", 3), (tv.modes.Probability(1, levels=()), 2)]
+    ("mode", "colors"), [("region", 3), (tv.modes.Probability(1, levels=(), cmap="viridis"), 2)]
 )
 def test_no_colour_is_a_mixture_of_two_categories(features, mode, colors):
     recording = recorded(tv.Domain.slice(FRAME, features, resolution=9))

@@ -12,6 +12,8 @@ __all__ = ["dress_axis"]
 _INCHES_PER_CHARACTER = 0.085
 """Of tick labels, about."""
 
+_INCHES_PER_DATE = 0.6
+
 _MOST_NAMES = 25
 """With more categories than this along an axis, some are left unnamed."""
 
@@ -34,7 +36,10 @@ def dress_axis(ax: Any, which: str, axis: Axis, theme: Theme) -> None:
     if axis.kind == "date":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(minticks=3, maxticks=7)
+        box = ax.get_window_extent()
+        inches = (box.width if which == "x" else box.height) / ax.figure.dpi
+        most = min(max(int(inches / _INCHES_PER_DATE), 2), 7)
+        locator = AutoDateLocator(minticks=2, maxticks=most)
         drawn.set_major_locator(locator)
         drawn.set_major_formatter(ConciseDateFormatter(locator))
         drawn.get_offset_text().set_color(theme.foreground)

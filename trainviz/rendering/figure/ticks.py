@@ -49,8 +49,11 @@ def thin_numbers(axis: Any, most: int = _MOST, *, whole: bool = False) -> None:
 def _thin(
     lines: Sequence[Any], shown: Any, beside: float, most: int = _MOST, whole: bool = False
 ) -> None:
-    from matplotlib.ticker import FixedLocator, MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator, ScalarFormatter
 
+    if not isinstance(shown.get_major_formatter(), ScalarFormatter):
+        # Dates and categories have ticks of their own.
+        return
     labels = shown.get_majorticklabels()
     if not labels:
         return
