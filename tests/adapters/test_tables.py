@@ -131,6 +131,29 @@ def test_boosters_are_given_categories(package):
     np.testing.assert_array_equal(recording.data_predictions(0), model.predict(frame))
 
 
+@pytest.mark.parametrize("package", ["lightgbm", "xgboost"])
+def test_a_bare_booster_is_given_its_own_columns_of_a_table(package):
+    frame, y = pandas_frame(COLUMNS), (Y == "yes").astype(int)
+    own = frame[["plan", "income"]]
+    model = booster(package).fit(own, y)
+    bare = model.booster_ if package == "lightgbm" else model.get_booster()
+    recording = tv.record(bare, domain_of(frame))
+    wanted = model.predict_proba(by_hand(pandas_frame, "Rome", ALONG)[["plan", "income"]]).T
+    np.testing.assert_allclose(recording[-1].probabilities[:, 0], wanted, atol=1e-6)
+
+
+def test_groups_of_points_do_not_lie_on_one_another():
+    frame = pandas_frame(COLUMNS)
+    domain = tv.Domain.slice(frame, ("plan", "city"), resolution=24)
+    groups = {"train": (frame[:100], Y[:100]), "test": (frame[100:], Y[100:])}
+    recording = captured(pipeline().fit(frame, Y), domain, data=groups)
+    assert len(np.unique(recording.data.points, axis=0)) == N
+    with pytest.raises(
+        ValueError, match=r"data\['test'\]=\(X, y\): X: the column 'city' holds 'Oslo'"
+    ):
+        captured(pipeline(), domain, data={**groups, "test": (frame.assign(city="Oslo"), Y)})
+
+
 def test_stages_of_boosting_are_recorded_on_a_table():
     frame = pandas_frame(COLUMNS).assign(city=pd.Categorical(COLUMNS["city"], CITIES))
     model = HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.domain.inputs import Inputs, named_columns
+from trainviz.domain.inputs import Inputs, fitted_columns, named_columns
 from trainviz.evaluation.outputs import Output
 
 __all__ = ["BoosterPredictor", "is_booster", "is_instance"]
@@ -105,6 +105,8 @@ class BoosterPredictor:
         table = points
         if not hasattr(points, "columns"):
             table = named_columns(self.booster, points.reshape(len(points), -1), self._names)
+        elif self._names is not None:
+            table = fitted_columns(self.booster, points)
         rounds = self.last if self._rounds is None else self._rounds
         package = _package(self.booster)
         if package == "xgboost":
