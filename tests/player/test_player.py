@@ -465,7 +465,8 @@ def test_categories_are_named_and_not_mixed(open_page):
     frame = pd.DataFrame({
         "city": ["Lyon", "Paris", "Rome"] * 4, "age": np.arange(12.0), "paid": [True, False] * 6,
     })  # fmt: skip
-    recorder = tv.Recorder(tv.Domain.slice(frame, ("city", "paid"), resolution=6))
+    domain = tv.Domain.slice(frame, ("city", "paid"), resolution=6)
+    recorder = tv.Recorder(domain, data=(frame[1:2], [1]))
     recorder.capture(lambda X: (X["city"] == "Paris") != X["paid"], epoch=0)
     page = open_page(recorder.recording)
     wait(page, "trainvizPlayer.sharp && trainvizPlayer.complete")
@@ -484,6 +485,12 @@ def test_categories_are_named_and_not_mixed(open_page):
         return {pixels: [...data], shape: [tall, wide, 4]};
     }""")
     picture = np.reshape(found["pixels"], found["shape"])[..., :3]
+    point = page.evaluate(
+        f"trainvizPlayer.views[0].toScreen(...{recorder.recording.data.points[0].tolist()})"
+    )
+    page.mouse.move(box["x"] + point[0], box["y"] + point[1])
+    text = "'point 0, label 1, Paris, False'"
+    wait(page, f"document.querySelector('.tv-where').textContent === {text}")
     height, width, _ = picture.shape
     # Two pixels at each edge of a band lie under the line between cells.
     inside = np.ones((height, width), bool)

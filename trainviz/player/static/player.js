@@ -1134,6 +1134,8 @@ export class Player {
     const { points } = main;
     const parts = [points.groups ? `${points.groupNames[points.groups[at]]} point ${this.numberOf(at)}` : `point ${this.numberOf(at)}`];
     if (points.labels) parts.push(`label ${main.classes[points.labels[at]] ?? "–"}`);
+    for (const [axis, place] of [[main.axes?.[0], points.x[at]], [main.axes?.[1], points.y[at]]])
+      if (axis && axis.kind !== "number") parts.push(placeText(axis, place));
     return parts.join(", ");
   }
 
