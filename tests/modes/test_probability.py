@@ -41,7 +41,9 @@ def test_the_binary_default_has_the_second_colour(make_recording):
 OWN = LinearSegmentedColormap.from_list("own", ["white", "black"])
 
 
-@pytest.mark.parametrize("cmap", ["magma", matplotlib.colormaps["magma"], OWN], ids=["name", "object", "own"])
+@pytest.mark.parametrize(
+    "cmap", ["magma", matplotlib.colormaps["magma"], OWN], ids=["name", "object", "own"]
+)
 def test_a_colormap_of_ones_own_counts(recording, cmap):
     table = matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
     wanted = [[round(255 * part) for part in table(end)[:3]] for end in (0.0, 1.0)]

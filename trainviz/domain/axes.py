@@ -9,13 +9,13 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_CATEGORIES", "NUMBERS", "Axis", "shortened"]
+__all__ = ["LONGEST_NAME", "MAX_CATEGORIES", "NUMBERS", "Axis", "shortened"]
 
 MAX_CATEGORIES = 50
 """With more, a band is a few pixels wide, and its name has no room."""
 
-_LONGEST_NAME = 1000
-"""Characters of a category in a recording on disk; a longer one may be malicious."""
+LONGEST_NAME = 1000
+"""Characters of a category or a fixed text that are kept, and read from a recording on disk."""
 
 _FIRST_DAY, _LAST_DAY = -719162, 2932896
 """The days that matplotlib can show, from the year 1 to 9999."""
@@ -122,7 +122,7 @@ class Axis:
         fits = isinstance(names, Sequence) and not isinstance(names, str) and len(names) in wanted
         if kind not in _KINDS or not fits:
             raise ValueError(f"an axis of the kind {kind!r} with the categories {names!r:.100}")
-        if not all(isinstance(name, str) and len(name) <= _LONGEST_NAME for name in names):
+        if not all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names):
             raise ValueError("the names of an axis's categories are no short texts")
         return cls(cast(Literal["number", "category", "date"], kind), tuple(names))
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.domain.axes import MAX_CATEGORIES, Axis
+from trainviz.domain.axes import LONGEST_NAME, MAX_CATEGORIES, Axis
 from trainviz.domain.checks import padded
 from trainviz.domain.embeddings import Embedding, FloatArray, UnstoredEmbedding
 from trainviz.domain.tables import Column, Table
@@ -130,7 +130,12 @@ class TableSlice(Embedding):
         first, second = (int(feature) for feature in found["features"])
         x, y = (Axis.from_stored(axis) for axis in found["axes"])
         fixed = found["fixed"]
-        plain = all(value is None or isinstance(value, (str, int, float)) for value in fixed)
+        plain = all(
+            len(value) <= LONGEST_NAME
+            if isinstance(value, str)
+            else value is None or isinstance(value, (bool, int, float))
+            for value in fixed
+        )
         if len(fixed) != len(names) or not plain:
             raise ValueError(f"{len(fixed)} fixed values for {len(names)} columns")
         if first == second or not {first, second} <= {*range(len(names))}:
@@ -264,5 +269,5 @@ def axis_of(column: Column, numbers: Rows, margin: float) -> tuple[Axis, tuple[f
             f"the column {column.name!r} has {count} different values, and an axis shows at most "
             f"{MAX_CATEGORIES} categories: take another feature, or group the rare ones"
         )
-    axis = Axis("category", tuple(str(value) for value in column.values))
+    axis = Axis("category", tuple(str(value)[:LONGEST_NAME] for value in column.values))
     return axis, axis.limits

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.domain.axes import LONGEST_NAME
 from trainviz.domain.inputs import (
     InputForm,
     Shape,
@@ -93,8 +94,9 @@ class Column:
             return str(_moment(number).astype("datetime64[s]")).removesuffix("T00:00:00")
         if self.has_values:
             value = self.values[int(number)]
-            return bool(value) if self.kind == "boolean" else str(value)
-        return float(number)
+            return bool(value) if self.kind == "boolean" else str(value)[:LONGEST_NAME]
+        # JSON knows no infinity.
+        return float(number) if np.isfinite(number) else str(number)
 
     def number(self, value: Any) -> float:
         """Return the number that stands for a value in a row.

@@ -91,6 +91,18 @@ def test_a_missing_value_that_was_fixed_is_stored(tmp_path):
     assert tv.open_recording(tmp_path / "b.zarr").domain != domain_of()
 
 
+def test_long_texts_and_infinities_are_stored_as_short_texts(tmp_path):
+    frame = FRAME.assign(note="n" * 5000, city=FRAME["city"].str.repeat(2000))
+    domain = tv.Domain.slice(frame, ("city", "age"), {"score": np.inf}, resolution=6)
+    recorder = tv.Recorder(domain, path=tmp_path / "d.zarr")
+    recorder.capture(lambda frame: frame["age"] > 30, epoch=0)
+    recorder.close()
+    again = tv.open_recording(tmp_path / "d.zarr").domain
+    assert again == domain
+    assert {len(name) for name in again.axes[0].categories} == {1000}
+    assert again.embedding.fixed["score"] == "inf"
+
+
 def test_what_preprocess_makes_of_tables_is_drawn_again(tmp_path):
     domain = domain_of(preprocess=lambda frame: frame[["age"]].to_numpy(float))
     recorder = tv.Recorder(domain, path=tmp_path / "c.zarr")
@@ -117,6 +129,7 @@ def test_what_preprocess_makes_of_tables_is_drawn_again(tmp_path):
         lambda d: d["table"].update(features=[0, 4]),
         lambda d: d["table"].update(fixed=[1, 2]),
         lambda d: d["table"].update(fixed=[{}, 1, 2, 3]),
+        lambda d: d["table"].update(fixed=["x" * 1001, 1, 2, 3]),
         lambda d: d.update(feature_names=None),
         lambda d: d.update(table=7),
         lambda d: d.update(xlim=[-0.5, 3.5]),
