@@ -311,7 +311,8 @@ class Table:
 
     def _series(self, column: Column, numbers: Rows, is_free: bool) -> Any:
         known = numbers[~np.isnan(numbers)]
-        whole = column.kind == "number" and not is_free and not (known % 1).any()
+        is_whole = np.isfinite(known).all() and (known == np.rint(known)).all()
+        whole = column.is_integer and not is_free and bool(is_whole)
         if self._is_polars:
             return _polars_series(column, numbers, whole)
         return _pandas_series(column, numbers, whole)
