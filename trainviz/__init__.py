@@ -48,6 +48,7 @@ _HOMES = {
     "TorchRecorder": "adapters.torch.recorder",
     "TrainvizError": "errors",
     "WriterError": "errors",
+    "WriterWarning": "errors",
     "animate": "rendering.animation",
     "compare": "rendering.comparison",
     "dynamics": "analysis.dynamics",
@@ -92,6 +93,7 @@ __all__ = [
     "TorchRecorder",
     "TrainvizError",
     "WriterError",
+    "WriterWarning",
     "__version__",
     "animate",
     "compare",
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
         ReplayWarning,
         TrainvizError,
         WriterError,
+        WriterWarning,
     )
     from trainviz.evaluation.evaluator import evaluate
     from trainviz.modes import Mode, register_mode

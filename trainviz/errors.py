@@ -17,6 +17,7 @@ __all__ = [
     "ReplayWarning",
     "TrainvizError",
     "WriterError",
+    "WriterWarning",
 ]
 
 
@@ -48,6 +49,10 @@ class CheckpointError(TrainvizError, ValueError):
 
 class WriterError(TrainvizError, RuntimeError):
     """A film or picture could not be written."""
+
+
+class WriterWarning(UserWarning):
+    """A film was written otherwise than it is, to keep to what was asked of the file."""
 
 
 class CaptureWarning(UserWarning):

@@ -147,6 +147,8 @@ class Compositor:
         parts = [self._static[around], np.repeat(painted, _by_rank(len(painted)), axis=0)]
         if self._layout.strip is not None:
             parts.append(self._strip_future.reshape(-1, 3))
+            # The line of the present is thin, but its colour is that of nothing else.
+            parts.append(np.tile(self._accent, (_OFTEN, 1)))
         if self._fades:
             # The points are not part of what is drawn once.
             found = np.unique(self._mode.point_colors(self._recording), axis=0)
@@ -344,9 +346,13 @@ class Layer:
         cover(picture.reshape(-1, 3), self._pixels, self._color, self._clear)
 
 
+_OFTEN = 4096
+"""The made-up frequency of a colour that matters."""
+
+
 def _by_rank(count: int) -> npt.NDArray[np.intp]:
     """Return made-up frequencies, ~ 1 / rank, for colours of which only the order is known."""
-    often: npt.NDArray[np.intp] = np.maximum(4096 // np.arange(1, count + 1), 64)
+    often: npt.NDArray[np.intp] = np.maximum(_OFTEN // np.arange(1, count + 1), 64)
     return often
 
 

@@ -127,7 +127,9 @@ class Film(ABC):
         **options
             Options of the format: ``codec``, ``preset``, ``crf``, ``bitrate``,
             ``threads``, ``ffmpeg_params`` for videos; ``loop`` for GIF, APNG
-            and WebP; ``exact`` for APNG, False for one palette of 255
+            and WebP; ``max_bytes`` for GIF, the file's largest size: with fewer
+            colours, then fewer frames, then fewer pixels, as a warning says;
+            ``exact`` for APNG, False for one palette of 255
             colours; ``lossless`` and ``quality`` for WebP. An HTML file is an
             interactive page, with the options of :meth:`Recording.save_page`,
             such as ``limit`` and ``ask``; with ``player=False``, or in a mode
@@ -142,15 +144,20 @@ class Film(ABC):
         Raises
         ------
         ValueError
-            If the suffix or format is unknown, the folder does not exist, or ``fps``
-            or ``jobs`` is not positive.
+            If the suffix or format is unknown, the folder does not exist, ``fps``,
+            ``jobs`` or ``max_bytes`` is not positive, or ``max_bytes`` is not for a GIF.
         TypeError
             If a file object is open for text.
         WriterError
-            If the encoder or a process of ``jobs`` fails; no incomplete file is
-            left at ``path``.
+            If the encoder or a process of ``jobs`` fails, or no GIF of the film has
+            as little as ``max_bytes``; no incomplete file is left at ``path``.
         """
         target = check_target(path, format, FILM_SUFFIXES)
+        if "max_bytes" in options and target.suffix.lower() != ".gif":
+            raise ValueError(
+                f"max_bytes={options['max_bytes']!r} is for .gif, but the film is to be a "
+                f"{target.suffix}: give crf= or bitrate= for a video, quality= for .webp"
+            )
         if isinstance(target, OpenFile):
             # Encoders seek and read what they have written, which a socket, say, cannot.
             with tempfile.TemporaryDirectory(prefix="trainviz-") as folder:

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as ended
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
@@ -115,6 +116,8 @@ def _gathered(
     finally:
         for _, future in under_way:
             future.cancel()
+        # One that is running writes into a slot that the next painting would use.
+        ended([future for _, future in under_way])
 
 
 def _submit_next(

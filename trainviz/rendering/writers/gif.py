@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
+from shutil import copyfileobj
 from struct import pack
-from typing import BinaryIO
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Image
+from trainviz._common.checks import is_positive
+from trainviz.errors import WriterError, WriterWarning
 from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.frame_diff import Box, changed_box
 from trainviz.rendering.writers.gif_palette import TRANSPARENT, SharedPalette
@@ -20,8 +28,13 @@ __all__ = ["gif_timing", "write_gif"]
 _LONGEST = 0xFFFF
 """The maximum duration of a frame, in hundredths of a second."""
 
+_FASTEST, _SLOWEST = 50, 5
+"""Frames a second: what browsers play, and what is left if a smaller file needs fewer."""
 
-def write_gif(path: Path, film: FrameSource, *, loop: int = 0) -> None:
+
+def write_gif(
+    path: Path, film: FrameSource, *, loop: int = 0, max_bytes: float | None = None
+) -> None:
     """Write a GIF with one palette for the whole film, so that colours do not flicker.
 
     GIF durations are hundredths of a second, so frames last unequally long to
@@ -34,14 +47,155 @@ def write_gif(path: Path, film: FrameSource, *, loop: int = 0) -> None:
     film : FrameSource
     loop : int, default 0
         How often the film is repeated; 0 is for ever.
+    max_bytes : int, optional
+        The file has at most so many bytes: with fewer colours; if that is not
+        enough, with fewer frames too; and at last with fewer pixels. A
+        :class:`WriterWarning` says what was done.
+
+    Raises
+    ------
+    ValueError
+        If ``max_bytes`` is not positive.
+    WriterError
+        If no such file is small enough.
     """
+    if max_bytes is not None and not is_positive(max_bytes):
+        raise ValueError(f"max_bytes={max_bytes!r}: expected a positive number, e.g. 2_000_000")
     chosen = gif_timing(film.n_frames, film.fps)
+    film, limit = _told_once(film), inf if max_bytes is None else float(max_bytes)
     palette = SharedPalette(film)
     with painted(film, [index for index, _ in chosen]) as frames, open(path, "wb") as file:
         stream = _GifStream(file, film.shape, palette, loop)
         for frame, (_, hundredths) in zip(frames, chosen, strict=True):
             stream.show(frame, hundredths)
+            if file.tell() > limit:
+                break
         stream.close()
+        if file.tell() <= limit:
+            return
+    _write_smaller(path, film, loop, limit, chosen)
+
+
+@dataclass(frozen=True)
+class _Version:
+    """A GIF with fewer colours, frames or pixels than the film."""
+
+    colors: int
+    every: int = 1
+    scale: float = 1.0
+
+    def __str__(self) -> str:
+        frames = "" if self.every == 1 else f", one frame in {self.every}"
+        pixels = "" if self.scale == 1 else f", {100 * self.scale:.0f} % of its width and height"
+        return f"{self.colors} colours{frames}{pixels}"
+
+
+def _versions(fps: float) -> list[_Version]:
+    """Return what is tried to make a GIF smaller, the best first."""
+    colors = [_Version(count) for count in (128, 64, 32)]
+    rate = min(fps, _FASTEST)
+    steps = [step for step in (2, 3, 4, 6, 8, 10) if rate / step >= _SLOWEST]
+    frames = [replace(colors[-1], every=step) for step in steps]
+    shares = (0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25)
+    return [*colors, *frames, *(replace([*colors, *frames][-1], scale=each) for each in shares)]
+
+
+def _write_smaller(
+    path: Path, film: FrameSource, loop: int, limit: float, chosen: list[tuple[int, int]]
+) -> None:
+    """Write the best version of a film that is small enough; all are made from one painting."""
+    palettes: dict[int, SharedPalette] = {}
+    drafts = []
+    with ExitStack() as stack:
+        for version in _versions(film.fps):
+            if version.colors not in palettes:
+                palettes[version.colors] = SharedPalette(film, version.colors)
+            # Beside the film, since the folder of temporary files may be small.
+            file = stack.enter_context(TemporaryFile(dir=path.parent))
+            palette = palettes[version.colors]
+            drafts.append(_Draft(version, file, film.shape, palette, loop, chosen))
+        smallest = drafts[-1]
+        with painted(film, [index for index, _ in chosen]) as frames:
+            for place, frame in enumerate(frames):
+                scaled: dict[float, Image] = {1.0: frame}
+                for draft in drafts:
+                    draft.show(place, scaled)
+                # The smallest is finished in any case, to tell its size.
+                drafts = [each for each in drafts if each.size <= limit or each is smallest]
+        for draft in drafts:
+            draft.stream.close()
+        best = next((each for each in drafts if each.size <= limit), None)
+        if best is None:
+            raise WriterError(
+                f"max_bytes={limit:.0f}: the smallest possible GIF of this film has "
+                f"{smallest.size} bytes ({smallest.version}); give at least that, or make a "
+                "shorter film"
+            )
+        size = best.size
+        best.file.seek(0)
+        with open(path, "wb") as target:
+            copyfileobj(best.file, target)
+    warnings.warn(
+        f"the GIF has {best.version}, to be no larger than max_bytes={limit:.0f}: {size} bytes",
+        WriterWarning, stacklevel=5,
+    )  # fmt: skip
+
+
+class _Draft:
+    """A version of a film while it is written."""
+
+    def __init__(
+        self,
+        version: _Version,
+        file: IO[bytes],
+        shape: tuple[int, int],
+        palette: SharedPalette,
+        loop: int,
+        chosen: list[tuple[int, int]],
+    ) -> None:
+        height, width = (max(1, round(version.scale * side)) for side in shape)
+        self.version, self.file = version, file
+        self._size = width, height
+        self.stream = _GifStream(file, (height, width), palette, loop)
+        # The last frame is shown in any case.
+        last = len(chosen) - 1
+        places = [*range(0, last, version.every), last]
+        hundredths = [duration for _, duration in chosen]
+        self._durations = {
+            place: sum(hundredths[place:after])
+            for place, after in zip(places, [*places[1:], last + 1], strict=True)
+        }
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self.file.tell()
+
+    def show(self, place: int, scaled: dict[float, Image]) -> None:
+        """Add a frame, unless this version leaves it out; ``scaled`` keeps it by size."""
+        if place not in self._durations:
+            return
+        scale = self.version.scale
+        if scale not in scaled:
+            from PIL import Image as Images
+
+            picture = Images.fromarray(scaled[1.0])
+            smaller = picture.resize(self._size, Images.Resampling.HAMMING)
+            scaled[scale] = np.asarray(smaller)
+        self.stream.show(scaled[scale], self._durations[place])
+
+
+def _told_once(film: FrameSource) -> FrameSource:
+    """Return a film that tells of each frame once, also if it is painted a second time."""
+    done = 0
+
+    def told(index: int, n_frames: int) -> None:
+        nonlocal done
+        if index == done:
+            done += 1
+            film.told(index, n_frames)
+
+    return replace(film, told=told)
 
 
 def gif_timing(n_frames: int, fps: float) -> list[tuple[int, int]]:
@@ -77,7 +231,7 @@ class _GifStream:
     """A GIF that is written frame by frame; only the last two frames are in memory."""
 
     def __init__(
-        self, file: BinaryIO, shape: tuple[int, int], palette: SharedPalette, loop: int
+        self, file: IO[bytes], shape: tuple[int, int], palette: SharedPalette, loop: int
     ) -> None:
         height, width = shape
         self._file, self._palette = file, palette

@@ -24,13 +24,14 @@ _BITS = 6
 
 
 class SharedPalette:
-    """255 colours for the whole film, computed from the colours of its frames.
+    """At most 255 colours for the whole film, computed from the colours of its frames.
 
     If ``film.colors()`` returns None, they are computed from a few of its frames.
 
     Parameters
     ----------
     film : FrameSource
+    n_colors : int, default 255
 
     Attributes
     ----------
@@ -38,19 +39,19 @@ class SharedPalette:
         The colours; the last entry is unused, as it means transparent.
     """
 
-    def __init__(self, film: FrameSource) -> None:
+    def __init__(self, film: FrameSource, n_colors: int = TRANSPARENT) -> None:
         from PIL import Image as Images
 
         colors = film.colors()
         values, counts = _counted_colors(_sampled_colors(film) if colors is None else colors)
         sample = Images.fromarray(_by_importance(values, counts)[None])
-        quantized = sample.quantize(TRANSPARENT, method=Images.Quantize.MEDIANCUT, kmeans=3)
-        flat = (quantized.getpalette() or [])[: 3 * TRANSPARENT]
+        quantized = sample.quantize(n_colors, method=Images.Quantize.MEDIANCUT, kmeans=3)
+        flat = (quantized.getpalette() or [])[: 3 * n_colors]
         self.table: npt.NDArray[np.uint8] = np.zeros((256, 3), dtype=np.uint8)
         self.table[: len(flat) // 3] = np.array(flat, dtype=np.uint8).reshape(-1, 3)
-        pinned = values[np.argsort(counts, kind="stable")[-_PINNED:]]
-        places = _pin(self.table[:TRANSPARENT], pinned[::-1])[::-1]
-        self._index = _nearest(self.table[:TRANSPARENT])
+        pinned = values[np.argsort(counts, kind="stable")[-min(_PINNED, n_colors // 4) :]]
+        places = _pin(self.table[:n_colors], pinned[::-1])[::-1]
+        self._index = _nearest(self.table[:n_colors])
         # Set explicitly, as another colour may be nearer to the centre of a pinned colour's cell.
         # The most frequent colour is last, and so gets a cell that several share.
         self._index[color_cells(pinned, _BITS)] = places
