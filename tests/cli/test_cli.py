@@ -15,10 +15,11 @@ import trainviz as tv
 from trainviz import modes
 from trainviz.cli.compare import CLOCKS
 from trainviz.cli.main import main
-from trainviz.cli.options import INTERPOLATIONS, MODE_NAMES, STYLES
+from trainviz.cli.options import INTERPOLATIONS, MODE_NAMES, PACES, STYLES
 from trainviz.demo import record_demo, seven_clusters
 from trainviz.rendering.figure.styles import StyleName
 from trainviz.rendering.interpolation import Interpolation
+from trainviz.rendering.pace import Pace
 from trainviz.rendering.shared_timeline import By
 
 BACKENDS = ("torch", "sklearn")
@@ -154,6 +155,25 @@ def test_the_console_script_is_the_same_command(tmp_path):
             "--subtitle is not for compare",
         ),
         (["compare", "a.zarr", "b.zarr", "--epoch", "1"], "--epoch is for a picture"),
+        (
+            ["render", "a.zarr", "-o", "a.mp4", "--captions", "late=They move"],
+            "'late=They move': expected EPOCH=TEXT",
+        ),
+        (["render", "a.zarr", "-o", "a.mp4", "--pace", "slow"], "invalid choice: 'slow'"),
+        (["render", "a.zarr", "-o", "a.mp4", "--max-bytes", "9"], "--max-bytes is for a GIF: give"),
+        (["compare", "a.zarr", "--modes", "region"], "--modes: one given, expected at least two"),
+        (
+            ["compare", "a.zarr", "b.zarr", "--modes", "region", "entropy"],
+            "--modes shows one RECORDING, got 2",
+        ),
+        (
+            ["compare", "a.zarr", "--modes", "region", "entropy", "--disagreement"],
+            "--modes cannot be combined with --disagreement",
+        ),
+        (
+            ["compare", "a.zarr", "--modes", "region", "entropy", "--labels", "a"],
+            "--labels: 1 given, expected 2, one a mode",
+        ),
     ],
 )
 def test_a_command_that_is_none_exits_with_2_and_says_why(arguments, message, capsys):
@@ -281,6 +301,28 @@ def same_film(path, film, fps=30):
             {"interpolate": 3, "interpolation": "smooth", "hold": 0.1, "fps": 20},
         ),
         (
+            [
+                "--interpolate",
+                "4",
+                "--pace",
+                "by-change",
+                "--title",
+                "Trees",
+                "--card",
+                "0.2",
+                "--captions",
+                "0=They move",
+                "20=They = settle",
+            ],
+            {
+                "interpolate": 4,
+                "pace": "by change",
+                "title": "Trees",
+                "card": 0.2,
+                "captions": {0: "They move", 20: "They = settle"},
+            },
+        ),
+        (
             ["--dark", "--title", "Trees", "--no-points", "--no-metrics", "--dpi", "80"],
             {"dark": True, "title": "Trees", "points": False, "metrics": False, "dpi": 80},
         ),
@@ -398,6 +440,35 @@ def test_compare_shows_the_film_and_the_picture_and_tells_the_scores(runs, here,
     told = capsys.readouterr().out.splitlines()
     assert told[1] == f"  long / short  {tv.reproducibility(a, b):.3f}"
     assert told[2:] == ["end.png", f"film.apng: {len(film)} frames, {film.duration:.1f} s"]
+
+
+def test_compare_shows_one_recording_in_several_modes(runs, here, capsys):
+    options = ["--modes", "region", "entropy", "--interpolate", "2"]
+    assert main(["compare", str(runs / "a.zarr"), "-o", "film.apng", *options, *SMALL]) == 0
+    run = tv.open_recording(runs / "a.zarr")
+    film = tv.compare(run, modes=("region", "entropy"), interpolate=2, figsize=(5, 4))
+    assert same_film("film.apng", film)
+    assert capsys.readouterr().out == f"film.apng: {len(film)} frames, {film.duration:.1f} s\n"
+
+
+def test_of_several_files_the_gif_is_made_no_larger_than_it_may_be(runs, here, capsys):
+    out = ["-o", "film.gif", "-o", "film.mp4", *SMALL, "--interpolate", "4"]
+    assert main(["render", str(runs / "a.zarr"), *out]) == 0
+    whole = Path("film.gif").stat().st_size
+    capsys.readouterr()
+    assert main(["render", str(runs / "a.zarr"), *out, "--max-bytes", str(whole // 2)]) == 0
+    assert Path("film.gif").stat().st_size <= whole // 2
+    told = capsys.readouterr().err
+    assert told.startswith("trainviz: ")
+    assert f"to be no larger than max_bytes={whole // 2}" in told
+    assert told.count("\n") == 1
+
+
+def test_bookmarks_become_chapters(runs, here):
+    marks = ["--bookmark", "10", "20=settled"]
+    assert main(["render", str(runs / "a.zarr"), "-o", "film.mp4", *SMALL, *marks]) == 0
+    told = run(imageio_ffmpeg.get_ffmpeg_exe(), "-i", "film.mp4", folder=here).stderr
+    assert re.findall(r"title *: (.*)", told) == ["Start", "epoch 10", "settled"]
 
 
 def test_a_picture_of_a_comparison_is_of_the_epoch_that_was_asked_for(runs, here):
@@ -578,6 +649,7 @@ def test_the_choices_are_those_of_the_interface():
     assert get_args(Interpolation) == INTERPOLATIONS
     assert get_args(By) == CLOCKS
     assert get_args(StyleName) == STYLES
+    assert get_args(Pace) == PACES
 
 
 def test_help_loads_nothing_heavy(here):

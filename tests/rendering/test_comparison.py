@@ -529,3 +529,87 @@ def test_what_is_about_classes_refuses_values():
         tv.reproducibility(*runs)
     with pytest.raises(tv.RecordingError, match="is about classes"):
         tv.dynamics(runs[0])
+
+
+# One recording in several modes.
+
+
+def test_one_recording_is_shown_in_several_modes(runs):
+    film = tv.compare(runs[0], modes=("region", "boundary"), interpolate=3, **SMALL, **BARE)
+    assert film.labels == ["region", "boundary"]
+    singles = [alone(runs[0], film.map_shape, mode=mode, interpolate=3) for mode in film.labels]
+    assert len(film) == 13
+    for index in (0, 5, 12):
+        places = [find(film[index], single[index]) for single in singles]
+        assert [len(place) for place in places] == [1, 1]
+        assert places[0][0][1] < places[1][0][1]
+
+
+def test_modes_may_have_options_labels_and_limits_of_their_own(recording):
+    modes = (tv.modes.Probability("birch"), "entropy", tv.modes.Region(outline=True))
+    film = tv.compare([recording], modes=modes, labels=["birch", "doubt", "all"], **SMALL)
+    assert film.labels == ["birch", "doubt", "all"]
+    still = film.still(epoch=20)
+    assert status(still, "doubt") == ""
+    assert clock(still) == "epoch 20"
+
+
+@pytest.mark.parametrize(
+    ("modes", "bars"),
+    [
+        (("region", "boundary"), ["highest class probability"]),
+        (("boundary", "region"), ["highest class probability"]),
+        (("boundary", "entropy"), ["highest class probability", "entropy / log 3"]),
+        (("region", tv.modes.Region(outline=True)), []),
+    ],
+)
+def test_each_colour_bar_stands_beside_its_panel_and_classes_are_explained_once(
+    recording, modes, bars
+):
+    figure = tv.compare(recording, modes=modes, figsize=(9, 4)).still()
+    panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
+    found = [ax for ax in figure.axes if ax.get_ylabel() in bars]
+    assert sorted(ax.get_ylabel() for ax in found) == sorted(bars)
+    for bar in found:
+        ends = [ax.get_position().x1 for ax in panels]
+        places = [end for end in ends if end < bar.get_position().x0]
+        shown = panels[len(places) - 1].get_title(loc="left")
+        assert {"boundary": "highest class probability", "entropy": "entropy / log 3"}[shown] == (
+            bar.get_ylabel()
+        )
+        assert bar.get_position().x0 - places[-1] < 0.08
+    assert len(figure.legends) == 1
+    assert len({tuple(np.round(ax.get_position().size, 3)) for ax in panels}) == 1
+
+
+def test_a_page_of_several_modes_is_a_video(runs, tmp_path):
+    film = tv.compare(runs[0], modes=("region", "boundary"), **SMALL)
+    assert "<video" in film.save(tmp_path / "film.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "error", "message"),
+    [
+        (
+            1,
+            {"modes": ["region"]},
+            ValueError,
+            r"modes=\['region'\]: expected at least two.*mode=",
+        ),
+        (1, {"modes": "region"}, ValueError, "modes='region': expected at least two"),
+        (2, {"modes": ["region", "entropy"]}, ValueError, "but 2 recordings are given; give one"),
+        (1, {"modes": ["region", "regoin"]}, ValueError, "regoin"),
+        (1, {"modes": ["region", "values"]}, ValueError, "mode='values' shows values"),
+        (1, {"modes": ["region", "entropy"], "mode": "margin"}, TypeError, "modes= or mode=, not"),
+        (
+            1,
+            {"modes": ["region", "entropy"], "disagreement": True},
+            TypeError,
+            "modes= or disagreement=, not both",
+        ),
+        (1, {"modes": ["region", "entropy"], "labels": ["a"]}, ValueError, "a list of 2"),
+    ],
+)
+def test_modes_that_cannot_be_shown_together_are_told(runs, count, options, error, message):
+    with pytest.raises(error, match=message):
+        tv.compare(runs[:count], **options)

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from trainviz.cli.options import (
     LOOK,
+    MODE,
+    MODE_NAMES,
     TIME,
     add_look,
     add_mode,
     add_selection,
     add_time,
+    flag,
     mode_of,
     open_selected,
     picked,
 )
 from trainviz.cli.parsing import UsageError, new_parser, positive, shown_path
-from trainviz.cli.render import save_film
+from trainviz.cli.render import require_gif, save_film
 
 if TYPE_CHECKING:
     from trainviz.rendering.comparison import Comparison
@@ -48,6 +51,10 @@ def add_compare(commands: Any) -> None:
     )  # fmt: skip
     add("--labels", nargs="+", metavar="TEXT", help="one a recording; default: the files' names")
     add("--by", choices=CLOCKS, help="what the clock counts; default: epoch")
+    add(
+        "--modes", nargs="+", choices=MODE_NAMES, metavar="MODE",
+        help="show one RECORDING in several modes instead",
+    )  # fmt: skip
     add("--disagreement", action="store_true", help="add a panel that shows where they differ")
     add("--columns", type=positive, metavar="N", help="panels in a row")
     add("--epoch", type=float, help="what the clock shows in a picture; default: -1, the end")
@@ -63,11 +70,13 @@ def _run(options: argparse.Namespace) -> int:
     pictures = [path for path in options.out if path.suffix.lower() in STILL_SUFFIXES]
     labels = _labels(options, bool(pictures))
     recordings = [open_selected(path, options) for path in options.recordings]
+    modes = picked(options, ["modes"]) or {"mode": mode_of(options, recordings[0])}
     film = compare(
-        recordings, labels=labels, mode=mode_of(options, recordings[0]),
+        recordings, labels=labels, **modes,
         **picked(options, ("by", "disagreement", "columns", *TIME, *LOOK)),
     )  # fmt: skip
-    print("\n".join(_scores(film)), flush=True)
+    if "modes" not in options:
+        print("\n".join(_scores(film)), flush=True)
     # Before the films, since an epoch that no run has raises here.
     for path in pictures:
         film.still(path, **picked(options, ("epoch",)))
@@ -78,18 +87,36 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _labels(options: argparse.Namespace, pictures: bool) -> Sequence[str]:
+def _labels(options: argparse.Namespace, pictures: bool) -> Sequence[str] | None:
     """Check the options before any recording is opened, and return the panels' labels."""
     paths, labels = options.recordings, getattr(options, "labels", None)
-    if len(paths) < 2:
-        raise UsageError("one RECORDING given, expected at least two; 'trainviz render' shows one")
-    if labels is not None and len(labels) != len(paths):
-        raise UsageError(f"--labels: {len(labels)} given, expected {len(paths)}, one a recording")
+    require_gif(options)
+    if "modes" in options:
+        _check_modes(options)
+    elif len(paths) < 2:
+        raise UsageError(
+            "one RECORDING given, expected at least two; 'trainviz render' shows one, and --modes "
+            "shows it in several modes"
+        )
+    panels, what = (options.modes, "mode") if "modes" in options else (paths, "recording")
+    if labels is not None and len(labels) != len(panels):
+        raise UsageError(f"--labels: {len(labels)} given, expected {len(panels)}, one a {what}")
     if "subtitle" in options:
         raise UsageError("--subtitle is not for compare, but for render and still")
     if "epoch" in options and not pictures:
         raise UsageError("--epoch is for a picture: give -o FILE.png; --epochs A:B cuts a film")
-    return labels if labels is not None else _names(paths)
+    return labels if labels is not None or "modes" in options else _names(paths)
+
+
+def _check_modes(options: argparse.Namespace) -> None:
+    """Check what cannot be combined with several modes."""
+    if len(options.recordings) > 1:
+        raise UsageError(f"--modes shows one RECORDING, got {len(options.recordings)}")
+    if len(options.modes) < 2:
+        raise UsageError("--modes: one given, expected at least two; --mode gives a single one")
+    for name in (*MODE, "disagreement"):
+        if name in options:
+            raise UsageError(f"--modes cannot be combined with {flag(name)}")
 
 
 def _names(paths: Sequence[str]) -> list[str]:

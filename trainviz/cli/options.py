@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from trainviz.cli.parsing import UsageError, epoch_span, mark, positive
+from trainviz.cli.parsing import UsageError, bookmark, epoch_span, mark, positive
 
 if TYPE_CHECKING:
     from trainviz.modes import Mode
@@ -35,7 +35,8 @@ STYLES = ("paper", "slides", "poster", "notebook", "minimal")
 INTERPOLATIONS = ("linear", "geometric", "smooth")
 
 MODE = ("mode", "of", "levels", "outline", "top_k", "limits", "other")
-TIME = ("interpolate", "interpolation", "fps", "hold")
+PACES = ("even", "geometric", "by change")
+TIME = ("interpolate", "interpolation", "fps", "hold", "pace", "card", "captions", "bookmark")
 _HIDEABLE = ("shade", "axes", "counter", "legend", "points", "anchors", "metrics")
 LOOK = (
     "cmap", "palette", "title", "subtitle", "xlabel", "ylabel", "dark", "figsize", "dpi", "aspect",
@@ -73,6 +74,24 @@ def add_time(parser: argparse.ArgumentParser) -> None:
     add("--interpolation", choices=INTERPOLATIONS, help="default: linear")
     add("--fps", type=float, help="frames a second; default: 30")
     add("--hold", type=float, metavar="SECONDS", help="rest on the last snapshot")
+    add(
+        "--pace", choices=PACES, type=lambda text: text.replace("-", " "),
+        help="which intervals between snapshots last longer: none, the early ones, or those in "
+        "which most changes (by-change); default: even",
+    )  # fmt: skip
+    add("--card", type=float, metavar="SECONDS", help="show the title alone first")
+    add(
+        "--captions", nargs="+", type=mark, metavar="EPOCH=TEXT",
+        help="sentences below the frames, each from its epoch until the next one",
+    )  # fmt: skip
+    add(
+        "--bookmark", nargs="+", type=bookmark, metavar="EPOCH[=NAME]",
+        help="where chapters of an .mp4 or .webm begin",
+    )  # fmt: skip
+    add(
+        "--max-bytes", type=positive, metavar="N",
+        help="the largest size of a .gif: fewer colours, frames, pixels",
+    )  # fmt: skip
     add("--jobs", type=positive, metavar="N", default=1, help="processes that make frames")
 
 
@@ -146,8 +165,9 @@ def picked(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
         given["errors"] = None
     if len(given.get("palette", ())) == 1:
         given["palette"] = given["palette"][0]
-    if "annotate" in given:
-        given["annotate"] = dict(given["annotate"])
+    for name in ("annotate", "captions", "bookmark"):
+        if name in given:
+            given[name] = dict(given[name])
     return given
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "UsageError",
+    "bookmark",
     "epoch_span",
     "film_path",
     "mark",
@@ -53,6 +54,17 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
     return int(text)
+
+
+def bookmark(text: str) -> tuple[float, str]:
+    """Parse ``EPOCH=NAME``, or an epoch alone.
+
+    Examples
+    --------
+    >>> bookmark("10=settled"), bookmark("50")
+    ((10.0, 'settled'), (50.0, ''))
+    """
+    return mark(text if "=" in text else f"{text}=")
 
 
 def epoch_span(text: str) -> tuple[int | None, int | None]:

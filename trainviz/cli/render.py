@@ -17,12 +17,12 @@ from trainviz.cli.options import (
     open_selected,
     picked,
 )
-from trainviz.cli.parsing import film_path, new_parser
+from trainviz.cli.parsing import UsageError, film_path, new_parser
 
 if TYPE_CHECKING:
     from trainviz.rendering.film import Film
 
-__all__ = ["add_render", "save_film"]
+__all__ = ["add_render", "require_gif", "save_film"]
 
 
 def add_render(commands: Any) -> None:
@@ -46,13 +46,22 @@ def add_render(commands: Any) -> None:
 
 def save_film(film: Film, path: Path, options: argparse.Namespace) -> None:
     """Write a film, and print its path, frames and duration."""
-    film.save(path, jobs=options.jobs)
+    # Of several files, those of other formats have no such limit.
+    limit = picked(options, ["max_bytes"]) if path.suffix.lower() == ".gif" else {}
+    film.save(path, jobs=options.jobs, **limit)
     print(f"{path}: {len(film)} frames, {film.duration:.1f} s")
+
+
+def require_gif(options: argparse.Namespace) -> None:
+    """Refuse a largest size where no file can have one."""
+    if "max_bytes" in options and not any(each.suffix.lower() == ".gif" for each in options.out):
+        raise UsageError("--max-bytes is for a GIF: give -o FILE.gif")
 
 
 def _run(options: argparse.Namespace) -> int:
     from trainviz.rendering.animation import animate
 
+    require_gif(options)
     recording = open_selected(options.recording, options)
     mode = mode_of(options, recording)
     film = animate(recording, mode=mode, **picked(options, (*TIME, *LOOK)))

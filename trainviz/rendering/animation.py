@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz._common.arrays import Image, Map
@@ -30,7 +31,7 @@ from trainviz.modes import (
 from trainviz.modes.palettes import Palette, sequential_table
 from trainviz.modes.scalar import class_index
 from trainviz.recordings.recording import Recording
-from trainviz.recordings.time_axis import Moment
+from trainviz.recordings.time_axis import Moment, positions
 from trainviz.rendering.captions import Counter
 from trainviz.rendering.compositor import Compositor
 from trainviz.rendering.display import require_axes, still_in
@@ -43,9 +44,11 @@ from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.figure.styles import Column, StyleName, check_style
 from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
+from trainviz.rendering.pace import changes, frames_between, geometric_weights
 from trainviz.rendering.painter import Painter, require_output
 from trainviz.rendering.resample import Resampler
 from trainviz.rendering.stills import StillPanel, default_row, panels_figure, still_figure
+from trainviz.rendering.story import Story
 from trainviz.rendering.timeline import Timeline
 from trainviz.rendering.writers import save_figure, still_target
 
@@ -77,6 +80,8 @@ class Animation(Film):
     (9, (300, 400, 3))
     """
 
+    _story: Story
+
     @shows_defaults(FILM_DEFAULTS, complete=False)
     def __init__(self, recording: Recording, **scene: Unpack[FilmOptions]) -> None:
         if not isinstance(recording, Recording):
@@ -94,9 +99,13 @@ class Animation(Film):
         self._options = with_style(self._given)
         self._interpolation = film["interpolation"]
         rest = round(film["hold"] * film["fps"])
-        self._timeline = Timeline(len(recording), film["interpolate"], rest)
+        self._timeline = Timeline(len(self.recording), film["interpolate"], rest, self._paced(film))
         metric_names([self.recording], self._options.get("metrics", True))
-        Counter(self.recording, film.get("counter", True))
+        counter = Counter(self.recording, film.get("counter", True))
+        self._story = Story(
+            film, self._timeline.starts, self.recording.index_at,
+            lambda index: counter.text(Moment(index, 0.0)),
+        )  # fmt: skip
         highlights_of(self.recording, film.get("highlight"))
         wanted = find_mode(film["mode"])
         require_output(wanted, self.recording)
@@ -115,12 +124,12 @@ class Animation(Film):
         Painter(self.recording, self._mode, self._interpolation)
 
     def __len__(self) -> int:
-        return len(self._timeline)
+        return self._story.n_card + len(self._timeline)
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(height, width)`` of a frame in pixels."""
-        return self._scene.shape
+        return self._story.shape(self._scene.shape)
 
     @property
     def mode(self) -> Mode:
@@ -359,7 +368,7 @@ class Animation(Film):
             moment = self._timeline[index]
             return self._scene.compose(paint(moment), moment)
 
-        return make
+        return self._story.told(make, len(self), self._scene.shape)
 
     def _title(self) -> str:
         return self._options.get("title") or ""
@@ -397,7 +406,15 @@ class Animation(Film):
 
     @cached_property
     def _scene(self) -> Compositor:
-        return Compositor(self.recording, self._mode, self._options)
+        return Compositor(self.recording, self._mode, self._story.room(self._options))
+
+    def _paced(self, film: FilmOptions) -> npt.NDArray[np.intp] | None:
+        """Return the number of frames between snapshots; None for an even pace."""
+        if film["pace"] == "geometric":
+            return frames_between(geometric_weights(positions(self.recording)), film["interpolate"])
+        if film["pace"] == "by change":
+            return frames_between(changes(self.recording), film["interpolate"])
+        return None
 
     def _classes_shown(self, index: int, classes: Any) -> tuple[list[int], str]:
         """Return the output columns to draw, and what is to be said of the others."""
@@ -480,6 +497,20 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
         Paler colours where the model is unsure; False gives uniform ones.
     hold : float, default 0
         Seconds for which the last snapshot is shown at the end.
+    pace : {"even", "geometric", "by change"}, default "even"
+        How the frames are distributed over the intervals between snapshots, where
+        ``interpolate`` is how many each has on average: as many each; falling with
+        the epoch, as the steps of its logarithm; or in proportion to the mean
+        absolute difference of neighbouring maps, so that about equally much changes
+        in each second. An interval has at least a quarter of its even share, and at
+        most eight times that and half of all. Every snapshot is shown.
+    card : float, default 0
+        Seconds for which a card with the title and the subtitle is shown first.
+    captions : mapping of int to str, optional
+        Sentences below the frames: each from its captured epoch until the next
+        one; an empty text ends it. (``annotate`` marks events on the time axis.)
+    bookmark : sequence of int or mapping of int to str, optional
+        Captured epochs at which chapters of an MP4 or WebM begin, or their names.
     **scene
         ``title``, ``subtitle``, ``dark``, ``figsize`` (inches), ``dpi``,
         ``axes`` (ticks and labels), ``xlabel``, ``ylabel``, ``aspect``
@@ -512,10 +543,12 @@ def animate(recording: Recording, **scene: Unpack[FilmOptions]) -> Animation:
     Raises
     ------
     RecordingError
-        If the recording is empty.
+        If the recording is empty, or a caption or bookmark is at an epoch that was
+        not captured.
     ValueError
-        If the mode, a colormap, the interpolation or a metric is unknown, or
-        the mode cannot show the recording's kind of output.
+        If the mode, a colormap, the interpolation, the pace or a metric is unknown,
+        the mode cannot show the recording's kind of output, a ``pace`` has no frames
+        to distribute (``interpolate=1``), or a ``card`` has no title.
     TypeError
         If a keyword is unknown.
 

@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from typing_extensions import Unpack
 
-from trainviz._common.arrays import Image
+from trainviz._common.arrays import Float64Array, Image
 from trainviz._common.options import shows_defaults
 from trainviz.domain.table_slice import TableSlice
 from trainviz.errors import RecordingError
+from trainviz.modes import Mode, find_mode
 from trainviz.modes.comparing import Disagreement, disagreement
 from trainviz.modes.palettes import Palette
 from trainviz.recordings.compatibility import check_comparable, named, require_classes
@@ -26,12 +27,20 @@ from trainviz.rendering.compositor import Compositor, draw_ground, mark_errors
 from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.metric_strip import metric_names
-from trainviz.rendering.figure.options import check_columns, check_size, fields_of, with_style
+from trainviz.rendering.figure.options import (
+    SceneOptions,
+    check_columns,
+    check_size,
+    fields_of,
+    with_style,
+)
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import Theme
 from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
+from trainviz.rendering.pace import changes
 from trainviz.rendering.shared_timeline import By, SharedTimeline, clock_positions
+from trainviz.rendering.story import Story
 from trainviz.rendering.writers import still_target
 
 __all__ = ["Comparison", "compare"]
@@ -59,6 +68,8 @@ class Comparison(Film):
         ``(height, width)`` of each panel's map in a frame.
     """
 
+    _story: Story
+
     @shows_defaults(FILM_DEFAULTS, complete=False)
     def __init__(
         self,
@@ -68,8 +79,14 @@ class Comparison(Film):
         by: By = "epoch",
         disagreement: bool = False,
         columns: int | None = None,
+        modes: Sequence[str | type[Mode] | Mode] | None = None,
         **scene: Unpack[FilmOptions],
     ) -> None:
+        if modes is not None:
+            shown = _check_modes(recordings, modes, scene, disagreement)
+            recordings = [_only(recordings)] * len(shown)
+            labels = [mode.name for mode in shown] if labels is None else labels
+        self._several_modes = modes is not None
         self.labels = _check_labels(recordings, labels)
         # Where runs differ is asked point by point; beside one another may stand slices, too.
         check_comparable(recordings, self.labels, beside=not disagreement)
@@ -78,11 +95,19 @@ class Comparison(Film):
         _check_panels(columns, scene)
         film = check_film(scene)
         _check_counter(film.get("counter", True), by)
-        # Their metrics are checked together: one run may have what another has not.
-        plain: FilmOptions = {**film, "metrics": False}
-        films = [Animation(recording, **plain) for recording in recordings]
+        # Their metrics are checked together: one run may have what another has not. And a
+        # comparison has one story and one pace, on its own clock.
+        plain: FilmOptions = {
+            **film, "metrics": False, "pace": "even", "card": 0.0, "captions": None,
+            "bookmark": None,
+        }  # fmt: skip
+        films = []
+        for number, recording in enumerate(recordings):
+            own = plain if modes is None else cast(FilmOptions, {**plain, "mode": shown[number]})
+            films.append(Animation(recording, **own))
+        if modes is None:
+            _require_same_limits(films)
         metric_names([each.recording for each in films], film.get("metrics", True))
-        _require_same_limits(films)
         self.recordings = [film.recording for film in films]
         self.by, self.fps = by, film["fps"]
         self._films, self._given = films, scene_of(film)
@@ -92,20 +117,25 @@ class Comparison(Film):
             for recording, label in zip(self.recordings, self.labels, strict=True)
         ]
         self._clock = SharedTimeline(
-            self._places, film["interpolate"], round(film["hold"] * film["fps"])
-        )
+            self._places, film["interpolate"], round(film["hold"] * film["fps"]), film["pace"],
+            _changes(self.recordings) if film["pace"] == "by change" else (),
+        )  # fmt: skip
+        self._story = Story(
+            film, self._clock.starts, self._tick,
+            lambda tick: self._headline(float(self._clock.ticks[tick])),
+        )  # fmt: skip
         count = len(films) + bool(disagreement)
         domain = self.recordings[0].domain
         self._columns = min(columns or default_columns(count, domain, self._options), count)
         self._difference = self._make_difference() if disagreement else None
 
     def __len__(self) -> int:
-        return len(self._clock)
+        return self._story.n_card + len(self._clock)
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(height, width)`` of a frame in pixels."""
-        return self._scenes[0].shape
+        return self._story.shape(self._scenes[0].shape)
 
     @property
     def map_shape(self) -> tuple[int, int]:
@@ -148,7 +178,7 @@ class Comparison(Film):
         target = still_target(path, format)
         check_size(None, 100 if dpi is None else dpi)
         tick = self._tick(epoch)
-        moments, grid = self._clock.moments_at(tick), self._grid(dpi, exact=True)
+        moments, grid = self._clock.moments_at(tick), self._grid(self._options, dpi, exact=True)
         _, _, width, height = grid.layouts[0].box
         value = float(self._clock.ticks[tick])
         images, statuses = self._brush((height, width))(moments, value)
@@ -182,7 +212,8 @@ class Comparison(Film):
 
     def _page(self) -> dict[str, Any] | None:
         first = self._films[0]
-        if first._page() is None:
+        # A page paints all of its panels in one mode.
+        if self._several_modes or first._page() is None:
             return None
         return {
             **page_options(first, self._given), "recordings": self.recordings,
@@ -191,7 +222,9 @@ class Comparison(Film):
 
     def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Image]:
         brush = self._brush(self.map_shape, reader=reader)
-        return lambda index: self._compose(brush, index)
+        return self._story.told(
+            lambda index: self._compose(brush, index), len(self), self._scenes[0].shape
+        )
 
     def _compose(self, brush: Brush, index: int) -> Image:
         moments, value = self._clock.moments(index), self._clock.value(index)
@@ -262,7 +295,10 @@ class Comparison(Film):
         panels = []
         for run, film in enumerate(self._films):
             status = max((self._status(run, float(end)) for end in ends), key=len)
-            panels.append(Panel(film.recording, film.mode, self.labels[run], status, points))
+            panels.append(
+                Panel(film.recording, film.mode, self.labels[run], status, points,
+                      bar=self._several_modes)
+            )  # fmt: skip
         if self._difference is not None:
             many = len(self._films) > 2
             panels.append(
@@ -271,16 +307,18 @@ class Comparison(Film):
             )  # fmt: skip
         return panels
 
-    def _grid(self, dpi: float | None = None, *, exact: bool = False) -> PanelGrid:
+    def _grid(
+        self, options: SceneOptions, dpi: float | None = None, *, exact: bool = False
+    ) -> PanelGrid:
         headline = max(map(self._headline, self._clock.ticks[[0, -1]]), key=len)
         return build_grid(
-            self._panels(), self._options, self._columns, headline, named(self.recordings), dpi,
+            self._panels(), options, self._columns, headline, named(self.recordings), dpi,
             exact=exact,
         )  # fmt: skip
 
     @cached_property
     def _stage(self) -> tuple[Image, list[Compositor], list[Caption], Caption]:
-        grid, panels = self._grid(), self._panels()
+        grid, panels = self._grid(self._story.room(self._options)), self._panels()
         grid.head.counter.set_alpha(0)
         ground = draw_ground(grid.layouts)
         scenes = [
@@ -330,6 +368,7 @@ def compare(
     by: By = "epoch",
     disagreement: bool = False,
     columns: int | None = None,
+    modes: Sequence[str | type[Mode] | Mode] | None = None,
     **scene: Unpack[FilmOptions],
 ) -> Comparison:
     """Show several runs side by side, on a common clock.
@@ -343,7 +382,7 @@ def compare(
     recordings : sequence of Recording
         At least two, on the same domain (or, without ``disagreement``, on slices
         of a table that differ in fixed values, :meth:`Domain.slices`) and with
-        the same classes.
+        the same classes; with ``modes`` one.
     labels : sequence of str, optional
         The panels' titles; default ``"run 1"``, ``"run 2"``, ..., or of slices
         the fixed value in which they differ.
@@ -357,8 +396,15 @@ def compare(
     columns : int, optional
         Panels in a row; default: with a given ``figsize``, the number that makes
         the maps largest; else up to three, and more panels in about a square.
-    mode, interpolate, interpolation, fps, cmap, palette, shade, hold
-        As for :func:`animate`; ``interpolate`` frames lead from one tick to the next.
+    modes : sequence of str, Mode or type, optional
+        Show one recording in several modes, a panel each, instead of several
+        recordings in one: ``compare(recording, modes=("region", "boundary"))``. The
+        panels' titles are the modes' names by default.
+    mode, interpolate, interpolation, fps, cmap, palette, shade
+        As for :func:`animate`.
+    hold, pace, card, captions, bookmark
+        As for :func:`animate`; ``interpolate`` frames lead from one tick to the next, and
+        epochs are values of the clock at which one of the runs was captured.
     **scene
         As for :func:`animate`, without ``subtitle``. The strips of metrics below the
         panels share their scales; in a figure whose ``figsize`` leaves less than a
@@ -395,8 +441,36 @@ def compare(
     """
     return Comparison(
         recordings, labels=labels, by=by, disagreement=disagreement, columns=columns,
-        **scene,
+        modes=modes, **scene,
     )  # fmt: skip
+
+
+def _check_modes(recordings: Any, modes: Any, scene: FilmOptions, disagreement: bool) -> list[Mode]:
+    if isinstance(modes, str) or not isinstance(modes, Sequence) or len(modes) < 2:
+        raise ValueError(
+            f"modes={modes!r}: expected at least two, e.g. modes=('region', 'boundary'); "
+            "animate(mode=) shows a single one"
+        )
+    if not isinstance(recordings, Recording) and len(recordings) != 1:
+        raise ValueError(
+            f"modes= shows one recording in several modes, but {len(recordings)} recordings are "
+            "given; give one of them, or all of them and mode="
+        )
+    if "mode" in scene or disagreement:
+        name = "mode" if "mode" in scene else "disagreement"
+        raise TypeError(f"compare() takes modes= or {name}=, not both")
+    return [find_mode(mode) for mode in modes]
+
+
+def _only(recordings: Recording | Sequence[Recording]) -> Recording:
+    return recordings if isinstance(recordings, Recording) else recordings[0]
+
+
+def _changes(recordings: Sequence[Recording]) -> list[Float64Array]:
+    """Return how much each run changes; one that is shown in several modes is read once."""
+    found = {id(recording): recording for recording in recordings}
+    by_run = {key: changes(recording) for key, recording in found.items()}
+    return [by_run[id(recording)] for recording in recordings]
 
 
 def _check_labels(recordings: Any, labels: Sequence[str] | None) -> list[str]:

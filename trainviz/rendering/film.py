@@ -18,6 +18,7 @@ from trainviz._common.arrays import Image
 from trainviz._common.providers import provided
 from trainviz.rendering.figure.options import check_fps
 from trainviz.rendering.parallel import made_by_processes
+from trainviz.rendering.story import Story
 from trainviz.rendering.writers import (
     FILM_SUFFIXES,
     FrameSource,
@@ -39,6 +40,7 @@ class Film(ABC):
     """
 
     fps: float
+    _story: Story | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -170,7 +172,7 @@ class Film(ABC):
         if target.suffix.lower() == ".html" and options.pop("player", True):
             page = self._page()
             if page is not None:
-                page["seconds"] = len(self) / film.fps
+                page["seconds"] = self._playing / film.fps
                 arguments = {**page, **options, "path": target, "progress": progress}
                 saved: Path = provided("page")(**arguments)
                 return saved
@@ -218,7 +220,7 @@ class Film(ABC):
         if page is None:
             return None
         return provided("notebook")(
-            **page, seconds=self.duration, still=getattr(self, "still", None)
+            **page, seconds=self._playing / self.fps, still=getattr(self, "still", None)
         )
 
     def _repr_html_(self) -> str:
@@ -236,4 +238,12 @@ class Film(ABC):
     def _film(self, fps: float | None) -> FrameSource:
         fps = self.fps if fps is None else fps
         check_fps(fps)
-        return FrameSource(self._frames, len(self), self.shape, fps, self._title(), self._colors)
+        chapters = () if self._story is None else self._story.chapters
+        return FrameSource(
+            self._frames, len(self), self.shape, fps, self._title(), self._colors, chapters=chapters
+        )
+
+    @property
+    def _playing(self) -> int:
+        """The number of frames without the title card, which no page shows."""
+        return len(self) - (0 if self._story is None else self._story.n_card)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from trainviz._common.checks import is_positive
@@ -9,6 +10,8 @@ from trainviz.modes import Mode
 from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene
 from trainviz.rendering.figure.parts import prefers_dark
 from trainviz.rendering.interpolation import Interpolation
+from trainviz.rendering.pace import Pace, check_pace
+from trainviz.rendering.story import check_story
 
 __all__ = ["FILM_DEFAULTS", "FilmOptions", "check_film", "scene_of"]
 
@@ -24,11 +27,16 @@ class FilmOptions(SceneOptions, total=False):
     palette: Any
     shade: bool
     hold: float
+    pace: Pace
+    card: float
+    captions: Mapping[float, str] | None
+    bookmark: Sequence[float] | Mapping[float, str] | None
 
 
 FILM_DEFAULTS: FilmOptions = {
     "mode": "region", "interpolate": 1, "interpolation": "linear", "fps": 30, "cmap": None,
-    "palette": None, "shade": True, "hold": 0.0,
+    "palette": None, "shade": True, "hold": 0.0, "pace": "even", "card": 0.0, "captions": None,
+    "bookmark": None,
 }  # fmt: skip
 
 
@@ -48,6 +56,8 @@ def check_film(options: FilmOptions) -> FilmOptions:
     check_fps(filled["fps"])
     if not (filled["hold"] == 0 or is_positive(filled["hold"])):
         raise ValueError(f"hold={filled['hold']!r}: expected seconds, 0 or more")
+    check_pace(filled["pace"], filled["interpolate"])
+    check_story(filled)
     return filled
 
 

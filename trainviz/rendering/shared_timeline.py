@@ -12,6 +12,7 @@ from trainviz._common.arrays import Float64Array
 from trainviz.errors import RecordingError
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, positions
+from trainviz.rendering.pace import Pace, frames_between, geometric_weights
 from trainviz.rendering.timeline import Timeline
 
 __all__ = ["By", "SharedTimeline", "clock_positions"]
@@ -35,10 +36,15 @@ class SharedTimeline:
         Frames from one tick to the next.
     hold : int, default 0
         How many more frames show the last tick.
+    pace : {"even", "geometric", "by change"}, default "even"
+    changes : sequence of ndarray of float64, shape (n_run - 1,)
+        How much each run changes from snapshot to snapshot, for the pace "by change".
 
     Attributes
     ----------
     ticks : ndarray of float64, shape (n,)
+    starts : ndarray of int, shape (n,)
+        The frame that shows each tick.
 
     Examples
     --------
@@ -49,10 +55,23 @@ class SharedTimeline:
     [[0.0, 0.0], [0.25, 0.5], [0.5, 1.0], [0.75, 1.0], [1.0, 1.0], [1.5, 1.0], [2.0, 1.0]]
     """
 
-    def __init__(self, positions: Sequence[Float64Array], factor: int = 1, hold: int = 0) -> None:
+    def __init__(
+        self,
+        positions: Sequence[Float64Array],
+        factor: int = 1,
+        hold: int = 0,
+        pace: Pace = "even",
+        changes: Sequence[Float64Array] = (),
+    ) -> None:
         self.ticks: Float64Array = np.unique(np.concatenate(positions))
-        self._timeline = Timeline(len(self.ticks), factor, hold)
         self._runs = [_places(run, self.ticks) for run in positions]
+        frames = None
+        if pace == "geometric":
+            frames = frames_between(geometric_weights(self.ticks), factor)
+        elif pace == "by change":
+            frames = frames_between(self._changes(changes), factor)
+        self._timeline = Timeline(len(self.ticks), factor, hold, frames)
+        self.starts = self._timeline.starts
 
     def __len__(self) -> int:
         return len(self._timeline)
@@ -72,6 +91,15 @@ class SharedTimeline:
     def moments_at(self, tick: int) -> list[Moment]:
         """Return the moment of each run at a tick."""
         return self._at(Moment(tick, 0.0))
+
+    def _changes(self, changes: Sequence[Float64Array]) -> Float64Array:
+        """Return how much the runs change from tick to tick, in their mean."""
+        passed = [
+            np.diff(np.interp(lefts + shares, np.arange(len(change) + 1), np.cumsum([0, *change])))
+            for (lefts, shares), change in zip(self._runs, changes, strict=True)
+        ]
+        mean: Float64Array = np.mean(passed, axis=0)
+        return mean
 
     def _at(self, moment: Moment) -> list[Moment]:
         return [_between(lefts, shares, moment) for lefts, shares in self._runs]

@@ -289,10 +289,16 @@ def _explain(
         return
     beside = [layout.ax for layout in layouts]
     with_data = any(panel.has_points for panel in panels)
-    explain_colors(layouts[0], named, panels[0].mode, {**options, "points": with_data}, beside)
-    for layout, panel in zip(layouts, panels, strict=True):
-        if panel.bar:
-            explain_colors(layout, named, panel.mode, {**options, "points": False}, beside)
+    # Where each panel has a mode of its own, its bar stands beside it.
+    each = all(panel.bar for panel in panels)
+    # One legend of the classes stands for all panels, in whichever of them it is found.
+    kinds = [panel.mode.guide for panel in panels]
+    first = kinds.index("classes") if "classes" in kinds else 0
+    for number, (layout, panel) in enumerate(zip(layouts, panels, strict=True)):
+        if number == first or (panel.bar and panel.mode.guide == "scale"):
+            shown = {**options, "points": with_data and number == first}
+            place = [layout.ax] if each else beside
+            explain_colors(layout, named, panel.mode, shown, place)  # type: ignore[arg-type]
 
 
 def _fit(layouts: Sequence[Layout], head: Layout, options: SceneOptions) -> None:

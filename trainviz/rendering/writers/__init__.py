@@ -62,6 +62,8 @@ class FrameSource:
         shape (n, 3); or None if they are not known.
     told : callable
         ``(index, n_frames)``, called for each frame when it is written or skipped.
+    chapters : sequence of (int, str)
+        The first frame of each, ascending from 0, and its name.
     """
 
     frames: Callable[[Sequence[int]], Iterator[Image]]
@@ -71,6 +73,7 @@ class FrameSource:
     title: str = ""
     colors: Callable[[], Image | None] = lambda: None
     told: Callable[[int, int], Any] = lambda index, n_frames: None
+    chapters: Sequence[tuple[int, str]] = ()
 
 
 def write_film(

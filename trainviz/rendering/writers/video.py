@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -104,6 +106,17 @@ def _binary() -> str:
     return found
 
 
+def _chapters(film: FrameSource) -> str:
+    """Return a film's chapters as an ffmpeg metadata file."""
+    starts = [round(1000 * frame / film.fps) for frame, _ in film.chapters]
+    ends = [*starts[1:], round(1000 * film.n_frames / film.fps)]
+    parts = [";FFMETADATA1\n"]
+    for (_, name), start, end in zip(film.chapters, starts, ends, strict=True):
+        escaped = re.sub(r"([=;#\\\n])", r"\\\1", name)
+        parts.append(f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={escaped}\n")
+    return "".join(parts)
+
+
 def _encode(
     path: Path,
     film: FrameSource,
@@ -113,6 +126,25 @@ def _encode(
     params: list[str],
     ffmpeg_params: Sequence[str],
 ) -> None:
+    with ExitStack() as stack:
+        metadata = None
+        if film.chapters:
+            # Not beside the film, where a killed process would leave it.
+            metadata = Path(stack.enter_context(TemporaryDirectory())) / "chapters.txt"
+            metadata.write_text(_chapters(film), encoding="utf-8")
+        _run_encoder(path, film, codec, bitrate, threads, params, ffmpeg_params, metadata)
+
+
+def _run_encoder(
+    path: Path,
+    film: FrameSource,
+    codec: str,
+    bitrate: str | None,
+    threads: int | None,
+    params: list[str],
+    ffmpeg_params: Sequence[str],
+    metadata: Path | None,
+) -> None:
     height, width = film.shape
     # Other encoders and pixel formats may keep more colours than 4:2:0 does.
     planar = codec in _PLANAR and "-pix_fmt" not in ffmpeg_params
@@ -121,6 +153,8 @@ def _encode(
         _binary(), "-y", "-loglevel", "error",
         "-f", "rawvideo", "-s", f"{width}x{height}", "-pix_fmt", "yuv420p" if planar else "rgb24",
         "-r", f"{film.fps:.02f}", "-an", "-i", "-",
+        *(["-f", "ffmetadata", "-i", str(metadata), "-map", "0:v", "-map_chapters", "1"]
+          if metadata is not None else []),
         "-c:v", codec, *params,
         *(["-pix_fmt", "yuv420p"] if codec in (*_PLANAR, "h264_nvenc") else []),
         "-vf", _BT709 if planar else f"{_TO_BT709},{_BT709}",
