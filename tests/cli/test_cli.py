@@ -411,8 +411,10 @@ def test_each_out_is_written_in_the_format_of_its_suffix_and_named(runs, here, c
             lambda run, out: tv.animate(run, dpi=50).panels(out, epoch=10, levels=(0.2, 0.8)),
         ),
         (
-            ["--dynamics", "--title", "Trees", "--cmap", "magma"],
-            lambda run, out: tv.dynamics(run).still(out, title="Trees", cmap="magma"),
+            ["--dynamics", "--title", "Trees", "--cmap", "magma", "--scale", "log", "--curves"],
+            lambda run, out: tv.dynamics(run).still(
+                out, title="Trees", cmap="magma", scale="log", curves=True
+            ),
         ),
     ],
 )

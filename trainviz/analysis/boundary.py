@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trainviz.modes.pixels import class_map
 
-__all__ = ["Line", "boundary_lines", "line_length"]
+__all__ = ["Line", "boundary_lines", "line_length", "surroundings", "two_highest"]
 
 Line = npt.NDArray[np.float64]
 """A polyline in plane coordinates, shape (k, 2)."""
@@ -69,9 +69,9 @@ def _lines(
     if len(present) < 2:
         return
     logs = np.log(np.maximum(probabilities, _TINY))
-    first, second = _two_highest(logs, labels)
+    first, second = two_highest(logs, labels)
     for index in present:
-        rows, columns = _surroundings(labels == index)
+        rows, columns = surroundings(labels == index)
         own = logs[index, rows, columns]
         rival = np.where(
             labels[rows, columns] == index, second[rows, columns], first[rows, columns]
@@ -82,16 +82,17 @@ def _lines(
         yield from (np.asarray(line, dtype=np.float64) for line in traced)
 
 
-def _two_highest(
+def two_highest(
     logs: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the highest log-probability at each grid point, and the highest of the others."""
     second = np.full(labels.shape, -np.inf, dtype=np.float32)
     for index, plane in enumerate(logs):
         np.maximum(second, plane, out=second, where=labels != index)
     return logs.max(axis=0), second
 
 
-def _surroundings(region: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+def surroundings(region: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
     """Return the bounding box of a region, one grid point larger on each side, as slices."""
     rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
     return (

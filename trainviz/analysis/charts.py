@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import Float64Array, Int64Array
 from trainviz.analysis.boundary import Line
+from trainviz.analysis.settling import TimeScale
 from trainviz.domain.domain import Domain
 from trainviz.modes.palettes import class_colors, sequential_table
 from trainviz.rendering.figure.anchors import draw_anchors
@@ -138,35 +139,49 @@ def own_axes(ax: Any) -> Any:
 def draw_settled(
     ax: Any,
     domain: Domain,
-    settled: Int64Array,
-    span: tuple[float, float],
+    last: int,
+    areas: Iterable[tuple[int, Any]],
+    scale: TimeScale,
     unit: str,
     cmap: Any = None,
     theme: Theme | None = None,
 ) -> Any:
-    """Draw the map of settled times; return the axes of its colour bar."""
-    from matplotlib.colors import ListedColormap
+    """Draw the map of settled times; return the axes of its colour bar.
+
+    ``last`` is the time of what lies outside all ``areas``; see :func:`settled_areas`.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import FuncNorm, ListedColormap
+    from matplotlib.patches import PathPatch, Rectangle
+    from matplotlib.ticker import MaxNLocator
 
     given, theme = theme, theme or Theme.of(False)
     x0, x1, y0, y1 = domain.extent
-    height, width = domain.shape
-    across, along = (x1 - x0) / (width - 1) / 2, (y1 - y0) / (height - 1) / 2
     table = sequential_table(_SEQUENTIAL if cmap is None else cmap)
-    image = ax.imshow(
-        settled, origin="lower", extent=(x0 - across, x1 + across, y0 - along, y1 + along),
-        cmap=ListedColormap(table / 255.0), vmin=span[0], vmax=max(span[1], span[0] + 1),
-        interpolation="nearest", zorder=0,
-    )  # fmt: skip
+    norm = FuncNorm((scale.forward, scale.inverse), *scale.span)
+    colors = ListedColormap(table / 255.0)
+    ink = colors(norm(last))
+    ax.add_artist(Rectangle((x0, y0), x1 - x0, y1 - y0, color=ink, lw=0, zorder=0))
+    for time, area in areas:
+        # Snapped to pixels, borders would move against each other.
+        ink = colors(norm(time))
+        ax.add_artist(PathPatch(area, color=ink, lw=0, zorder=0, snap=False))
     dress_domain(ax, domain, theme)
     if given is None:
         # Of the caller's axes; the texts of a still are prepared together.
         prepare_texts(ax.figure, [ax.xaxis.label, ax.yaxis.label])
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05, aspect=30)
+    bar = ax.figure.colorbar(
+        ScalarMappable(norm, colors), ax=ax, pad=0.02, fraction=0.05, aspect=30
+    )
     bar.set_label(f"class settled at {unit}", color=theme.foreground)
     bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground)
     bar.outline.set_edgecolor(theme.muted)
-    bar.locator.set_params(integer=True)
-    bar.update_ticks()
+    bar.minorticks_off()
+    if scale.name == "linear":
+        bar.locator = MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True)
+        bar.update_ticks()
+    else:
+        bar.set_ticks(scale.ticks(), labels=[str(time) for time in scale.ticks()])
     return bar.ax
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -13,6 +14,8 @@ from trainviz._common.arrays import Float64Array
 from trainviz._common.providers import install_hint
 from trainviz.analysis import charts
 from trainviz.analysis.boundary import Line, boundary_lines, line_length
+from trainviz.analysis.page import map_with_curves
+from trainviz.analysis.settling import Scale, TimeScale, settled_areas
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
@@ -21,6 +24,7 @@ from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.figure.finishing import finish
+from trainviz.rendering.figure.options import check_size
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.figure.styles import Column, StyleName, check_style, find_style
 from trainviz.rendering.writers import still_target
@@ -75,6 +79,9 @@ class Dynamics:
         successive presentations of a point during training; here snapshots are
         compared, so events between two of them are missed). 0 for a point that
         was never learnt, with NaN in ``first_learnt``. None without data.
+    recording : Recording or None
+        Its maps are read once more where settled times are drawn, for the borders
+        between grid points.
     """
 
     domain: Domain
@@ -91,6 +98,7 @@ class Dynamics:
     first_learnt: Float64Array | None
     forgetting: Ints | None
     boundary: list[Line] = field(repr=False, default_factory=list)
+    recording: Recording | None = field(repr=False, default=None)
 
     @property
     def times(self) -> Ints:
@@ -173,7 +181,12 @@ class Dynamics:
             If there are too few axes or too many, or the style or the column is unknown.
         """
         check_style(style, column)
-        panels = [self.plot_settled, self.plot_areas, self.plot_boundary_length, self.plot_churn]
+        panels: list[Callable[..., Any]] = [
+            self.plot_settled,
+            self.plot_areas,
+            self.plot_boundary_length,
+            self.plot_churn,
+        ]
         if self.first_learnt is not None:
             panels += [self.plot_learnt, self.plot_forgetting]
         columns = len(panels) // 2
@@ -190,8 +203,8 @@ class Dynamics:
         charts.in_style([*axes.flat, *bars], style, column, figsize)
         return axes
 
-    def plot_settled(self, ax: Any = None, *, cmap: Any = None) -> Any:
-        """Draw when each grid point's class was settled, with the last decision boundary.
+    def plot_settled(self, ax: Any = None, *, cmap: Any = None, scale: Scale = "auto") -> Any:
+        """Draw when the class of each place was settled, with the last decision boundary.
 
         Parameters
         ----------
@@ -199,14 +212,16 @@ class Dynamics:
             Default: those of a new figure.
         cmap : str or Colormap, optional
             Sequential; default ``"viridis"``.
+        scale : {"auto", "linear", "log", "quantile"}, default "auto"
+            Of the colours; see :meth:`still`.
 
         Returns
         -------
         matplotlib.axes.Axes
         """
+        chosen = TimeScale.of(scale, self.times, self.settled)
         ax = charts.own_axes(ax)
-        charts.draw_settled(ax, self.domain, self.settled, self._span, self.unit, cmap)
-        charts.draw_boundary(ax, self.boundary)
+        self._draw_settled(ax, chosen, cmap)
         return ax
 
     def plot_areas(self, ax: Any = None, *, palette: Any = None) -> Any:
@@ -267,12 +282,14 @@ class Dynamics:
         dpi: float | None = None,
         format: str | None = None,
         cmap: Any = None,
+        scale: Scale = "auto",
+        curves: bool = False,
         style: StyleName | None = None,
         column: Column | None = None,
     ) -> Any:
         """Draw one picture that summarises the whole training.
 
-        It shows the epoch at which each grid point's class was settled, the
+        It shows the epoch at which the class of each place was settled, the
         decision boundary of the last snapshot, the samples that the plane goes
         through, and the data: a larger marker if a point was forgotten more
         often, and a cross if it was never learnt; each of its groups has a shape.
@@ -285,15 +302,27 @@ class Dynamics:
         dark : bool, optional
             Default: whether the user's style sheet of matplotlib is dark.
         figsize : tuple of float, optional
-            Inches; default 8 wide or by the style, and as high as the map needs.
+            Inches; default 8 wide, 7 with curves, or by the style, and as high as the
+            map needs.
         dpi : float, optional
             Default 100, or by the style.
         format : {"png", "svg", "pdf"}, optional
             Of a file object.
         cmap : str or Colormap, optional
             Sequential; default ``"viridis"``.
+        scale : {"auto", "linear", "log", "quantile"}, default "auto"
+            Of the colours of epochs. ``"log"`` is by log(1 + t / d), with the epochs t
+            since the first snapshot and the shortest distance d between two snapshots;
+            ``"quantile"`` is by the share of the area settled after the first snapshot
+            that was settled by then, so that equal areas have equally many colours.
+            ``"auto"`` is ``"log"`` if half of that area was settled in the first quarter
+            of the training, and otherwise ``"linear"``.
+        curves : bool, default False
+            Draw the share of area of each class, the boundary length, the churn and,
+            with data, the share learnt of each group on the same scale: beside the map,
+            or below it in a figure narrower than 5 inches, as in one column of a paper.
         style, column : str, optional
-            As for :func:`trainviz.animate`.
+            As for :func:`trainviz.animate`. With curves they say how wide the figure is.
 
         Returns
         -------
@@ -302,25 +331,54 @@ class Dynamics:
         Raises
         ------
         ValueError
-            If the suffix, the style or the column is unknown, the folder does not exist, or a
-            size is invalid.
+            If the suffix, the scale, the style or the column is unknown, the folder does not
+            exist, or a size is invalid.
         """
         target = still_target(path, format)
-        figure = charts.portrait(
-            lambda layout: self._draw_portrait(layout, cmap),
-            self.domain, title, dark, figsize, dpi, style, column,
-        )  # fmt: skip
+        chosen = TimeScale.of(scale, self.times, self.settled)
+
+        def draw(layout: Layout) -> Any:
+            return self._draw_portrait(layout, chosen, cmap)
+
+        if curves:
+            plots: dict[str, Callable[[Any], Any]] = {
+                "share of area of each class": self.plot_areas,
+                "boundary length (plane units)": self.plot_boundary_length,
+                f"churn (share of area per {self.unit})": self.plot_churn,
+            }
+            if self.first_learnt is not None:
+                plots["share of data learnt once"] = self.plot_learnt
+            check_style(style, column)
+            sizes = find_style(style, column, figsize[0] if figsize else None)
+            dpi = sizes.dpi if dpi is None else dpi
+            check_size(figsize, dpi)
+            given = sizes.width(column, "double") if style or column else None
+            width, height = figsize or (given, None)
+            figure = map_with_curves(
+                draw, plots, chosen, self.domain, title, dark, width, height, dpi
+            )  # fmt: skip
+        else:
+            figure = charts.portrait(
+                draw, self.domain, title, dark, figsize, dpi, style, column
+            )  # fmt: skip
         finish(figure, target)
         return figure
 
-    @property
-    def _span(self) -> tuple[float, float]:
-        return float(self.times[0]), float(self.times[-1])
-
-    def _draw_portrait(self, layout: Layout, cmap: Any) -> Any:
-        ax, theme = layout.ax, layout.theme
-        bar = charts.draw_settled(ax, self.domain, self.settled, self._span, self.unit, cmap, theme)
+    def _draw_settled(self, ax: Any, scale: TimeScale, cmap: Any, theme: Any = None) -> Any:
+        last, ends = scale.ends(self.times, self.settled)
+        if self.recording is None:
+            raise RecordingError(
+                "recording=None: settled times are drawn from the recording's maps; make Dynamics "
+                "with trainviz.dynamics(recording)"
+            )
+        areas = settled_areas(self.recording, ends)
+        bar = charts.draw_settled(ax, self.domain, last, areas, scale, self.unit, cmap, theme)
         charts.draw_boundary(ax, self.boundary)
+        return bar
+
+    def _draw_portrait(self, layout: Layout, scale: TimeScale, cmap: Any) -> Any:
+        ax = layout.ax
+        bar = self._draw_settled(ax, scale, cmap, layout.theme)
         if self.data is not None and self.first_learnt is not None:
             assert self.forgetting is not None
             never = np.isnan(self.first_learnt)
@@ -397,6 +455,7 @@ def dynamics(recording: Recording) -> Dynamics:
     return Dynamics(
         domain=recording.domain, class_names=recording.class_names, data=recording.data,
         unit=counted_by(recording), epochs=recording.epochs, steps=recording.steps,
+        recording=recording,
         **_follow_maps(recording, times), first_learnt=learnt[0], forgetting=learnt[1],
     )  # fmt: skip
 

@@ -19,7 +19,17 @@ _TAKES = {
     "still": {"epoch", *MODE, *LOOK},
     "filmstrip": {"epochs", "columns", *MODE, *LOOK},
     "panels": {"epoch", "levels", "columns", *LOOK},
-    "dynamics": {"title", "dark", "figsize", "dpi", "cmap", "style", "column"},
+    "dynamics": {
+        "title",
+        "dark",
+        "figsize",
+        "dpi",
+        "cmap",
+        "scale",
+        "curves",
+        "style",
+        "column",
+    },
 }
 """The options that each kind of picture accepts."""
 
@@ -53,6 +63,14 @@ def add_still(commands: Any) -> None:
         help="of the filmstrip; default: five of them",
     )  # fmt: skip
     add("--columns", type=positive, metavar="N", help="panels in a row")
+    add(
+        "--scale", choices=("auto", "linear", "log", "quantile"),
+        help="of the epochs' colours, of --dynamics",
+    )  # fmt: skip
+    add(
+        "--curves", action="store_const", const=True,
+        help="of --dynamics: areas, boundary length, churn and the data learnt, too",
+    )  # fmt: skip
     add_mode(parser)
     add_look(parser)
     parser.set_defaults(run=_run)
