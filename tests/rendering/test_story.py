@@ -82,6 +82,20 @@ def test_a_long_title_is_wrapped_on_its_card(recording):
     assert columns.max() < 0.95 * film.shape[1]
 
 
+@pytest.mark.parametrize("place", ["card", "caption"])
+def test_the_texts_of_a_film_are_plain_unless_they_are_marked_as_math(recording, place):
+    def ink(text):
+        if place == "card":
+            film = film_of(recording, title=text, card=1)
+        else:
+            film = film_of(recording, captions={0: text})
+        frame = film[0] if place == "card" else film[0][-30:]
+        return np.ptp(np.flatnonzero((frame != WHITE).any(axis=(0, 2))))
+
+    assert ink(r"$\alpha$") > 1.2 * ink(tv.math(r"\alpha"))
+    assert ink("costs $5-$10") > ink("costs 5-10")
+
+
 def test_there_is_no_frame_beyond_a_film_with_a_card(recording):
     film = film_of(recording, title="Trees", card=0.1)
     for index in (len(film), -len(film) - 1):

@@ -13,6 +13,7 @@ from trainviz._common.checks import is_positive
 from trainviz.errors import RecordingError
 from trainviz.rendering.figure.fitting import fit_text
 from trainviz.rendering.figure.parts import Theme, new_figure
+from trainviz.rendering.figure.texts import prepare_texts
 
 __all__ = ["Story", "check_story"]
 
@@ -165,8 +166,9 @@ class Story:
         for words in dict.fromkeys(["", *(text for _, text in self._captions)]):
             text = figure.text(
                 0.5, 0.5, words, ha="center", va="center", size=size,
-                color=self._theme.foreground, linespacing=1.3, parse_math=False,
+                color=self._theme.foreground, linespacing=1.3,
             )  # fmt: skip
+            prepare_texts(figure, [text])
             # Wrapped into as many lines as needed, which all captions then have room for.
             fit_text(text, (1 - 2 * _RIM) * width)
             texts[words] = text
@@ -195,6 +197,7 @@ class Story:
             0.5, 0.48, self._options.get("subtitle") or "", ha="center", va="top",
             size=0.55 * size, color=self._theme.muted, linespacing=1.3,
         )  # fmt: skip
+        prepare_texts(figure, [above, below])
         fit_text(above, room)
         fit_text(below, room)
         if not below.get_text():
