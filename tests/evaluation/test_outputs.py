@@ -40,7 +40,7 @@ def test_a_single_label_stays_one():
 @pytest.mark.parametrize(
     ("answer", "output", "message"),
     [
-        (lambda X: X, "values", r"2 values a point.*record one column, e.g. predict="),
+        (lambda X: X, "values", r"2 values a point.*record one column, .*predict="),
         (lambda X: X[:, 0] / 0, "values", "NaN or infinities"),
         (lambda X: 5 * X, "multilabel", r'from -10 to 10.*output="multilabel_logits"'),
         (lambda X: 5 * X, "probabilities", r'output="logits", or of a regression .*"values"'),
