@@ -121,6 +121,12 @@ def test_a_limit_is_for_gifs_alone(film, tmp_path, suffix):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_file_object_has_the_same_limit(film, whole, tmp_path):
+    with (tmp_path / "film").open("wb") as file, pytest.warns(WriterWarning, match="128 colours"):
+        film.save(file, format="gif", max_bytes=0.95 * len(whole))
+    assert 0 < (tmp_path / "film").stat().st_size <= 0.95 * len(whole)
+
+
 def test_progress_tells_of_each_frame_once(film, whole, tmp_path, capsys):
     with pytest.warns(WriterWarning):
         film.save(tmp_path / "film.gif", max_bytes=0.4 * len(whole), progress=True)
