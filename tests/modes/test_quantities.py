@@ -105,7 +105,7 @@ def test_every_mode_has_a_film_a_gif_and_a_still_by_its_name(make_recording, tmp
     film = tv.animate(recording, mode=mode, interpolate=2, figsize=(4, 3), dpi=50)
     assert film.save(tmp_path / "film.gif").stat().st_size > 0
     figure = film.still(tmp_path / "still.svg")
-    explained = {ax.get_ylabel() for ax in figure.axes}
+    explained = {ax.get_ylabel().replace("\n", " ") for ax in figure.axes}
     assert MODES[mode].guide == "classes" or film._mode.label in explained
 
 

@@ -161,7 +161,7 @@ def test_the_rim_of_a_frame_is_empty(make_recording, data, options):
         {"dark": True, "title": "A title", "subtitle": "a subtitle"},
         {"mode": "boundary"},
         {"axes": False, "metrics": False},
-        {"figsize": (4.03, 5.01), "legend": False},
+        {"figsize": (4.04, 5), "legend": False},
     ],
 )
 @pytest.mark.parametrize("epoch", [0, 20])

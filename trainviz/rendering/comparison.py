@@ -25,6 +25,7 @@ from trainviz.rendering.animation import Animation, page_options
 from trainviz.rendering.captions import Caption
 from trainviz.rendering.compositor import Compositor, draw_ground, mark_errors
 from trainviz.rendering.figure.finishing import finish
+from trainviz.rendering.figure.fitting import shrink
 from trainviz.rendering.figure.layout import draw_map
 from trainviz.rendering.figure.metric_strip import metric_names
 from trainviz.rendering.figure.options import (
@@ -185,6 +186,7 @@ class Comparison(Film):
         for layout, image, status in zip(grid.layouts, images, statuses, strict=True):
             draw_map(layout, image, self.recordings[0].domain.extent)
             layout.counter.set_text(status)
+            shrink(layout.counter, width)
         for layout, film, moment in zip(grid.layouts, self._films, moments, strict=False):
             if self._options.get("points", True) and film.recording.data is not None:
                 mark_errors(layout, film.recording, film.mode, self._options, moment.left)
