@@ -91,6 +91,7 @@ class Compositor:
         self._draw_static(ground)
         self._marks = lru_cache(maxsize=2)(self._draw_marks)
         self._stamps = lru_cache(maxsize=16)(self._draw_stamps)
+        self._stamp_axes = lru_cache(maxsize=4)(_stamp_axes)
         self._faded = lru_cache(maxsize=2)(self._draw_faded)
 
     @property
@@ -178,11 +179,16 @@ class Compositor:
 
     def _draw_stamps(self, strength: float) -> list[tuple[Any, Any]]:
         assert self._wrong is not None
-        layout = self._layout
+        layout, n_points = self._layout, self._wrong.n_points
+        # One pair of axes for all strengths, as making some takes most of the time.
+        strongest = error_styles(layout, n_points, 1.0, self._options)
+        sides = [_stamp_side(layout.figure.dpi, style) for style in strongest]
         return [
             (_rgb(style["edgecolors" if "edgecolors" in style else "color"]).astype(np.float32),
-             _stamp(layout, style))
-            for style in error_styles(layout, self._wrong.n_points, strength, self._options)
+             _stamp(self._stamp_axes(layout.figure.dpi, side), style))
+            for side, style in zip(
+                sides, error_styles(layout, n_points, strength, self._options), strict=True
+            )
         ]  # fmt: skip
 
     def _draw_faded(self, snapshot: int) -> Layer:
@@ -295,22 +301,33 @@ def _render(figure: Any) -> Image:
     return np.array(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _stamp(layout: Layout, style: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """Return the transparency of each pixel of a marker."""
+def _stamp_axes(dpi: float, side: int) -> Any:
+    """Return square axes of an odd number of pixels, in whose middle markers are drawn."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    dpi = layout.figure.dpi
-    side = 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
     figure: Any = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor="none")
     FigureCanvasAgg(figure)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.axis("off")
-    ax.set_xlim(-1, 1)
-    ax.set_ylim(-1, 1)
-    ax.scatter([0], [0], **style)
+    ax.set(xlim=(-1, 1), ylim=(-1, 1), autoscale_on=False)
     figure.canvas.draw()
-    opaque = np.array(figure.canvas.buffer_rgba())[..., 3]
+    return ax
+
+
+def _stamp_side(dpi: float, style: dict[str, Any]) -> int:
+    return 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
+
+
+def _stamp(ax: Any, style: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Return the transparency of each pixel of a marker."""
+    canvas = ax.figure.canvas
+    renderer = canvas.get_renderer()
+    renderer.clear()
+    marker = ax.scatter([0], [0], **style)
+    marker.draw(renderer)
+    marker.remove()
+    opaque = np.array(canvas.buffer_rgba())[..., 3]
     return (1 - opaque / np.float32(255)).astype(np.float32)
 
 
