@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -106,15 +106,23 @@ def _binary() -> str:
     return found
 
 
-def _chapters(film: FrameSource) -> str:
-    """Return a film's chapters as an ffmpeg metadata file."""
+@contextmanager
+def _chapter_options(film: FrameSource) -> Iterator[list[str]]:
+    """Write a film's chapters for ffmpeg, and yield what makes it read them."""
+    if not film.chapters:
+        yield []
+        return
     starts = [round(1000 * frame / film.fps) for frame, _ in film.chapters]
     ends = [*starts[1:], round(1000 * film.n_frames / film.fps)]
     parts = [";FFMETADATA1\n"]
     for (_, name), start, end in zip(film.chapters, starts, ends, strict=True):
         escaped = re.sub(r"([=;#\\\n])", r"\\\1", name)
         parts.append(f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={escaped}\n")
-    return "".join(parts)
+    # Not beside the film, where a killed process would leave it.
+    with TemporaryDirectory() as folder:
+        metadata = Path(folder, "chapters.txt")
+        metadata.write_text("".join(parts), encoding="utf-8")
+        yield ["-f", "ffmetadata", "-i", str(metadata), "-map", "0:v", "-map_chapters", "1"]
 
 
 def _encode(
@@ -126,43 +134,31 @@ def _encode(
     params: list[str],
     ffmpeg_params: Sequence[str],
 ) -> None:
-    with ExitStack() as stack:
-        metadata = None
-        if film.chapters:
-            # Not beside the film, where a killed process would leave it.
-            metadata = Path(stack.enter_context(TemporaryDirectory())) / "chapters.txt"
-            metadata.write_text(_chapters(film), encoding="utf-8")
-        _run_encoder(path, film, codec, bitrate, threads, params, ffmpeg_params, metadata)
-
-
-def _run_encoder(
-    path: Path,
-    film: FrameSource,
-    codec: str,
-    bitrate: str | None,
-    threads: int | None,
-    params: list[str],
-    ffmpeg_params: Sequence[str],
-    metadata: Path | None,
-) -> None:
     height, width = film.shape
     # Other encoders and pixel formats may keep more colours than 4:2:0 does.
     planar = codec in _PLANAR and "-pix_fmt" not in ffmpeg_params
     pack: Callable[[Image], Any] = _Planes(film.shape) if planar else np.ascontiguousarray
-    command = [
-        _binary(), "-y", "-loglevel", "error",
-        "-f", "rawvideo", "-s", f"{width}x{height}", "-pix_fmt", "yuv420p" if planar else "rgb24",
-        "-r", f"{film.fps:.02f}", "-an", "-i", "-",
-        *(["-f", "ffmetadata", "-i", str(metadata), "-map", "0:v", "-map_chapters", "1"]
-          if metadata is not None else []),
-        "-c:v", codec, *params,
-        *(["-pix_fmt", "yuv420p"] if codec in (*_PLANAR, "h264_nvenc") else []),
-        "-vf", _BT709 if planar else f"{_TO_BT709},{_BT709}",
-        *(["-b:v", bitrate] if bitrate is not None else []),
-        *(["-threads", str(threads)] if threads is not None else []),
-        # An absolute path, since ffmpeg takes what precedes a colon for a protocol.
-        *ffmpeg_params, str(path.absolute()),
-    ]  # fmt: skip
+    with _chapter_options(film) as chapters:
+        status, errors = _run([
+            _binary(), "-y", "-loglevel", "error",
+            "-f", "rawvideo", "-s", f"{width}x{height}",
+            "-pix_fmt", "yuv420p" if planar else "rgb24",
+            "-r", f"{film.fps:.02f}", "-an", "-i", "-", *chapters,
+            "-c:v", codec, *params,
+            *(["-pix_fmt", "yuv420p"] if codec in (*_PLANAR, "h264_nvenc") else []),
+            "-vf", _BT709 if planar else f"{_TO_BT709},{_BT709}",
+            *(["-b:v", bitrate] if bitrate is not None else []),
+            *(["-threads", str(threads)] if threads is not None else []),
+            # An absolute path, since ffmpeg takes what precedes a colon for a protocol.
+            *ffmpeg_params, str(path.absolute()),
+        ], film, pack)  # fmt: skip
+    if status != 0:
+        words = errors.decode(errors="replace").strip() or _end_of(status)
+        raise WriterError(f"the encoder {codec!r} failed on {path.suffix}: {words}")
+
+
+def _run(command: list[str], film: FrameSource, pack: Callable[[Image], Any]) -> tuple[int, bytes]:
+    """Feed a film's frames to an encoder; return its exit status and what it wrote to stderr."""
     process: Any = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
@@ -183,9 +179,7 @@ def _run_encoder(
         process.kill()
         process.communicate()
         raise
-    if process.returncode != 0:
-        words = errors.decode(errors="replace").strip() or _end_of(process.returncode)
-        raise WriterError(f"the encoder {codec!r} failed on {path.suffix}: {words}")
+    return process.returncode, errors
 
 
 class _Planes:
