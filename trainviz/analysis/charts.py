@@ -19,6 +19,7 @@ from trainviz.rendering.figure.fitting import (
     fit_name,
     fit_texts,
     heading_room,
+    height_by_width,
     require_room,
     trim_height,
 )
@@ -282,9 +283,8 @@ def portrait(
     by_width = bool(sizes.name) and figsize is None
     theme, size = Theme.of(dark), figsize or (8.0, 6.4)
     if by_width:
-        width, (x0, x1, y0, y1) = sizes.width(column), domain.extent
-        ratio = min(max((y1 - y0) / (x1 - x0), 0.5), 2)
-        size = (width, width * ratio + 16 * sizes.legend / 72)
+        width = sizes.width(column)
+        size = (width, width * height_by_width(domain) + 16 * sizes.legend / 72)
     figure = new_figure(size, dpi, theme)
     figure.get_layout_engine().set(w_pad=sizes.margin, h_pad=sizes.margin)
     ax = figure.subplots()

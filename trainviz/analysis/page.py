@@ -10,7 +10,7 @@ import numpy as np
 from trainviz.analysis.settling import TimeScale
 from trainviz.domain.domain import Domain
 from trainviz.rendering.figure.anchors import draw_anchors
-from trainviz.rendering.figure.fitting import fit_text, free_inches, require_room
+from trainviz.rendering.figure.fitting import fit_text, free_inches, height_by_width, require_room
 from trainviz.rendering.figure.legend import place_bar
 from trainviz.rendering.figure.parts import Layout, Theme, new_figure
 from trainviz.rendering.figure.styles import user_style
@@ -68,8 +68,7 @@ def map_with_curves(
     """
     theme, width = Theme.of(dark), width or _WIDTH
     beside = width >= _BESIDE
-    x0, x1, y0, y1 = domain.extent
-    tall = width * min(max((y1 - y0) / (x1 - x0), 0.5), 2.0)
+    tall = width * height_by_width(domain)
     least = _STRIP * len(plots)
     figure = new_figure((width, height or (width if beside else tall + least)), dpi, theme)
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.03, hspace=0, wspace=0.02)

@@ -20,6 +20,7 @@ from trainviz.rendering.figure.fitting import (
     fit_text,
     fit_texts,
     heading_room,
+    height_by_width,
     require_room,
     sized_texts,
     trim_height,
@@ -215,9 +216,9 @@ def _panels(
     heading = 0.6 if options.get("title") else 0.2
     size = (columns * _PANEL_INCHES + legend, rows * (_PANEL_INCHES + 0.3) + heading)
     if style.name:
-        width, (x0, x1, y0, y1) = style.width(options.get("column"), "double"), domain.extent
+        width = style.width(options.get("column"), "double")
         # More than the panels need; the rest is trimmed.
-        ratio = min(max((y1 - y0) / (x1 - x0), 0.5), 2) if options.get("aspect") != "auto" else 0.8
+        ratio = height_by_width(domain, options.get("aspect"))
         size = (width, rows * width / columns * ratio + (14 + 4 * rows) * style.legend / 72)
     resolution = float(dpi or options.get("dpi", style.dpi))
     figure = new_figure(options.get("figsize") or size, resolution, theme)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+from trainviz.domain.domain import Domain
 from trainviz.rendering.figure.texts import display_width, is_math, without_glyph_warnings
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "fit_texts",
     "free_inches",
     "heading_room",
+    "height_by_width",
     "pixel_box",
     "require_room",
     "resize",
@@ -189,6 +191,19 @@ def require_room(figure: Any, axes: Sequence[Any], arranged: bool | None = None)
             f"figsize={size}: no room is left for the map; make the figure larger or leave "
             "something out, e.g. metrics=False, legend=False or axes=False"
         )
+
+
+def height_by_width(domain: Domain, aspect: str | None = None) -> float:
+    """Return the height of a map of width 1, from a half to 2; 0.8 where any height will do.
+
+    Examples
+    --------
+    >>> height_by_width(Domain((0, 4), (0, 3), points_per_axis=5))
+    0.75
+    """
+    if aspect == "auto" or domain.ratio is None:
+        return 0.8
+    return min(max(1 / domain.ratio, 0.5), 2.0)
 
 
 def fit_texts(figure: Any, axes: Sequence[Any], room: float) -> None:

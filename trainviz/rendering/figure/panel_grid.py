@@ -17,6 +17,7 @@ from trainviz.rendering.figure.fitting import (
     fit_name,
     fit_text,
     fit_texts,
+    height_by_width,
     require_room,
     resize,
     room_beside,
@@ -254,10 +255,9 @@ def _figure(
     tall = panel * (1 + has_strips * _STRIP_SHARE) + 0.3 + 0.2 * has_strips
     size = options.get("figsize") or (columns * panel + legend, rows * tall + 0.5)
     if style.name and options.get("figsize") is None:
-        width, (x0, x1, y0, y1) = style.width(options.get("column"), "double"), domain.extent
+        width = style.width(options.get("column"), "double")
         # More than the panels need; the rest is trimmed.
-        ratio = min(max((y1 - y0) / (x1 - x0), 0.5), 2) if options.get("aspect") != "auto" else 0.8
-        ratio *= 1 + has_strips * _STRIP_SHARE
+        ratio = height_by_width(domain, options.get("aspect")) * (1 + has_strips * _STRIP_SHARE)
         size = (width, rows * width / columns * ratio + (14 + 4 * rows) * style.legend / 72)
     size = size if exact else even_size(size, resolution)
     figure = new_figure(size, resolution, theme, "constrained" if style.name else "compressed")
