@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainviz._common.arrays import class_map
 from trainviz.analysis.boundary import boundary_lines, line_length
-from trainviz.modes.pixels import class_map
 
 X = np.linspace(-2, 2, 61)
 Y = np.linspace(-1.5, 1.5, 46)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.modes.pixels import class_map
+from trainviz._common.arrays import class_map
 
 __all__ = ["Line", "boundary_lines", "line_length", "surroundings", "two_highest"]
 

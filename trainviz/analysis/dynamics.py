@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Float64Array
+from trainviz._common.arrays import Float64Array, class_map
 from trainviz._common.providers import install_hint
 from trainviz.analysis import charts
 from trainviz.analysis.boundary import Line, boundary_lines, line_length
@@ -19,7 +19,6 @@ from trainviz.analysis.settling import Scale, TimeScale, settled_areas
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
-from trainviz.modes.pixels import class_map
 from trainviz.recordings.compatibility import require_classes
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions

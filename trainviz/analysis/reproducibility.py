@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from trainviz.modes.pixels import class_map
+from trainviz._common.arrays import class_map
 from trainviz.recordings.compatibility import check_comparable, require_classes
 from trainviz.recordings.recording import Recording
 

@@ -9,9 +9,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Float64Array, Int64Array
+from trainviz._common.arrays import Float64Array, Int64Array, class_map
 from trainviz.analysis.boundary import surroundings, two_highest
-from trainviz.modes.pixels import class_map
 from trainviz.recordings.recording import Recording
 
 __all__ = ["Scale", "TimeScale", "settled_areas"]

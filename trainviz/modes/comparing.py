@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Image, Map
+from trainviz._common.arrays import Image, Map, class_map
 from trainviz._common.output_kind import OutputKind
 from trainviz.errors import RecordingError
 from trainviz.modes.base import Beside, Contour, Mode, Values, register_mode
-from trainviz.modes.pixels import class_map
 from trainviz.modes.scalar import class_index
 from trainviz.recordings.compatibility import check_matching
 from trainviz.recordings.recording import Recording

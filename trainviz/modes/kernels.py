@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from trainviz._common.arrays import Image, Map
+from trainviz._common.arrays import Image, Map, argmax
 from trainviz._common.jit import inlined, kernel, ready
-from trainviz.modes.pixels import argmax, packed, unpacked
+from trainviz.modes.pixels import packed, unpacked
 
 __all__ = ["KERNELS", "find_candidates", "paint_highest", "paint_regions", "painter"]
 

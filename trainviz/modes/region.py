@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Image, Map
+from trainviz._common.arrays import Image, Map, argmax
 from trainviz.modes.base import Contour, Mode, PaintBetween, register_mode
 from trainviz.modes.kernels import paint_regions, painter
 from trainviz.modes.palettes import MAX_CLASSES
-from trainviz.modes.pixels import argmax
 from trainviz.recordings.recording import Recording
 
 __all__ = ["Region", "by_area"]

@@ -21,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import class_map
 from trainviz._common.output_kind import OutputKind
 from trainviz.evaluation.compact_map import CompactMap
 from trainviz.evaluation.lattice import Lattice
@@ -635,7 +636,7 @@ def thinned(probabilities: npt.NDArray[np.float32]) -> CompactMap:
     levels = lattice.first_levels(np.arange(height * width))
     known = levels == 0
 
-    best = wanted.argmax(axis=0)
+    best = class_map(wanted)
     lead = np.diff(np.sort(wanted, axis=0)[-2:], axis=0)
     decided = (lead > _TIE).all(axis=0)
 
@@ -643,7 +644,7 @@ def thinned(probabilities: npt.NDArray[np.float32]) -> CompactMap:
         points = np.flatnonzero(known)
         shown = CompactMap.of((height, width), points, logs[points]).dense()
         far = (np.abs(shown - wanted) > tolerance).any(axis=0)
-        found: npt.NDArray[np.bool_] = (far | (decided & (shown.argmax(axis=0) != best))).ravel()
+        found: npt.NDArray[np.bool_] = (far | (decided & (class_map(shown) != best))).ravel()
         return found
 
     # A level is interpolated from those before it, so each is decided in its turn; what a sharp

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import IndexArray, Int64Array
+from trainviz._common.arrays import IndexArray, Int64Array, class_map
 from trainviz._common.output_kind import OutputKind
 from trainviz.errors import RecordingError
 from trainviz.evaluation.compact_map import CompactMap, gaps_of, normalised_odds
@@ -106,16 +106,20 @@ def pack(
 def _displayed(exact: CompactMap) -> bytes:
     """Pack by the coarsest scale whose map is close enough."""
     wanted = exact.dense()
-    labels = wanted.argmax(axis=0)
+    labels = class_map(wanted)
+    every, lowest, scale = exact.logs.astype(np.float64), _LOWEST_LOG, _FIRST_SCALE
+    at_points = _shares(every)
 
     def is_close(logs: npt.NDArray[np.float64]) -> bool:
+        # Most scales that are too coarse fail at the points already, without the whole map.
+        if np.abs(_shares(logs) - at_points).max() > 1.01 * _LARGEST_ERROR:
+            return False
         shown = CompactMap(exact.grid, exact.gaps, logs.astype(np.float32)).dense()
         return bool(
-            np.abs(shown - wanted).max() <= _LARGEST_ERROR
-            and (shown.argmax(axis=0) != labels).mean() <= _LARGEST_SHARE
+            (class_map(shown) != labels).mean() <= _LARGEST_SHARE
+            and np.abs(np.subtract(shown, wanted, out=shown), out=shown).max() <= _LARGEST_ERROR
         )
 
-    every, lowest, scale = exact.logs.astype(np.float64), _LOWEST_LOG, _FIRST_SCALE
     # A low logarithm is no probability by itself, but the points between are interpolated from it.
     while lowest > every.min() and not is_close(np.maximum(every, lowest)):
         lowest *= 2
@@ -129,6 +133,13 @@ def _displayed(exact: CompactMap) -> bytes:
     steps = np.rint(logs * scale).astype(np.int64)
     bits = 16 if np.abs(steps).max() < 2**15 else 32
     return _packed(exact, steps, bits, scale)
+
+
+def _shares(logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the probabilities, shape (n, C), that belong to log-probabilities."""
+    odds = np.exp(logs)
+    shares: npt.NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
+    return shares
 
 
 def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArray[np.floating[Any]]:
