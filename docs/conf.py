@@ -1,0 +1,61 @@
+"""How Sphinx builds this site: see "Documentation" in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import os
+
+import trainviz
+
+# Keras picks its backend when an example first imports it.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+project = "trainviz"
+author = "The trainviz developers"
+copyright = "2026, the trainviz developers"
+version = release = trainviz.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+]
+root_doc = "index"
+exclude_patterns = ["gallery/**/*.ipynb", "gallery/**/*.py", "gallery/**/*.zip"]
+templates_path = ["_templates"]
+
+# Pages name classes and arguments in backticks; a role would be a second notation.
+default_role = "code"
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc's parameters state them, with shapes and units
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "filename_pattern": "plot_",
+    "capture_repr": ("_repr_html_", "__repr__"),
+    "remove_config_comments": True,
+    "show_memory": False,
+    # These two make pages that are of no use to readers, or that ask for files of a CDN.
+    "write_computation_times": False,
+    "show_signature": False,
+    "abort_on_example_error": True,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "trainviz"
+html_static_path = ["_static"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
