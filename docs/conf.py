@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import trainviz
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pages import make, pages  # noqa: E402
 
 # Keras picks its backend when an example first imports it.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -31,6 +36,10 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+# Two names that differ in case alone would be one file on some systems.
+autosummary_filename_map = {
+    f"trainviz.{name}": f"trainviz.{name}-class" for name in ("Dynamics", "Kymograph")
+}
 autodoc_typehints = "none"  # numpydoc's parameters state them, with shapes and units
 numpydoc_show_class_members = False
 
@@ -59,3 +68,17 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+
+def make_pictures(app, config):
+    """Run the pages' code, as the gallery's, unless ``-D plot_gallery=0`` says otherwise."""
+    if str(config.plot_gallery) in ("0", "False"):
+        config.suppress_warnings.append("image.not_readable")
+        return
+    for page in pages():
+        make(page)
+
+
+def setup(app):
+    """Tell Sphinx what is done before pages are read."""
+    app.connect("config-inited", make_pictures)

@@ -2,17 +2,18 @@
 
 A Python block that begins with the comment ``# path/to/file.py`` is that file, a ``diff`` block
 with this comment changes that file, and all other Python blocks run in one namespace, in order.
+The pages that only use the package are followed in ``test_site.py``.
 Pages that change the package are followed in a copy of it, in a process of its own.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 
 import trainviz as tv
@@ -23,19 +24,11 @@ IN_A_COPY = ["add-a-writer.md", "add-a-store.md"]
 
 
 def blocks(page):
-    """Return the code of a page: language, path of the file or None, text."""
-    text = (PAGES / page).read_text(encoding="utf-8")
-    found = []
-    for language, code in re.findall(
-        r"^```(python|diff)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
-    ):
-        named = re.match(r"# (\S+\.py)\n", code)
-        found.append((language, named and named[1], code[named.end() :] if named else code))
-    return found
+    return pages.blocks(PAGES / page)
 
 
 def script(page):
-    return "\n".join(code for language, path, code in blocks(page) if path is None)
+    return pages.script(PAGES / page)
 
 
 def run(page):

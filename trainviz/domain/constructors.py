@@ -364,7 +364,7 @@ class DomainConstructors:
     ) -> Self:
         """Lay the plane through three samples, e.g. images.
 
-        ``a`` lies at (0, 0), ``b`` at (|b - a|, 0), ``c`` above the x axis. The
+        ``a`` lies at ``(0, 0)``, ``b`` at ``(|b - a|, 0)``, ``c`` above the x axis. The
         three are marked in pictures; images, grey ``(H, W)``, ``(1, H, W)`` or
         ``(H, W, 1)`` or coloured ``(H, W, 3)`` or ``(3, H, W)`` with sides of
         at least 4, are drawn as thumbnails.

@@ -208,7 +208,7 @@ class Domain(DomainConstructors):
 
         Returns
         -------
-        ndarray, shape (n, *input_shape), or dict or tuple of ndarray
+        ndarray, shape ``(n, *input_shape)``, or dict or tuple of ndarray
             What :meth:`prepare` takes. With a transformer as ``preprocess``:
             flat rows, shape (n, n_features).
         """
@@ -220,7 +220,7 @@ class Domain(DomainConstructors):
 
         Parameters
         ----------
-        X : array-like, shape (n, *input_shape) or (n, n_features), or dict or tuple
+        X : array-like, shape ``(n, *input_shape)`` or (n, n_features), or dict or tuple
 
         Returns
         -------
@@ -345,7 +345,7 @@ class Domain(DomainConstructors):
 
         Returns
         -------
-        ndarray, shape (stop - start, *input_shape), or dict or tuple of ndarray
+        ndarray, shape ``(stop - start, *input_shape)``, or dict or tuple of ndarray
         """
         end = self.n_points if stop is None else min(stop, self.n_points)
         return self.points_at(np.arange(start, end), dtype)
@@ -363,7 +363,7 @@ class Domain(DomainConstructors):
 
         Returns
         -------
-        ndarray, shape (n, *input_shape), or dict or tuple of ndarray
+        ndarray, shape ``(n, *input_shape)``, or dict or tuple of ndarray
 
         Examples
         --------
@@ -449,7 +449,7 @@ class Domain(DomainConstructors):
 
         Yields
         ------
-        ndarray, shape (n, *input_shape) with n <= size, or dict or tuple of ndarray
+        ndarray, shape ``(n, *input_shape)`` with n <= size, or dict or tuple of ndarray
 
         Examples
         --------
