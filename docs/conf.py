@@ -9,7 +9,7 @@ from pathlib import Path
 import trainviz
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pages import make, pages  # noqa: E402
+from pages import make, pages
 
 # Keras picks its backend when an example first imports it.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
