@@ -54,6 +54,7 @@ _HOMES = {
     "dynamics": "analysis.dynamics",
     "evaluate": "evaluation.evaluator",
     "kymograph": "analysis.kymograph",
+    "log_to": "trackers.tracker_log",
     "make_map": "v1",
     "math": "rendering.figure.texts",
     "open_recording": "recordings.opening",
@@ -100,6 +101,7 @@ __all__ = [
     "dynamics",
     "evaluate",
     "kymograph",
+    "log_to",
     "make_map",
     "math",
     "modes",
@@ -148,6 +150,7 @@ if TYPE_CHECKING:
     from trainviz.rendering.comparison import Comparison, compare
     from trainviz.rendering.display import StillDisplay
     from trainviz.rendering.figure.texts import math
+    from trainviz.trackers.tracker_log import log_to
     from trainviz.v1 import make_map, plot_maps
 
 

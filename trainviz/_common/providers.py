@@ -19,6 +19,7 @@ PROVIDERS: dict[str, str] = {
     "widget": "trainviz.player.notebook:widget_of",
     "notebook": "trainviz.player.notebook:mimebundle",
     "picture": "trainviz.player.notebook:picture_of",
+    "log": "trainviz.trackers.tracker_log:log_to",
     "picture.last": "trainviz.player.notebook:picture_of_last",
     "film.mp4": "trainviz.rendering.writers.video:write_mp4",
     "film.webm": "trainviz.rendering.writers.video:write_webm",
@@ -50,6 +51,9 @@ _EXTRAS = {
     "Dask": "dask",
     "Starlette": "live",
     "anywidget": "notebook",
+    "TensorBoard": "tensorboard",
+    "Weights & Biases": "wandb",
+    "MLflow": "mlflow",
 }
 """Optional dependency -> the extra that installs it."""
 

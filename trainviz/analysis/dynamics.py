@@ -13,7 +13,8 @@ import numpy.typing as npt
 from trainviz._common.arrays import Float64Array, class_map
 from trainviz._common.providers import install_hint
 from trainviz.analysis import charts
-from trainviz.analysis.boundary import Line, boundary_lines, line_length
+from trainviz.analysis.boundary import Line
+from trainviz.analysis.map_measures import measure_map
 from trainviz.analysis.page import map_with_curves
 from trainviz.analysis.settling import Scale, TimeScale, settled_areas
 from trainviz.domain.domain import Domain
@@ -460,17 +461,15 @@ def dynamics(recording: Recording) -> Dynamics:
 
 
 def _follow_maps(recording: Recording, times: Ints) -> dict[str, Any]:
-    domain, n_classes = recording.domain, recording.n_classes
-    settled = np.full(domain.shape, times[0])
+    settled = np.full(recording.domain.shape, times[0])
     areas, lengths, changed = [], [], [np.nan]
     before: npt.NDArray[np.integer] | None = None
     lines: list[Line] = []
     for time, snapshot in zip(times, recording, strict=True):
-        probabilities = snapshot.probabilities
-        labels = class_map(probabilities)
-        areas.append(np.bincount(labels.ravel(), minlength=n_classes) / labels.size)
-        lines = boundary_lines(probabilities, domain.x, domain.y)
-        lengths.append(line_length(lines) / 2)
+        found = measure_map(snapshot.probabilities, recording.domain)
+        labels, lines = found.classes, found.boundary
+        areas.append(found.areas)
+        lengths.append(found.boundary_length)
         if before is not None:
             moved = labels != before
             settled[moved] = time

@@ -577,7 +577,12 @@ class Recorder:
         self.writer.drain()
         self._evaluator.tell(stacklevel=3)
 
-    def subscribe(self, callback: Callable[[Snapshot], object]) -> Callable[[], None]:
+    def subscribe(
+        self,
+        callback: Callable[[Snapshot], object],
+        *,
+        closed: Callable[[], object] | None = None,
+    ) -> Callable[[], None]:
         """Call a function with each snapshot after it was stored.
 
         It is called in order, on the training thread. With ``background=True``
@@ -593,6 +598,9 @@ class Recorder:
             ``(snapshot) -> None``. Training waits for it; it must not change the
             snapshot, or draw from the random streams of a framework, or beside other
             threads from those of Python and NumPy.
+        closed : callable, optional
+            Called without arguments after each :meth:`close`: at the end of a fit or of a
+            ``with`` block, whether it has failed or not.
 
         Returns
         -------
@@ -614,7 +622,7 @@ class Recorder:
         >>> unsubscribe()
         >>> _ = recorder.capture(lambda X: X[:, 0], epoch=1)
         """
-        return self.writer.subscribe(callback)
+        return self.writer.subscribe(callback, closed)
 
     def serve(self, *, port: int | None = None, open_browser: bool = False) -> Any:
         """Show the recording in the browser while it grows.

@@ -57,6 +57,7 @@ class RecordingWriter:
         self._on_error = on_error
         self._warned = False
         self._subscribers: dict[object, Callable[[Snapshot], object]] = {}
+        self._closed: dict[object, Callable[[], object]] = {}
         self._untold: deque[Snapshot] = deque()
 
     # Snapshots.
@@ -79,7 +80,7 @@ class RecordingWriter:
     def follow(self, former: RecordingWriter) -> None:
         """Take over the subscribers and the failures of the writer of an earlier run."""
         self.failures, self._warned = former.failures, former._warned
-        self._subscribers = former._subscribers
+        self._subscribers, self._closed = former._subscribers, former._closed
 
     def learn_classes(self, classes: list[Any]) -> None:
         """Store the labels of the output columns."""
@@ -175,6 +176,13 @@ class RecordingWriter:
         """Wait for the captures in the background, and release the recording's path."""
         self.drain()
         self._store.close()
+        for closed in tuple(self._closed.values()):
+            try:
+                with host_rng_preserved():
+                    closed()
+            except Exception as error:
+                epoch = 0 if self.last is None else self.last[0]
+                self.handle(error, epoch, "telling a subscriber of the end")
 
     def allow_resume(self) -> None:
         """Allow ``resume="checkpoint"`` to continue the stored recording."""
@@ -224,7 +232,11 @@ class RecordingWriter:
 
     # Subscribers and failures.
 
-    def subscribe(self, callback: Callable[[Snapshot], object]) -> Callable[[], None]:
+    def subscribe(
+        self,
+        callback: Callable[[Snapshot], object],
+        closed: Callable[[], object] | None = None,
+    ) -> Callable[[], None]:
         """Call a function with each stored snapshot; see ``Recorder.subscribe``."""
         if not callable(callback):
             raise TypeError(
@@ -233,9 +245,12 @@ class RecordingWriter:
         # The key is not the callback, because a callback may subscribe twice.
         key = object()
         self._subscribers[key] = callback
+        if closed is not None:
+            self._closed[key] = closed
 
         def unsubscribe() -> None:
             self._subscribers.pop(key, None)
+            self._closed.pop(key, None)
 
         return unsubscribe
 
@@ -292,4 +307,4 @@ class RecordingWriter:
     def __getstate__(self) -> dict[str, Any]:
         # A pickled copy must hold the captures that are still in the background.
         self._background.drain()
-        return {**self.__dict__, "_subscribers": {}, "_untold": deque()}
+        return {**self.__dict__, "_subscribers": {}, "_closed": {}, "_untold": deque()}
