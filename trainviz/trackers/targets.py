@@ -82,8 +82,8 @@ def _tracker_of(target: Any) -> Tracker | None:
     if _is_a(target, "TensorBoardLogger", *loggers):
         return TensorBoardWriter(target.experiment)
     if _is_a(target, "WandbLogger", *loggers):
-        # The metric that Lightning itself draws all curves over.
-        return WeightsAndBiases(target.experiment, clock="trainer/global_step")
+        # The metric that Lightning draws all curves over. Each row of its own begins at it.
+        return WeightsAndBiases(target.experiment, clock="trainer/global_step", joins=False)
     if _is_a(target, "MLFlowLogger", *loggers):
         return MLflow(target.experiment, target.run_id)
     return target if isinstance(target, Tracker) else None

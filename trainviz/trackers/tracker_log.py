@@ -115,7 +115,7 @@ def log_to(
     ...     for epoch in range(4):
     ...         _ = recorder.capture(lambda X: 1 / (1 + np.exp(-epoch * X[:, 0])), epoch=epoch)
     >>> log
-    TrackerLog(TensorBoard, 3 stills, 1 film)
+    TrackerLog(TensorBoard, 4 stills, 1 film)
     >>> folder.cleanup()
     """
     recorder = getattr(recording, "recorder", recording)
@@ -292,7 +292,9 @@ class TrackerLog:
         picture, recording = BytesIO(), self._recording
         # Drawn here and not on the other thread: settings of matplotlib, which drawing changes
         # for a moment, are those of the whole process.
-        drawn = animate(recording[: index + 1], **self._scene)
+        # Trackers draw the metrics themselves.
+        options: FilmOptions = {"metrics": False, **self._scene}
+        drawn = animate(recording[: index + 1], **options)
         drawn.still(picture, format="png")
         png = picture.getvalue()
         caption = Counter(recording, self._scene.get("counter", True)).text(Moment(index, 0.0))
