@@ -19,7 +19,7 @@ PROVIDERS: dict[str, str] = {
     "widget": "trainviz.player.notebook:widget_of",
     "notebook": "trainviz.player.notebook:mimebundle",
     "picture": "trainviz.player.notebook:picture_of",
-    "log": "trainviz.trackers.tracker_log:log_to",
+    "log": "trainviz.trackers.tracker_log:log_fit",
     "picture.last": "trainviz.player.notebook:picture_of_last",
     "film.mp4": "trainviz.rendering.writers.video:write_mp4",
     "film.webm": "trainviz.rendering.writers.video:write_webm",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, Literal, cast
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from torch.optim.swa_utils import AveragedModel
 from typing_extensions import Unpack
 
-from trainviz._common.providers import install_hint
+from trainviz._common.providers import install_hint, provided
 from trainviz.adapters.torch.distributed import (
     Distributed,
     DistributedEvents,
@@ -29,6 +29,7 @@ from trainviz.domain.inputs import Inputs
 from trainviz.errors import RecordingError
 from trainviz.evaluation.outputs import Output
 from trainviz.recordings.recording import Recording
+from trainviz.recordings.snapshot import Snapshot
 
 __all__ = ["LightningRecorder"]
 
@@ -69,6 +70,11 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         points over the ranks, which is faster if the model is expensive. Models
         with sharded weights (FSDP) need ``"shard"``; they are evaluated through
         the strategy's wrapper. Either way the recording is on rank zero.
+    log : bool or str, default False
+        Log stills, curves, film and page to the loggers of the trainer, for TensorBoard,
+        Weights & Biases and MLflow, at the steps of Lightning's own curves; the film
+        when the fit ends or fails. A string is the first part of the tags; see
+        :func:`trainviz.log_to`.
     **options
         The keyword arguments of :class:`trainviz.Recorder`: ``every``,
         ``every_n_steps``, ``at``, ``schedule``, ``data``, ``class_names``, ...
@@ -134,6 +140,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         output: Output = "logits",
         weights: Literal["raw", "averaged"] = "raw",
         distributed: Distributed = "rank_zero",
+        log: bool | str = False,
         **options: Unpack[RecorderOptions],
     ) -> None:
         super().__init__()
@@ -158,6 +165,10 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         self._fresh = False
         self._cursor: dict[str, Any] = {}
         self._path = own.get("path")
+        self._log_name = "trainviz" if log is True else log
+        self._logging = ExitStack()
+        self._curve_step = 0
+        self._curve_steps: dict[int | None, int] = {}
 
     @property
     def recording(self) -> Recording:
@@ -209,7 +220,10 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             ask = self._asking(trainer, pl_module)
             self._claim()
             self._events.resume(self._cursor)
-            self._events.start(ask, trainer.current_epoch, trainer.global_step)
+            if self._log_name and trainer.is_global_zero:
+                self._logging.enter_context(provided("log")(trainer, self, self._log_name))
+            with self._clocked(trainer):
+                self._events.start(ask, trainer.current_epoch, trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -217,7 +231,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         """Capture an optimisation step, if it is due."""
         if self.recorder.schedule.counts_steps and _records(trainer):
             ask = self._asking(trainer, pl_module)
-            self._events.step_end(ask, trainer.global_step, trainer.callback_metrics)
+            with self._clocked(trainer, within_epoch=True):
+                self._events.step_end(ask, trainer.global_step, trainer.callback_metrics)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Add the metrics that the module logged at the end of the previous epoch."""
@@ -228,28 +243,34 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         if _records(trainer):
             # On every rank, because reading a metric logged with sync_dist=True is a collective.
             metrics = dict(trainer.callback_metrics)
-            self._events.epoch_end(
-                self._asking(trainer, pl_module), trainer.current_epoch + 1,
-                trainer.global_step, metrics,
-            )  # fmt: skip
+            with self._clocked(trainer):
+                self._events.epoch_end(
+                    self._asking(trainer, pl_module), trainer.current_epoch + 1,
+                    trainer.global_step, metrics,
+                )  # fmt: skip
             self._fresh = True
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Capture the last state, unless it is already captured."""
         self._pick_up_metrics(trainer)
         if _records(trainer):
-            self._events.finish(self._asking(trainer, pl_module))
+            with self._clocked(trainer):
+                self._events.finish(self._asking(trainer, pl_module))
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Capture the weights that another callback has put in place at the end, if any."""
         if _records(trainer):
-            self._events.finish(self._asking(trainer, pl_module))
+            with self._clocked(trainer):
+                self._events.finish(self._asking(trainer, pl_module))
+        # The loggers are finalised after this.
+        self._logging.close()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep the snapshots captured so far, with their metrics."""
         self._events.interrupt()
         if trainer.is_global_zero:
             self._pick_up_metrics(trainer)
+        self._logging.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the recording's position; empty before the first capture."""
@@ -258,6 +279,23 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Remember the checkpoint's position; the recording is continued when training starts."""
         self._cursor = dict(state_dict)
+
+    def curve_step(self, snapshot: Snapshot) -> int:
+        """Return the step at which Lightning's curves have the moment of a snapshot."""
+        return self._curve_steps.get(snapshot.step, self._curve_step)
+
+    @contextmanager
+    def _clocked(self, trainer: Any, *, within_epoch: bool = False) -> Iterator[None]:
+        """Note the step of Lightning's curves for what the block captures."""
+        # Batches, not the steps of all optimisers. Curves have the state after the first one at
+        # step 0; the count rises only after the hook of its end.
+        batches = trainer.fit_loop.epoch_loop._batches_that_stepped
+        self._curve_step = max(0, batches if within_epoch else batches - 1)
+        yield
+        # In the background the capture is made later, when the count has risen.
+        last = self.recorder.writer.last
+        if last is not None:
+            self._curve_steps.setdefault(last[1], self._curve_step)
 
     def _claim(self) -> None:
         told = self._cursor.get("path")

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.analysis.map_measures import measure_map
+from trainviz.modes.pixels import class_map
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
 
@@ -19,13 +20,20 @@ class Curves:
     ----------
     recording : Recording
         That the snapshots belong to.
+    after : int, default 0
+        So many snapshots come before the first that is measured.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, after: int = 0) -> None:
         self._recording = recording
         self._classes: npt.NDArray[np.integer] | None = None
         self._epoch = 0
         self._learnt: npt.NDArray[np.bool_] | None = None
+        if after and recording.output.has_classes:
+            for index in range(after):
+                self._learn(recording.data_predictions(index))
+            last = recording[after - 1]
+            self._classes, self._epoch = class_map(last.probabilities), last.epoch
 
     def of(self, snapshot: Snapshot) -> dict[str, float]:
         """Return a point of each curve; none for maps without classes that exclude one another.
@@ -49,9 +57,13 @@ class Curves:
             # Within an epoch, or where epochs are not counted, per snapshot.
             values["churn"] = float((found.classes != self._classes).mean()) / max(passed, 1)
         self._classes, self._epoch = found.classes, snapshot.epoch
-        labels = recording.data_labels
-        if labels is not None and snapshot.data_predictions is not None:
-            right = snapshot.data_predictions == labels
-            self._learnt = right if self._learnt is None else self._learnt | right
+        self._learn(snapshot.data_predictions)
+        if self._learnt is not None:
             values["first learnt"] = float(self._learnt.mean())
         return values
+
+    def _learn(self, predictions: npt.NDArray[np.intp] | None) -> None:
+        labels = self._recording.data_labels
+        if labels is not None and predictions is not None:
+            right = predictions == labels
+            self._learnt = right if self._learnt is None else self._learnt | right

@@ -12,7 +12,9 @@ from trainviz.trackers.tensorboard import TensorBoard, TensorBoardWriter
 from trainviz.trackers.tracker import Tracker
 from trainviz.trackers.weights_and_biases import WeightsAndBiases
 
-__all__ = ["trackers_of"]
+__all__ = ["LOGGERS", "trackers_of"]
+
+LOGGERS = "TensorBoard, Weights & Biases or MLflow"
 
 ACCEPTED = (
     "a folder for TensorBoard or its SummaryWriter (torch, tensorboardX); the run that "

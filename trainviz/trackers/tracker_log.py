@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -25,10 +26,10 @@ from trainviz.rendering.captions import Counter
 from trainviz.rendering.options import FilmOptions, check_film
 from trainviz.trackers.delivery import Delivery
 from trainviz.trackers.measures import Curves
-from trainviz.trackers.targets import trackers_of
+from trainviz.trackers.targets import LOGGERS, trackers_of
 from trainviz.trackers.tracker import FilmFormat, Tracker
 
-__all__ = ["TrackerLog", "log_to"]
+__all__ = ["TrackerLog", "log_fit", "log_to"]
 
 Stills = Literal["geometric"] | int | None
 Film = Literal["auto", "gif", "mp4"] | None
@@ -155,6 +156,33 @@ def log_to(
     return log
 
 
+def log_fit(trainer: Any, recorder: Any, name: str) -> TrackerLog:
+    """Log a fit of Lightning to all loggers that the trainer has, from now on.
+
+    Parameters
+    ----------
+    trainer : lightning.pytorch.Trainer
+    recorder : LightningRecorder
+    name : str
+
+    Returns
+    -------
+    TrackerLog
+        Whoever calls this closes it when the fit has ended.
+    """
+    trackers: list[Tracker] = []
+    trouble = f"the trainer has no logger for {LOGGERS}"
+    try:
+        trackers = trackers_of(trainer)
+    except Exception as error:
+        trouble = f"{type(error).__name__}: {error}"
+    if not trackers:
+        warnings.warn(f"log=True has no effect: {trouble}", CaptureWarning, stacklevel=4)
+    log = TrackerLog(trackers, "geometric", "auto", True, True, recorder.curve_step, name, {})
+    log.follow(recorder.recorder, len(recorder.recording))
+    return log
+
+
 class TrackerLog:
     """What is logged of a recording, made by :func:`log_to`.
 
@@ -177,13 +205,15 @@ class TrackerLog:
     ) -> None:
         self._trackers = [(tracker, Delivery(tracker.name)) for tracker in trackers]
         self._stills, self._film, self._page, self._scalars = stills, film, page, scalars
-        self._step_of, self._name, self._scene = step_of, name, scene
+        self._step_of, self._scene = step_of, scene
+        self._name = _free_name(name, trackers)
         self._recorder: Recorder | None = None
         self._recording: Recording | None = None
         self._curves: Curves | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._in_block = False
         self._seen = self._n_stills = self._n_films = 0
+        # So many snapshots were there when the last film was made.
         self._in_film = 0
         self._trouble: str | None = None
         self._warned: set[str] = set()
@@ -206,11 +236,11 @@ class TrackerLog:
             self._log(recording[index], index, wait=True)
         self._end()
 
-    def follow(self, recorder: Recorder) -> None:
-        """Log what is captured, and the film whenever the recorder is closed."""
+    def follow(self, recorder: Recorder, after: int = 0) -> None:
+        """Log what is captured, from the ``after``-th snapshot on; the film when it is closed."""
         self._recorder = recorder
-        self._begin(recorder.recording)
-        for index in range(len(recorder.recording)):
+        self._begin(recorder.recording, after)
+        for index in range(after, len(recorder.recording)):
             self._log(recorder.recording[index], index)
         self._unsubscribe = recorder.subscribe(self._told, closed=self._closed)
         _logs.setdefault(recorder, []).append(self)
@@ -254,19 +284,19 @@ class TrackerLog:
         if recording is not self._recording:
             # Another model is recorded.
             self._begin(recording)
+        elif len(recording) <= self._seen:
+            # Training continues from a checkpoint before the end of the recording.
+            self._begin(recording, len(recording) - 1)
         self._log(snapshot, self._seen)
 
     def _closed(self) -> None:
         if not self._in_block:
             self._end()
 
-    def _begin(self, recording: Recording) -> None:
-        self._recording, self._curves, self._seen, self._in_film = (
-            recording,
-            Curves(recording),
-            0,
-            0,
-        )
+    def _begin(self, recording: Recording, after: int = 0) -> None:
+        self._recording, self._seen, self._in_film = recording, after, after
+        with _Trouble(self):
+            self._curves = Curves(recording, after)
 
     def _log(self, snapshot: Snapshot, index: int, wait: bool = False) -> None:
         self._seen = index + 1
@@ -385,6 +415,13 @@ class _Trouble:
         if self._log._trouble is None:
             self._log._trouble = f"{type(error).__name__}: {error}"
         return True
+
+
+def _free_name(name: str, trackers: list[Tracker]) -> str:
+    """Return a name under which no other recorder is logged to the same run."""
+    taken = {log._name for logs in _logs.values() for log in logs if log.logs_to(trackers)}
+    others = (f"{name} {number}" for number in count(2))
+    return name if name not in taken else next(each for each in others if each not in taken)
 
 
 def _is_due(stills: Stills, index: int) -> bool:
