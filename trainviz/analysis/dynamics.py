@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Float64Array, class_map
+from trainviz._common.arrays import Float64Array
 from trainviz._common.providers import install_hint
 from trainviz.analysis import charts
 from trainviz.analysis.boundary import Line
@@ -38,7 +38,7 @@ Ints = npt.NDArray[np.int64]
 class Dynamics:
     """The learning dynamics of a recording with n snapshots; made by :func:`dynamics`.
 
-    Int64Array are epochs, or steps if several snapshots have the same epoch; see
+    Integers are epochs, or steps if several snapshots have the same epoch; see
     ``unit``.
 
     Attributes

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Float64Array, Map
+from trainviz._common.arrays import Float64Array, Map, class_map
 from trainviz.analysis.boundary import Line, boundary_lines, line_length
 from trainviz.domain.domain import Domain
-from trainviz.modes.pixels import class_map
 
 __all__ = ["MapMeasures", "measure_map"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.arrays import class_map
 from trainviz.analysis.map_measures import measure_map
-from trainviz.modes.pixels import class_map
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
 
