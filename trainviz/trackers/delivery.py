@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from queue import Empty, Full, Queue
 
-__all__ = ["Delivery"]
+__all__ = ["PATIENCE", "Delivery"]
+
+PATIENCE = 10.0
+"""For so many seconds may one call last until nobody waits for it any longer."""
 
 _WAITING = 64
 """So many calls may wait for a slow tracker; further ones are dropped."""
@@ -26,13 +29,13 @@ class Delivery:
     ----------
     name : str
         The tracker's, for the message.
-    patience : float
-        For how many seconds one call may last until nobody waits for it any longer.
 
     Attributes
     ----------
     failure : str or None
         What went wrong first.
+    is_lost : bool
+        Whether the tracker has failed or hangs, so that it is called no more.
 
     Examples
     --------
@@ -44,14 +47,13 @@ class Delivery:
     ([0, 1, 2], None)
     """
 
-    def __init__(self, name: str, patience: float = 10.0) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self.failure: str | None = None
-        self._patience = patience
         self._calls: Queue[Callable[[], None]] = Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._given_up = False
+        self.is_lost = False
         self._progress = time.monotonic()
 
     def send(self, call: Callable[[], None], *, wait: bool = False) -> None:
@@ -59,7 +61,7 @@ class Delivery:
 
         With ``wait``, room in the queue is waited for, as long as the tracker gets on.
         """
-        while not self._given_up:
+        while not self.is_lost:
             try:
                 self._calls.put_nowait(call)
             except Full:
@@ -76,19 +78,19 @@ class Delivery:
     def wait(self) -> None:
         """Wait until all is delivered; give up if one call lasts too long."""
         self._start()
-        while self._calls.unfinished_tasks and not self._given_up and not self._hangs():
+        while self._calls.unfinished_tasks and not self.is_lost and not self._hangs():
             time.sleep(0.005)
 
     def _hangs(self) -> bool:
         """Give up, and return True, if the call that is being made lasts too long."""
-        if time.monotonic() - self._progress < self._patience:
+        if time.monotonic() - self._progress < PATIENCE:
             return False
-        self._give_up(f"it has not answered for {self._patience:g} seconds")
+        self._give_up(f"it has not answered for {PATIENCE:g} seconds")
         return True
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None and self._calls.unfinished_tasks and not self._given_up:
+            if self._thread is None and self._calls.unfinished_tasks and not self.is_lost:
                 # While it was idle nobody waited.
                 self._progress = time.monotonic()
                 self._thread = threading.Thread(
@@ -107,7 +109,7 @@ class Delivery:
                         return
                 continue
             try:
-                if not self._given_up:
+                if not self.is_lost:
                     call()
             except Exception as error:
                 # A tracker that has failed is left alone: its time-outs may take minutes each.
@@ -117,7 +119,7 @@ class Delivery:
                 self._calls.task_done()
 
     def _give_up(self, reason: str) -> None:
-        self._given_up = True
+        self.is_lost = True
         self._fail(reason)
 
     def _fail(self, reason: str) -> None:

@@ -383,7 +383,7 @@ class TrackerLog:
 
     def _is_wanted(self) -> bool:
         """Return whether any tracker still takes something."""
-        return any(delivery.failure is None for _, delivery in self._trackers)
+        return not all(delivery.is_lost for _, delivery in self._trackers)
 
     def _warn(self) -> None:
         """Warn of a tracker that has failed since, once each."""
