@@ -113,7 +113,7 @@ def test_steps_captured_in_the_background_stand_where_their_batch_does(tmp_path,
 
 
 def test_two_recorders_have_tags_of_their_own(tmp_path, events_of):
-    first, second = tv.LightningRecorder(DOMAIN, log=True), tv.LightningRecorder(DOMAIN, log=True)
+    first, second = (tv.LightningRecorder(DOMAIN, log=True, **k) for k in ({}, {"at": [1]}))
     fit([first, second], pl.loggers.TensorBoardLogger(tmp_path, "", ""), epochs=1)
     tags = events_of(tmp_path).Tags()["images"]
     assert sorted(tags) == [
