@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.progress import progress_bar
 from trainviz.capture.schedule import Schedule
 from trainviz.domain.domain import Domain
 from trainviz.recordings.recording import Recording
@@ -82,7 +82,7 @@ def record_demo(epochs: int = 500, seed: int = 0, backend: str | None = None) ->
     }
     domain = Domain(**_DOMAIN)  # type: ignore[arg-type]
     record = _record_torch if backend == "torch" else _record_sklearn
-    with _progress(epochs) as advance:
+    with progress_bar("training", "epoch", epochs) as advance:
         return record(domain, epochs, seed, options, advance)
 
 
@@ -213,11 +213,3 @@ def _one_thread(torch: Any) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], Any]]:
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc="training", unit="epoch", disable=not sys.stderr.isatty()) as bar:
-        yield bar.update

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from trainviz.cli.parsing import new_parser, positive
+from typer import Option
 
-__all__ = ["add_demo"]
+from trainviz.cli.command import command
+from trainviz.cli.options import Quiet
 
-
-def add_demo(commands: Any) -> None:
-    """Add the command to those of an argument parser."""
-    parser = new_parser(
-        commands, "demo", usage="[options]",
-        about="train a small classifier, record it, and write films and pictures",
-        example="trainviz demo --epochs 200 --out demo",
-    )  # fmt: skip
-    add = parser.add_argument
-    add(
-        "--out", type=Path, default=Path("trainviz-demo"), metavar="FOLDER",
-        help="where to write (default: %(default)s)",
-    )  # fmt: skip
-    add("--epochs", type=positive, default=500, help="default: %(default)s")
-    add("--seed", type=int, default=0, help="default: %(default)s")
-    add(
-        "--backend", choices=("torch", "sklearn"), default=None,
-        help="what trains the classifier (default: torch if it is installed)",
-    )  # fmt: skip
-    parser.set_defaults(run=_run)
+__all__ = ["demo"]
 
 
-def _run(options: argparse.Namespace) -> int:
+@command("Start here", "demo", "demo --epochs 200 --out demo")
+def demo(
+    quiet: Quiet,
+    out: Annotated[Path, Option(metavar="FOLDER", help="Where to write.")] = Path("trainviz-demo"),
+    epochs: Annotated[int, Option(min=1, metavar="N", help="How long to train.")] = 500,
+    seed: Annotated[int, Option(metavar="N", help="Of weights, data and batches.")] = 0,
+    backend: Annotated[
+        Literal["torch", "sklearn"] | None,
+        Option(help="What trains the classifier; default: torch if it is installed."),
+    ] = None,
+) -> None:
+    """Train a small classifier, record it, and write films and pictures."""
     from trainviz.demo import run_demo
 
-    run_demo(options.out, options.epochs, options.seed, options.backend)
-    return 0
+    with quiet.progress():
+        run_demo(out, epochs, seed, backend)

@@ -2,173 +2,425 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import json as json_format
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from trainviz.cli.parsing import UsageError, bookmark, epoch_span, mark, positive
+from typer import Argument, BadParameter, Option
+
+from trainviz.cli.command import OptionGroup, UsageError
 
 if TYPE_CHECKING:
     from trainviz.modes import Mode
     from trainviz.recordings.recording import Recording
 
 __all__ = [
-    "LOOK",
-    "MODE",
-    "TIME",
-    "add_look",
-    "add_mode",
-    "add_selection",
-    "add_time",
+    "Basics",
+    "Columns",
+    "Films",
+    "Look",
+    "ModeName",
+    "Output",
+    "Pictures",
+    "Quiet",
+    "RecordingPath",
+    "Saving",
+    "Selection",
+    "Shown",
+    "Time",
+    "class_of",
+    "film_or_picture",
     "flag",
     "mode_of",
     "open_selected",
-    "picked",
 ]
 
 # Listed here, since importing the modes would import numpy; a test keeps the names in sync.
-MODE_NAMES = (
-    "region", "boundary", "entropy", "margin", "probability", "change", "difference", "values",
-)  # fmt: skip
-STYLES = ("paper", "slides", "poster", "notebook", "minimal")
-INTERPOLATIONS = ("linear", "geometric", "smooth")
-
-MODE = ("mode", "of", "levels", "outline", "top_k", "limits", "other")
-PACES = ("even", "geometric", "by change")
-TIME = ("interpolate", "interpolation", "fps", "hold", "pace", "card", "captions", "bookmark")
-_HIDEABLE = ("shade", "axes", "counter", "legend", "points", "anchors", "metrics")
-LOOK = (
-    "cmap", "palette", "title", "subtitle", "xlabel", "ylabel", "dark", "figsize", "dpi", "aspect",
-    "errors", "max_points", "highlight", "metric_scale", "smooth", "annotate", "style", "column",
-    *_HIDEABLE,
-)  # fmt: skip
+ModeName = Literal[
+    "region", "boundary", "entropy", "margin", "probability", "change", "difference", "values"
+]
+StyleName = Literal["paper", "slides", "poster", "notebook", "minimal"]
+Interpolation = Literal["linear", "geometric", "smooth"]
+Pace = Literal["even", "geometric", "by-change"]
 
 
-def add_mode(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose a mode and configure it."""
-    add = parser.add_argument_group("what is shown").add_argument
-    add("--mode", choices=MODE_NAMES, help="default: region")
-    add(
-        "--class", dest="of", metavar="NAME",
-        help="the class of the modes probability (which this option implies) and difference: its "
-        "name, or its output column",
-    )  # fmt: skip
-    add("--levels", nargs="+", type=float, metavar="LEVEL", help="draw contour lines at these")
-    add("--outline", action="store_true", help="draw the borders, in mode region")
-    add("--top-k", type=positive, metavar="K", help="only the K most common classes, in region")
-    add(
-        "--limits", nargs=2, type=float, metavar=("LOW", "HIGH"),
-        help="ends of the colour bar, in mode values",
-    )  # fmt: skip
-    add("--other", metavar="RECORDING", help="from which mode difference shows the difference")
+def _mark(text: str) -> tuple[float, str]:
+    """Parse ``EPOCH=TEXT``.
+
+    Examples
+    --------
+    >>> _mark("120=lr / 10")
+    (120.0, 'lr / 10')
+    """
+    epoch, is_given, told = text.partition("=")
+    try:
+        if is_given:
+            return float(epoch), told
+    except ValueError:
+        pass
+    raise BadParameter(f"{text!r}: expected EPOCH=TEXT, e.g. 120='lr / 10'")
 
 
-def add_time(parser: argparse.ArgumentParser) -> None:
-    """Add the options for interpolation and timing."""
-    add = parser.add_argument_group("time").add_argument
-    add(
-        "--interpolate", type=positive, metavar="N",
-        help="frames from one snapshot to the next; default: 1",
-    )  # fmt: skip
-    add("--interpolation", choices=INTERPOLATIONS, help="default: linear")
-    add("--fps", type=float, help="frames a second; default: 30")
-    add("--hold", type=float, metavar="SECONDS", help="rest on the last snapshot")
-    add(
-        "--pace", choices=PACES, type=lambda text: text.replace("-", " "),
-        help="which intervals between snapshots last longer: none, the early ones, or those in "
-        "which most changes (by-change); default: even",
-    )  # fmt: skip
-    add("--card", type=float, metavar="SECONDS", help="show the title alone first")
-    add(
-        "--captions", nargs="+", type=mark, metavar="EPOCH=TEXT",
-        help="sentences below the frames, each from its epoch until the next one",
-    )  # fmt: skip
-    add(
-        "--bookmark", nargs="+", type=bookmark, metavar="EPOCH[=NAME]",
-        help="where chapters of an .mp4 or .webm begin",
-    )  # fmt: skip
-    add(
-        "--max-bytes", type=positive, metavar="N",
-        help="the largest size of a .gif: fewer colours, frames, pixels",
-    )  # fmt: skip
-    add("--jobs", type=positive, metavar="N", default=1, help="processes that make frames")
+def _bookmark(text: str) -> tuple[float, str]:
+    """Parse ``EPOCH=NAME``, or an epoch alone.
+
+    Examples
+    --------
+    >>> _bookmark("10=settled"), _bookmark("50")
+    ((10.0, 'settled'), (50.0, ''))
+    """
+    return _mark(text if "=" in text else f"{text}=")
 
 
-def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select snapshots."""
-    add = parser.add_argument_group("which snapshots").add_argument
-    add(
-        "--epochs", dest="span", type=epoch_span, metavar="A:B",
-        help="those from epoch A to epoch B, both included; either may be left out",
-    )  # fmt: skip
-    add("--every", type=positive, metavar="N", help="every N-th of them, and the last")
+def _span(text: str) -> tuple[int | None, int | None]:
+    """Parse ``A:B``, either of which may be left out.
+
+    Examples
+    --------
+    >>> _span("10:50"), _span("10:")
+    ((10, 50), (10, None))
+    """
+    first, colon, last = text.partition(":")
+    if not colon or not all(part.isdecimal() or not part for part in (first, last)):
+        raise BadParameter(
+            f"{text!r} is no range of epochs; expected FIRST:LAST, e.g. 10:50, 10: or :50"
+        )
+    span = int(first) if first else None, int(last) if last else None
+    if span[0] is not None and span[1] is not None and span[0] > span[1]:
+        raise BadParameter(f"{text!r} ends before it begins; expected FIRST:LAST")
+    return span
 
 
-def add_look(parser: argparse.ArgumentParser) -> None:
-    """Add the options for colours and for everything around the map."""
-    add = parser.add_argument_group("look").add_argument
-    for name in ("title", "subtitle", "xlabel", "ylabel"):
-        add(f"--{name}", metavar="TEXT")
-    add("--dark", action="store_true", help="light text on a dark ground")
-    add("--figsize", nargs=2, type=float, metavar=("WIDTH", "HEIGHT"), help="in inches")
-    add("--dpi", type=float, help="pixels an inch; default: 100")
-    add("--style", choices=STYLES, help="sizes of type, lines, points and figure")
-    add("--column", choices=("single", "double"), help="the width of the figure by the style")
-    add("--aspect", choices=("equal", "auto"), help="of the map")
-    add("--cmap", metavar="NAME", help="colormap of the modes that show one quantity")
-    add(
-        "--palette", nargs="+", metavar="COLOUR",
-        help="one a class, or the name of a qualitative colormap",
-    )  # fmt: skip
-    add(
-        "--errors", choices=("ring", "cross", "fade", "none"),
-        help="how misclassified points are told; fade draws the others faint",
-    )  # fmt: skip
-    add(
-        "--max-points", type=_all_or_positive, metavar="N",
-        help="draw a sample of more points; default: 2000; 'all' for all",
-    )  # fmt: skip
-    add("--highlight", nargs="+", type=int, metavar="INDEX", help="ring and label these points")
-    add("--metrics", nargs="+", metavar="NAME", help="curves in the strip; default: at most two")
-    add("--metric-scale", choices=("auto", "linear", "log"), help="of the curves' axes")
-    add(
-        "--smooth", type=float, metavar="WEIGHT", help="of a moving average of the curves, e.g. 0.9"
+def _point(text: str) -> int:
+    # NumPy has no larger numbers than those of 18 digits.
+    if not text.removeprefix("-").isdecimal() or len(text) > 18:
+        raise BadParameter(f"{text!r} is no index of a point; expected a whole number, e.g. 3")
+    return int(text)
+
+
+def _most_points(text: str) -> int | str:
+    """Parse a number of points, or ``all``."""
+    if text != "all" and not (text.isdecimal() and int(text)):
+        raise BadParameter(f"{text!r} is no whole number of at least 1, nor 'all'")
+    return text if text == "all" else int(text)
+
+
+def _film(text: str) -> Path:
+    from trainviz.rendering.writers import FILM_SUFFIXES, STILL_SUFFIXES
+
+    if Path(text).suffix.lower() in STILL_SUFFIXES:
+        raise BadParameter(
+            f"{text!r} is a picture, which 'trainviz still' draws; a film ends in one of "
+            f"{' '.join(FILM_SUFFIXES)}"
+        )
+    return _path(text, FILM_SUFFIXES)
+
+
+def _picture(text: str) -> Path:
+    from trainviz.rendering.writers import FILM_SUFFIXES, STILL_SUFFIXES
+
+    if Path(text).suffix.lower() in FILM_SUFFIXES:
+        raise BadParameter(
+            f"{text!r} is a film, which 'trainviz render' makes; a picture ends in one of "
+            f"{' '.join(STILL_SUFFIXES)}"
+        )
+    return _path(text, STILL_SUFFIXES)
+
+
+def film_or_picture(text: str) -> Path:
+    """Parse the path of a film or a picture."""
+    from trainviz.rendering.writers import FILM_SUFFIXES, STILL_SUFFIXES
+
+    return _path(text, FILM_SUFFIXES + STILL_SUFFIXES)
+
+
+def _path(text: str, suffixes: tuple[str, ...]) -> Path:
+    from trainviz.rendering.writers import check_path
+
+    try:
+        return check_path(text, suffixes)
+    except ValueError as error:
+        raise BadParameter(str(error)) from error
+
+
+RecordingPath = Annotated[
+    str, Argument(metavar="RECORDING", help="A folder, a .zarr.zip, or an address.")
+]
+Films = Annotated[
+    list[Path],
+    Option(
+        "-o", "--out", parser=_film, metavar="FILE",
+        help="Ends in .mp4 .webm .gif .apng .webp or .html; may be given several times.",
+    ),
+]  # fmt: skip
+Pictures = Annotated[
+    list[Path],
+    Option(
+        "-o", "--out", parser=_picture, metavar="FILE",
+        help="Ends in .png .svg or .pdf; may be given several times.",
+    ),
+]  # fmt: skip
+Columns = Annotated[int | None, Option(min=1, metavar="N", help="Panels in a row.")]
+
+
+@dataclass
+class Shown(OptionGroup):
+    """Which mode, and how it is configured."""
+
+    panel: ClassVar[str] = "What is shown"
+
+    mode: Annotated[
+        ModeName | None,
+        Option(
+            metavar="MODE",
+            help=f"{', '.join(get_args(ModeName)[:-1])} or {get_args(ModeName)[-1]}; "
+            "default: region.",
+        ),
+    ] = None
+    of: Annotated[
+        str | None,
+        Option(
+            "--class", metavar="NAME",
+            help="The class of the modes probability (which this option implies) and "
+            "difference: its name, or its output column.",
+        ),
+    ] = None  # fmt: skip
+    levels: Annotated[
+        list[float] | None, Option(metavar="LEVEL...", help="Draw contour lines at these.")
+    ] = None
+    outline: Annotated[bool, Option("--outline", help="Draw the borders, in mode region.")] = False
+    top_k: Annotated[
+        int | None, Option(min=1, metavar="K", help="Only the K most common classes, in region.")
+    ] = None
+    limits: Annotated[
+        tuple[float, float] | None,
+        Option(metavar="LOW HIGH", help="Ends of the colour bar, in mode values."),
+    ] = None
+    other: Annotated[
+        str | None,
+        Option(metavar="RECORDING", help="From which mode difference shows the difference."),
+    ] = None
+
+
+@dataclass
+class Time(OptionGroup):
+    """Interpolation and timing of a film."""
+
+    panel: ClassVar[str] = "Time"
+
+    interpolate: Annotated[
+        int | None,
+        Option(min=1, metavar="N", help="Frames from one snapshot to the next; default: 1."),
+    ] = None
+    interpolation: Annotated[Interpolation | None, Option(help="Default: linear.")] = None
+    fps: Annotated[float | None, Option(metavar="N", help="Frames a second; default: 30.")] = None
+    hold: Annotated[float | None, Option(metavar="SECONDS", help="Rest on the last snapshot.")] = (
+        None
     )
-    add(
-        "--annotate", nargs="+", type=mark, metavar="EPOCH=TEXT",
-        help="mark what happened, e.g. 120='lr / 10'",
-    )  # fmt: skip
-    for name in _HIDEABLE:
-        add(f"--no-{name}", dest=name, action="store_false", help=_WITHOUT[name])
+    pace: Annotated[
+        Pace | None,
+        Option(
+            help="Which intervals between snapshots last longer: none, the early ones, or those "
+            "in which most changes; default: even."
+        ),
+    ] = None
+    card: Annotated[float | None, Option(metavar="SECONDS", help="Show the title alone first.")] = (
+        None
+    )
+    captions: Annotated[
+        list[Any] | None,
+        Option(
+            parser=_mark, metavar="EPOCH=TEXT...",
+            help="Sentences below the frames, each from its epoch until the next one.",
+        ),
+    ] = None  # fmt: skip
+    bookmark: Annotated[
+        list[Any] | None,
+        Option(
+            parser=_bookmark, metavar="EPOCH[=NAME]...",
+            help="Where chapters of an .mp4 or .webm begin.",
+        ),
+    ] = None  # fmt: skip
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given, as keyword arguments."""
+        found = super().given()
+        if self.pace:
+            found["pace"] = self.pace.replace("-", " ")
+        return found | {
+            name: dict(found[name]) for name in ("captions", "bookmark") if name in found
+        }
 
 
-def _all_or_positive(text: str) -> int | None:
-    return None if text == "all" else positive(text)
+@dataclass
+class Saving(OptionGroup):
+    """How a film is saved."""
+
+    panel: ClassVar[str] = "Output"
+
+    max_bytes: Annotated[
+        int | None,
+        Option(
+            min=1, metavar="N",
+            help="The largest size of a .gif: fewer colours, frames, pixels.",
+        ),
+    ] = None  # fmt: skip
+    jobs: Annotated[int, Option(min=1, metavar="N", help="Processes that make frames.")] = 1
 
 
-_WITHOUT = {
-    "shade": "plain colours, as strong where the model is unsure",
-    "axes": "without ticks and axis labels",
-    "counter": "without the epoch",
-    "legend": "without the classes or the colour bar",
-    "points": "without the recording's data",
-    "anchors": "without the samples that the plane goes through",
-    "metrics": "without the strip of curves",
-}
+@dataclass
+class Selection(OptionGroup):
+    """Which snapshots are used."""
+
+    panel: ClassVar[str] = "Which snapshots"
+
+    span: Annotated[
+        Any,
+        Option(
+            "--epochs", parser=_span, metavar="A:B",
+            help="Those from epoch A to epoch B, both included; either may be left out.",
+        ),
+    ] = None  # fmt: skip
+    every: Annotated[
+        int | None, Option(min=1, metavar="N", help="Every N-th of them, and the last.")
+    ] = None
 
 
-def picked(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
-    """Return those of the named options that were given, as keyword arguments."""
-    given = {name: value for name, value in vars(options).items() if name in set(names)}
-    if given.get("errors") == "none":
-        given["errors"] = None
-    if len(given.get("palette", ())) == 1:
-        given["palette"] = given["palette"][0]
-    for name in ("annotate", "captions", "bookmark"):
-        if name in given:
-            given[name] = dict(given[name])
-    return given
+@dataclass
+class Basics(OptionGroup):
+    """The look that every picture has."""
+
+    panel: ClassVar[str] = "Look"
+
+    title: Annotated[str | None, Option(metavar="TEXT", help="Above everything.")] = None
+    dark: Annotated[bool, Option("--dark", help="Light text on a dark ground.")] = False
+    palette: Annotated[
+        list[str] | None,
+        Option(metavar="COLOUR...", help="One a class, or the name of a qualitative colormap."),
+    ] = None
+    figsize: Annotated[
+        tuple[float, float] | None, Option(metavar="WIDTH HEIGHT", help="In inches.")
+    ] = None
+    dpi: Annotated[float | None, Option(metavar="N", help="Pixels an inch; default: 100.")] = None
+    style: Annotated[StyleName | None, Option(help="Sizes of type, lines, points and figure.")] = (
+        None
+    )
+    column: Annotated[
+        Literal["single", "double"] | None, Option(help="The width of the figure by the style.")
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given, as keyword arguments."""
+        found = super().given()
+        if self.palette and len(self.palette) == 1:
+            found["palette"] = self.palette[0]
+        return found
+
+
+@dataclass
+class Look(Basics):
+    """Colours, and everything around the map."""
+
+    subtitle: Annotated[str | None, Option(metavar="TEXT", help="Below the title.")] = None
+    xlabel: Annotated[str | None, Option(metavar="TEXT", help="Of the horizontal axis.")] = None
+    ylabel: Annotated[str | None, Option(metavar="TEXT", help="Of the vertical axis.")] = None
+    aspect: Annotated[Literal["equal", "auto"] | None, Option(help="Of the map.")] = None
+    cmap: Annotated[
+        str | None, Option(metavar="NAME", help="Colormap of the modes that show one quantity.")
+    ] = None
+    errors: Annotated[
+        Literal["ring", "cross", "fade", "none"] | None,
+        Option(help="How misclassified points are told; fade draws the others faint."),
+    ] = None
+    max_points: Annotated[
+        Any,
+        Option(
+            parser=_most_points, metavar="N",
+            help="Draw a sample of more points; default: 2000; 'all' for all.",
+        ),
+    ] = None  # fmt: skip
+    highlight: Annotated[
+        list[Any] | None,
+        Option(parser=_point, metavar="INDEX...", help="Ring and label these points."),
+    ] = None
+    metrics: Annotated[
+        list[str] | None,
+        Option(metavar="NAME...", help="Curves in the strip; default: at most two."),
+    ] = None
+    metric_scale: Annotated[
+        Literal["auto", "linear", "log"] | None, Option(help="Of the curves' axes.")
+    ] = None
+    smooth: Annotated[
+        float | None,
+        Option(metavar="WEIGHT", help="Of a moving average of the curves, e.g. 0.9."),
+    ] = None
+    annotate: Annotated[
+        list[Any] | None,
+        Option(
+            parser=_mark, metavar="EPOCH=TEXT...",
+            help="Mark what happened, e.g. 120='lr / 10'.",
+        ),
+    ] = None  # fmt: skip
+    no_shade: Annotated[
+        bool,
+        Option("--no-shade", help="Plain colours, as strong where the model is unsure."),
+    ] = False
+    no_axes: Annotated[bool, Option("--no-axes", help="Without ticks and axis labels.")] = False
+    no_counter: Annotated[bool, Option("--no-counter", help="Without the epoch.")] = False
+    no_legend: Annotated[
+        bool, Option("--no-legend", help="Without the classes or the colour bar.")
+    ] = False
+    no_points: Annotated[bool, Option("--no-points", help="Without the recording's data.")] = False
+    no_anchors: Annotated[
+        bool, Option("--no-anchors", help="Without the samples that the plane goes through.")
+    ] = False
+    no_metrics: Annotated[bool, Option("--no-metrics", help="Without the strip of curves.")] = False
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given, as keyword arguments."""
+        found = super().given()
+        if self.errors == "none":
+            found["errors"] = None
+        if self.max_points == "all":
+            found["max_points"] = None
+        if self.annotate:
+            found["annotate"] = dict(self.annotate)
+        return found
+
+
+@dataclass
+class Quiet(OptionGroup):
+    """Whether progress is shown."""
+
+    panel: ClassVar[str] = "Output"
+
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bars.")] = False
+
+    @contextmanager
+    def progress(self) -> Iterator[None]:
+        """Show how far the block is, on a terminal."""
+        from trainviz._common.progress import bars_by
+        from trainviz.cli.terminal import bar
+
+        with bars_by(bar(self.quiet)):
+            yield
+
+
+@dataclass
+class Output(Quiet):
+    """What a command tells, and how."""
+
+    json: Annotated[
+        bool, Option("--json", help="Tell what was done as JSON, one object a line.")
+    ] = False
+
+    def tell(self, text: str, **facts: Any) -> None:
+        """Print a result: as a sentence, or its facts as JSON."""
+        print(json_format.dumps(facts, default=str) if self.json else text, flush=True)
 
 
 def flag(name: str) -> str:
@@ -179,24 +431,24 @@ def flag(name: str) -> str:
     >>> flag("top_k"), flag("of"), flag("axes")
     ('--top-k', '--class', '--no-axes')
     """
-    if name in _HIDEABLE and name != "metrics":
+    if name != "metrics" and hasattr(Look, f"no_{name}"):
         return f"--no-{name}"
     return "--class" if name == "of" else f"--{name.replace('_', '-')}"
 
 
-def open_selected(path: str, options: argparse.Namespace) -> Recording:
+def open_selected(path: str, selection: Selection) -> Recording:
     """Open a recording, and select its snapshots by ``--epochs`` and ``--every``."""
     from trainviz.recordings.opening import open_recording
 
     recording = open_recording(path)
-    if "span" in options:
-        recording = _between(recording, *options.span)
-    if "every" in options:
-        recording = recording.thin(options.every)
+    if selection.span:
+        recording = _between(recording, *selection.span)
+    if selection.every:
+        recording = recording.thin(selection.every)
     return recording
 
 
-def mode_of(options: argparse.Namespace, recording: Recording) -> Mode:
+def mode_of(shown: Shown, recording: Recording) -> Mode:
     """Make the mode that the options describe.
 
     Raises
@@ -209,8 +461,8 @@ def mode_of(options: argparse.Namespace, recording: Recording) -> Mode:
     from trainviz.modes import MODES
     from trainviz.recordings.opening import open_recording
 
-    name = getattr(options, "mode", "probability" if "of" in options else "region")
-    wanted = picked(options, MODE[1:])
+    wanted = shown.given()
+    name = wanted.pop("mode", "probability" if "of" in wanted else "region")
     for option in wanted:
         if option not in inspect.signature(MODES[name]).parameters:
             takers = [mode for mode in MODES if option in inspect.signature(MODES[mode]).parameters]
@@ -218,11 +470,9 @@ def mode_of(options: argparse.Namespace, recording: Recording) -> Mode:
     if name == "difference" and "other" not in wanted:
         raise UsageError("--mode difference needs --other RECORDING, to subtract from this one")
     if "of" in wanted or (name == "probability" and recording.n_classes > 2):
-        wanted["of"] = _class(wanted.get("of"), recording)
+        wanted["of"] = class_of(wanted.get("of"), recording)
     if "other" in wanted:
         wanted["other"] = open_recording(wanted["other"])
-    if "limits" in wanted:
-        wanted["limits"] = tuple(wanted["limits"])
     return MODES[name](**wanted)
 
 
@@ -245,14 +495,15 @@ def _between(recording: Recording, first: int | None, last: int | None) -> Recor
     return recording[inside[0] : inside[-1] + 1]
 
 
-def _class(text: str | None, recording: Recording) -> str | int:
+def class_of(text: str | None, recording: Recording, option: str = "--class") -> str | int:
+    """Return the name or the output column of a class that an option names."""
     names = recording.class_names
     if text in names:
         return text
     if text is not None and text.isdecimal() and int(text) < len(names):
         return int(text)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    asked = "--mode probability needs --class NAME" if text is None else f"--class {text!r}"
+    asked = "--mode probability needs --class NAME" if text is None else f"{option} {text!r}"
     raise ValueError(
         f"{asked}: the recording's are {listed} (or an output column, 0 to {len(names) - 1})"
     )

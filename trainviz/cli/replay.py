@@ -2,110 +2,123 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from typer import Argument, Option
+
+from trainviz.cli.command import command
+from trainviz.cli.options import Output
 from trainviz.errors import ReplayWarning
 
 if TYPE_CHECKING:
     from trainviz.domain.domain import Domain
 
-__all__ = ["add_replay"]
+__all__ = ["replay"]
 
 # A copy of the names in trainviz.evaluation.outputs, which is slow to import.
-_OUTPUTS = (
+OutputName = Literal[
     "logits", "probabilities", "log_probabilities", "values", "multilabel", "multilabel_logits"
-)  # fmt: skip
+]
+Limits = tuple[float, float]
 
 
-def add_replay(commands: Any) -> None:
-    """Add the command to those of an argument parser.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-    """
-    parser = commands.add_parser(
-        "replay", help="make a recording from checkpoints", allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Make a recording from checkpoints.",
-        epilog="example:\n  trainviz replay runs/*.pt --model package.module:make_network "
-        "--xlim -3 3 --ylim -3 3 -o runs/a.zarr",
-    )  # fmt: skip
-    add = parser.add_argument
-    add("checkpoints", nargs="+", metavar="CHECKPOINTS", help="files, one folder, or one glob")
-    add(
-        "-o", "--out", required=True, metavar="PATH",
-        help="where to record, e.g. runs/a.zarr",
-    )  # fmt: skip
-    add(
-        "--model", metavar="MODULE:NAME",
-        help="what the weights belong to: a model, a class, or a function that makes one; the "
-        "module is imported, and so executed, from the working directory or wherever Python "
-        "finds it (files .keras bring their model)",
-    )  # fmt: skip
-    for name in ("--xlim", "--ylim"):
-        add(
-            name, nargs=2, type=float, metavar=("LOW", "HIGH"),
-            help="the window (default: around the data)",
-        )  # fmt: skip
-    add("--resolution", type=int, default=400, metavar="N", help="points an axis (%(default)s)")
-    add(
-        "--data",
-        metavar="FILE.npz",
-        help="arrays X and y, drawn over the map; X_train, y_train and the like are groups",
-    )
-    add(
-        "--output", choices=_OUTPUTS,
-        help="what the model returns (default: logits of torch, probabilities of Keras)",
-    )  # fmt: skip
-    add(
-        "--evaluation",
-        choices=("auto", "adaptive", "dense"),
-        default="auto",
-        help="%(default)s",
-    )
-    add("--skip", action="store_true", help="go on without the checkpoints that cannot be replayed")
-    add("--overwrite", action="store_true", help="replace the recording at PATH")
-    add("--resume", action="store_true", help="continue a replay that was interrupted")
-    add(
-        "--allow-pickle", action="store_true",
-        help="load files that hold more than weights, which can run code: only if you trust them",
-    )  # fmt: skip
-    add("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers do the work")
-    parser.set_defaults(run=_run)
-
-
-def _run(options: argparse.Namespace) -> int:
+@command(
+    "Keep and hand on recordings",
+    "replay checkpoints/*.keras -o runs/a.zarr --data data.npz",
+    "replay runs/*.pt --model package.module:make_network --xlim -3 3 --ylim -3 3 -o a.zarr",
+)
+def replay(
+    checkpoints: Annotated[
+        list[str], Argument(metavar="CHECKPOINT...", help="Files, one folder, or one glob.")
+    ],
+    out: Annotated[
+        str, Option("-o", "--out", metavar="PATH", help="Where to record, e.g. runs/a.zarr.")
+    ],
+    output: Output,
+    model: Annotated[
+        str | None,
+        Option(
+            metavar="MODULE:NAME",
+            help="What the weights belong to: a model, a class, or a function that makes one; the "
+            "module is imported, and so executed, from the working directory or wherever Python "
+            "finds it (files .keras bring their model).",
+        ),
+    ] = None,
+    xlim: Annotated[
+        Limits | None, Option(metavar="LOW HIGH", help="The window; default: around the data.")
+    ] = None,
+    ylim: Annotated[
+        Limits | None, Option(metavar="LOW HIGH", help="The window; default: around the data.")
+    ] = None,
+    resolution: Annotated[int, Option(metavar="N", help="Points an axis.")] = 400,
+    data: Annotated[
+        str | None,
+        Option(
+            metavar="FILE.npz",
+            help="Arrays X and y, drawn over the map; X_train, y_train and the like are groups.",
+        ),
+    ] = None,
+    returned: Annotated[
+        OutputName | None,
+        Option(
+            "--output",
+            help="What the model returns; default: logits of torch, probabilities of Keras.",
+        ),
+    ] = None,
+    evaluation: Annotated[
+        Literal["auto", "adaptive", "dense"], Option(help="Where the model is asked.")
+    ] = "auto",
+    skip: Annotated[
+        bool, Option("--skip", help="Go on without the checkpoints that cannot be replayed.")
+    ] = False,
+    overwrite: Annotated[
+        bool, Option("--overwrite", help="Replace the recording at PATH.")
+    ] = False,
+    resume: Annotated[
+        bool, Option("--resume", help="Continue a replay that was interrupted.")
+    ] = False,
+    allow_pickle: Annotated[
+        bool,
+        Option(
+            "--allow-pickle",
+            help="Load files that hold more than weights, which can run code: only if you trust "
+            "them.",
+        ),
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        Option(metavar="ADDRESS", help="Of a Dask cluster whose workers do the work."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Make a recording from checkpoints."""
     from trainviz.capture.replay.replay import replay
 
-    data = None if options.data is None else _data(options.data)
-    domain = _domain(options, data)
-    model = None if options.model is None else _imported(options.model)
-    listed: Any = options.checkpoints
-    with warnings.catch_warnings(record=True) as told:
+    groups = None if data is None else _data(data)
+    domain = _domain(xlim, ylim, resolution, groups)
+    network = None if model is None else _imported(model)
+    with output.progress(), warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
         warnings.simplefilter("always", ReplayWarning)
         try:
             recording = replay(
-                listed[0] if len(listed) == 1 else listed, domain=domain, model=model, data=data,
-                output=options.output, evaluation=options.evaluation, path=options.out,
-                overwrite=options.overwrite, resume=options.resume,
-                on_error="skip" if options.skip else "raise", allow_pickle=options.allow_pickle,
-                scheduler=options.scheduler,
+                checkpoints[0] if len(checkpoints) == 1 else checkpoints, domain=domain,
+                model=network, data=groups, output=returned, evaluation=evaluation, path=out,
+                overwrite=overwrite, resume=resume, on_error="skip" if skip else "raise",
+                allow_pickle=allow_pickle, scheduler=scheduler,
             )  # fmt: skip
         except TypeError as error:  # Only --model can be of a wrong type.
             raise ValueError(str(error)) from error
     _tell(told)
-    print(f"{options.out}: {recording!r}\nRender it:")
-    print(f"    trainviz render {shlex.quote(options.out)} -o film.mp4")
-    return 0
+    output.tell(
+        f"{out}: {recording!r}\nRender it:\n    trainviz render {shlex.quote(out)} -o film.mp4",
+        path=out, snapshots=len(recording),
+    )  # fmt: skip
 
 
 def _tell(told: Sequence[warnings.WarningMessage]) -> None:
@@ -155,15 +168,14 @@ def _data(path: str) -> Data:
         ) from error
 
 
-def _domain(options: argparse.Namespace, data: Data | None) -> Domain:
+def _domain(xlim: Limits | None, ylim: Limits | None, resolution: int, data: Data | None) -> Domain:
     import numpy as np
 
     from trainviz.domain.domain import Domain
 
-    if options.xlim and options.ylim:
-        window = tuple(options.xlim), tuple(options.ylim)
-        return Domain(*window, points_per_axis=options.resolution)
-    if data is None or options.xlim or options.ylim:
+    if xlim and ylim:
+        return Domain(xlim, ylim, points_per_axis=resolution)
+    if data is None or xlim or ylim:
         raise ValueError("give --xlim LOW HIGH and --ylim LOW HIGH, or --data alone")
     pairs = data.values() if isinstance(data, dict) else [data]
-    return Domain.around(np.concatenate([X for X, _ in pairs]), resolution=options.resolution)
+    return Domain.around(np.concatenate([X for X, _ in pairs]), resolution=resolution)

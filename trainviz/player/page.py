@@ -9,10 +9,8 @@ import io
 import json
 import os
 import re
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +21,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import class_map
 from trainviz._common.output_kind import OutputKind
+from trainviz._common.progress import progress_bar
 from trainviz.evaluation.compact_map import CompactMap
 from trainviz.evaluation.lattice import Lattice
 from trainviz.modes import (
@@ -144,7 +143,7 @@ def save_page(
         If the suffix is another, or an option is invalid.
     """
     target = check_path(path, (".html",))
-    with _progress(progress, target.name) as told:
+    with progress_bar(target.name, "snapshot", shown=progress) as told:
         text = page_of(recordings, names=names, limit=limit, told=told, **options)
     with finished_file(target) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
@@ -310,24 +309,6 @@ def facts_of(
             for k, (view, picked) in enumerate(zip(views, kept, strict=True))
         ],
     }  # fmt: skip
-
-
-@contextmanager
-def _progress(progress: bool | None, name: str) -> Iterator[Callable[[int], Any]]:
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if not progress:
-        yield lambda total: None
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(desc=name, unit="snapshot") as bar:
-
-        def told(total: int) -> None:
-            bar.total = total
-            bar.update()
-
-        yield told
 
 
 def _maps(

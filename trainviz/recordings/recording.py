@@ -417,21 +417,36 @@ class Recording(Sequence[Snapshot]):
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write the whole maps as plain arrays, which Zarr and xarray read without trainviz.
 
-        A Zarr v3 group with the variables of :meth:`to_xarray`, in chunks of one
-        snapshot. It is some twenty times larger than what :meth:`save` writes,
-        and :func:`trainviz.open_recording` does not open it.
+        The variables of :meth:`to_xarray`, whose maps have the shape (snapshot, class,
+        y, x). They take some twenty times the space of what :meth:`save` writes, and
+        :func:`trainviz.open_recording` does not open them.
 
         Parameters
         ----------
         path : str or PathLike
-            A folder that is not there yet.
+            Not there yet: a folder (``"dense.zarr"``), a Zarr v3 group in chunks of one
+            snapshot; ``"maps.npz"``, for :func:`numpy.load`; or ``"maps.nc"``, netCDF,
+            the maps of which are all in memory while they are written.
 
         Raises
         ------
         RecordingError
-            If the path is taken.
+            If the path is taken, or is an address or an archive.
         ImportError
-            If xarray or Zarr is not installed.
+            If xarray is not installed, or what writes the format: Zarr, or SciPy or
+            netCDF4.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import trainviz as tv
+        >>> recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+        >>> _ = recorder.capture(lambda X: X[:, 0], epoch=3, metrics={"loss": 0.5})
+        >>> path = tempfile.mkdtemp() + "/maps.npz"
+        >>> recorder.recording.export(path)
+        >>> arrays = np.load(path)
+        >>> arrays["probabilities"].shape, arrays["epoch"], arrays["loss"]
+        ((1, 2, 5, 5), array([3]), array([0.5]))
         """
         from trainviz.recordings.zarr_store.saving import export_dataset
 

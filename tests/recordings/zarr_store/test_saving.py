@@ -137,7 +137,7 @@ def test_info_says_what_is_in_a_recording(stored, capsys):
         "  grid       12 x 16, y -1.5 to 1.5, x -2 to 2",
         "  inputs     2 features (plane)",
         "  data       6 points",
-        "  metrics    loss, accuracy",
+        "  metrics    loss 2 to 1, accuracy 0 to 1",
         "  precision  float16",
         "  integrity  5 of 5 snapshots are whole",
     ]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
+from trainviz._common.progress import progress_bar
 from trainviz._common.providers import provided
 from trainviz.capture.replay.checkpoints import (
     Checkpoint,
@@ -249,14 +250,10 @@ def _outcomes(
 
 
 def _watched(outcomes: Iterator[Outcome], total: int, progress: bool | None) -> Iterator[Outcome]:
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if not progress:
-        return outcomes
-    from tqdm.auto import tqdm
-
-    watched: Iterator[Outcome] = iter(tqdm(outcomes, total=total, desc="replay", unit="map"))
-    return watched
+    with progress_bar("replay", "map", total, shown=progress) as advance:
+        for outcome in outcomes:
+            yield outcome
+            advance()
 
 
 class _Loaded:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from trainviz.domain.table_slice import TableSlice
 from trainviz.errors import RecordingError
@@ -15,7 +17,7 @@ from trainviz.recordings.zarr_store.lock import LOCK
 from trainviz.recordings.zarr_store.places import Place, place_of
 from trainviz.recordings.zarr_store.reader import DiskReader
 
-__all__ = ["Report", "inspect"]
+__all__ = ["Report", "inspect", "visible"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,18 @@ class Report:
 
     Attributes
     ----------
-    lines : list of str
-        The contents of the recording, to be printed.
+    heading : str
+    rows : list of (str, str)
+        The contents of the recording to be shown: a name, and what is to be said of it.
+    facts : dict
+        The same for machines, ready for JSON.
     problems : list of str
         What is damaged or missing; empty for an intact recording.
     """
 
-    lines: list[str]
+    heading: str
+    rows: list[tuple[str, str]]
+    facts: dict[str, Any]
     problems: list[str]
 
 
@@ -58,47 +65,92 @@ def inspect(path: str | os.PathLike[str]) -> Report:
     whole, problems = _read_all(reader)
     if reader.contents.log.failure is not None:
         problems.append(str(reader.contents.log.failure))
-    lines = [f"{place.describe()}: a recording by trainviz {version}", *_contents(reader)]
-    lines += [
-        _size(place, len(reader)),
-        f"  maps       {quality_of(whole) or 'of unknown quality'}",
-        f"  integrity  {len(whole)} of {len(reader)} snapshots are whole",
+    sizes = dict(place.sizes())
+    rows = [
+        *_contents(reader),
+        ("size", _size(sizes, len(reader))),
+        ("maps", quality_of(whole) or "of unknown quality"),
+        ("integrity", f"{len(whole)} of {len(reader)} snapshots are whole"),
     ]
-    return Report([_visible(line) for line in lines], [_visible(line) for line in problems])
+    facts = {
+        "path": place.describe(), "version": version, **_facts(reader),
+        "bytes": sum(sizes.values()), "files": len(sizes), "whole": len(whole),
+        "problems": problems,
+    }  # fmt: skip
+    return Report(
+        visible(f"{place.describe()}: a recording by trainviz {version}"),
+        [(name, visible(text)) for name, text in rows],
+        facts,
+        [visible(problem) for problem in problems],
+    )
 
 
-def _contents(reader: DiskReader) -> Iterator[str]:
+def _facts(reader: DiskReader) -> dict[str, Any]:
+    found, maps = reader.contents.description, reader.contents.probabilities
+    epochs = [reader.epoch(index) for index in range(len(reader))]
+    return {
+        "snapshots": len(reader), "first_epoch": min(epochs, default=None),
+        "last_epoch": max(epochs, default=None), "output": str(found.output),
+        "n_classes": reader.n_classes, "class_names": _names(reader),
+        "xlim": list(found.domain.xlim), "ylim": list(found.domain.ylim),
+        "shape": list(found.domain.shape), "precision": None if maps is None else maps.precision,
+        "points": 0 if found.data is None else len(found.data.points),
+        "metrics": {name: list(ends) for name, ends in _ends(reader).items()},
+    }  # fmt: skip
+
+
+def _names(reader: DiskReader) -> list[str]:
+    found = reader.contents.description
+    return found.class_names or [str(label) for label in found.classes or []]
+
+
+def _ends(reader: DiskReader) -> dict[str, tuple[float, float]]:
+    """Return the first and the last value of each metric that has one."""
+    ends: dict[str, tuple[float, float]] = {}
+    for index in range(len(reader)):
+        for name, value in reader.metrics(index).items():
+            if math.isfinite(value):
+                ends[name] = ends.get(name, (value, value))[0], value
+    return ends
+
+
+def _contents(reader: DiskReader) -> Iterator[tuple[str, str]]:
     found = reader.contents.description
     domain, maps = found.domain, reader.contents.probabilities
     epochs = f", epochs {reader.epoch(0)} to {reader.epoch(len(reader) - 1)}" if len(reader) else ""
-    yield f"  snapshots  {len(reader)}{epochs}"
-    names = found.class_names or [str(label) for label in found.classes or []]
+    yield "snapshots", f"{len(reader)}{epochs}"
+    names = _names(reader)
     shown = f": {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else ""
-    yield f"  classes    {reader.n_classes or 'unknown yet'}{shown}"
+    yield "classes", f"{reader.n_classes or 'unknown yet'}{shown}"
     height, width = domain.shape
     x, y = (axis.describe(ends) for axis, ends in zip(domain.axes, (domain.xlim, domain.ylim),
                                                       strict=True))  # fmt: skip
-    yield f"  grid       {height} x {width}, y {y}, x {x}"
+    yield "grid", f"{height} x {width}, y {y}, x {x}"
     embedding = domain.embedding
     kind = embedding.kind or type(embedding).__name__.lower()
-    yield f"  inputs     {embedding.n_features} features ({kind})"
+    yield "inputs", f"{embedding.n_features} features ({kind})"
     if isinstance(embedding, TableSlice):
-        yield f"  fixed      {embedding.describe_fixed()}"
+        yield "fixed", f"{embedding.describe_fixed()}"
     if found.data is not None:
-        yield f"  data       {found.data.counted()}"
-    yield f"  metrics    {', '.join(reader.contents.metrics) or 'none'}"
+        yield "data", f"{found.data.counted()}"
+    ends = _ends(reader)
+    told = [f"{name} {ends[name][0]:.4g} to {ends[name][1]:.4g}" if name in ends else name
+            for name in reader.contents.metrics]  # fmt: skip
+    yield "metrics", ", ".join(told) or "none"
     if reader.contents.log.entries:
-        yield f"  log        {len(reader.contents.log.entries)} moments between snapshots"
+        yield "log", f"{len(reader.contents.log.entries)} moments between snapshots"
     if found.schedule:
-        yield f"  schedule   {found.schedule}"
+        # What was left to its default says nothing.
+        parts = [part for part in str(found.schedule).split(", ") if not part.endswith("=None")]
+        yield "schedule", ", ".join(parts)
     if maps is not None:
-        yield f"  precision  {maps.precision}"
+        yield "precision", f"{maps.precision}"
     holder = _writer(reader.place)
     if holder:
-        yield f"  writer     {holder}"
+        yield "writer", f"{holder}"
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Escape control characters: a stranger's class name must not forge another line."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
@@ -119,11 +171,10 @@ def _read_all(reader: DiskReader) -> tuple[list[Snapshot], list[str]]:
     return whole, problems
 
 
-def _size(place: Place, snapshots: int) -> str:
-    sizes = dict(place.sizes())
+def _size(sizes: dict[str, int], snapshots: int) -> str:
     maps = sum(size for key, size in sizes.items() if key.startswith("probabilities/c."))
     each = f", {maps / snapshots / 1e3:.3g} kB a map" if snapshots else ""
-    return f"  size       {sum(sizes.values()) / 1e6:.3g} MB in {len(sizes)} files{each}"
+    return f"{sum(sizes.values()) / 1e6:.3g} MB in {len(sizes)} files{each}"
 
 
 def _writer(place: Place) -> str | None:

@@ -7,10 +7,16 @@ import os
 import shutil
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy_format
 
 from trainviz._common.process import hidden, mark, mark_of_dead
+from trainviz._common.progress import progress_bar
 from trainviz.errors import RecordingError
 from trainviz.recordings.stores import Store
 from trainviz.recordings.zarr_store.arrays import check_installed
@@ -87,55 +93,105 @@ def save_recording(
 
 
 def export_dataset(dataset: xarray.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a dataset of maps as a plain Zarr group, one map after another.
+    """Write a dataset of maps as plain arrays in the format of the path's suffix.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         As :meth:`trainviz.Recording.to_xarray` returns it.
     path : str or PathLike
-        A folder that is not there yet.
+        A file ``.npz`` or ``.nc``, or a folder, that is not there yet.
 
     Raises
     ------
     RecordingError
-        If the path is taken, or is no folder.
+        If the path is taken, or is neither.
     """
-    check_installed()
-    import zarr
-
     place, target = place_of(path), Path(path)
     if not isinstance(place, FolderPlace):
-        raise RecordingError(f"path={str(path)!r}: export() writes a folder, e.g. 'dense.zarr'")
+        raise RecordingError(
+            f"path={str(path)!r}: export() writes a folder 'dense.zarr', a file 'maps.npz' or "
+            "'maps.nc'"
+        )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RecordingError(f"path={str(path)!r} is there already: take another path")
+    write = {".npz": _write_npz, ".nc": _write_netcdf}.get(target.suffix.lower(), _write_zarr)
     _tidy_up(target)
     unfinished = target.with_name(f"{hidden(target.name)}.{mark()}.partial")
     try:
-        maps, rest = dataset["probabilities"], dataset.drop_vars("probabilities")
-        # As objects, xarray writes names as strings of any length, which Zarr's extensions specify.
-        names = rest.assign_coords({"class": rest["class"].astype(object)})
-        names.to_zarr(unfinished, zarr_format=3, consolidated=False)
-        array = zarr.open_group(unfinished, mode="r+").create_array(
-            "probabilities", shape=maps.shape, chunks=(1, *maps.shape[1:]), dtype=maps.dtype,
-            dimension_names=maps.dims, attributes={"coordinates": "epoch step"},
-        )  # fmt: skip
-        for index in range(len(maps)):
-            array[index] = maps[index].values
-        with warnings.catch_warnings():
-            # It warns that Zarr's format 3 does not specify them; xarray opens without them slowly.
-            warnings.simplefilter("ignore")
-            zarr.consolidate_metadata(unfinished, zarr_format=3)
+        write(dataset, unfinished)
         os.replace(unfinished, target)
     finally:
+        if unfinished.is_file():
+            unfinished.unlink()
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write_zarr(dataset: xarray.Dataset, path: Path) -> None:
+    """Write a Zarr group, one map after another."""
+    check_installed()
+    import zarr
+
+    maps, rest = dataset["probabilities"], dataset.drop_vars("probabilities")
+    # As objects, xarray writes names as strings of any length, which Zarr's extensions specify.
+    names = rest.assign_coords({"class": rest["class"].astype(object)})
+    names.to_zarr(path, zarr_format=3, consolidated=False)
+    array = zarr.open_group(path, mode="r+").create_array(
+        "probabilities", shape=maps.shape, chunks=(1, *maps.shape[1:]), dtype=maps.dtype,
+        dimension_names=maps.dims, attributes={"coordinates": "epoch step"},
+    )  # fmt: skip
+    for index, values in enumerate(_each_map(maps)):
+        array[index] = values
+    with warnings.catch_warnings():
+        # It warns that Zarr's format 3 does not specify them; xarray opens without them slowly.
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(path, zarr_format=3)
+
+
+def _write_npz(dataset: xarray.Dataset, path: Path) -> None:
+    """Write an array for each variable, one map after another."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+        for name, variable in dataset.variables.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                if name != "probabilities":
+                    values = np.asarray(variable.values)
+                    # Texts of one width, because NumPy reads objects only with pickle.
+                    npy_format.write_array(
+                        file, values.astype(str) if values.dtype == object else values
+                    )
+                    continue
+                header = {"descr": "<f4", "fortran_order": False, "shape": variable.shape}
+                npy_format.write_array_header_1_0(file, header)
+                for values in _each_map(variable):
+                    file.write(np.ascontiguousarray(values, "<f4").tobytes())
+
+
+def _write_netcdf(dataset: xarray.Dataset, path: Path) -> None:
+    try:
+        dataset.to_netcdf(path)
+    except ValueError as error:
+        if "backend" not in str(error) and "engine" not in str(error):
+            raise
+        raise ImportError(
+            f"writing netCDF needs SciPy or netCDF4: pip install scipy ({error})"
+        ) from error
+
+
+def _each_map(maps: Any) -> Iterator[npt.NDArray[Any]]:
+    with progress_bar("exporting", "snapshot", len(maps), shown=False) as advance:
+        for index in range(len(maps)):
+            yield maps[index].values
+            advance()
 
 
 def _fill(place: Place, store: Store, description: Description, precision: Precision) -> None:
     written = DiskStore(place, description, precision=precision)
     written.open()
-    for index in range(len(store)):
-        written.append(store.read(index))
+    # Quick for most, so a bar is shown only where one is asked for, by the command line.
+    with progress_bar("saving", "snapshot", len(store), shown=False) as advance:
+        for index in range(len(store)):
+            written.append(store.read(index))
+            advance()
     logged = store.logged()
     if logged:
         written.keep_logged(logged)

@@ -9,6 +9,9 @@ from trainviz.rendering.figure.styles import Style, user_set
 
 __all__ = ["Layout", "Theme", "new_figure", "prefers_dark"]
 
+_MOST_PIXELS_A_SIDE, _MOST_PIXELS = 2**16, 2**29
+"""Agg draws no longer side, and a picture of this area takes 2 GB."""
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -134,7 +137,20 @@ def new_figure(
     theme: Theme,
     layout: Literal["constrained", "compressed"] = "constrained",
 ) -> Any:
-    """Return an empty figure of a size in inches, that nothing shows before it is finished."""
+    """Return an empty figure of a size in inches, that nothing shows before it is finished.
+
+    Raises
+    ------
+    ValueError
+        If it would have more pixels than can be drawn.
+    """
+    width, height = (float(side) * float(dpi) for side in size)
+    if not (max(width, height) < _MOST_PIXELS_A_SIDE and width * height <= _MOST_PIXELS):
+        raise ValueError(
+            f"figsize=({size[0]:g}, {size[1]:g}), dpi={dpi:g}: a picture of {width:.3g} x "
+            f"{height:.3g} pixels is too large; expected less than {_MOST_PIXELS_A_SIDE} a side, "
+            f"{_MOST_PIXELS:.2g} in all: make figsize= or dpi= smaller"
+        )
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from trainviz.rendering.figure.shown import ShownFigure

@@ -11,7 +11,6 @@ import io
 import os
 import re
 import secrets
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import IO, Any, NamedTuple, cast
 
 from trainviz._common.arrays import Image
 from trainviz._common.process import hidden, mark, mark_of_dead
+from trainviz._common.progress import progress_bar
 from trainviz._common.providers import PROVIDERS, provided
 
 __all__ = [
@@ -263,17 +263,10 @@ def _replace_control_characters(figure: Any) -> None:
 
 @contextmanager
 def _watched(film: FrameSource, target: Path, progress: bool | None) -> Iterator[FrameSource]:
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if not progress:
-        yield film
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=film.n_frames, desc=target.name, unit="frame") as bar:
+    with progress_bar(target.name, "frame", film.n_frames, shown=progress) as advance:
 
         def told(index: int, n_frames: int) -> None:
             film.told(index, n_frames)
-            bar.update()
+            advance()
 
         yield replace(film, told=told)
