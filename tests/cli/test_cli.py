@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -840,3 +841,23 @@ def test_an_output_that_no_one_reads_on_is_quiet(runs, here, command):
     assert len(done.stderr) == 9
     closed = run("sh", "-c", shell.partition("|")[0] + ">&-", folder=runs)
     assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_the_page_on_the_command_line_names_every_command_and_its_examples_run(runs, here, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "command-line.md").read_text("utf-8")
+    assert set(re.findall(r"\| `trainviz (\w+)`", page)) == set(COMMANDS)
+    shutil.copytree(runs, "runs")
+    commands = "".join(re.findall(r"^```sh\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
+    for command in map(shlex.split, commands.splitlines()):
+        name = command[1]
+        assert name in (*COMMANDS, "--install-completion")
+        if name in ("render", "compare", "still", "filmstrip"):
+            # Until the recording is opened; what films are made is tested above.
+            words = [word.replace("runs/", "none/") for word in command[1:]]
+            assert main(words) == 1, command
+            assert "there is no recording at none/" in capsys.readouterr().err
+        elif name in ("kymograph", "info", "convert", "export"):
+            assert main(command[1:]) == 0, command
+    assert sorted(os.listdir()) == [
+        "a.zarr.zip", "b.zarr.zip", "borders.png", "dense.zarr", "maps.npz", "runs", "small.zarr",
+    ]  # fmt: skip
