@@ -156,6 +156,7 @@ def test_the_console_script_is_the_same_command(tmp_path):
             ["still", "a.zarr", "-o", "a.png", "--highlight", "9" * 20],
             "'99999999999999999999' is no index of a point",
         ),
+        (["render", "a.zarr", "-o", "a.mp4", "--hold", "1e9"], "Invalid value for '--hold'"),
         (["compare", "a.zarr"], "expected at least two; 'trainviz render' shows one"),
         (["compare", "a.zarr", "b.zarr", "--labels", "a"], "--labels: 1 given, expected 2"),
         (
@@ -541,6 +542,7 @@ def test_regression_models_are_shown_and_compared_but_have_no_score(here, capsys
         (["--mode", "values"], "mode='values' shows values, but the recording holds"),
         (["--metrics", "lost"], "the recording has no metric 'lost'; it has ['loss', 'accuracy']"),
         (["--fps", "0"], "fps=0.0: expected a positive number of frames a second"),
+        (["--fps", "1e-9"], "fps=1e-09: expected a positive number of frames a second, 0.01"),
         (["--figsize", "8", "-6"], "expected (width, height) in inches"),
         (["--palette", "tab11"], "did you mean"),
         (["--mode", "difference", "--other", "c.zarr"], "there is no recording at c.zarr"),

@@ -214,13 +214,16 @@ class Time(OptionGroup):
 
     interpolate: Annotated[
         int | None,
-        Option(min=1, metavar="N", help="Frames from one snapshot to the next; default: 1."),
-    ] = None
+        Option(
+            min=1, max=100_000, metavar="N",
+            help="Frames from one snapshot to the next; default: 1.",
+        ),
+    ] = None  # fmt: skip
     interpolation: Annotated[Interpolation | None, Option(help="Default: linear.")] = None
     fps: Annotated[float | None, Option(metavar="N", help="Frames a second; default: 30.")] = None
-    hold: Annotated[float | None, Option(metavar="SECONDS", help="Rest on the last snapshot.")] = (
-        None
-    )
+    hold: Annotated[
+        float | None, Option(max=3600, metavar="SECONDS", help="Rest on the last snapshot.")
+    ] = None
     pace: Annotated[
         Pace | None,
         Option(
@@ -228,9 +231,9 @@ class Time(OptionGroup):
             "in which most changes; default: even."
         ),
     ] = None
-    card: Annotated[float | None, Option(metavar="SECONDS", help="Show the title alone first.")] = (
-        None
-    )
+    card: Annotated[
+        float | None, Option(max=3600, metavar="SECONDS", help="Show the title alone first.")
+    ] = None
     captions: Annotated[
         list[Any] | None,
         Option(
@@ -269,7 +272,9 @@ class Saving(OptionGroup):
             help="The largest size of a .gif: fewer colours, frames, pixels.",
         ),
     ] = None  # fmt: skip
-    jobs: Annotated[int, Option(min=1, metavar="N", help="Processes that make frames.")] = 1
+    jobs: Annotated[
+        int, Option(min=1, max=256, metavar="N", help="Processes that make frames.")
+    ] = 1
 
 
 @dataclass

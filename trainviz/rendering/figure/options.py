@@ -116,8 +116,10 @@ def fields_of(counter: Any) -> set[str]:
 
 def check_fps(fps: Any) -> None:
     """Refuse what is no speed."""
-    if not is_positive(fps):
-        raise ValueError(f"fps={fps!r}: expected a positive number of frames a second")
+    if not is_positive(fps) or fps < 0.01:
+        raise ValueError(
+            f"fps={fps!r}: expected a positive number of frames a second, 0.01 or more"
+        )
 
 
 def check_columns(columns: Any) -> None:
@@ -129,10 +131,17 @@ def check_columns(columns: Any) -> None:
 def check_size(figsize: Any, dpi: Any) -> None:
     """Refuse what is no size of a figure; without a ``figsize`` it has one by itself."""
     sides = () if isinstance(figsize, str) or not hasattr(figsize, "__len__") else tuple(figsize)
-    if figsize is not None and not (len(sides) == 2 and all(map(is_positive, sides))):
+    if figsize is not None and not (len(sides) == 2 and all(map(_is_drawable, sides))):
         raise ValueError(f"figsize={figsize!r}: expected (width, height) in inches, e.g. (8, 6)")
-    if not is_positive(dpi):
-        raise ValueError(f"dpi={dpi!r}: expected a positive number of pixels an inch")
+    if not _is_drawable(dpi):
+        raise ValueError(
+            f"dpi={dpi!r}: expected a positive number of pixels an inch, less than 65536"
+        )
+
+
+def _is_drawable(size: Any) -> bool:
+    # Agg draws no side of 2**16 pixels; how many there are in all is known once there is a figure.
+    return is_positive(size) and size < 2**16
 
 
 def check_scene(scene: SceneOptions) -> None:
