@@ -3,6 +3,7 @@ import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -647,7 +648,7 @@ def test_recordings_that_cannot_be_compared_are_named_by_their_labels(runs, here
 
 COMMANDS = (
     "demo", "render", "still", "filmstrip", "compare", "kymograph", "info", "serve", "replay",
-    "convert", "export",
+    "convert", "export", "log",
 )  # fmt: skip
 
 
@@ -797,6 +798,17 @@ def test_a_recording_is_converted_there_and_back(runs, here, capsys):
     assert np.array_equal(found[-1].probabilities, given[-1].probabilities)
 
 
+def test_a_recording_is_logged_to_a_tracker_with_the_options_of_a_picture(runs, here, capsys, wide):
+    command = ["log", str(runs / "a.zarr"), "logs", "--no-page", "--film", "none", "--stills", "3"]
+    assert main([*command, "--figsize", "3", "2", "--dpi", "50", "--no-legend"]) == 0
+    assert capsys.readouterr().out.startswith("logs: TrackerLog(TensorBoard, 3 stills, 0 films)")
+    (events,) = Path("logs").iterdir()
+    pictures = re.findall(rb"\x89PNG.{8}IHDR(.{8})", events.read_bytes(), flags=re.DOTALL)
+    assert pictures == [struct.pack(">II", 150, 100)] * 3
+    assert main([*command[:-1], "x"]) == 2
+    assert "expected geometric, none, or a whole number" in capsys.readouterr().err
+
+
 ON_A_TERMINAL = """
 import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn([sys.executable, "-m", "trainviz", *sys.argv[1:]])))
@@ -858,8 +870,9 @@ def test_the_page_on_the_command_line_names_every_command_and_its_examples_run(r
             words = [word.replace("runs/", "none/") for word in command[1:]]
             assert main(words) == 1, command
             assert "there is no recording at none/" in capsys.readouterr().err
-        elif name in ("kymograph", "info", "convert", "export"):
+        elif name in ("kymograph", "info", "convert", "export", "log"):
             assert main(command[1:]) == 0, command
     assert sorted(os.listdir()) == [
-        "a.zarr.zip", "b.zarr.zip", "borders.png", "dense.zarr", "maps.npz", "runs", "small.zarr",
+        "a.zarr.zip", "b.zarr.zip", "borders.png", "dense.zarr", "logs", "maps.npz", "runs",
+        "small.zarr",
     ]  # fmt: skip

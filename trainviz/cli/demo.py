@@ -18,7 +18,9 @@ def demo(
     quiet: Quiet,
     out: Annotated[Path, Option(metavar="FOLDER", help="Where to write.")] = Path("trainviz-demo"),
     epochs: Annotated[int, Option(min=1, metavar="N", help="How long to train.")] = 500,
-    seed: Annotated[int, Option(metavar="N", help="Of weights, data and batches.")] = 0,
+    seed: Annotated[
+        int, Option(min=0, max=2**32 - 1, metavar="N", help="Of weights, data and batches.")
+    ] = 0,
     backend: Annotated[
         Literal["torch", "sklearn"] | None,
         Option(help="What trains the classifier; default: torch if it is installed."),

@@ -31,7 +31,9 @@ def kymograph(
         tuple[float, float] | None,
         Option("--to", metavar="X Y", help="Where the line ends; default: right, half way up."),
     ] = None,
-    points: Annotated[int, Option(min=2, metavar="N", help="Places along the line.")] = 240,
+    points: Annotated[
+        int, Option(min=2, max=10_000, metavar="N", help="Places along the line.")
+    ] = 240,
 ) -> None:
     """Draw the classes along a line across the map, over the whole training."""
     from trainviz.analysis.kymograph import kymograph

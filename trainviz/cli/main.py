@@ -17,6 +17,7 @@ from trainviz.cli import (  # noqa: F401
     export,
     info,
     kymograph,
+    log,
     render,
     replay,
     serve,
@@ -29,7 +30,7 @@ __all__ = ["main"]
 
 _ORDER = (
     "demo", "render", "still", "filmstrip", "compare", "kymograph", "info", "serve", "replay",
-    "convert", "export",
+    "convert", "export", "log",
 )  # fmt: skip
 app.registered_commands.sort(key=lambda each: _ORDER.index(each.name or ""))
 

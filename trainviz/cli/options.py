@@ -311,9 +311,13 @@ class Basics(OptionGroup):
         tuple[float, float] | None, Option(metavar="WIDTH HEIGHT", help="In inches.")
     ] = None
     dpi: Annotated[float | None, Option(metavar="N", help="Pixels an inch; default: 100.")] = None
-    style: Annotated[StyleName | None, Option(help="Sizes of type, lines, points and figure.")] = (
-        None
-    )
+    style: Annotated[
+        StyleName | None,
+        Option(
+            metavar="NAME",
+            help=f"Sizes of type, lines, points and figure: {', '.join(get_args(StyleName))}.",
+        ),
+    ] = None
     column: Annotated[
         Literal["single", "double"] | None, Option(help="The width of the figure by the style.")
     ] = None
