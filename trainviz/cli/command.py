@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from trainviz.errors import TrainvizError
 
-__all__ = ["OptionGroup", "UsageError", "app", "command"]
+__all__ = ["OptionGroup", "UsageError", "app", "command", "tell_problem"]
 
 
 class UsageError(ValueError):
@@ -183,19 +183,27 @@ def _status(ctx: typer.Context, run: Callable[[], int | None]) -> int:
         except BrokenPipeError:
             raise
         except (ImportError, OSError, ValueError, OverflowError, TrainvizError) as error:
-            _tell(str(error))
+            tell_problem(str(error))
         except MemoryError:
-            _tell("out of memory: make the picture smaller (--figsize, --dpi)")
+            tell_problem("out of memory: make the picture smaller (--figsize, --dpi)")
         except KeyboardInterrupt:
-            _tell("interrupted")
+            tell_problem("interrupted")
             return 130
     return 1
 
 
 def _warn(message: Warning | str, *details: object, **more: object) -> None:
     """Print a warning without its file name and line number."""
-    _tell(str(message))
+    tell_problem(str(message))
 
 
-def _tell(message: str) -> None:
-    print(f"trainviz: {message}", file=sys.stderr)
+def tell_problem(message: str) -> None:
+    """Print what is wrong on standard error."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        print(f"trainviz: {message}", file=sys.stderr)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    told = Text.assemble(("trainviz: ", "bold red"), message)
+    Console(stderr=True).print(told, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from trainviz.cli.command import command
+from trainviz.cli.command import command, tell_problem
 from trainviz.cli.options import RecordingPath
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def info(
     else:
         print("\n".join([report.heading, *(f"  {name:9}  {text}" for name, text in report.rows)]))
     for problem in report.problems:
-        print(f"trainviz: {problem}", file=sys.stderr)
+        tell_problem(problem)
     return 1 if report.problems else 0
 
 

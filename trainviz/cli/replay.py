@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from trainviz.cli.command import command
+from trainviz.cli.command import command, tell_problem
 from trainviz.cli.options import Output
 from trainviz.errors import ReplayWarning
 
@@ -114,21 +114,21 @@ def replay(
             )  # fmt: skip
         except TypeError as error:  # Only --model can be of a wrong type.
             raise ValueError(str(error)) from error
-    _tell(told)
+    _tell_warnings(told)
     output.tell(
         f"{out}: {recording!r}\nRender it:\n    trainviz render {shlex.quote(out)} -o film.mp4",
         path=out, snapshots=len(recording),
     )  # fmt: skip
 
 
-def _tell(told: Sequence[warnings.WarningMessage]) -> None:
+def _tell_warnings(told: Sequence[warnings.WarningMessage]) -> None:
     for warning in told:
         if isinstance(warning.message, ReplayWarning):
             for path, why in warning.message.skipped:
                 reason = why if path in why else f"{path}: {why}"
-                print(f"trainviz: skipped: {reason}", file=sys.stderr)
+                tell_problem(f"skipped: {reason}")
         elif not issubclass(warning.category, DeprecationWarning):
-            print(f"trainviz: {warning.message}", file=sys.stderr)
+            tell_problem(str(warning.message))
 
 
 def _imported(spec: str) -> Any:
