@@ -222,7 +222,8 @@ def test_the_format_of_the_page_is_as_every_format(checkout):
 
 def test_every_page_is_followed_here_and_linked():
     followed = {"add-a-mode.md", "add-an-adapter.md", *IN_A_COPY}
-    assert {path.name for path in PAGES.glob("*.md")} - {"index.md"} == followed
+    # Those that extend the package; the examples of the others are run by tests of their subjects.
+    assert {path.name for path in PAGES.glob("add-*.md")} == followed
     for document in ("CONTRIBUTING.md", "README.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
         assert [page for page in sorted(followed) if f"(docs/how-to/{page})" not in text] == []
