@@ -47,7 +47,22 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",
     "filename_pattern": "plot_",
+    "subsection_order": [
+        f"../examples/gallery/{group}"
+        for group in (
+            "frameworks",
+            "estimators",
+            "training",
+            "generalisation",
+            "inputs_outputs",
+            "measures",
+        )
+    ],
+    "within_subsection_order": "FileNameSortKey",
     "capture_repr": ("_repr_html_", "__repr__"),
+    # Films and stills are shown by the scraper instead.
+    "image_scrapers": ("gallery_scraper.scrape",),
+    "ignore_repr_types": r"\.(Animation|Comparison|ShownFigure)'",
     "remove_config_comments": True,
     "show_memory": False,
     # These two make pages that are of no use to readers, or that ask for files of a CDN.
