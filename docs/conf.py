@@ -74,6 +74,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "trainviz"
 html_static_path = ["_static"]
+html_js_files = ["gallery.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -84,11 +84,11 @@ def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any])
 
 def show_film(film: Film, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
     """Write a film's video, player and thumbnail, and return the reST that shows them."""
-    images = block_vars["image_path_iterator"]
-    draw_thumbnail(film, next(images), block_vars["file_conf"].get("thumbnail_epoch", -1))
+    picture = next(block_vars["image_path_iterator"])
+    draw_thumbnail(film, picture, block_vars["file_conf"].get("thumbnail_epoch", -1))
 
     source, page = Path(gallery_conf["src_dir"]), Path(block_vars["target_file"])
-    made = source / MADE / f"{page.stem}_{len(images)}"
+    made = source / MADE / page.stem
     made.parent.mkdir(parents=True, exist_ok=True)
     for suffix in (".mp4", ".html"):
         size = film.save(made.with_suffix(suffix), progress=False).stat().st_size

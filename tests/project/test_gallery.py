@@ -84,38 +84,59 @@ site = runpy.run_path({str(ROOT / "docs" / "conf.py")!r})
 extensions = ["sphinx_gallery.gen_gallery"]
 default_role = site["default_role"]
 exclude_patterns = ["examples", *site["exclude_patterns"]]
-html_static_path = site["html_static_path"]
+html_static_path, html_js_files = site["html_static_path"], site["html_js_files"]
 sphinx_gallery_conf = {{**site["sphinx_gallery_conf"], "examples_dirs": "examples"}}
 del sphinx_gallery_conf["subsection_order"], site
 """
 
 
-@pytest.mark.slow
-def test_a_page_shows_the_film_the_player_and_a_thumbnail_of_it(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Build the pages of two examples, as the site does."""
     pytest.importorskip("sphinx_gallery")
-    (tmp_path / "_static").mkdir()
-    (tmp_path / "conf.py").write_text(CONF, encoding="utf-8")
-    (tmp_path / "index.rst").write_text("Site\n====\n\n.. toctree::\n\n   gallery/index\n")
-    (tmp_path / "examples").mkdir()
-    shutil.copy(GALLERY / "GALLERY_HEADER.rst", tmp_path / "examples")
+    root = tmp_path_factory.mktemp("site")
+    made = shutil.ignore_patterns("made")
+    shutil.copytree(ROOT / "docs" / "_static", root / "_static", ignore=made)
+    (root / "conf.py").write_text(CONF, encoding="utf-8")
+    (root / "index.rst").write_text("Site\n====\n\n.. toctree::\n\n   gallery/index\n")
+    (root / "examples").mkdir()
+    shutil.copy(GALLERY / "GALLERY_HEADER.rst", root / "examples")
     for path in (GALLERY / "measures" / "plot_kymograph.py", GALLERY / QUICK[0]):
-        shutil.copy(path, tmp_path / "examples")
+        shutil.copy(path, root / "examples")
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-W", tmp_path, tmp_path / "site"],
+        [sys.executable, "-m", "sphinx", "-q", "-W", root, root / "site"],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    site = tmp_path / "site"
-    for name, number in (("plot_k_means", 1), ("plot_kymograph", 2)):
+    return root / "site"
+
+
+@pytest.mark.slow
+def test_a_page_shows_the_film_the_player_and_a_thumbnail_of_it(site):
+    for name in ("plot_k_means", "plot_kymograph"):
         page = (site / "gallery" / f"{name}.html").read_text(encoding="utf-8")
         # The addresses in the page lead to files.
         shown = re.findall(r'<(?:video|iframe) src="(.*?)"', page)
-        assert [Path(address).name for address in shown] == [
-            f"{name}_{number}.mp4", f"{name}_{number}.html"
-        ]  # fmt: skip
+        assert [Path(address).name for address in shown] == [f"{name}.mp4", f"{name}.html"]
         assert all((site / "gallery" / address).stat().st_size > 10_000 for address in shown)
         with Image.open(site / "_images" / f"sphx_glr_{name}_thumb.png") as thumbnail:
             assert len(thumbnail.convert("RGB").getcolors(maxcolors=1_000_000)) > 100
     # The still of the kymograph comes first, is shown, and is the thumbnail.
     page = (site / "gallery" / "plot_kymograph.html").read_text(encoding="utf-8")
     assert "sphx_glr_plot_kymograph_001.png" in page
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_thumbnail_plays_its_film_while_the_pointer_is_on_it(site, browser):
+    page = browser.new_page()
+    page.goto((site / "gallery" / "index.html").as_uri())
+    box = page.locator(".sphx-glr-thumbcontainer").first
+    assert box.locator("img").is_visible()
+    box.hover()
+    box.locator("video").wait_for()
+    assert box.locator("img").is_hidden()
+    page.wait_for_function("document.querySelector('video').currentTime > 0.1")
+    page.mouse.move(0, 0)
+    box.locator("img").wait_for()
+    assert box.locator("video").is_hidden()
