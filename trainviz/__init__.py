@@ -64,6 +64,7 @@ _HOMES = {
     "register_mode": "modes",
     "replay": "capture.replay.replay",
     "reproducibility": "analysis.reproducibility",
+    "watch": "adapters.watch",
 }
 
 _MODULES = {"modes"}
@@ -112,6 +113,7 @@ __all__ = [
     "register_mode",
     "replay",
     "reproducibility",
+    "watch",
 ]
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ if TYPE_CHECKING:
     from trainviz.adapters.sklearn import SklearnRecorder
     from trainviz.adapters.stages import record_stages
     from trainviz.adapters.torch.recorder import TorchRecorder
+    from trainviz.adapters.watch import watch
     from trainviz.analysis.kymograph import Kymograph, kymograph
     from trainviz.analysis.reproducibility import reproducibility
     from trainviz.capture.recorder import Recorder

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+
+from trainviz._common.terminal import clear_line, has_room_for_bar
 
 __all__ = ["Advance", "Bar", "bars_by", "progress_bar"]
 
@@ -39,7 +40,8 @@ def progress_bar(
         What is being made, and what it is counted in.
     total : int, optional
     shown : bool, optional
-        Default: if standard error is a terminal. Within :func:`bars_by` its bars decide.
+        Default: if standard error is a terminal without bars of rich. Within
+        :func:`bars_by` its bars decide.
 
     Examples
     --------
@@ -49,9 +51,7 @@ def progress_bar(
     """
     bar = _bars.get()
     if bar is None:
-        if shown is None:
-            shown = sys.stderr is not None and sys.stderr.isatty()
-        bar = _by_tqdm if shown else _hidden
+        bar = _by_tqdm if (has_room_for_bar() if shown is None else shown) else _hidden
     return bar(name, unit, total)
 
 
@@ -63,6 +63,7 @@ def _hidden(name: str, unit: str, total: int | None) -> AbstractContextManager[A
 def _by_tqdm(name: str, unit: str, total: int | None) -> Iterator[Advance]:
     from tqdm.auto import tqdm
 
+    clear_line()
     with tqdm(desc=name, unit=unit, total=total) as bar:
 
         def advance(total: int | None = None) -> None:

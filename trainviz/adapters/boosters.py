@@ -14,7 +14,7 @@ import numpy.typing as npt
 from trainviz.domain.inputs import Inputs, fitted_columns, named_columns
 from trainviz.evaluation.outputs import Output
 
-__all__ = ["BoosterPredictor", "is_booster", "is_instance"]
+__all__ = ["BoosterPredictor", "advice_for", "is_booster", "is_instance"]
 
 _KINDS = (("xgboost", "Booster"), ("lightgbm", "Booster"), ("catboost", "CatBoost"))
 _CLASSES = ("binary", "multi", "cross_entropy", "Logloss", "CrossEntropy", "MultiClass")
@@ -29,6 +29,15 @@ def is_booster(model: Any) -> bool:
     False
     """
     return _package(model) is not None
+
+
+def advice_for(booster: Any) -> str:
+    """Return the message for a native booster where a model with a ``fit`` is expected."""
+    name = f"{type(booster).__module__.partition('.')[0]}.{type(booster).__name__}"
+    return (
+        f"model={name} is a native booster, which learns in rounds of its own training function: "
+        "record every round after training, trainviz.record_stages(booster, domain)"
+    )
 
 
 def _package(model: Any) -> str | None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from trainviz._common.providers import provided
 from trainviz.adapters.boosters import BoosterPredictor, is_booster, is_instance
+from trainviz.adapters.choices import Choice, Target, choose, known_output
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
@@ -44,21 +45,25 @@ def record(
 ) -> Recording:
     """Record a fitted model: one snapshot, whose pictures name no epoch.
 
+    To record a model while it is trained, take the recorder that :func:`watch` chooses; the
+    stages of a fitted boosted model are recorded by :func:`record_stages`.
+
     Parameters
     ----------
     model : estimator, nn.Module, keras.Model, booster or callable
         An estimator with scikit-learn's interface (a classifier, pipeline, regressor,
         outlier detector or clustering; XGBoost, LightGBM, CatBoost, skorch), a torch module,
         a Keras model, a native booster, or a callable ``(N, D) array -> (N, C)``.
-    domain : Domain or array-like, shape (n, 2)
-        Where the model is evaluated; or data of two columns, around which the window is
-        placed. For data with more columns make a domain first.
+    domain : Domain or array-like
+        Where the model is evaluated; or data, for which the window is chosen as
+        :func:`watch` does: around two columns, else their principal plane or a slice.
     y : array-like, shape (n,), optional
         The labels of those data. Without them, the points are drawn in grey, and none
         is marked as wrong.
     output : str, optional
         What the model returns, as for :func:`trainviz.evaluate`; or ``"labels"``, if it
-        predicts class labels alone. Default: ``"logits"`` of torch, ``"values"`` of
+        predicts class labels alone. Default: ``"logits"`` of torch, unless an
+        ``nn.Sequential`` ends in a softmax or sigmoid; ``"values"`` of
         regressors, ``"labels"`` of outlier detectors and of what has no ``predict_proba``,
         by the objective of a native booster, and ``"probabilities"`` of all else.
     predict : callable, optional
@@ -94,6 +99,7 @@ def record(
     >>> tv.animate(recording).still().axes[0].get_title(loc="right")
     ''
     """
+    chosen: Choice | None = None
     if isinstance(domain, Domain):
         if y is not None:
             raise TypeError("y= goes with data, and domain is a Domain: give data=(X, y)")
@@ -103,8 +109,8 @@ def record(
                 "data= is given twice: the second argument holds data, too; make it a "
                 "Domain, e.g. Domain.around(X)"
             )
-        data = domain, y
-        domain = Domain.around(domain, resolution=resolution)
+        chosen = choose(domain, y, resolution, most=None)
+        data, domain = chosen.data, chosen.domain
     if predict is not None and not callable(predict):
         raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
     options: RecorderOptions = {
@@ -112,9 +118,12 @@ def record(
         "tolerance": tolerance, "batch_size": batch_size, "path": path, "overwrite": overwrite,
         "precision": precision,
     }  # fmt: skip
-    ask, kind, known = _predictor(model, domain, output, predict, classes)
+    target = None if chosen is None else chosen.target
+    ask, kind, known = _predictor(model, domain, output, predict, classes, target)
     if data is not None and data[1] is None and not recorded_as(kind).has_classes:
         options["data"] = None
+    if chosen is not None and recorded_as(kind).has_classes:
+        known = {**known, **chosen.options(kind, {"data": data})}
     for name, value in known.items():
         if options.get(name) is None:
             options[name] = value  # type: ignore[literal-required]
@@ -137,15 +146,18 @@ def _predictor(
     output: Answer | None,
     predict: Predict | None,
     classes: Sequence[Any] | None,
+    target: Target | None,
 ) -> tuple[PredictProba, Output, RecorderOptions]:
     """Return what asks the model, what it returns, and the options that the model knows."""
+    # On the backend torch, a Keras model is a module as well.
+    if is_instance(model, "keras", "Model"):
+        kind = output or known_output(model, target) or "probabilities"
+        return _labelled(provided("predictor.keras")(model, predict), kind, classes)
     if is_instance(model, "torch", "nn.Module"):
-        kind = output or "logits"
+        kind = output or known_output(model, target) or "logits"
         entry = "logits" if kind == "labels" else kind
         asked = provided("predictor.torch")(model, predict=predict, output=entry)
         return _labelled(asked, kind, classes)
-    if is_instance(model, "keras", "Model"):
-        return _labelled(provided("predictor.keras")(model, predict), output, classes)
     if is_booster(model) and predict is None:
         booster = BoosterPredictor(model, names=_names(domain))
         if output not in (None, booster.output):

@@ -14,24 +14,34 @@ from torch.optim.swa_utils import AveragedModel
 from typing_extensions import Unpack
 
 from trainviz._common.providers import install_hint, provided
+from trainviz._common.terminal import say
+from trainviz.adapters.choices import choose_for
 from trainviz.adapters.torch.distributed import (
     Distributed,
     DistributedEvents,
+    check_distributed,
     in_a_group,
+    is_first,
     own_options,
 )
 from trainviz.adapters.torch.predictor import FrozenTorchPredictor, TorchPredictor
 from trainviz.adapters.torch.replicas import Replicas
+from trainviz.adapters.torch.samples import training_samples
 from trainviz.adapters.torch.sharding import sharing
-from trainviz.capture.recorder import Recorder, RecorderOptions
+from trainviz.capture.recorder import Recorder, RecorderOptions, check_options
 from trainviz.domain.domain import Domain
 from trainviz.domain.inputs import Inputs
 from trainviz.errors import RecordingError
 from trainviz.evaluation.outputs import Output
+from trainviz.recordings.opening import open_recording
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
 
 __all__ = ["LightningRecorder"]
+
+_DEFAULTS = {
+    "predict": None, "output": "logits", "weights": "raw", "distributed": "rank_zero", "log": False,
+}  # fmt: skip
 
 _NAMESPACES = ("lightning.pytorch", "pytorch_lightning")
 
@@ -55,7 +65,10 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     Parameters
     ----------
-    domain : Domain
+    domain : Domain, optional
+        Default: chosen, as by :func:`watch`, for ``data=(X, y)`` or, without them, for samples of
+        the trainer's training data when a fit starts, which are then drawn, too. What
+        was chosen is printed as code.
     predict : callable, optional
         ``(module, points) -> output``; default is the module's own ``forward``.
     output : str, default "logits"
@@ -93,6 +106,10 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     Notes
     -----
+    Without a domain, at most 1000 samples are taken of a copy of the training data set;
+    what it draws from random streams is undone, so that training is the same. A run
+    that continues the recording at ``path`` has its window and its data.
+
     The module is evaluated in the trainer's precision, never during the sanity
     check or a fast_dev_run. Snapshots count *completed* epochs.
     Where another callback replaces the weights once training is over, such as by
@@ -134,7 +151,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     def __init__(
         self,
-        domain: Domain,
+        domain: Domain | None = None,
         *,
         predict: Callable[[Any, Any], Any] | None = None,
         output: Output = "logits",
@@ -148,14 +165,6 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             raise ValueError(f"weights={weights!r}: expected 'raw' or 'averaged'")
         if predict is not None and not callable(predict):
             raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
-        merged = cast(RecorderOptions, {**options, "output": output})
-        if merged.get("path") is not None and not merged.get("overwrite"):
-            # A checkpoint, which is loaded later, can also permit continuing an existing path.
-            merged["resume"] = merged.get("resume") or "checkpoint"
-        own = own_options(merged, launched=True)
-        self.recorder = Recorder(domain, **own)
-        background = options.get("background", False)
-        self._events = DistributedEvents(self.recorder, distributed, background)
         self._predict = predict
         self._output = output
         self._weights = weights
@@ -164,11 +173,83 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         self._sharded = False
         self._fresh = False
         self._cursor: dict[str, Any] = {}
-        self._path = own.get("path")
         self._log_name = "trainviz" if log is True else log
         self._logging = ExitStack()
         self._curve_step = 0
         self._curve_steps: dict[int | None, int] = {}
+        self._recorder: Recorder | None = None
+        self._known_events: DistributedEvents | None = None
+        if hasattr(options.get("at"), "__next__"):
+            options["at"] = list(options["at"] or ())  # An iterator can be read once.
+        self._options = options
+        self._schedule = check_options(options)
+        self._path = own_options(options, launched=True).get("path")
+        check_distributed(distributed, options.get("background", False))
+        if domain is None and options.get("data") is not None:
+            domain = self._choose(options["data"])
+        self._is_chosen = domain is None
+        if domain is not None:
+            self._begin(domain)
+
+    def _begin(self, domain: Domain) -> None:
+        merged = cast(RecorderOptions, {**self._options, "output": self._output})
+        if merged.get("path") is not None and not merged.get("overwrite"):
+            # A checkpoint, which is loaded later, can also permit continuing an existing path.
+            merged["resume"] = merged.get("resume") or "checkpoint"
+        own = own_options(merged, launched=True)
+        self._recorder = Recorder(domain, **own)
+        background = self._options.get("background", False)
+        self._known_events = DistributedEvents(self._recorder, self._distributed, background)
+
+    @property
+    def _events(self) -> DistributedEvents:
+        assert self._known_events is not None
+        return self._known_events
+
+    def _continued(self) -> Domain | None:
+        """Return the window of the recording at ``path``; its data become options, too."""
+        if self._path is None or self._options.get("overwrite"):
+            return None
+        try:
+            known = open_recording(self._path)
+        except RecordingError:  # There is none, or creating the recorder tells what it is.
+            return None
+        if known.data is not None:
+            y = known.data.y if known.data.is_labelled else None
+            self._options = {"data": (known.data.X, y), **self._options}
+        names: RecorderOptions = {"class_names": known.given_names, "classes": known.given_classes}
+        self._options = {**names, **self._options}
+        return known.domain
+
+    def _chosen(self, loader: Any) -> Domain:
+        """Return a window for samples of the training data, which become options, too."""
+        data, note, names = training_samples(loader)
+        if names is not None and "class_names" not in self._options:
+            self._options = {**self._options, "class_names": names}
+        return self._choose(data, note)
+
+    def _choose(self, data: Any, note: str = "") -> Domain:
+        """Choose a window for data, and take what goes with it into the options."""
+        others = {name: value for name, value in self._options.items() if name != "data"}
+        shown = {"predict": self._predict, "output": self._output, "weights": self._weights,
+                 "distributed": self._distributed, "log": self._log_name}  # fmt: skip
+        domain, self._options, line = choose_for(
+            "LightningRecorder", data, self._output, cast(RecorderOptions, others),
+            {name: value for name, value in shown.items() if value != _DEFAULTS[name]}, note,
+        )  # fmt: skip
+        if is_first(launched=True):
+            say(line)
+        return domain
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder; without a domain it is made when a fit starts."""
+        if self._recorder is None:
+            raise RecordingError(
+                "LightningRecorder() has no domain: it chooses one for the training data when a "
+                "fit starts, and until then there is no recording"
+            )
+        return self._recorder
 
     @property
     def recording(self) -> Recording:
@@ -187,12 +268,12 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     @property
     def state_key(self) -> str:
         """The key of this recorder's state in a checkpoint."""
-        domain, schedule = self.recorder.domain, self.recorder.schedule
+        domain = None if self._is_chosen else self.recorder.domain
         return str(
             self._generate_state_key(
-                extent=domain.extent, shape=domain.shape, schedule=repr(schedule),
-                output=self._output, weights=self._weights,
-                **({"slice": repr(domain)} if domain.is_table else {}),
+                **({} if domain is None else {"extent": domain.extent, "shape": domain.shape}),
+                schedule=repr(self._schedule), output=self._output, weights=self._weights,
+                **({} if domain is None or not domain.is_table else {"slice": repr(domain)}),
                 **({} if self._path is None else {"path": os.fspath(self._path)}),
             )
         )  # fmt: skip
@@ -204,7 +285,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Raise if the path is already taken, before anything is trained."""
         is_early = trainer.strategy.restore_checkpoint_after_setup
-        if trainer.is_global_zero and not trainer.fast_dev_run and not is_early:
+        is_known = self._recorder is not None and not is_early
+        if trainer.is_global_zero and not trainer.fast_dev_run and is_known:
             self._claim()
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -215,6 +297,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
                 f"{type(trainer.strategy).__name__} has not: record with distributed='rank_zero'"
             )
         self._sharded = sharing(trainer.strategy.model) != "replicated"
+        if self._recorder is None and not trainer.fast_dev_run:
+            self._begin(self._continued() or self._chosen(trainer.train_dataloader))
         if _records(trainer):
             # Created now, so that missing averaged weights raise before the first step.
             ask = self._asking(trainer, pl_module)
@@ -229,7 +313,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Capture an optimisation step, if it is due."""
-        if self.recorder.schedule.counts_steps and _records(trainer):
+        if self._schedule.counts_steps and _records(trainer):
             ask = self._asking(trainer, pl_module)
             with self._clocked(trainer, within_epoch=True):
                 self._events.step_end(ask, trainer.global_step, trainer.callback_metrics)
@@ -267,6 +351,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep the snapshots captured so far, with their metrics."""
+        if self._known_events is None:
+            return
         self._events.interrupt()
         if trainer.is_global_zero:
             self._pick_up_metrics(trainer)
@@ -274,7 +360,7 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the recording's position; empty before the first capture."""
-        return dict(self._events.cursor())
+        return {} if self._known_events is None else dict(self._events.cursor())
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Remember the checkpoint's position; the recording is continued when training starts."""

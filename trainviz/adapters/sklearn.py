@@ -11,6 +11,7 @@ import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
 from trainviz._common.providers import install_hint
+from trainviz.adapters.boosters import advice_for, is_booster
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
@@ -33,6 +34,7 @@ __all__ = [
     "SklearnPredictor",
     "SklearnRecorder",
     "classes_of",
+    "default_output",
     "fitted_predictor",
     "kind_of",
     "names_of",
@@ -320,7 +322,7 @@ def fitted_predictor(
     sklearn.exceptions.NotFittedError
         If ``model`` is not fitted.
     """
-    chosen = output or _default_output(model)
+    chosen = output or default_output(model)
     asked = SklearnPredictor(
         model, chosen, names=names_of(domain), predict=predict, classes=classes
     )
@@ -333,7 +335,8 @@ def fitted_predictor(
     return asked, recorded_output(chosen), known
 
 
-def _default_output(model: Any) -> Answer:
+def default_output(model: Any) -> Answer:
+    """Return what an estimator is asked for by its kind, as :func:`trainviz.record` does."""
     kind = kind_of(model)
     if kind == "regressor":
         return "values"
@@ -377,6 +380,8 @@ def _check_classifier(model: Any) -> None:
 
 
 def _check_kind(model: Any, output: Answer) -> None:
+    if is_booster(model):
+        raise TypeError(advice_for(model))
     kind, name = kind_of(model), type(model).__name__
     if output == "values" and kind not in ("regressor", "outlier detector"):
         raise TypeError(

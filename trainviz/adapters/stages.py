@@ -42,6 +42,9 @@ def record_stages(
 ) -> Recording:
     """Record the stages of a fitted boosted model, tree by tree.
 
+    A model of another kind is recorded once when it is fitted, by :func:`record`, or while it
+    is trained, by the recorder that :func:`watch` chooses.
+
     Parameters
     ----------
     model : fitted classifier or regressor

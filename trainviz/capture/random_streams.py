@@ -6,13 +6,13 @@ import os
 import random
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from trainviz._common.terminal import warn
 from trainviz.errors import CaptureWarning
 
 __all__ = ["HostStreams", "RandomStreams", "ThreadClocks", "host_rng_preserved"]
@@ -128,7 +128,7 @@ class RandomStreams:
     def _tell(self, others: list[str]) -> None:
         if not self._told:
             self._told = True
-            warnings.warn(
+            warn(
                 f"the model draws from the random streams of {self.name} when it is called, and "
                 f"other threads run ({', '.join(sorted(others))}). Each capture puts the streams "
                 "back, so that training goes on as without it; what the other threads draw from "

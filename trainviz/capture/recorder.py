@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypedDict
@@ -15,6 +14,7 @@ from typing_extensions import Unpack
 from trainviz._common.arrays import to_numpy
 from trainviz._common.options import shows_defaults, with_defaults
 from trainviz._common.providers import provided
+from trainviz._common.terminal import warn
 from trainviz.capture.background import check_freezable
 from trainviz.capture.random_streams import HostStreams
 from trainviz.capture.recording_writer import RecordingWriter
@@ -41,7 +41,7 @@ from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.store import Precision, Resume
 
-__all__ = ["Recorder", "RecorderOptions"]
+__all__ = ["Recorder", "RecorderOptions", "check_options"]
 
 
 class RecorderOptions(TypedDict, total=False):
@@ -234,10 +234,7 @@ class Recorder:
         chunk_size(domain, given["batch_size"])
         check_method(given["evaluation"], given["tolerance"], "evaluation")
         self.domain = domain
-        self.schedule = make_schedule(
-            given["schedule"], given["every"], given["every_n_steps"], given["at"],
-            given["initial"], given["final"],
-        )  # fmt: skip
+        self.schedule = check_options(options)
         self._output = output
         names, held = check_names(given["class_names"]), recorded_as(output)
         data = None if given["data"] is None else LabelledData.of(given["data"], domain, held)
@@ -773,7 +770,7 @@ class Recorder:
         names, own = recording.class_names, float((labels == guesses).mean())
         other = float((np.array(order)[labels] == guesses).mean())
         listed = [names[order.index(column)] for column in range(len(order))]
-        warnings.warn(
+        warn(
             f"the model predicts {own:.3g} of data= as labelled, with the output columns "
             f"{names[:8]}; in the order {listed[:8]} it would be {other:.3g}: is that the order of "
             "the columns? Then say so with classes=[...]",
@@ -787,7 +784,7 @@ class Recorder:
         if answers is None or answers.ndim != 2 or answers.shape[1] < 2:
             return
         if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
-            warnings.warn(
+            warn(
                 "the model's answers are not negative and sum to 1 at each point, as probabilities "
                 'do, but output="logits" applies a softmax to them, which makes the map paler than '
                 'the model is sure: say output="probabilities"',
@@ -857,6 +854,21 @@ class Recorder:
             found.map, int(epoch), step, told, found.evaluations,
             found.data_predictions, found.error, found.method,
         )  # fmt: skip
+
+
+def check_options(options: RecorderOptions) -> Schedule:
+    """Return the schedule that options ask for; raise for what is wrong without a domain, too.
+
+    Examples
+    --------
+    >>> check_options({"every": 5})
+    Schedule(every=5)
+    """
+    given = with_defaults(options, RECORDER_DEFAULTS, "Recorder")
+    return make_schedule(
+        given["schedule"], given["every"], given["every_n_steps"], given["at"],
+        given["initial"], given["final"],
+    )  # fmt: skip
 
 
 _PROBES = 16

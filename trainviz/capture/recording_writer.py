@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from trainviz._common.terminal import warn
 from trainviz.capture.background import BackgroundCaptures, Evaluate
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.errors import CaptureWarning
@@ -217,7 +217,7 @@ class RecordingWriter:
             return
         self._background.forget_last()
         self._background.enabled = False
-        warnings.warn(
+        warn(
             f"background=True has no effect on this model, because {reason}; its captures are "
             "made at once, while training waits",
             CaptureWarning,
@@ -280,7 +280,7 @@ class RecordingWriter:
         self._list(error, epoch)
         if not self._warned:
             self._warned = True
-            warnings.warn(
+            warn(
                 f"{what} of epoch {epoch} failed and was skipped; training goes on, and so "
                 f"does the recording (further failures are only listed in recorder.failures): "
                 f"{type(error).__name__}: {error}",

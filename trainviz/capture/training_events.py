@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.terminal import warn
 from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_state import Stage, TrainingState, last_captured
 from trainviz.errors import CaptureWarning
@@ -193,7 +193,7 @@ class TrainingEvents:
         try:
             self.recorder.close()
         except Exception as error:
-            warnings.warn(
+            warn(
                 f"a capture in the background failed: {type(error).__name__}: {error}",
                 CaptureWarning,
                 stacklevel=3,
@@ -241,7 +241,7 @@ class TrainingEvents:
     def _warn_of_loss(self) -> None:
         recording = self.recorder.recording
         if len(recording) and recording.epochs[-1] > 0:
-            warnings.warn(
+            warn(
                 f"training begins anew at epoch 0, and {recording!r} is continued: what it holds "
                 "is superseded. Load the checkpoint that training is to go on from, or take "
                 "another path for another run",

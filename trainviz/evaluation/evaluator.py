@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Map
+from trainviz._common.terminal import warn
 from trainviz.domain.domain import Domain, Plane
 from trainviz.domain.inputs import Inputs
 from trainviz.domain.labelled_data import LabelledData
@@ -486,7 +486,7 @@ class Evaluator:
         """
         notice, self._notice = self._notice, None
         if notice is not None:
-            warnings.warn(notice, EvaluationWarning, stacklevel=stacklevel + 1)
+            warn(notice, EvaluationWarning, stacklevel=stacklevel + 1)
 
     def _seeds(self, at_data: npt.NDArray[np.floating[Any]] | None) -> Seeds | None:
         if self._places is None or at_data is None or not len(self._places[0]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import uuid
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from trainviz._common.terminal import warn
 from trainviz.errors import CaptureWarning
 from trainviz.player.notebook import Subscribe, picture_of, picture_of_last, saved_copy
 from trainviz.player.page import (
@@ -144,7 +144,7 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         except Exception as error:
             if not self._warned:
                 self._warned = True
-                warnings.warn(
+                warn(
                     f"the widget of a recording could not be updated: {error}; show it again "
                     "to see all of it",
                     CaptureWarning, stacklevel=2,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
@@ -15,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import Self, Unpack
 
+from trainviz._common.terminal import warn
 from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_state import Stage
 from trainviz.errors import CaptureWarning
@@ -137,7 +137,7 @@ def log_to(
     if isinstance(recorder, Recorder):
         for known in _logs.get(recorder, ()):
             if known.logs_to(trackers):
-                warnings.warn(
+                warn(
                     f"{known!r} logs this recorder there already; the second call is ignored",
                     CaptureWarning,
                     stacklevel=2,
@@ -177,7 +177,7 @@ def log_fit(trainer: Any, recorder: Any, name: str) -> TrackerLog:
     except Exception as error:
         trouble = f"{type(error).__name__}: {error}"
     if not trackers:
-        warnings.warn(f"log=True has no effect: {trouble}", CaptureWarning, stacklevel=4)
+        warn(f"log=True has no effect: {trouble}", CaptureWarning, stacklevel=4)
     log = TrackerLog(trackers, "geometric", "auto", True, True, recorder.curve_step, name, {})
     log.follow(recorder.recorder, len(recorder.recording))
     return log
@@ -391,7 +391,7 @@ class TrackerLog:
             if name not in self._warned:
                 self._warned.add(name)
                 what = "a picture could not be made" if name == "trainviz" else f"{name} failed"
-                warnings.warn(
+                warn(
                     f"log_to(): {what}, and what it does not take is not logged; training and the "
                     f"recording go on: {reason}",
                     CaptureWarning,

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz._common.providers import install_hint
+from trainviz._common.terminal import bar_begins, bar_ends, say
+from trainviz.adapters.choices import choose_for
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.capture.training_events import TrainingEvents
@@ -37,7 +39,9 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     Parameters
     ----------
-    domain : Domain
+    domain : Domain, optional
+        Default: chosen for ``data=(X, y)`` as by :func:`watch`, and printed as code. (Keras
+        hands callbacks none of the data that ``fit`` is given.)
     predict : callable, optional
         ``(model, points) -> output`` for models that need other arguments;
         default ``model(points, training=False)``. ``points`` is a dict or tuple
@@ -84,7 +88,7 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        domain: Domain,
+        domain: Domain | None = None,
         *,
         predict: Predict | None = None,
         output: Output = "probabilities",
@@ -93,6 +97,9 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         if predict is not None and not callable(predict):
             raise TypeError(f"predict={predict!r}: expected a callable (model, points) -> output")
+        if domain is None:
+            domain, options, line = _chosen(output, predict, options)
+            say(line)
         merged = cast(RecorderOptions, {**options, "output": output})
         self.recorder = Recorder(domain, **merged)
         self._events = TrainingEvents(self.recorder)
@@ -119,6 +126,8 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Do nothing yet, since only the first epoch's number shows whether training resumes."""
         self._started = False
+        if (self.params or {}).get("verbose") in (1, "auto"):
+            bar_begins(self)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the state before the first step of this ``fit``."""
@@ -138,6 +147,7 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Capture the last state, and what callbacks put in its place, if they do."""
+        bar_ends(self)
         if self._started:
             self._events.finish(self._ask)
             self._finish_after_others()
@@ -173,6 +183,24 @@ class KerasRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     def _iterations(self) -> int | None:
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
+
+
+def _chosen(
+    output: Output, predict: Predict | None, options: RecorderOptions
+) -> tuple[Domain, RecorderOptions, str]:
+    if options.get("data") is None:
+        raise TypeError(
+            "KerasRecorder() has no domain, and Keras hands callbacks none of the data that fit is "
+            "given: give data=(X, y), for which one is chosen, or take "
+            "trainviz.watch(model, X, y), or a domain, e.g. trainviz.Domain.around(X)"
+        )
+    others = {name: value for name, value in options.items() if name != "data"}
+    shown = {
+        **({} if predict is None else {"predict": predict}),
+        **({} if output == "probabilities" else {"output": output}),
+    }
+    data = options["data"]
+    return choose_for("KerasRecorder", data, output, cast(RecorderOptions, others), shown)
 
 
 class _KerasPredictor:

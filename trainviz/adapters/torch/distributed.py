@@ -13,7 +13,14 @@ from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_events import TrainingEvents
 from trainviz.evaluation.outputs import PredictProba
 
-__all__ = ["Distributed", "DistributedEvents", "check_distributed", "in_a_group", "own_options"]
+__all__ = [
+    "Distributed",
+    "DistributedEvents",
+    "check_distributed",
+    "in_a_group",
+    "is_first",
+    "own_options",
+]
 
 Distributed = Literal["rank_zero", "shard"]
 T = TypeVar("T")
@@ -195,6 +202,11 @@ def _rank(launched: bool) -> int:
         return 0
     known = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
     return next((int(rank) for rank in known if rank is not None and rank.isdigit()), 0)
+
+
+def is_first(launched: bool = False) -> bool:
+    """Whether this process has rank zero, or there is no other; as for :func:`own_options`."""
+    return _rank(launched) == 0
 
 
 def in_a_group() -> bool:

@@ -15,7 +15,6 @@ with the training's collectives, and need no accelerator.
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 
+from trainviz._common.terminal import warn
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.errors import CaptureWarning, EvaluationError
 from trainviz.evaluation.evaluator import session
@@ -365,4 +365,4 @@ def _resharded(module: Any) -> Iterator[None]:
 
 
 def _warn_of_loss(error: Exception) -> None:
-    warnings.warn(f"a capture was not shared: {error}", CaptureWarning, stacklevel=4)
+    warn(f"a capture was not shared: {error}", CaptureWarning, stacklevel=4)

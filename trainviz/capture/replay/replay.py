@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from trainviz._common.progress import progress_bar
 from trainviz._common.providers import provided
+from trainviz._common.terminal import warn
 from trainviz.capture.replay.checkpoints import (
     Checkpoint,
     CheckpointInfo,
@@ -205,7 +205,7 @@ class _Policy:
                 f"none of {len(self.skipped)} checkpoints could be replayed; the first: "
                 f"{why if path in why else f'{path}: {why}'}"
             )
-        warnings.warn(ReplayWarning(self.skipped), stacklevel=3)
+        warn(ReplayWarning(self.skipped), stacklevel=3)
 
 
 def _record(

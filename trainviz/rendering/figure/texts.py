@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from trainviz._common.terminal import warn
+
 __all__ = [
     "display_width",
     "is_math",
@@ -194,7 +196,7 @@ def _in_visual_order(words: str) -> str:
         from arabic_reshaper import reshape
         from bidi.algorithm import get_display
     except ImportError:
-        warnings.warn(
+        warn(
             f"{words!r} is written from right to left, but this matplotlib draws it from left to "
             "right: install matplotlib 3.11 or later, or python-bidi and arabic-reshaper",
             stacklevel=_outside(),
@@ -316,7 +318,7 @@ def _warn(lacking: dict[str, str]) -> None:
             f"(on Debian and Ubuntu: apt install {package}), or name one in "
             "matplotlib.rcParams['font.family']"
         )
-    warnings.warn(
+    warn(
         "no installed font has these characters, which are drawn as boxes: " + "; ".join(parts),
         stacklevel=_outside(),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import inf
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import Image
 from trainviz._common.checks import is_positive
+from trainviz._common.terminal import warn
 from trainviz.errors import WriterError, WriterWarning
 from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.frame_diff import Box, changed_box
@@ -135,7 +135,7 @@ def _write_smaller(
         best.file.seek(0)
         with open(path, "wb") as target:
             copyfileobj(best.file, target)
-    warnings.warn(
+    warn(
         f"the GIF has {best.version}, to be no larger than max_bytes={limit:.0f}: {size} bytes",
         WriterWarning, stacklevel=5,
     )  # fmt: skip
