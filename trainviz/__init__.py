@@ -32,6 +32,7 @@ _HOMES = {
     "EvaluationError": "errors",
     "EvaluationWarning": "errors",
     "KerasRecorder": "adapters.keras.recorder",
+    "LightGBMRecorder": "adapters.lightgbm",
     "Kymograph": "analysis.kymograph",
     "LightningRecorder": "adapters.lightning",
     "Mode": "modes",
@@ -42,13 +43,17 @@ _HOMES = {
     "RecordingError": "errors",
     "ReplayWarning": "errors",
     "Schedule": "capture.schedule",
+    "SklearnFitRecorder": "adapters.sklearn_callback",
     "SklearnRecorder": "adapters.sklearn",
+    "SkorchRecorder": "adapters.skorch",
     "Snapshot": "recordings.snapshot",
     "StillDisplay": "rendering.display",
     "TorchRecorder": "adapters.torch.recorder",
     "TrainvizError": "errors",
+    "TransformersRecorder": "adapters.transformers",
     "WriterError": "errors",
     "WriterWarning": "errors",
+    "XGBoostRecorder": "adapters.xgboost",
     "animate": "rendering.animation",
     "compare": "rendering.comparison",
     "dynamics": "analysis.dynamics",
@@ -80,6 +85,7 @@ __all__ = [
     "EvaluationWarning",
     "KerasRecorder",
     "Kymograph",
+    "LightGBMRecorder",
     "LightningRecorder",
     "Mode",
     "Palette",
@@ -89,13 +95,17 @@ __all__ = [
     "RecordingError",
     "ReplayWarning",
     "Schedule",
+    "SklearnFitRecorder",
     "SklearnRecorder",
+    "SkorchRecorder",
     "Snapshot",
     "StillDisplay",
     "TorchRecorder",
     "TrainvizError",
+    "TransformersRecorder",
     "WriterError",
     "WriterWarning",
+    "XGBoostRecorder",
     "__version__",
     "animate",
     "compare",
@@ -120,11 +130,16 @@ if TYPE_CHECKING:
     from trainviz import modes
     from trainviz.adapters.fitted import record
     from trainviz.adapters.keras.recorder import KerasRecorder
+    from trainviz.adapters.lightgbm import LightGBMRecorder
     from trainviz.adapters.lightning import LightningRecorder
     from trainviz.adapters.sklearn import SklearnRecorder
+    from trainviz.adapters.sklearn_callback import SklearnFitRecorder
+    from trainviz.adapters.skorch import SkorchRecorder
     from trainviz.adapters.stages import record_stages
     from trainviz.adapters.torch.recorder import TorchRecorder
+    from trainviz.adapters.transformers import TransformersRecorder
     from trainviz.adapters.watch import watch
+    from trainviz.adapters.xgboost import XGBoostRecorder
     from trainviz.analysis.kymograph import Kymograph, kymograph
     from trainviz.analysis.reproducibility import reproducibility
     from trainviz.capture.recorder import Recorder

@@ -1,8 +1,11 @@
 """Columns are matched by name: the model's, the domain's and those of the data."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
+import skorch
 import torch
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
@@ -125,7 +128,6 @@ def test_a_table_reaches_a_torch_module_as_a_tensor():
 
 
 def test_a_skorch_classifier_can_be_recorded():
-    skorch = pytest.importorskip("skorch")
     X = ((FRAME - FRAME.mean()) / FRAME.std()).to_numpy(np.float32)
     net = skorch.NeuralNetClassifier(
         torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Softmax(dim=1)), max_epochs=2,
@@ -146,7 +148,7 @@ def test_a_skorch_classifier_can_be_recorded():
     ],
 )  # fmt: skip
 def test_boosters_are_asked_by_their_names(package, name, options):
-    kind = getattr(pytest.importorskip(package), name)
+    kind = getattr(importlib.import_module(package), name)
     named = kind(**options).fit(FRAME, Y)
     recording = captured(named, Domain.around(SWAPPED, resolution=9), data=(FRAME, Y))
     assert (recording.data_predictions(0) == named.predict(FRAME)).all()
@@ -209,7 +211,7 @@ def test_a_mean_of_integers_is_no_integer_and_a_category_has_no_mean():
 def test_models_of_categories_are_asked_with_categories(package, name, options):
     table = HOUSES[["price", "floor", "size"]]
     labels = FLOOR > 0
-    fitted = getattr(pytest.importorskip(package), name)(**options).fit(table, labels)
+    fitted = getattr(importlib.import_module(package), name)(**options).fit(table, labels)
     domain = Domain.around(table[["floor", "size", "price"]], resolution=9,
                            features=("size", "price"), fixed=0)  # fmt: skip
     recording = captured(fitted, domain, data=(table, labels))

@@ -1,9 +1,15 @@
 """``record``: a fitted model of any framework in one line, as one snapshot without an epoch."""
 
+import importlib
+
+import catboost
+import keras
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import xgboost
 from sklearn.cluster import DBSCAN, Birch, KMeans, MeanShift, MiniBatchKMeans
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest, RandomForestClassifier, VotingClassifier
@@ -156,7 +162,6 @@ def test_modules_and_callables():
 
 
 def test_a_keras_model():
-    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="softmax")])
     wanted = np.asarray(model(DOMAIN.points().astype(np.float32))).T.reshape(3, 17, 13)
     np.testing.assert_allclose(tv.record(model, DOMAIN)[0].probabilities, wanted, atol=1e-6)
@@ -176,13 +181,11 @@ def test_boosters_are_asked_by_their_names(named, classes):
     asked = pd.DataFrame(points[:, ::-1], columns=["age", "income"]) if named else points
     found = {}
 
-    xgboost = pytest.importorskip("xgboost")
     objective = {2: "binary:logistic", 3: "multi:softmax"}[classes]
     more = {"num_class": 3} if classes == 3 else {}
     model = xgboost.train({"objective": objective, **more}, xgboost.DMatrix(table, labels), 5)
     found["xgboost"] = tv.record(model, domain), np.rint(model.predict(xgboost.DMatrix(asked)))
 
-    lightgbm = pytest.importorskip("lightgbm")
     options = {"objective": {2: "binary", 3: "multiclass"}[classes], "verbose": -1, **more}
     model = lightgbm.train(options, lightgbm.Dataset(table, labels), 5)
     answer = model.predict(asked)
@@ -191,7 +194,6 @@ def test_boosters_are_asked_by_their_names(named, classes):
         np.rint(answer) if classes == 2 else answer.argmax(1),
     )
 
-    catboost = pytest.importorskip("catboost")
     loss = {2: "Logloss", 3: "MultiClass"}[classes]
     model = catboost.CatBoost({"loss_function": loss, "iterations": 5, "verbose": 0,
                                "allow_writing_files": False}).fit(table, labels)  # fmt: skip
@@ -204,7 +206,7 @@ def test_boosters_are_asked_by_their_names(named, classes):
 
 @pytest.mark.parametrize("package", ["xgboost", "lightgbm", "catboost"])
 def test_boosters_of_regression_have_values(package):
-    found = pytest.importorskip(package)
+    found = importlib.import_module(package)
     target = X @ [1.0, 2.0]
     if package == "xgboost":
         model = found.train({"objective": "reg:squarederror"}, found.DMatrix(X, target), 5)

@@ -1,8 +1,13 @@
 """The stages of boosted models of every package, with the scores of train and test data."""
 
+import importlib
+
+import catboost
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     AdaBoostRegressor,
@@ -30,12 +35,10 @@ QUIET = {"verbose": 0, "allow_writing_files": False}
 def boosted(name, **options):
     """Return a new model of 7 rounds, by its name."""
     if name.startswith("XGB"):
-        return getattr(pytest.importorskip("xgboost"), name)(n_estimators=7, **options)
+        return getattr(xgboost, name)(n_estimators=7, **options)
     if name.startswith("LGBM"):
-        return getattr(pytest.importorskip("lightgbm"), name)(
-            n_estimators=7, min_child_samples=5, verbose=-1, **options
-        )
-    return getattr(pytest.importorskip("catboost"), name)(iterations=7, **QUIET, **options)
+        return getattr(lightgbm, name)(n_estimators=7, min_child_samples=5, verbose=-1, **options)
+    return getattr(catboost, name)(iterations=7, **QUIET, **options)
 
 
 def first_rounds(model, points, number):
@@ -158,7 +161,7 @@ def test_a_search_and_a_pipeline_of_one_step_are_staged():
 
 @pytest.mark.parametrize("package", ["xgboost", "lightgbm", "catboost"])
 def test_native_boosters_have_stages(package):
-    found, labels = pytest.importorskip(package), np.repeat([0, 1, 2], 40)
+    found, labels = importlib.import_module(package), np.repeat([0, 1, 2], 40)
     if package == "xgboost":
         options = {"objective": "multi:softprob", "num_class": 3}
         model = found.train(options, found.DMatrix(X, labels), 7)
@@ -182,7 +185,6 @@ def test_the_stages_of_an_early_stopped_model_end_where_its_predictions_do(name)
     labels = RNG.permutation(np.repeat([0, 1], 60))
     known = {"eval_set": [(X[TEST], labels[TEST])]}
     if name == "LGBMClassifier":
-        lightgbm = pytest.importorskip("lightgbm")
         model = boosted(name).set_params(n_estimators=60)
         model.fit(X[TRAIN], labels[TRAIN], callbacks=[lightgbm.early_stopping(2, verbose=False)],
                   **known)  # fmt: skip

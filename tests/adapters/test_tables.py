@@ -2,9 +2,12 @@
 
 import pickle
 
+import catboost
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
@@ -104,14 +107,13 @@ def test_a_model_of_fewer_columns_is_asked_for_these_in_its_own_order(make):
 
 def booster(package):
     if package == "lightgbm":
-        kind = pytest.importorskip(package).LGBMClassifier
-        return kind(n_estimators=8, verbose=-1)
+        return lightgbm.LGBMClassifier(n_estimators=8, verbose=-1)
     if package == "xgboost":
-        kind = pytest.importorskip(package).XGBClassifier
-        return kind(n_estimators=8, enable_categorical=True)
-    kind = pytest.importorskip("catboost").CatBoostClassifier
-    return kind(n_estimators=8, verbose=0, allow_writing_files=False,
-                cat_features=["city", "member", "plan"])  # fmt: skip
+        return xgboost.XGBClassifier(n_estimators=8, enable_categorical=True)
+    return catboost.CatBoostClassifier(
+        n_estimators=8, verbose=0, allow_writing_files=False,
+        cat_features=["city", "member", "plan"],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("package", ["lightgbm", "xgboost", "catboost"])

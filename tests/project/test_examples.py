@@ -47,6 +47,9 @@ MADE = {
         for name in ("circle", "xor", "gaussians", "spiral")
         for kind in (".mp4", ".png", "_seeds.png")
     },
+    # Nine steps an epoch, of which every third is captured.
+    "transformers_text.py": {"negation.mp4": (10, 3), "negation.png": None},
+    "jax_mlp.py": {"pinwheel.mp4": (4, 4), "pinwheel.png": None},
     "sklearn_iris.py": {
         "iris_network.mp4": (3, 3),
         "iris_network.png": None,

@@ -9,6 +9,7 @@ import trainviz
 
 HEAVY = [
     "torch", "lightning", "pytorch_lightning", "keras", "tensorflow", "jax", "sklearn",
+    "transformers", "xgboost", "lightgbm", "catboost", "skorch",
     "matplotlib", "moviepy", "PIL", "pandas", "zarr", "xarray", "fsspec", "numcodecs",
 ]  # fmt: skip
 
@@ -46,6 +47,11 @@ def test_unknown_names_are_no_attributes():
         ("record_stages", ["sklearn"], "trainviz[sklearn]"),
         ("LightningRecorder", ["lightning", "pytorch_lightning"], "trainviz[lightning]"),
         ("KerasRecorder", ["keras"], "trainviz[keras]"),
+        ("TransformersRecorder", ["transformers"], "trainviz[transformers]"),
+        ("XGBoostRecorder", ["xgboost"], "trainviz[xgboost]"),
+        ("LightGBMRecorder", ["lightgbm"], "trainviz[lightgbm]"),
+        ("SkorchRecorder", ["skorch"], "trainviz[skorch]"),
+        ("SklearnFitRecorder", ["sklearn"], "trainviz[sklearn]"),
     ],
 )
 def test_a_missing_framework_names_the_extra_to_install(name, blocked, extra):

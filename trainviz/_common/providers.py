@@ -54,6 +54,10 @@ _EXTRAS = {
     "TensorBoard": "tensorboard",
     "Weights & Biases": "wandb",
     "MLflow": "mlflow",
+    "transformers": "transformers",
+    "XGBoost": "xgboost",
+    "LightGBM": "lightgbm",
+    "skorch": "skorch",
 }
 """Optional dependency -> the extra that installs it."""
 

@@ -6,15 +6,23 @@ import copy
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from trainviz.capture.recorder import Recorder
 from trainviz.domain.inputs import Inputs, fitted_columns, named_columns
 from trainviz.evaluation.outputs import Output
 
-__all__ = ["BoosterPredictor", "advice_for", "is_booster", "is_instance"]
+__all__ = [
+    "BoosterPredictor",
+    "StageRecorder",
+    "advice_for",
+    "is_booster",
+    "is_instance",
+    "names_of",
+]
 
 _KINDS = (("xgboost", "Booster"), ("lightgbm", "Booster"), ("catboost", "CatBoost"))
 _CLASSES = ("binary", "multi", "cross_entropy", "Logloss", "CrossEntropy", "MultiClass")
@@ -63,6 +71,19 @@ def is_instance(value: Any, package: str, name: str) -> bool:
     return isinstance(found, type) and isinstance(value, found)
 
 
+def names_of(domain: Any) -> Sequence[str] | None:
+    """Return the names of the columns that a model is given."""
+    # What preprocess= returns has columns of its own.
+    plain = getattr(domain, "preprocess", None) is None
+    return getattr(domain, "feature_names", None) if plain else None
+
+
+class StageRecorder(Recorder):
+    """A recorder whose snapshots are counted in stages."""
+
+    _unit: ClassVar[str] = "stage"
+
+
 class BoosterPredictor:
     """A native booster as a callable from points to class probabilities, or to values.
 
@@ -109,6 +130,12 @@ class BoosterPredictor:
         first._rounds = rounds
         return first
 
+    def frozen(self) -> BoosterPredictor:
+        """Return a predictor of a copy of the booster as it is now."""
+        frozen = copy.copy(self)
+        frozen.booster = copy.deepcopy(self.booster)
+        return frozen
+
     def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         """Return the booster's answer, shape (N, C) or (N,)."""
         table = points
@@ -133,7 +160,14 @@ class BoosterPredictor:
         if self.output == "values":
             return np.asarray(self.booster.predict(data, iteration_range=first))
         # Some objectives return labels or raw scores, and all have margins.
-        return _odds(self.booster.predict(data, output_margin=True, iteration_range=first))
+        margins = self.booster.predict(data, output_margin=True, iteration_range=first)
+        if margins.ndim == 2 and _objective(self.booster).startswith("binary"):
+            raise TypeError(
+                f"the booster predicts {margins.shape[1]} labels for one input, which are no "
+                'classes: give output="multilabel" and predict=lambda booster, X: '
+                "booster.predict(xgboost.DMatrix(X))"
+            )
+        return _odds(margins)
 
 
 def _objective(booster: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy.typing as npt
 
 from trainviz._common.providers import provided
-from trainviz.adapters.boosters import BoosterPredictor, is_booster, is_instance
+from trainviz.adapters.boosters import BoosterPredictor, is_booster, is_instance, names_of
 from trainviz.adapters.choices import Choice, Target, choose, known_output
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
@@ -159,7 +159,7 @@ def _predictor(
         asked = provided("predictor.torch")(model, predict=predict, output=entry)
         return _labelled(asked, kind, classes)
     if is_booster(model) and predict is None:
-        booster = BoosterPredictor(model, names=_names(domain))
+        booster = BoosterPredictor(model, names=names_of(domain))
         if output not in (None, booster.output):
             raise ValueError(
                 f"output={output!r}: the booster's objective returns {booster.output}; leave "
@@ -192,8 +192,3 @@ def _labelled(
             "listed"
         )
     return lambda points: one_hot(ask(points), classes), "probabilities", {"evaluation": "dense"}
-
-
-def _names(domain: Domain) -> Sequence[str] | None:
-    # What preprocess= returns has columns of its own.
-    return domain.feature_names if domain.preprocess is None else None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
 from trainviz._common.providers import install_hint
-from trainviz.adapters.boosters import advice_for, is_booster
+from trainviz.adapters.boosters import advice_for, is_booster, names_of
 from trainviz.adapters.loop import LoopRecorder
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
@@ -37,7 +37,6 @@ __all__ = [
     "default_output",
     "fitted_predictor",
     "kind_of",
-    "names_of",
     "refuse_multioutput",
     "require_fitted",
     "table_of",
@@ -492,13 +491,6 @@ def classes_of(model: Any) -> list[Any] | None:
         classes = np.unique(last.labels_)
     # Models with several outputs have a list of arrays instead.
     return cast("list[Any]", classes.tolist()) if isinstance(classes, np.ndarray) else None
-
-
-def names_of(domain: Any) -> Sequence[str] | None:
-    """Return the names of the columns that a model is given."""
-    # What preprocess= returns has columns of its own.
-    plain = getattr(domain, "preprocess", None) is None
-    return getattr(domain, "feature_names", None) if plain else None
 
 
 def table_of(model: Any, points: Inputs, names: Sequence[str] | None = None) -> Any:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz.adapters.boosters import BoosterPredictor, is_booster, is_instance
+from trainviz.adapters.boosters import (
+    BoosterPredictor,
+    StageRecorder,
+    is_booster,
+    is_instance,
+    names_of,
+)
 from trainviz.adapters.sklearn import (
     classes_of,
     kind_of,
-    names_of,
     refuse_multioutput,
     require_fitted,
     table_of,
@@ -89,17 +94,13 @@ def record_stages(
     stages = _stages_of(model, domain)
     held = recorded_as(stages.output)
     tested = None if test is None else LabelledData.of(test, domain, held)
-    recorder = _StageRecorder(domain, output=stages.output, **options)
+    recorder = StageRecorder(domain, output=stages.output, **options)
     recorder.learn_classes(stages.classes)
     size = chunk_size(domain, options.get("batch_size", "auto"))
     with host_rng_preserved():
         _append_stages(stages, recorder, tested, size)
     recorder.close()
     return recorder.recording
-
-
-class _StageRecorder(Recorder):
-    _unit: ClassVar[str] = "stage"
 
 
 @dataclass(frozen=True)

@@ -345,8 +345,8 @@ class Recorder:
     ) -> Snapshot | bool:
         """Do the same as :meth:`capture`, and return whether a capture is in the background.
 
-        ``again`` captures a step that is captured already, too, and not in the
-        background; ``weights_epoch`` is then the snapshot's.
+        ``again`` captures a step that is captured already, too; ``weights_epoch`` is the
+        snapshot's. Neither is captured in the background.
 
         Returns
         -------
@@ -364,7 +364,8 @@ class Recorder:
         is_first = not self._validator.model_checked
         try:
             self.writer.open()
-            if not again and self._submit(predict_proba, epoch, step, metrics or {}):
+            is_special = again or weights_epoch is not None
+            if not is_special and self._submit(predict_proba, epoch, step, metrics or {}):
                 return True
             with self._streams.preserved(lambda: self._ask_a_corner(predict_proba)):
                 snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})

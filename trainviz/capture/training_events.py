@@ -173,19 +173,22 @@ class TrainingEvents:
         now = max(since, step + self.state.step_offset)
         return self.recorder.schedule.due_step(now, since)
 
-    def finish(self, predict: PredictProba) -> None:
-        """Report that training is over: capture its last state, unless done or switched off."""
+    def finish(self, predict: PredictProba, weights_epoch: int | None = None) -> None:
+        """Report that training is over: capture its last state, unless done or switched off.
+
+        ``weights_epoch`` is the epoch whose weights the model has by now, where that is known.
+        """
         self.recorder.drain()
         self._reconcile()
         is_missing = self.state.captured != self.state.position
         # In any other stage nothing was trained since, so that there is nothing to capture.
         if self.state.stage is Stage.RUNNING and self.recorder.schedule.final and is_missing:
-            self._capture_end(predict)
+            self._capture_end(predict, weights_epoch)
         if self.state.stage in (Stage.RUNNING, Stage.FINISHED):
             self.state.stage = Stage.FINISHED
             self._answers = self.recorder.probe(predict, is_sure=False)
             if self.recorder.schedule.final and not is_missing:
-                self._capture_changed(predict)
+                self._capture_changed(predict, weights_epoch)
         self.recorder.close()
 
     def interrupt(self) -> None:
@@ -249,18 +252,18 @@ class TrainingEvents:
                 stacklevel=4,
             )
 
-    def _capture_end(self, predict: PredictProba) -> None:
+    def _capture_end(self, predict: PredictProba, weights_epoch: int | None) -> None:
         writer = self.recorder.writer
         before = {name: float(values[-1]) for name, values in writer.recording.metrics.items()}
         epoch = None if self.state.captured is None else self.state.captured[0]
         if self._relabel():
             writer.mark_provisional(Provisional(epoch, before))
-        elif self._capture(predict):
+        elif self._capture(predict, weights_epoch=weights_epoch):
             self.recorder.drain()
             if not writer.lost_last:
                 writer.mark_provisional(Provisional())
 
-    def _capture_changed(self, predict: PredictProba) -> None:
+    def _capture_changed(self, predict: PredictProba, weights_epoch: int | None) -> None:
         """Capture the end again if its weights were changed: averaged, or restored from the best.
 
         The second snapshot of the same epoch and step is known by that; see
@@ -269,9 +272,9 @@ class TrainingEvents:
         now, before = self._answers, self._captured_answers
         if now is None or before is None or _alike(now, before):
             return
-        if self._capture(
-            predict, again=True, weights_epoch=self._epochs_by_answers.get(_digest(now))
-        ):
+        if weights_epoch is None:
+            weights_epoch = self._epochs_by_answers.get(_digest(now))
+        if self._capture(predict, again=True, weights_epoch=weights_epoch):
             self.recorder.drain()
             if not self.recorder.writer.lost_last:
                 self.recorder.writer.mark_provisional(Provisional())

@@ -115,11 +115,14 @@ class Recording(Sequence[Snapshot]):
     def ends_with_other_weights(self) -> bool:
         """Whether the last snapshot shows weights that were put in place once training was over.
 
-        Averaged ones, or the best ones restored. The snapshot before it has the same
-        epoch and step, and shows the weights as they were trained. The last one's
-        ``weights_epoch`` tells when these weights were captured before, if they were.
+        Averaged ones, or the best ones restored. The last one's ``weights_epoch`` tells
+        when these weights were trained, if that is known. The snapshot before it has the same
+        epoch and step, and shows the weights as they were trained last, unless these were
+        gone when training was over.
         """
         last = len(self) - 1
+        if last >= 0 and self[last].weights_epoch is not None:
+            return True
         if last < 1 or self._store.epoch(last) != self._store.epoch(last - 1):
             return False
         return self._store.step(last) == self._store.step(last - 1)

@@ -112,7 +112,8 @@ class Counter:
         self._last = len(recording) - 1 if recording.ends_with_other_weights else None
         if self._last is not None:
             shown = recording[-1].weights_epoch
-            self._weights = "final weights" if shown is None else f"weights of epoch {shown}"
+            of = "weights of" if self._unit == "epoch" else "as of"
+            self._weights = "final weights" if shown is None else f"{of} {self._unit} {shown}"
         ends = [Moment(0, 0.0), Moment(len(self._epochs) - 1, 0.0)]
         plain = max((self._counted(end) for end in ends), key=len)
         marked = [f"{text}{_BETWEEN}" for _, text in self._marks]

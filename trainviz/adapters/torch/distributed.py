@@ -112,9 +112,10 @@ class DistributedEvents(TrainingEvents):
         if not in_a_group() or dist.get_rank() == 0:
             super().amend(metrics)
 
-    def finish(self, predict: PredictProba) -> None:
+    def finish(self, predict: PredictProba, weights_epoch: int | None = None) -> None:
         """Report the end of training, on every rank."""
-        self._on_ranks(predict, super().finish)
+        run = super().finish
+        self._on_ranks(predict, lambda ask: run(ask, weights_epoch))
 
     def __getstate__(self) -> dict[str, Any]:
         # A process group cannot be pickled for a process that a trainer spawns.
