@@ -177,7 +177,7 @@ class SkorchRecorder(CallbackRecorder, Callback):  # type: ignore[misc]
         else:
             self.recorder_.close()
 
-    def after_others(self, net: Any) -> None:
+    def _after_others(self, net: Any) -> None:
         """Capture the weights that another callback has restored at the end, if any."""
         net.callbacks_ = [pair for pair in net.callbacks_ if pair[0] != _END]
         if self.started_:
@@ -210,7 +210,7 @@ class _AfterOthers(Callback):  # type: ignore[misc]
         self.recorder = recorder
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self.recorder.after_others(net)
+        self.recorder._after_others(net)
 
 
 class _SkorchPredictor:
