@@ -28,11 +28,11 @@ def test_up_to_eight_classes_have_the_colours_of_okabe_and_ito():
 
 
 @pytest.mark.parametrize(
-    ("n_classes", "normal", "colour_blind"), [(8, 21, 11), (10, 20, 11), (16, 16, 8), (24, 14, 7)]
-)
-def test_up_to_24_classes_can_be_told_apart_also_by_the_colour_blind(
-    n_classes, normal, colour_blind
-):
+    ("n_classes", "normal", "colour_blind"),
+    [(2, 55, 55), (3, 38, 19), (5, 22, 12), (8, 21, 11), (10, 20, 11), (16, 16, 8), (24, 14, 7),
+     (50, 7.9, 5.4), pytest.param(100, 5.3, 3.7, marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_classes_can_be_told_apart_also_by_the_colour_blind(n_classes, normal, colour_blind):
     colors = class_colors(n_classes)
     assert smallest_difference(colors) > normal
     assert smallest_difference(colors, "deutan") > colour_blind
@@ -45,18 +45,26 @@ def test_where_the_model_is_unsure_classes_can_be_told_apart_as_well(ground):
     assert smallest_difference(paler) > 8
 
 
-def test_more_than_eight_classes_are_as_calm_and_as_light_as_eight():
+@pytest.mark.parametrize(("n_classes", "darker"), [(24, 1), (256, 5)])
+def test_more_than_eight_classes_are_as_calm_and_as_light_as_eight(n_classes, darker):
     lightness, chroma, _ = np.transpose([
-        ColorAide("srgb", color / 255).convert("lch").coords() for color in class_colors(24)
+        ColorAide("srgb", color / 255).convert("lch").coords() for color in class_colors(n_classes)
     ])  # fmt: skip
-    assert lightness[:8].min() - 1 < lightness[8:].min()
+    assert lightness[:8].min() - darker < lightness[8:].min()
     assert lightness[8:].max() < lightness[:8].max()
     assert chroma[8:].max() < chroma[:8].max()
 
 
 def test_a_class_that_is_added_changes_the_colour_of_no_other():
-    for n_classes in range(1, 24):
-        assert rows(class_colors(n_classes)) == rows(class_colors(24))[:n_classes]
+    for n_classes in (*range(1, 30), 100, 255):
+        assert rows(class_colors(n_classes)) == rows(class_colors(256))[:n_classes]
+
+
+def test_colours_of_like_lightness_cannot_be_told_apart_in_grey():
+    """What the documentation says of prints in grey: two or three classes at most."""
+    assert [smallest_step(class_colors(n_classes)) for n_classes in (2, 3, 4, 8)] == [
+        pytest.approx(step, abs=0.05) for step in (24.6, 11.8, 3.6, 0.8)
+    ]
 
 
 def smallest_difference(colors, filtered=None):
@@ -65,6 +73,12 @@ def smallest_difference(colors, filtered=None):
     if filtered is not None:
         seen = [color.filter(filtered, method="machado") for color in seen]
     return min(first.delta_e(second, method="2000") for first, second in combinations(seen, 2))
+
+
+def smallest_step(colors):
+    """The smallest difference of two colours in grey: of their lightness L*."""
+    seen = [ColorAide("srgb", color / 255).convert("lab-d65")["lightness"] for color in colors]
+    return np.diff(sorted(seen)).min()
 
 
 @pytest.mark.parametrize("n_classes", [2, 8, 9, 24, 25, 100, 256])

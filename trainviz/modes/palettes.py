@@ -37,6 +37,54 @@ n     normal  deuteranopia  protanopia
 Of colorcet's Glasbey colours the first 24 are 14.0, 0.5 and 1.1 apart.
 """
 
+_MANY = (
+    *_QUALITATIVE,
+    "#C09090", "#004848", "#90C0CC", "#A84860", "#0054B4", "#9C6C90", "#C0CC60", "#304830",
+    "#CCA890", "#D8E4C0", "#E4D8F0", "#9C5400", "#FCCCD8", "#546C60", "#305460", "#9078B4",
+    "#E484D8", "#9C8490", "#54C0A8", "#606CD8", "#D86C48", "#A8489C", "#60603C", "#C09018",
+    "#789CFC", "#548478", "#9CF084", "#848460", "#245400", "#787830", "#780C6C", "#606C30",
+    "#FC84C0", "#60A890", "#0C6048", "#84840C", "#48CC9C", "#843C6C", "#FC9C78", "#D8C0E4",
+    "#CCA848", "#54CC78", "#9C5478", "#9CF0A8", "#3C4824", "#9CC0FC", "#B46CCC", "#3C8490",
+    "#486C9C", "#549C9C", "#CC8460", "#6C4890", "#A8CCC0", "#489C54", "#78B4B4", "#A8606C",
+    "#18483C", "#0C4854", "#486C54", "#D8D8FC", "#54A878", "#305454", "#C07884", "#F06CC0",
+    "#3C60C0", "#90003C", "#784824", "#C0B4E4", "#A8D8A8", "#24B4CC", "#003C9C", "#C06084",
+    "#606C84", "#E47884", "#004878", "#CC3C54", "#24FCC0", "#B47830", "#F0D860", "#B49C48",
+    "#C060A8", "#78A89C", "#6CD8B4", "#847860", "#0C90FC", "#6C6C18", "#FC78A8", "#6C5454",
+    "#78606C", "#54786C", "#24909C", "#D86054", "#F09CC0", "#24543C", "#F07878", "#78546C",
+    "#78540C", "#FCC0D8", "#4884A8", "#545478", "#F0B448", "#60D8CC", "#3C8484", "#B43C3C",
+    "#30A8D8", "#3C6C78", "#FCB484", "#18A8A8", "#6C3C9C", "#6078E4", "#B4A8FC", "#6C3048",
+    "#B41848", "#9C0060", "#6CB4A8", "#846C54", "#A8846C", "#B48424", "#185418", "#487860",
+    "#E4843C", "#CCB460", "#3C6C48", "#906CC0", "#9C789C", "#C0E4E4", "#FC9C9C", "#840C00",
+    "#8460C0", "#48546C", "#606C90", "#C084B4", "#FCD8A8", "#3C4860", "#608454", "#7890E4",
+    "#C0E4CC", "#785430", "#3C9078", "#00A884", "#A8C0B4", "#A86C48", "#185430", "#78A830",
+    "#A8D8C0", "#60C090", "#6C9090", "#90B4C0", "#8490C0", "#D8909C", "#C0B49C", "#A85424",
+    "#009C84", "#900C18", "#843C3C", "#E4549C", "#A85460", "#9C54A8", "#6CD8E4", "#6CA8C0",
+    "#FC9CD8", "#907824", "#6054A8", "#84E4D8", "#FCCC78", "#783030", "#3C3C6C", "#304800",
+    "#6C84CC", "#B4486C", "#78CCA8", "#3CCCC0", "#54843C", "#900C24", "#C09CCC", "#9084B4",
+    "#B4B46C", "#6C5490", "#B41854", "#84A884", "#A86000", "#C0C090", "#84A86C", "#B4E490",
+    "#789CCC", "#E490F0", "#60D8F0", "#543C3C", "#00F0F0", "#C06C78", "#9CC0D8", "#783C84",
+    "#C0D8E4", "#840C48", "#B43084", "#48783C", "#E4C0CC", "#0090D8", "#A86C78", "#CC849C",
+    "#E4A884", "#FC8460", "#5478B4", "#189084", "#9C78D8", "#843C78", "#604860", "#C0543C",
+    "#C0CC9C", "#F0D8E4", "#9CE4B4", "#C0A830", "#6C2478", "#0CCCCC", "#24C078", "#48F0FC",
+    "#904848", "#B46C6C", "#543C48", "#6060CC", "#18A854", "#D87854", "#C0D86C", "#D8B454",
+    "#D89CB4", "#6C5418", "#849CA8", "#304818", "#84900C", "#543C90", "#C06030", "#D8906C",
+)  # fmt: skip
+"""Found one by one, each the farthest from those before it, among colours of L* 27 to 89 and chroma
+10 to 64 (``docs/make_palette.py``). So many cannot all be told apart, but neither is one brighter
+or more colourful than the others, and all of them stay what they are when a class is added:
+
+====  ======  ============  ==========
+n     normal  deuteranopia  protanopia
+====  ======  ============  ==========
+30    10.6    7.5           7.6
+50    7.9     5.5           5.4
+100   5.3     3.8           3.7
+256   3.1     2.1           2.2
+====  ======  ============  ==========
+
+Of colorcet's Glasbey colours, 100 are 6.8, 0.1 and 0.6 apart: brighter, and for most eyes alone.
+"""
+
 _ARGUMENTS = "palette=, cmap= or colormap"
 """The argument's names in error messages: ``animate`` has the first two, ``plot_maps`` the last."""
 
@@ -119,8 +167,8 @@ def class_colors(n_classes: int, colors: Any = None) -> Colors:
     n_classes : int
         At most 256.
     colors : str, Colormap or sequence of colours, optional
-        Default: a colour-blind safe set for up to 24 classes, of which fewer
-        classes have the first; colorcet's Glasbey colours beyond. A name of a
+        Default: the first of 256 colours of like lightness and moderate
+        chroma, of which 24 are safe for the colour-blind. A name of a
         matplotlib or colorcet colormap (a continuous one is sampled evenly), a
         Colormap, or a list of at least ``n_classes`` matplotlib colours.
 
@@ -145,12 +193,8 @@ def class_colors(n_classes: int, colors: Any = None) -> Colors:
             "mode=trainviz.modes.Region(top_k=12) colours the 12 most common ones and groups the "
             "rest; mode='boundary', 'entropy' or 'margin' show any number of classes"
         )
-    if colors is None and n_classes <= len(_QUALITATIVE):
-        return _rgb(_QUALITATIVE[:n_classes])
     if colors is None:
-        import colorcet
-
-        return _rgb(colorcet.glasbey[:n_classes])
+        return _rgb(_MANY[:n_classes])
     if (isinstance(colors, Sequence) and not isinstance(colors, str)) or isinstance(
         colors, np.ndarray
     ):
