@@ -45,7 +45,7 @@ def test_where_the_model_is_unsure_classes_can_be_told_apart_as_well(ground):
     assert smallest_difference(paler) > 8
 
 
-@pytest.mark.parametrize(("n_classes", "darker"), [(24, 1), (256, 5)])
+@pytest.mark.parametrize(("n_classes", "darker"), [(24, 1), (256, 6)])
 def test_more_than_eight_classes_are_as_calm_and_as_light_as_eight(n_classes, darker):
     lightness, chroma, _ = np.transpose([
         ColorAide("srgb", color / 255).convert("lch").coords() for color in class_colors(n_classes)

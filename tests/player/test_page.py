@@ -272,3 +272,21 @@ def test_facts_of_a_sample_are_of_its_points_alone():
     assert points["highlights"] == [[rows.index(32), "2"]]
     coded = np.frombuffer(base64.b64decode(points["predictions"]), "<u2")
     assert coded.tolist() == recording.data_predictions(0)[rows].tolist()
+
+
+def test_curves_have_the_metrics_of_every_epoch_not_only_of_those_captured(tmp_path):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=20), every=4)
+    for epoch in range(9):
+        model = partial(waves, n_classes=3, epoch=epoch)
+        values = {"loss": 1 / (1 + epoch)}
+        if epoch % 4:
+            recorder.log(epoch=epoch, metrics=values)
+        else:
+            recorder.capture(model, epoch=epoch, metrics=values)
+    (facts,) = facts_of(page_of(recorder.recording))["recordings"]
+    assert facts["metrics"]["loss"] == pytest.approx([1, 1 / 5, 1 / 9], abs=1e-6)
+    assert facts["curves"]["places"] == [epoch / 4 for epoch in range(9)]
+    assert facts["curves"]["metrics"]["loss"] == pytest.approx(
+        [1 / (1 + epoch) for epoch in range(9)], abs=1e-6
+    )
+    assert facts_of(page_of(record()))["recordings"][0]["curves"] is None

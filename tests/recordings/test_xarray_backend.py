@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray
 import zarr
@@ -129,3 +130,26 @@ def test_an_export_is_read_without_us(recording, tmp_path):
     with pytest.raises(RecordingError, match="is there already"):
         recording.export(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["dense.zarr"]
+
+
+def test_metrics_of_moments_without_a_snapshot_are_kept(tmp_path):
+    recorder = Recorder(Domain((0, 1), (0, 1), points_per_axis=4))
+    for epoch in range(5):
+        if epoch % 2:
+            recorder.log(epoch=epoch, metrics={"loss": 1.0 / epoch})
+        else:
+            recorder.capture(lambda X: X[:, 0], epoch=epoch, metrics={"loss": 5.0})
+    recorder.recording.export(tmp_path / "whole.zarr")
+    for dataset in (recorder.recording.to_xarray(), xarray.open_zarr(tmp_path / "whole.zarr")):
+        assert dataset["history_epoch"].values.tolist() == [0, 1, 2, 3, 4]
+        np.testing.assert_allclose(dataset["history_loss"], [5, 1, 5, 1 / 3, 5])
+        assert dataset["loss"].dims == ("snapshot",)
+
+
+def test_categories_along_an_axis_are_named():
+    frame = pd.DataFrame({"age": [1.0, 2.0, 3.0, 4.0], "city": ["b", "a", "b", "c"]})
+    recorder = Recorder(Domain.slice(frame, ("age", "city"), resolution=6))
+    recorder.capture(lambda rows: np.full((len(rows), 2), 0.5), epoch=0)
+    dataset = recorder.recording.to_xarray()
+    assert dataset["y_category"].values.tolist() == ["a", "a", "b", "b", "c", "c"]
+    assert "x_category" not in dataset.coords

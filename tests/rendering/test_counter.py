@@ -1,6 +1,9 @@
 """The counter: the epoch, what else a recording counts, or a text of one's own."""
 
+import matplotlib
+import numpy as np
 import pytest
+from PIL import Image
 
 from trainviz import Domain, Recorder, animate, compare
 
@@ -57,3 +60,22 @@ def test_a_comparison_by_progress_counts_no_epochs(recording):
 
 def test_a_text_without_a_number_is_shown_as_it_is(recording):
     assert shown(animate(recording, counter="boosting").still()) == {"boosting"}
+
+
+@pytest.mark.parametrize(
+    "counter", ["\u03b1\u03b2\u03b3 {epoch}", "\u062d\u0642\u0628\u0629 {epoch}"]
+)
+def test_a_film_draws_a_counter_in_the_fonts_that_have_its_letters(recording, counter):
+    """Neither Greek nor Arabic is in cmr10; a fall-back font has them, in stills as in films."""
+    with matplotlib.rc_context({"font.family": "cmr10"}):
+        film = animate(recording, counter=counter, dpi=100, metrics=False)
+        still = film.still()
+        still.canvas.draw()
+        title = still.axes[0]._right_title.get_window_extent().padded(4)
+        frame = film[len(film) - 1]
+    drawn = np.array(still.canvas.buffer_rgba())[..., :3]
+    top = drawn.shape[0] - round(title.y1)
+    place = np.s_[top : top + round(title.height), int(title.x0) : int(title.x1)]
+    ink = [255 - np.asarray(Image.fromarray(part[place]).reduce(4), int) for part in (drawn, frame)]
+    assert ink[0].mean() > 4
+    assert np.abs(ink[0] - ink[1]).mean() < 0.6 * ink[0].mean()

@@ -272,3 +272,12 @@ def test_a_page_has_no_card_and_plays_as_long_as_the_rest(recording, tmp_path):
     film = film_of(recording, title="Trees", card=3, captions={10: "They move"}, bookmark=[10])
     pages = [each.save(tmp_path / "film.html").read_text("utf-8") for each in (plain, film)]
     assert pages[0] == pages[1]
+
+
+def test_captions_of_a_small_film_are_smaller_where_they_would_leave_the_map_no_room(recording):
+    words = "the classes separate, and the border between them finds its place"
+    film = tv.animate(recording, figsize=(2.2, 1.9), captions={0: words}, metrics=False)
+    scene = film._scene.shape[0]
+    assert film.shape == (190, 220)
+    assert scene >= 0.7 * 190
+    assert len(np.unique(film[0][scene:])) > 2

@@ -322,7 +322,7 @@ class Dynamics:
             with data, the share learnt of each group on the same scale: beside the map,
             or below it in a figure narrower than 5 inches, as in one column of a paper.
         style, column : str, optional
-            As for :func:`trainviz.animate`. With curves they say how wide the figure is.
+            As for :func:`trainviz.animate`.
 
         Returns
         -------
@@ -355,7 +355,8 @@ class Dynamics:
             given = sizes.width(column, "double") if style or column else None
             width, height = figsize or (given, None)
             figure = map_with_curves(
-                draw, plots, chosen, self.domain, title, dark, width, height, dpi
+                draw, plots, chosen, self.domain, title, dark, width, height, dpi,
+                sizes if sizes.name else None,
             )  # fmt: skip
         else:
             figure = charts.portrait(

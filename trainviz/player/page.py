@@ -41,9 +41,11 @@ from trainviz.modes.region import by_area
 from trainviz.modes.scalar import class_index
 from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
+from trainviz.recordings.time_axis import positions
 from trainviz.rendering.figure import data_points
 from trainviz.rendering.figure.anchors import thumbnails
 from trainviz.rendering.figure.highlights import highlights_of
+from trainviz.rendering.figure.metric_strip import history_places
 from trainviz.rendering.figure.options import MOST_POINTS, SceneOptions, check_scene
 from trainviz.rendering.writers import check_path, finished_file
 
@@ -51,6 +53,7 @@ __all__ = [
     "SCENE",
     "bundle",
     "columns_of",
+    "curves_of",
     "deflated",
     "document",
     "facts_of",
@@ -431,8 +434,50 @@ def _facts(
         "order": by_area(recording).tolist()
         if recording.output is OutputKind.PROBABILITIES and recording.n_classes > 2 else None,
         "total": len(recording),
+        "curves": curves_of(recording, picked, metrics),
         **columns,
     }  # fmt: skip
+
+
+def curves_of(
+    recording: Recording, picked: Sequence[int], metrics: bool | Sequence[str] = True
+) -> dict[str, Any] | None:
+    """Return the metrics of all moments between some snapshots, captured or not.
+
+    Parameters
+    ----------
+    recording : Recording
+    picked : sequence of int
+        All snapshots that the player knows.
+    metrics : bool or sequence of str
+        As for :func:`page_of`.
+
+    Returns
+    -------
+    dict or None
+        ``places``, fractional indices into ``picked``, and ``metrics``; None if the
+        snapshots have them all.
+    """
+    history, rows = recording.history, list(picked)
+    if len(history) <= len(rows) or len(rows) < 2:
+        return None
+    times, own = history_places(recording, history), positions(recording)[rows]
+    # The last snapshot of an epoch counts as its end.
+    known, last = np.unique(own[::-1], return_index=True)
+    within = np.flatnonzero((times >= known[0]) & (times <= known[-1]))
+    within = within[np.unique(np.linspace(0, len(within) - 1, _MOST_MOMENTS).astype(int))]
+    names = history.metrics if metrics is True else _flat(metrics or ())
+    return {
+        "places": _numbers(np.interp(times[within], known, len(own) - 1.0 - last)),
+        "metrics": {
+            name: _numbers(history.metrics[name][within])
+            for name in names if name in history.metrics
+        },
+    }  # fmt: skip
+
+
+_MOST_MOMENTS = 2000
+"""More than a strip has pixels."""
 
 
 def columns_of(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainviz.player.page import columns_of, facts_of
+from trainviz.player.page import columns_of, curves_of, facts_of
 from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
@@ -122,6 +122,7 @@ class Run:
             return None
         return {
             **columns_of(recording, range(since, len(recording))),
+            "curves": curves_of(recording, range(len(recording))),
             "version": str(version), "since": since, "total": len(recording),
             "limits": self._limits_of(recording, version),
         }  # fmt: skip

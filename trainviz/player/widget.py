@@ -19,6 +19,7 @@ from trainviz.player.page import (
     MODULES,
     SCENE,
     columns_of,
+    curves_of,
     deflated,
     facts_of,
     limits_of,
@@ -197,7 +198,10 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         columns = columns_of(recording, rows, metrics, self._scene()[0])
         return {
             "recording": number, "from": first, "generation": self._generation,
-            "columns": {**columns, "limits": limits_of(recording, rows)},
+            "columns": {
+                **columns, "limits": limits_of(recording, rows),
+                "curves": curves_of(recording, range(len(recording)), metrics),
+            },
         }  # fmt: skip
 
     def _send_columns(self, number: int, recording: Recording, first: int, end: int) -> None:

@@ -400,7 +400,9 @@ class Recording(Sequence[Snapshot]):
         xarray.Dataset
             ``probabilities`` (snapshot, class, y, x) is read snapshot by
             snapshot when it is used; every metric is a variable, and ``group`` a
-            coordinate of the data's points, if they have groups. With
+            coordinate of the data's points, if they have groups. ``history_loss``
+            (moment) is a metric at every epoch or step at which it was logged, captured
+            or not; ``x_category`` and ``y_category`` name the categories of an axis. With
             ``.chunk({"snapshot": 1})`` Dask reads them in parallel.
 
         Raises

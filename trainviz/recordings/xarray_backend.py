@@ -18,6 +18,7 @@ from xarray.core import indexing
 
 from trainviz.domain.domain import Domain
 from trainviz.errors import RecordingError
+from trainviz.recordings.history import History, history_of
 from trainviz.recordings.stores import Store
 
 __all__ = ["TrainvizBackend", "as_dataset"]
@@ -48,7 +49,9 @@ def as_dataset(
     xarray.Dataset
         ``probabilities``, whose chunks are single snapshots, and a variable for
         each metric; a metric whose name is taken gets the prefix ``metric_``.
-        ``data_predictions`` is -1 where a snapshot has none.
+        ``data_predictions`` is -1 where a snapshot has none. ``history_NAME`` along
+        ``moment`` are the metrics of all moments, captured or not. Categories along an
+        axis are the coordinate ``x_category`` or ``y_category``.
     """
     count = range(len(store))
     shape = (len(store), store.n_classes or 0, *domain.shape)
@@ -75,7 +78,25 @@ def as_dataset(
         taken = name in dataset.variables or name in dataset.sizes
         values = np.array([row.get(name, np.nan) for row in rows])
         dataset[f"metric_{name}" if taken else name] = ("snapshot", values)
-    return dataset
+    for which, places, axis in (
+        ("x", domain.x, domain.axes[0]), ("y", domain.y, domain.axes[1])
+    ):  # fmt: skip
+        if axis.bands is not None:
+            names = [axis.categories[band] for band in axis.band(places)]
+            dataset = dataset.assign_coords({f"{which}_category": (which, names)})
+    return _with_history(dataset, history_of(store))
+
+
+def _with_history(dataset: xarray.Dataset, history: History) -> xarray.Dataset:
+    if not history.metrics:
+        return dataset
+    times = {
+        "history_epoch": ("moment", history.epochs), "history_step": ("moment", history.steps)
+    }  # fmt: skip
+    values = {f"history_{name}": ("moment", found) for name, found in history.metrics.items()}
+    return dataset.assign_coords(times).assign(
+        {name: found for name, found in values.items() if name not in times}
+    )
 
 
 class TrainvizBackend(BackendEntrypoint):  # type: ignore[misc]

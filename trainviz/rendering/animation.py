@@ -140,7 +140,9 @@ class Animation(Film):
         """Return a painter of maps, ``(*shape, 3)``, without axes, legend and other decoration."""
         theme = Theme.of(self._options.get("dark", False))
         resample = Resampler(self.recording.domain.shape, shape, self.recording.domain.bands)
-        contour_lines = ContourLines(shape, theme, self._options.get("dpi", 100))
+        contour_lines = ContourLines(
+            shape, theme, self._options.get("dpi", 100), self.recording.domain.bands
+        )
         return Painter(
             self.recording, self._mode, self._interpolation, resample, contour_lines, reader=reader
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any
@@ -13,7 +14,8 @@ from trainviz._common.arrays import Image
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment, counted_by, positions, value_at
 from trainviz.rendering.figure.options import fields_of
-from trainviz.rendering.figure.parts import Layout
+from trainviz.rendering.figure.parts import Layout, new_figure
+from trainviz.rendering.figure.texts import is_right_to_left, prepare_texts
 
 __all__ = ["Caption", "Counter"]
 
@@ -43,7 +45,9 @@ class Caption:
         """Write a text, right-aligned at the counter's position, into a frame in place."""
         # Digit by digit, so that ten cached pictures suffice; all digits have the same width.
         right, baseline = self._anchor
-        for part in reversed(re.findall(r"\d|\D+", text)):
+        # From right to left, the digits have another place.
+        parts = [text] if is_right_to_left(text) else re.findall(r"\d|\D+", text)
+        for part in reversed(parts):
             picture = self._pictures(part)
             height, width = picture.shape[:2]
             top = baseline - self._ascent
@@ -56,10 +60,31 @@ class Caption:
 
         font = self._font
         self._ascent, descent = font.getmetrics()
+        if not text.isascii():
+            return self._drawn_by_matplotlib(text, self._ascent + descent, descent)
         width = round(font.getlength(text))
         picture = Images.new("RGB", (width, self._ascent + descent), self._theme.background)
         ImageDraw.Draw(picture).text((0, 0), text, font=font, fill=self._ink)
         return np.asarray(picture)
+
+    def _drawn_by_matplotlib(self, text: str, height: int, descent: int) -> Image:
+        """Draw what may need other fonts, or shaping, as the layout has drawn its counter."""
+        dpi, counter = self._layout.figure.dpi, self._layout.counter
+        figure = new_figure((1, height / dpi), dpi, self._theme)
+        figure.set_layout_engine("none")
+        drawn = figure.text(
+            0, descent / height, text, color=self._ink, parse_math=False, va="baseline",
+            fontproperties=counter.get_fontproperties(),
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            # The layout has warned of characters without a font.
+            warnings.simplefilter("ignore")
+            prepare_texts(figure, [drawn])
+            width = max(1, round(drawn.get_window_extent().width))
+            figure.set_size_inches((width + 0.01) / dpi, (height + 0.01) / dpi)
+            figure.canvas.draw()
+        picture: Image = np.array(figure.canvas.buffer_rgba())[:height, :width, :3]
+        return picture
 
     @cached_property
     def _font(self) -> Any:

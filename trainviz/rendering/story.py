@@ -21,6 +21,9 @@ Scene = TypeVar("Scene", bound=Mapping[str, Any])
 
 _EXAMPLES = {"captions": "{10: 'the classes separate'}", "bookmark": "[10, 50] or {10: 'settled'}"}
 
+_LEAST_SIZE = 5.0
+"""Points of a caption in a small figure; smaller type could not be read."""
+
 _RIM = 0.05
 """The share of a frame's width that stays free at each side of a text."""
 
@@ -158,8 +161,18 @@ class Story:
         return self._bands[width]
 
     def _written(self, width: int) -> dict[str, Image]:
+        """Return the pictures of captions as large as can be, but below a quarter of the frame."""
+        given = self._options.get("figsize")
+        size = min(12.0, 5 + width / self._dpi)
+        while True:
+            pictures = self._written_in(width, size)
+            tall = pictures[""].shape[0]
+            if given is None or tall <= 0.25 * given[1] * self._dpi or size <= _LEAST_SIZE:
+                return pictures
+            size = max(size - 1.0, _LEAST_SIZE)
+
+    def _written_in(self, width: int, size: float) -> dict[str, Image]:
         inches = width / self._dpi
-        size = min(12.0, 5 + inches)
         figure = new_figure((inches, inches), self._dpi, self._theme)
         figure.set_layout_engine("none")
         texts = {}

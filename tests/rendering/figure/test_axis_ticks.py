@@ -102,3 +102,22 @@ def test_a_line_across_categories_is_constant_in_each():
     recording = recorded(tv.Domain.slice(FRAME, ("city", "age"), resolution=9))
     classes = tv.kymograph(recording, (-0.5, 30), (2.5, 30), n_points=12).classes
     np.testing.assert_array_equal(classes[0], np.repeat([0, 1, 2], 4))
+
+
+@pytest.mark.parametrize("features", [("city", "age"), ("age", "city")])
+def test_contour_lines_do_not_follow_the_edges_of_categories(features):
+    """A probability jumps from one city to the next; only within a city it crosses a level."""
+
+    def of_age_in_rome(frame):
+        in_rome = (frame["city"] == "Rome").to_numpy()
+        share = np.where(in_rome, (frame["age"].to_numpy() - 10) / 60, 0.05)
+        return np.stack([1 - share, share], axis=1)
+
+    domain = tv.Domain.slice(FRAME, features, resolution=30)
+    recording = recorded(domain, of_age_in_rome)
+    ax = tv.animate(recording, mode=tv.modes.Probability(1, levels=(0.5,))).still().axes[0]
+    ends = [patch.get_path().vertices for patch in ax.patches]
+    places = np.concatenate(ends)
+    city, age = places.T if features[0] == "city" else places.T[::-1]
+    assert ((city > 1.5) & (city <= 2.5)).all()
+    np.testing.assert_allclose(age, 40, atol=0.1)

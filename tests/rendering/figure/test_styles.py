@@ -284,3 +284,60 @@ def test_the_names_of_curves_are_plain_but_for_math(grouped):
     math = {text.get_text().strip("\u2061"): text.get_parse_math() for text in texts}
     assert math["$5 loss"] is False
     assert math[r"$\alpha loss$"] is True
+
+
+@pytest.fixture(scope="module")
+def eleven():
+    """Eleven classes, and data in two groups."""
+    rng = np.random.default_rng(1)
+    points, labels = rng.uniform(-1, 1, (110, 2)), np.arange(110) % 11
+    recorder = tv.Recorder(
+        tv.Domain((-1, 1), (-1, 1), points_per_axis=21),
+        data={"train": (points[:60], labels[:60]), "test": (points[60:], labels[60:])},
+    )
+    recorder.capture(
+        lambda X: _softmax(X @ rng.normal(size=(2, 11))), epoch=0, metrics={"loss": 1.0}
+    )
+    return recorder.recording
+
+
+@pytest.mark.parametrize("style", ["paper", "slides"])
+def test_a_legend_below_the_map_reads_row_by_row_and_ends_with_the_groups(eleven, style):
+    figure = tv.animate(eleven, style=style).still()
+    figure.canvas.draw()
+    texts = [text for text in figure.legends[0].get_texts() if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    rows = [-round(box.y0 / box.height) for box in boxes]
+    read = [texts[n].get_text() for n in np.lexsort([[box.x0 for box in boxes], rows])]
+    assert len(set(rows)) > 1
+    assert read == [*map(str, range(11)), "train", "test", "misclassified"]
+
+
+@pytest.mark.parametrize("column", ["single", "double"])
+@pytest.mark.parametrize("strip", [False, True])
+def test_a_slide_is_never_higher_than_a_slide(eleven, column, strip):
+    figure = tv.animate(eleven, style="slides", column=column, title="A", metrics=strip).still()
+    assert figure.get_size_inches()[1] <= 7.5
+    assert not cut_off(figure)
+
+
+def test_a_colour_bar_stands_beside_its_map_not_beyond_the_numbers_of_the_strip(eleven):
+    figure = tv.animate(eleven, mode="boundary", metrics=["loss", "train accuracy"]).still()
+    bar = next(ax for ax in figure.axes if ax.get_ylabel() == "highest class probability")
+    gap = bar.get_window_extent().x0 - figure.axes[0].get_window_extent().x1
+    assert 0 < gap < 0.25 * figure.dpi
+    assert not cut_off(figure)
+
+
+def test_points_have_the_smaller_halos_the_more_of_a_map_they_cover(eleven):
+    def halo(recording):
+        halos, points = tv.animate(recording, metrics=False).still().axes[0].collections[:2]
+        return (halos.get_sizes()[0] / points.get_sizes()[0]) ** 0.5
+
+    rng = np.random.default_rng(2)
+    recorder = tv.Recorder(eleven.domain, data=(rng.uniform(-1, 1, (800, 2)), np.arange(800) % 2))
+    recorder.capture(lambda X: _softmax(X), epoch=0)
+    few = tv.Recorder(eleven.domain, data=(rng.uniform(-1, 1, (20, 2)), np.arange(20) % 2))
+    few.capture(lambda X: _softmax(X), epoch=0)
+    assert halo(few.recording) < 1.5
+    assert halo(recorder.recording) - 1 < 0.7 * (halo(few.recording) - 1)

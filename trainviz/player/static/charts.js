@@ -96,7 +96,7 @@ export function paintKymograph(canvas, samples, { count, classes, shares, labels
  * Draw curves of metrics, the ticks of the snapshots and the range.
  * @param {HTMLCanvasElement} canvas
  * @param {object} options
- * @param {{name: string, values: (number | null)[], color: string}[]} options.curves
+ * @param {{name: string, values: (number | null)[], points: [number, number][] | null, color: string}[]} options.curves
  * @param {number[]} options.shares
  * @param {[number, number] | null} options.range
  * @param {number[]} options.stops
@@ -125,20 +125,17 @@ export function paintTimeline(canvas, { curves, shares, range, stops, marks, the
   for (const share of shares) context.fillRect(inset + share * w - 0.5, bottom + 2, 1, 6);
   context.globalAlpha = 1;
   for (const curve of curves) {
-    const known = curve.values.filter((v) => v !== null);
-    const [low, high] = [Math.min(.../** @type {number[]} */ (known)), Math.max(.../** @type {number[]} */ (known))];
+    const points = curve.points ?? curve.values.flatMap((value, s) => (value === null ? [] : [[shares[s], value]]));
+    const [low, high] = [Math.min(...points.map((point) => point[1])), Math.max(...points.map((point) => point[1]))];
     context.strokeStyle = curve.color;
     context.lineWidth = 1.8;
     context.lineJoin = "round";
     context.beginPath();
-    let begun = false;
-    curve.values.forEach((value, s) => {
-      if (value === null) return;
+    points.forEach(([share, value], i) => {
       const level = high > low ? (value - low) / (high - low) : 0.5;
-      const [x, y] = [inset + shares[s] * w, bottom - 4 - level * (bottom - 12)];
-      if (begun) context.lineTo(x, y);
+      const [x, y] = [inset + share * w, bottom - 4 - level * (bottom - 12)];
+      if (i) context.lineTo(x, y);
       else context.moveTo(x, y);
-      begun = true;
     });
     context.stroke();
   }

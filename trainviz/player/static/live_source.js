@@ -177,7 +177,7 @@ export function grownFacts(facts, news) {
     guesses = all;
   }
   return {
-    ...facts, metrics, guesses, limits: news.limits, total: news.total,
+    ...facts, metrics, guesses, curves: news.curves, limits: news.limits, total: news.total,
     epochs: joined(facts.epochs, news.epochs),
     steps: facts.steps && news.steps && joined(facts.steps, news.steps),
   };

@@ -1212,6 +1212,7 @@ export class Player {
       this.curves = names.map((name, i) => ({
         // While a question is open, the curves do not tell what will come.
         name, color: theme.curves[i], values: this.onMaster(this.main, this.main.metrics[name]).map((value, s) => (s <= limit ? value : null)),
+        points: this.pointsOf(name, limit),
       }));
       p.curves.replaceChildren(...this.curves.map(({ name, color }) =>
         el("span", {}, el("i", { style: { background: color } }), el("b", { dir: "auto" }, name), el("span"))));
@@ -1230,6 +1231,20 @@ export class Player {
       const value = left === null || right === null ? left : left + (state.position % 1) * (right - left);
       p.curves.children[i].lastChild.textContent = metricText(value);
     });
+  }
+
+  /**
+   * Return the share of the time and the value at every moment of a metric, captured or not; null
+   * where the snapshots have them all.
+   * @param {string} name @param {number} limit @returns {[number, number][] | null}
+   */
+  pointsOf(name, limit) {
+    const { curves } = this.main;
+    if (!curves?.metrics[name] || this.recordings.length > 1) return null;
+    return curves.places
+      .map((/** @type {number} */ place, /** @type {number} */ i) => [place, curves.metrics[name][i]])
+      .filter((/** @type {[number, number | null]} */ [place, value]) => value !== null && place <= Math.min(limit, this.last))
+      .map((/** @type {[number, number]} */ [place, value]) => [this.clock.share(place), value]);
   }
 
   /** @param {any} recording @param {(number | null)[]} values @returns {(number | null)[]} */

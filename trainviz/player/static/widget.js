@@ -137,6 +137,7 @@ function shorten(one, length) {
   one.steps = one.steps?.slice(0, length) ?? null;
   for (const name of Object.keys(one.metrics)) one.metrics[name] = one.metrics[name].slice(0, length);
   if (one.points?.predictions) one.points.predictions = one.points.predictions.slice(0, length * 2 * one.points.labels.length);
+  one.curves = null;
   one.total = length;
 }
 
@@ -149,6 +150,7 @@ export function extend(one, from, columns) {
   const total = Math.max(known, from + count);
   const put = (/** @type {any[]} */ held, /** @type {any[]} */ added) => [...held.slice(0, from), ...added, ...held.slice(from + count)];
   one.epochs = put(one.epochs, columns.epochs);
+  one.curves = columns.curves;
   one.steps = columns.steps && (one.steps || !known) ? put(one.steps ?? [], columns.steps) : null;
   const unknown = (/** @type {number} */ length) => Array.from({ length }, () => null);
   for (const name of new Set([...Object.keys(one.metrics), ...Object.keys(columns.metrics)]))

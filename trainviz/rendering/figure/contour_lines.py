@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,12 @@ _LINE, _HALO = 1.1, 2.6
 _HALO_OPACITY = 0.55
 
 
-def contour_paths(contours: Iterable[Contour], x: Any = None, y: Any = None) -> Iterator[Any]:
+def contour_paths(
+    contours: Iterable[Contour],
+    x: Any = None,
+    y: Any = None,
+    bands: tuple[int | None, int | None] = (None, None),
+) -> Iterator[Any]:
     """Find where quantities cross their levels.
 
     Parameters
@@ -30,11 +36,14 @@ def contour_paths(contours: Iterable[Contour], x: Any = None, y: Any = None) -> 
         Of values of shape (h, w).
     x, y : array-like, shape (w,) and (h,), optional
         The places of the columns and rows; default their numbers.
+    bands : tuple of (int or None), optional
+        The numbers of categories along y and x, as :attr:`Domain.bands`. From one to
+        the next a quantity jumps, and crosses no level.
 
     Yields
     ------
     matplotlib.path.Path
-        One a level that is crossed.
+        One a level that is crossed, of each band.
 
     Examples
     --------
@@ -47,13 +56,26 @@ def contour_paths(contours: Iterable[Contour], x: Any = None, y: Any = None) -> 
     from matplotlib.path import Path
 
     for values, levels in contours:
-        found: Any = contour_generator(
-            x, y, np.asarray(values, dtype=np.float64), line_type="ChunkCombinedCode"
-        )
-        for level in levels:
-            (vertices,), (codes,) = found.lines(level)
-            if vertices is not None:
-                yield Path(vertices, codes)
+        height, width = np.shape(values)
+        across, along = (np.arange(n) if given is None else np.asarray(given)
+                         for n, given in ((width, x), (height, y)))  # fmt: skip
+        for rows, columns in product(_parts(height, bands[0]), _parts(width, bands[1])):
+            found: Any = contour_generator(
+                across[columns], along[rows],
+                np.asarray(values[rows, columns], dtype=np.float64),
+                line_type="ChunkCombinedCode",
+            )  # fmt: skip
+            for level in levels:
+                (vertices,), (codes,) = found.lines(level)
+                if vertices is not None:
+                    yield Path(vertices, codes)
+
+
+def _parts(count: int, bands: int | None) -> list[slice]:
+    """Return the lines of a grid, or of pixels, that belong to each category."""
+    ends = np.round(np.linspace(0, count, (bands or 1) + 1)).astype(int)
+    # A line between two places needs both.
+    return [slice(first, end) for first, end in pairwise(ends) if end - first > 1]
 
 
 def draw_contours(layout: Layout, contours: Iterable[Contour], domain: Domain) -> None:
@@ -63,7 +85,7 @@ def draw_contours(layout: Layout, contours: Iterable[Contour], domain: Domain) -
     x = np.linspace(*domain.xlim, domain.shape[1])
     y = np.linspace(*domain.ylim, domain.shape[0])
     scale = layout.marker_scale**0.5
-    for path in contour_paths(contours, x, y):
+    for path in contour_paths(contours, x, y, domain.bands):
         for color, width, opacity in _strokes(layout.theme):
             layout.ax.add_patch(
                 PathPatch(
@@ -82,6 +104,8 @@ class ContourLines:
         ``(h, w)`` of the pictures.
     theme : Theme
     dpi : float
+    bands : tuple of (int or None), optional
+        As for :func:`contour_paths`.
 
     Examples
     --------
@@ -92,19 +116,26 @@ class ContourLines:
     (True, array([200, 200, 200], dtype=uint8))
     """
 
-    def __init__(self, shape: tuple[int, int], theme: Theme, dpi: float) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        theme: Theme,
+        dpi: float,
+        bands: tuple[int | None, int | None] = (None, None),
+    ) -> None:
         from matplotlib.backends.backend_agg import RendererAgg
         from matplotlib.transforms import Affine2D
 
         height, width = shape
         self._theme = theme
+        self._bands = bands
         self._renderer: Any = RendererAgg(width, height, dpi)
         # A value belongs to the centre of its pixel; the renderer counts rows from below.
         self._places = Affine2D().scale(1, -1).translate(0.5, height - 0.5)
 
     def draw(self, picture: Image, contours: Iterable[Contour]) -> None:
         """Draw the lines of values, one a pixel, over a picture, in place."""
-        paths = list(contour_paths(contours))
+        paths = list(contour_paths(contours, bands=self._bands))
         if not paths:
             return
         self._renderer.clear()

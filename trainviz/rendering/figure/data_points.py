@@ -40,7 +40,7 @@ _ROUNDING = 1e-9
 _INK, _PAPER = "#222222", "#ffffff"
 """The tones of outlines: one of them is told from any ground."""
 
-_FEW_WRONG = 60
+_FEW_WRONG = 40
 """Up to so many errors are marked in full; with more, marks become smaller and fainter."""
 
 
@@ -125,7 +125,7 @@ def _draw_group(
     from matplotlib.colors import to_rgba_array
 
     diameter = np.sqrt(_point_area(layout, n_shown)) * _SIZES.get(marker.shape, 1.0)
-    line = (0.5 if n_shown <= 1000 else 0.3) * layout.marker_scale**0.5
+    line = 0.1 * np.sqrt(_point_area(layout, n_shown))
     outline = to_rgba_array(_outlines(layout, colors, mode), opacity)
     faces = to_rgba_array(colors / 255.0, opacity)
     paper = to_rgba_array([layout.theme.background] * len(points), opacity)
@@ -138,7 +138,7 @@ def _draw_group(
 
     # Of faint points the halo would be all that is seen.
     halo = to_rgba_array([layout.theme.background] * len(points), opacity**2)
-    drawn = [scatter(diameter + 4 * line, halo)]
+    drawn = [scatter(diameter + (1.5 + 2.5 * _freedom(layout, n_shown)) * line, halo)]
     if not marker.hollow:
         return [*drawn, scatter(diameter, faces, outline, line)]
     ring = 0.26 * diameter
@@ -147,6 +147,13 @@ def _draw_group(
         scatter(diameter + line, outline),
         scatter(diameter - ring, paper, faces, ring),
     ]
+
+
+def _freedom(layout: Layout, count: int) -> float:
+    """Return from 1, of few points on a large map, to 0, of many, whose halos would hide it."""
+    side = 72 * 5 * layout.marker_scale / layout.style.marks
+    covered = count * _point_area(layout, count) / side**2
+    return min(1.0, 0.012 / covered) if covered else 1.0
 
 
 _SIZES = {"^": 1.15, "v": 1.15, "D": 0.9, "s": 0.95, "P": 1.2, "X": 1.2}
@@ -303,7 +310,7 @@ def mark_strength(n_wrong: int) -> float:
 
     Examples
     --------
-    >>> [mark_strength(count) for count in (0, 60, 240, 10_000)]
+    >>> [mark_strength(count) for count in (0, 40, 160, 10_000)]
     [1.0, 1.0, 0.5, 0.125]
     """
     exact = (_FEW_WRONG / max(n_wrong, 1)) ** 0.5
@@ -312,4 +319,4 @@ def mark_strength(n_wrong: int) -> float:
 
 def _point_area(layout: Layout, count: int) -> float:
     """Marker area in points squared: smaller where there are many, or the panel is small."""
-    return float(np.clip(8000 / max(count, 1), 6, 26)) * layout.marker_scale
+    return float(np.clip(5000 / max(count, 1), 6, 26)) * layout.marker_scale

@@ -33,6 +33,7 @@ from trainviz.rendering.figure.metric_strip import (
     metric_names,
     name_curves,
     place_strip,
+    share_side,
     strip_axes,
 )
 from trainviz.rendering.figure.options import SceneOptions, style_of, with_style
@@ -77,16 +78,18 @@ def build_layout(
     theme = Theme.of(options.get("dark", False))
     dpi = float(dpi or options["dpi"])
     size = options.get("figsize") or _size(style, recording.domain, options, bool(names))
+    by_width = bool(style.name) and options.get("figsize") is None and size[1] <= style.tallest
+    size = (size[0], min(size[1], style.tallest)) if options.get("figsize") is None else size
     figure = new_figure(size if exact else even_size(size, dpi), dpi, theme)
     margin = options["margin"]
     figure.get_layout_engine().set(hspace=0.02, wspace=0.02)
     # Large type in a low strip would leave no room for curves.
-    strip = 1.5 if style.name else 1
+    strip = min(max(11 * style.label / 72 / size[0] * 5, 0.8), 1.5) if style.name else 1.0
     grid = figure.add_gridspec(2 if names else 1, 1, height_ratios=[5, strip] if names else [1])
     scale = style.marker_scale(size[0]) if style.name else 1.0
     layout = Layout(
         figure, figure.add_subplot(grid[0]), None, theme, scale, style, margin=margin,
-        sized_by_width=bool(style.name) and options.get("figsize") is None,
+        sized_by_width=by_width,
     )  # fmt: skip
     dress_axes(layout, recording, options)
     _write_titles(layout, options, counter)
@@ -99,6 +102,7 @@ def build_layout(
     if names:
         layout.strip = figure.add_subplot(grid[1])
         draw_strip(layout, recording, options)
+        share_side(layout)
     prepare_texts(figure)
     _keep_rim(layout)
     _fix_places(layout, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from trainviz.modes import Mode
@@ -18,7 +19,15 @@ from trainviz.rendering.figure.fitting import fit_names, fit_text, shrink
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 
-__all__ = ["explain_colors", "fit_bar", "lay_bar", "lies", "place_bar", "place_legend"]
+__all__ = [
+    "explain_colors",
+    "fit_bar",
+    "in_rows",
+    "lay_bar",
+    "lies",
+    "place_bar",
+    "place_legend",
+]
 
 _LEGEND_ROWS = 24
 """A longer legend is more than one reads: the rest is counted in its last row."""
@@ -145,6 +154,9 @@ def _add_legend(
     # Points have the full colours; areas have the shades, the strongest where the model is sure.
     shades = [mode.certain(color) for _, color in entries] if mode.guide == "classes" else []
     rows = min(_LEGEND_ROWS, int(layout.figure.get_size_inches()[1] * 72 / (1.6 * size)) - 1)
+    if style.name and layout.bar is None:
+        longest = max((len(name) for name, _ in entries), default=0)
+        rows = max(min(rows, _most_below(layout, min(longest, 24), size)), _lines(extra) + 4)
     shown = fit_names([name for name, _ in entries], rows - _lines(extra))
 
     def mark(marker: str, color: Any) -> Any:
@@ -164,9 +176,15 @@ def _add_legend(
         labels.append(f"and {len(entries) - len(shown)} more")
     place_legend(
         layout, handles + extra, labels + [handle.get_label() for handle in extra], beside,
-        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.2)}, frameon=False,
+        apart=len(extra), handler_map={tuple: HandlerTuple(ndivide=None, pad=0.2)}, frameon=False,
         labelcolor=theme.foreground, handletextpad=0.3, borderpad=0, fontsize=size,
     )  # fmt: skip
+
+
+def _most_below(layout: Layout, characters: int, size: float) -> int:
+    """Return how many entries a legend below a map may have without taking more than a fifth."""
+    wide, tall = (side * 72 / size for side in layout.figure.get_size_inches())
+    return int(0.2 * tall / 1.35) * max(1, int(wide / (0.55 * characters + 3.6)))
 
 
 def _lines(handles: list[Any]) -> int:
@@ -216,9 +234,18 @@ _MOST_GROUPS = 8
 
 
 def place_legend(
-    layout: Layout, handles: list[Any], labels: list[str], beside: Any = None, **look: Any
+    layout: Layout,
+    handles: list[Any],
+    labels: list[str],
+    beside: Any = None,
+    apart: int = 0,
+    **look: Any,
 ) -> None:
-    """Put a legend at the right, or below where the right would take too much of the maps."""
+    """Put a legend at the right, or below where the right would take too much of the maps.
+
+    There it reads row by row; the last ``apart`` entries end the last row, apart from the
+    others if that takes no row more.
+    """
     figure, style = layout.figure, layout.style
     layout.legend = (handles, labels, look)
     legend = figure.legend(handles, labels, loc="outside right upper", **look)
@@ -228,16 +255,44 @@ def place_legend(
     if not _side_is_dear(layout, legend.get_window_extent().width / dpi, beside):
         return
     room, columns = (size[0] - 2 * layout.margin) * dpi, min(len(handles), 12)
+    entries = list(zip(handles, labels, strict=True))
     while True:
-        legend.remove()
-        legend = figure.legend(
-            handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.2,
-            labelspacing=0.3, **look,
-        )  # fmt: skip
-        wide = legend.get_window_extent().width
-        if wide <= room or columns == 1:
+        # As few columns as have no more rows, which are then equally long.
+        columns = -(-len(entries) // -(-len(entries) // columns))
+        shown = in_rows(_parted(entries, apart, columns), columns)
+        for spacing in (1.2, 0.6):
+            legend.remove()
+            legend = figure.legend(
+                *zip(*shown, strict=True), loc="outside lower center", ncols=columns,
+                columnspacing=spacing, labelspacing=0.3, **look,
+            )  # fmt: skip
+            wide = legend.get_window_extent().width
+            if wide <= room:
+                return
+        if columns == 1:
             return
         columns = min(columns - 1, max(1, int(columns * room / wide)))
+
+
+def in_rows(entries: Sequence[Any], columns: int) -> list[Any]:
+    """Return entries in the order in which a legend of so many columns reads row by row.
+
+    Examples
+    --------
+    >>> in_rows([1, 2, 3, 4, 5], 2)  # matplotlib fills the first column first
+    [1, 3, 5, 2, 4]
+    """
+    return [entry for column in range(columns) for entry in entries[column::columns]]
+
+
+def _parted(entries: list[Any], apart: int, columns: int) -> list[Any]:
+    """Put empty entries before the last ones, as many as the last row has room for."""
+    from matplotlib.lines import Line2D
+
+    first = len(entries) - apart
+    # The names of groups are longer; at the left they would part the columns of classes.
+    blank = (Line2D([], [], linestyle=""), "")
+    return [*entries[:first], *[blank] * (-len(entries) % columns), *entries[first:]]
 
 
 def _side_is_dear(layout: Layout, inches: float, beside: Any = None) -> bool:

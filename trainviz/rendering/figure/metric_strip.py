@@ -13,6 +13,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.figure.curve_labels import Sheet
 from trainviz.rendering.figure.fitting import pixel_box
+from trainviz.rendering.figure.legend import in_rows, lies
 from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.figure.texts import prepare_texts
@@ -21,6 +22,7 @@ from trainviz.rendering.figure.ticks import thin_numbers
 __all__ = [
     "draw_strip",
     "explain_curves",
+    "history_places",
     "metric_names",
     "name_curves",
     "place_strip",
@@ -143,7 +145,7 @@ def draw_strip(
     known = _joined(sharing)
     wanted = options.get("metrics", True)
     groups, theme, history = _groups(known, wanted), layout.theme, recording.history
-    colors, places = _colors(layout, groups), _places(recording, history)
+    colors, places = _colors(layout, groups), history_places(recording, history)
     names = [name for group in groups for name in group]
     axes = [layout.strip, *(layout.strip.twinx() for _ in groups[1:])]
     for ax, group in zip(axes, groups, strict=True):
@@ -240,7 +242,7 @@ def _scale(
     ax.autoscale_view(scalex=False)
 
 
-def _places(recording: Recording, history: History) -> npt.NDArray[np.float64]:
+def history_places(recording: Recording, history: History) -> npt.NDArray[np.float64]:
     """Return where each moment of a history is on the time axis of the recording."""
     epochs, steps = history.epochs.astype(np.float64), history.steps
     known = np.isfinite(steps)
@@ -263,7 +265,7 @@ def _ends(recording: Recording) -> list[float]:
     history = recording.history
     known = [np.isfinite(values) for values in history.metrics.values()]
     told = np.any(known, axis=0) if known else np.zeros(len(history), dtype=bool)
-    places = [*positions(recording), *_places(recording, history)[told]]
+    places = [*positions(recording), *history_places(recording, history)[told]]
     return [float(min(places)), float(max(places))]
 
 
@@ -447,8 +449,9 @@ def _add_legend(layout: Layout, names: Sequence[str]) -> None:
     if layout.style.name:
         look = {"labelspacing": 0.2, "handlelength": 1.5, "columnspacing": 1.2, "borderpad": 0.2}
     legend = layout.strip.legend(
-        handles=_named(layout), loc="lower right", bbox_to_anchor=(1, 0.97), frameon=False,
-        labelcolor=layout.theme.foreground, fontsize=size, ncols=columns, borderaxespad=0, **look,
+        handles=in_rows(_named(layout), columns), loc="lower right", bbox_to_anchor=(1, 0.97),
+        frameon=False, labelcolor=layout.theme.foreground, fontsize=size, ncols=columns,
+        borderaxespad=0, **look,
     )  # fmt: skip
     # The layout engine would widen the margin for a legend wider than the strip, which
     # narrows the strip, and so on; a title reserves height alone.
@@ -459,6 +462,15 @@ def _add_legend(layout: Layout, names: Sequence[str]) -> None:
 def strip_axes(layout: Layout) -> list[Any]:
     """Return the axes of a strip, one for each group of metrics."""
     return list(layout.strip.get_shared_x_axes().get_siblings(layout.strip))
+
+
+def share_side(layout: Layout) -> None:
+    """Let the numbers right of a strip lie below the colour bar, not between it and the map."""
+    if layout.bar is None or lies(layout.bar):
+        return
+    for ax in strip_axes(layout):
+        if ax.yaxis.get_label_position() == "right":
+            ax.set_in_layout(False)
 
 
 def place_strip(layout: Layout, left: float, width: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,8 @@ class Style:
         The area of points, relative to that in a figure 6 inches wide.
     margin : float
         Inches around everything.
+    tallest : float
+        Inches; a map that would make a figure higher is smaller instead.
     axes, metrics, counted : bool
         Whether ticks and labels, the strip of curves, and the counter are drawn by default.
     """
@@ -69,6 +72,7 @@ class Style:
     frame: float = 0.8
     marks: float = 1.0
     margin: float = 0.1
+    tallest: float = math.inf
     axes: bool = True
     metrics: bool = True
     counted: bool = True
@@ -123,11 +127,11 @@ STYLES: Mapping[str, Style] = {
     # Half of a slide of 13.33 by 7.5 inches, and a whole one.
     "slides": Style(
         "slides", 6.0, 12.0, 150, title=22, subtitle=17, counter=18, label=17, tick=15, legend=16,
-        panel=17, curve=2.6, frame=1.2, marks=1.6, margin=0.1, metrics=False,
+        panel=17, curve=2.6, frame=1.2, marks=1.6, margin=0.1, tallest=7.5, metrics=False,
     ),
     "poster": Style(
         "poster", 11.0, 23.0, 150, title=36, subtitle=28, counter=28, label=28, tick=24, legend=26,
-        panel=28, curve=4.0, frame=1.8, marks=1.5, margin=0.15, metrics=False,
+        panel=28, curve=4.0, frame=1.8, marks=2.4, margin=0.15, metrics=False,
     ),
     "notebook": Style(
         "notebook", 6.5, 10.0, 100, title=13, subtitle=10, counter=11, label=10, tick=9, legend=9,

@@ -16,6 +16,7 @@ from trainviz._common.terminal import warn
 __all__ = [
     "display_width",
     "is_math",
+    "is_right_to_left",
     "literally",
     "math",
     "prepare_texts",
@@ -111,7 +112,7 @@ def literally(text: Any) -> None:
     elif marked:
         text.set_text("".join(_alternately(words, lambda part: part.replace("$", r"\$"))))
         _check_math(text.get_text())
-    elif _RIGHT_TO_LEFT.search(words):
+    elif is_right_to_left(words):
         text.set_text(_in_visual_order(words))
 
 
@@ -126,6 +127,11 @@ def without_glyph_warnings() -> Iterator[None]:
 def is_math(words: str) -> bool:
     """Tell whether a part of a text is marked as math."""
     return _MARK in words
+
+
+def is_right_to_left(text: str) -> bool:
+    """Tell whether a part of a text is written from right to left."""
+    return _RIGHT_TO_LEFT.search(text) is not None
 
 
 def display_width(text: str) -> int:
