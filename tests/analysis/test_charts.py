@@ -361,7 +361,7 @@ def test_a_still_without_data_has_no_legend(make_recording):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"path": "still.jpg"}, "expected one of .png .svg .pdf"),
+        ({"path": "still.jpg"}, "expected one of .png .svg .pdf .pgf"),
         ({"path": "nowhere/still.png"}, "does not exist"),
         ({"figsize": (8,)}, "figsize=(8,): expected (width, height)"),
         ({"dpi": 0}, "dpi=0: expected a positive number"),

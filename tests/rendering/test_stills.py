@@ -127,7 +127,7 @@ def test_a_film_is_written_to_a_file_that_cannot_seek(recording, tmp_path):
         (lambda film, file: film.save(file, format="avi"), ValueError,
          "format='avi': expected one of 'mp4'"),
         (lambda film, file: film.still(file, format="gif"), ValueError,
-         "format='gif': expected one of 'png', 'svg', 'pdf'"),
+         "format='gif': expected one of 'png', 'svg', 'pdf', 'pgf'"),
         (lambda film, file: film.still(format="png"), ValueError, "no file to write: give path="),
         (lambda film, file: film.save(io.StringIO(), format="gif"), TypeError,
          r"open for text; expected one for bytes, open\(\.\.\., 'wb'\)"),

@@ -27,6 +27,7 @@ PROVIDERS: dict[str, str] = {
     "film.apng": "trainviz.rendering.writers.apng:write_apng",
     "film.webp": "trainviz.rendering.writers.webp:write_webp",
     "film.html": "trainviz.rendering.writers.html:write_html",
+    "still.pgf": "trainviz.rendering.figure.latex:save_pgf",
     "kernels.rendering": "trainviz.rendering.kernels:KERNELS",
     "kernels.modes": "trainviz.modes.kernels:KERNELS",
     "kernels.evaluation": "trainviz.evaluation.kernels:KERNELS",

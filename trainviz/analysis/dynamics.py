@@ -297,7 +297,7 @@ class Dynamics:
         Parameters
         ----------
         path : path-like or binary file object, optional
-            Ends in ``.png``, ``.svg`` or ``.pdf``.
+            Ends in ``.png``, ``.svg``, ``.pdf`` or ``.pgf``.
         title : str, optional
         dark : bool, optional
             Default: whether the user's style sheet of matplotlib is dark.

@@ -84,7 +84,7 @@ class Kymograph:
         Parameters
         ----------
         path : path-like or binary file object, optional
-            Ends in ``.png``, ``.svg`` or ``.pdf``.
+            Ends in ``.png``, ``.svg``, ``.pdf`` or ``.pgf``.
         title : str, optional
         palette : str, Colormap or list of colours, optional
             As for :func:`trainviz.animate`.

@@ -60,7 +60,7 @@ def compare(
         list[Path] | None,
         Option(
             "-o", "--out", parser=film_or_picture, metavar="FILE",
-            help="A film (.mp4 .webm .gif .apng .webp .html) or a picture (.png .svg .pdf); "
+            help="A film (.mp4 .webm .gif .apng .webp .html) or a picture (.png .svg .pdf .pgf); "
             "without it, only the scores are told; may be given several times.",
         ),
     ] = None,

@@ -163,7 +163,7 @@ class Animation(Film):
         Parameters
         ----------
         path : path-like or binary file object, optional
-            Ends in ``.png``, ``.svg`` or ``.pdf``; the last two have text and
+            Ends in ``.png``, ``.svg``, ``.pdf`` or ``.pgf``; the last three have text and
             points as vectors.
         epoch : int, default -1
             A captured epoch; -1 is the last.
@@ -227,7 +227,7 @@ class Animation(Film):
         Parameters
         ----------
         path : path-like or binary file object, optional
-            Ends in ``.png``, ``.svg`` or ``.pdf``.
+            Ends in ``.png``, ``.svg``, ``.pdf`` or ``.pgf``.
         epochs : sequence of int, optional
             Captured epochs; default: five, evenly spaced, or in a narrow figure as many as
             fill its rows.
@@ -292,7 +292,7 @@ class Animation(Film):
         Parameters
         ----------
         path : path-like or binary file object, optional
-            Ends in ``.png``, ``.svg`` or ``.pdf``.
+            Ends in ``.png``, ``.svg``, ``.pdf`` or ``.pgf``.
         epoch : int, default -1
             A captured epoch; -1 is the last.
         classes : sequence, optional

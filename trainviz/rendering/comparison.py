@@ -156,7 +156,7 @@ class Comparison(Film):
         Parameters
         ----------
         path : path-like or binary file object, optional
-            Ends in ``.png``, ``.svg`` or ``.pdf``.
+            Ends in ``.png``, ``.svg``, ``.pdf`` or ``.pgf``.
         epoch : float, default -1
             A value of the clock at which one of the runs was captured: an
             epoch, a step or a share of progress, by ``by``; -1 is the end.

@@ -1,11 +1,13 @@
 """Titles and names: plain text, in every script, and no longer than their room."""
 
+import io
 import shutil
 import subprocess
 import sys
 import warnings
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -181,14 +183,55 @@ def test_wide_characters_count_twice_in_a_legend():
     assert len(wide) < 0.6 * len(narrow)
 
 
-@pytest.mark.skipif(shutil.which("latex") is None, reason="LaTeX is not installed")
-def test_names_are_plain_text_for_latex_too(priced, tmp_path):
-    import matplotlib
+def has_latex(program, font="sfss1000.pfb"):
+    """Tell whether LaTeX is installed with the fonts (cm-super) that matplotlib asks it for."""
+    if not (shutil.which(program) and shutil.which("kpsewhich")):
+        return False
+    found = subprocess.run(["kpsewhich", font], capture_output=True, text=True, check=False)
+    return bool(found.stdout.strip())
 
+
+@pytest.mark.skipif(not has_latex("latex"), reason="LaTeX is not installed with cm-super")
+def test_names_are_plain_text_for_latex_too(priced, tmp_path):
     with matplotlib.rc_context({"text.usetex": True}):
         figure = tv.animate(priced, title="50 % of $5 & " + tv.math(r"\beta")).still()
         figure.savefig(tmp_path / "still.pdf")
     assert figure._suptitle.get_text() == r"50 \% of \$5 \& $\beta$"
+
+
+@pytest.mark.skipif(not has_latex("pdflatex", "pgf.sty"), reason="LaTeX is not installed with pgf")
+def test_a_pgf_file_is_compiled_in_a_document_and_its_names_are_plain_text(priced, tmp_path):
+    title = "50 % of $5 & #1 {a} a\\b ~^_ " + tv.math(r"\beta_1")
+    film = tv.animate(priced, title=title, style="paper")
+    with matplotlib.rc_context({"pgf.texsystem": "pdflatex", "pgf.rcfonts": False}):
+        figure = film.still(tmp_path / "still.pgf")
+    text = (tmp_path / "still.pgf").read_text(encoding="utf-8")
+    assert r"50 \% of \$5 \& \#1 \{a\} a\textbackslash{}b" in text
+    assert r"$\beta_1$" in text
+    assert r"\$5-\$10" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["still-img0.png", "still.pgf"]
+    # The figure is as it was.
+    assert "50 % of" in figure._suptitle.get_text()
+    document = (
+        r"\documentclass{article}\usepackage{pgf}"
+        r"\begin{document}\input{still.pgf}\end{document}"
+    )
+    (tmp_path / "page.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "page.pdf").stat().st_size > 10_000
+
+
+def test_without_latex_no_pgf_is_written_and_the_way_out_is_told(priced, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        matplotlib.rc_context({"pgf.texsystem": "lualatex"}),
+        pytest.raises(tv.WriterError, match=r"still.pgf: lualatex could not.*install LaTeX.*\.pdf"),
+    ):
+        tv.animate(priced).still(tmp_path / "still.pgf")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="format='pgf': its pictures are files beside it"):
+        tv.animate(priced).still(io.BytesIO(), format="pgf")
 
 
 def test_the_interface_loads_math_without_matplotlib():

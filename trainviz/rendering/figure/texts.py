@@ -15,6 +15,7 @@ from trainviz._common.terminal import warn
 
 __all__ = [
     "display_width",
+    "for_tex",
     "is_math",
     "is_right_to_left",
     "literally",
@@ -108,7 +109,7 @@ def literally(text: Any) -> None:
     marked = is_math(words)
     text.set_parse_math(marked)
     if text.get_usetex():
-        text.set_text("".join(_alternately(words, _for_tex)))
+        text.set_text("".join(_alternately(words, for_tex)))
     elif marked:
         text.set_text("".join(_alternately(words, lambda part: part.replace("$", r"\$"))))
         _check_math(text.get_text())
@@ -178,7 +179,14 @@ _TEX = {
 }  # fmt: skip
 
 
-def _for_tex(words: str) -> str:
+def for_tex(words: str) -> str:
+    r"""Return LaTeX that shows a plain text.
+
+    Examples
+    --------
+    >>> for_tex("$5 & more")
+    '\\$5 \\& more'
+    """
     return "".join(_TEX.get(character, character) for character in words)
 
 

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 FILM_SUFFIXES = tuple(name[len("film") :] for name in PROVIDERS if name.startswith("film."))
-STILL_SUFFIXES = (".png", ".svg", ".pdf")
+STILL_SUFFIXES = (".png", ".svg", ".pdf", ".pgf")
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -234,6 +234,14 @@ def save_figure(figure: Any, target: Path | OpenFile | None) -> None:
         "savefig.bbox": None, "savefig.transparent": False,
     }  # fmt: skip
     _replace_control_characters(figure)
+    if target.suffix.lower() == ".pgf":
+        if isinstance(target, OpenFile):
+            raise ValueError(
+                "format='pgf': its pictures are files beside it; give a path instead of a file "
+                "object, or format='pdf'"
+            )
+        provided("still.pgf")(figure, target)
+        return
     # Into memory first: where the disk is full, Matplotlib's PDF fails with an AttributeError.
     picture = io.BytesIO()
     with rc_context(settings), warnings.catch_warnings():
