@@ -1,4 +1,6 @@
+import re
 from itertools import combinations
+from pathlib import Path
 
 import colorcet
 import matplotlib
@@ -58,6 +60,21 @@ def test_more_than_eight_classes_are_as_calm_and_as_light_as_eight(n_classes, da
 def test_a_class_that_is_added_changes_the_colour_of_no_other():
     for n_classes in (*range(1, 30), 100, 255):
         assert rows(class_colors(n_classes)) == rows(class_colors(256))[:n_classes]
+
+
+def test_the_documentation_states_the_differences_that_are_measured():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "paper-figures.md"
+    number = r" ([\d.]+) \|"
+    found = re.findall(r"^\|" + 5 * number + "$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(found) == 11
+    for count, *told in found:
+        # Those of more classes take long, and hang on the same function.
+        if int(count) > 24:
+            continue
+        colors = class_colors(int(count))
+        figures = [smallest_difference(colors, vision) for vision in (None, "deutan", "protan")]
+        measured = [*figures, smallest_step(colors)]
+        assert measured == pytest.approx([float(part) for part in told], abs=0.051)
 
 
 def test_colours_of_like_lightness_cannot_be_told_apart_in_grey():
