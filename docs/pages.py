@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -58,9 +59,12 @@ def make(page: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"the code of {page} failed:\n{done.stderr}")
+    with tempfile.TemporaryDirectory() as place:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"the code of {page} failed:\n{done.stderr}")
+        for name in shown(page):
+            shutil.copy(Path(place, name), folder)
     stamp.write_text(digest)

@@ -161,7 +161,7 @@ Pictures = Annotated[
     list[Path],
     Option(
         "-o", "--out", parser=_picture, metavar="FILE",
-        help="Ends in .png .svg or .pdf; may be given several times.",
+        help="Ends in .png .svg .pdf or .pgf; may be given several times.",
     ),
 ]  # fmt: skip
 Columns = Annotated[int | None, Option(min=1, metavar="N", help="Panels in a row.")]
