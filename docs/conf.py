@@ -6,9 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from sphinx.util import logging
+
 import trainviz
 
 sys.path.insert(0, str(Path(__file__).parent))
+from check_site import broken_links, foreign_files
 from pages import make, pages
 
 # Keras picks its backend when an example first imports it.
@@ -97,6 +100,14 @@ def make_pictures(app, config):
         make(page)
 
 
+def check(app, error):
+    """Warn, and so fail, where a page links to nothing or needs a network."""
+    if error is None and app.builder.format == "html":
+        for problem in (*broken_links(Path(app.outdir)), *foreign_files(Path(app.outdir))):
+            logging.getLogger(__name__).warning(problem)
+
+
 def setup(app):
-    """Tell Sphinx what is done before pages are read."""
+    """Tell Sphinx what is done before pages are read and after they were written."""
     app.connect("config-inited", make_pictures)
+    app.connect("build-finished", check)

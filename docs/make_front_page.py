@@ -14,7 +14,10 @@ import trainviz as tv
 from trainviz.demo import record_demo
 
 OUT = Path(__file__).parent / "_static" / "front"
-SIZE: dict[str, Any] = {"figsize": (4.8, 4.4), "dpi": 100, "metrics": False, "hold": 2}
+SCENE: dict[str, Any] = {
+    "figsize": (4.2, 4.5), "dpi": 110, "metrics": False, "legend": False, "axes": False,
+    "aspect": "auto", "hold": 2,
+}  # fmt: skip
 
 
 def digits() -> tv.Recording:
@@ -58,23 +61,23 @@ def main() -> None:
     films: dict[str, tuple[tv.Recording, dict[str, Any]]] = {
         "clusters": (
             clusters[::2],
-            {"interpolate": 4, "interpolation": "smooth", "pace": "by change", "legend": False,
+            {"interpolate": 4, "interpolation": "smooth", "pace": "by change",
              "title": "A network, seven classes"},
         ),
         "digits": (
             digits(),
-            {"interpolate": 14, "interpolation": "smooth", "legend": False,
+            {"interpolate": 14, "interpolation": "smooth",
              "title": "A CNN between three images"},
         ),
         "boosting": (
             boosting(),
-            {"mode": "boundary", "interpolate": 4, "counter": "tree {epoch}",
+            {"interpolate": 4, "counter": "tree {epoch}",
              "title": "Boosting, tree by tree"},
         ),
     }  # fmt: skip
     for name, (recording, options) in films.items():
         for dark in (False, True):
-            film = tv.animate(recording, dark=dark, **SIZE, **options)
+            film = tv.animate(recording, dark=dark, **SCENE, **options)
             print(film.save(OUT / f"{name}{'-dark' if dark else ''}.mp4"))
     page = clusters.save_page(
         OUT / "player.html", title="Seven clusters", limit=40, interpolation="smooth", seconds=12

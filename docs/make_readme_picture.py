@@ -10,12 +10,12 @@ from trainviz.demo import record_demo
 film = animate(
     record_demo(epochs=300)[::2],
     mode="region",
-    interpolate=2,
+    interpolate=3,
     interpolation="smooth",
     fps=20,
     hold=2,
     title="A network learns seven clusters",
-    figsize=(5.4, 4.6),
+    figsize=(6.8, 5.6),
     dpi=90,
 )
 print(film.save(Path(__file__).with_name("seven-clusters.gif")))
