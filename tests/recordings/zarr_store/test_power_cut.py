@@ -5,7 +5,7 @@ that was not synced by then is done, dropped, empty or torn, each independently 
 that is being synced is done or not; a deletion may be undone until the file is written and synced
 again. The states that this allows are built in memory, all of them or, where they are too many, a
 sample, and each is opened and read; a part of them is continued too. The slow test checks some
-100,000 different states, the fast one some 10,000.
+50,000 different states, the fast one some 10,000.
 """
 
 import itertools
@@ -454,7 +454,7 @@ def test_a_cut_costs_what_was_not_synced_in_any_state(
     tmp_path, monkeypatch, record_property, scenario, durable, seconds
 ):
     found = cut_everywhere(
-        scenario, tmp_path, monkeypatch, durable=durable, seconds=seconds, most=200, every=40
+        scenario, tmp_path, monkeypatch, durable=durable, seconds=seconds, most=80, every=40
     )
     record_property("states", found)
     print(f"{scenario.__name__}, durable={durable}, {seconds} s: {found:,} states")

@@ -120,15 +120,15 @@ def test_beside_a_writer_each_read_is_right_or_raises(written):
 
 
 @pytest.mark.slow
-def test_of_ten_thousand_openings_beside_a_writer_none_is_torn_or_mispaired(
+def test_of_three_thousand_openings_beside_a_writer_none_is_torn_or_mispaired(
     written, record_property
 ):
-    seen = read_often(written, 10_000)
+    seen = read_often(written, 3000)
     record_property("seen", dict(seen))
     print(dict(seen))
-    assert seen["read"] > 3000
-    assert seen["replaced"] > 100
-    assert seen["trainings"] > 50
+    assert seen["read"] > 1000
+    assert seen["replaced"] > 30
+    assert seen["trainings"] > 15
 
 
 def test_held_open_over_a_resume_each_read_is_right_or_raises(written):
