@@ -140,6 +140,7 @@ if TYPE_CHECKING:
     from trainviz.adapters.transformers import TransformersRecorder
     from trainviz.adapters.watch import watch
     from trainviz.adapters.xgboost import XGBoostRecorder
+    from trainviz.analysis.dynamics import Dynamics, dynamics
     from trainviz.analysis.kymograph import Kymograph, kymograph
     from trainviz.analysis.reproducibility import reproducibility
     from trainviz.capture.recorder import Recorder
@@ -172,14 +173,16 @@ if TYPE_CHECKING:
     from trainviz.v1 import make_map, plot_maps
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"trainviz.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'trainviz' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"trainviz.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    # A type checker that sees it takes any name for one of the package, even a misspelt one.
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"trainviz.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'trainviz' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"trainviz.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

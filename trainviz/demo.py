@@ -145,7 +145,7 @@ def _installed_backend() -> str:
     for module, backend in (("torch", "torch"), ("sklearn", "sklearn")):
         if importlib.util.find_spec(module) is not None:
             return backend
-    raise ImportError('the demo needs PyTorch or scikit-learn: pip install "trainviz[torch]"')
+    raise ImportError('the demo needs PyTorch or scikit-learn: pip install "trainviz[sklearn]"')
 
 
 def _record_torch(

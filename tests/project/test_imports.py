@@ -1,5 +1,7 @@
 """What an import of trainviz costs, and what it says where a framework is missing."""
 
+import ast
+import inspect
 import subprocess
 import sys
 
@@ -32,6 +34,15 @@ def test_importing_and_recording_load_no_framework_and_no_renderer():
 def test_every_public_name_loads(name):
     assert getattr(trainviz, name) is not None
     assert name in dir(trainviz)
+
+
+def test_every_public_name_is_imported_where_a_type_checker_looks():
+    tree = ast.parse(inspect.getsource(trainviz))
+    seen = {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }  # fmt: skip
+    assert set(trainviz.__all__) - seen == set()
 
 
 def test_unknown_names_are_no_attributes():

@@ -278,6 +278,9 @@ def _colormap(cmap: Any) -> Any:
 def _rgb(colors: Any) -> Colors:
     from matplotlib.colors import to_rgba_array
 
+    if isinstance(colors, tuple):
+        # Matplotlib 3.8 takes any pair for a colour and its alpha.
+        colors = list(colors)
     try:
         rgba = to_rgba_array(colors)
     except (ValueError, TypeError) as error:
