@@ -1,5 +1,7 @@
 """The player in a real browser, offline."""
 
+import base64
+import io
 import json
 from functools import partial
 
@@ -226,7 +228,7 @@ def test_of_many_points_a_sample_is_shown_with_the_accuracy_of_all(open_page):
     recording = record(moving, data={"train": (X, y), "test": (X[:50], y[:50])})
     page = open_page(recording, max_points=60)
     page.get_by_role("tab", name="Points").click()
-    assert "60 of 350 points" in page.locator(".tv-tabs").inner_text()
+    wait(page, "document.querySelector('.tv-tabs').textContent.includes('60 of 350 points')")
     page.evaluate(f"trainvizPlayer.seek({len(recording) - 1})")
     share = f"{100 * recording.metrics['train accuracy'][-1]:.1f}"
     wait(page, f"document.querySelector('.tv-groups li').textContent.includes('{share}')")
@@ -477,14 +479,19 @@ def test_categories_are_named_and_not_mixed(open_page):
     wait(page, "document.querySelector('.tv-where').textContent === 'at Paris, False'")
     values = [text.inner_text() for text in page.locator(".tv-number").all()]
     assert values[1] == "100\u00a0%"
+    # As a file: a list of a million numbers takes seconds on its way here.
     found = page.evaluate("""() => {
         const view = trainvizPlayer.views[0];
         const [left, top] = view.toScreen(-0.5, 1.5), [right, bottom] = view.toScreen(2.5, -0.5);
-        const [wide, tall] = [right - left, bottom - top];
-        const {data} = view.picture.getContext("2d").getImageData(left, top, wide, tall);
-        return {pixels: [...data], shape: [tall, wide, 4]};
+        const [wide, tall] = [right - left, bottom - top].map(Math.trunc);
+        const part = view.picture.getContext("2d").getImageData(left, top, wide, tall);
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [wide, tall];
+        canvas.getContext("2d").putImageData(part, 0, 0);
+        return canvas.toDataURL().split(",")[1];
     }""")
-    picture = np.reshape(found["pixels"], found["shape"])[..., :3]
+    with Image.open(io.BytesIO(base64.b64decode(found))) as image:
+        picture = np.asarray(image.convert("RGB"))
     point = page.evaluate(
         f"trainvizPlayer.views[0].toScreen(...{recorder.recording.data.points[0].tolist()})"
     )

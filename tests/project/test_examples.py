@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -100,9 +101,15 @@ def test_every_example_is_tested_here():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(MADE)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a function that runs an example once, and returns what it has made."""
+    return cache(lambda example: run(example, tmp_path_factory.mktemp("made")))
+
+
 @pytest.mark.parametrize("example", [name for name in MADE if name != "keras_spirals.py"])
-def test_an_example_writes_films_and_pictures_and_says_where(tmp_path, example):
-    check(run(example, tmp_path), MADE[example])
+def test_an_example_writes_films_and_pictures_and_says_where(made, example):
+    check(made(example), MADE[example])
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
@@ -113,13 +120,10 @@ def test_the_keras_example_runs_on(tmp_path, backend):
 
 
 @pytest.mark.parametrize("example", ["torch_seven_clusters.py", "sklearn_iris.py", "wine_pca.py"])
-def test_an_example_shows_the_same_each_time(tmp_path, example):
-    folders = [tmp_path / "one", tmp_path / "other"]
-    for folder in folders:
-        folder.mkdir()
+def test_an_example_shows_the_same_each_time(made, tmp_path, example):
     pictures = [
-        [path.read_bytes() for path in run(example, folder, epochs=2) if path.suffix == ".png"]
-        for folder in folders
+        [path.read_bytes() for path in paths if path.suffix == ".png"]
+        for paths in (made(example), run(example, tmp_path))
     ]
     assert pictures[0]
     assert pictures[0] == pictures[1]

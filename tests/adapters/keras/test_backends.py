@@ -12,23 +12,14 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-@pytest.mark.parametrize("tests", ["test_recorder.py", "test_resume.py"])
-def test_the_keras_recorder_works_on(backend, tests):
+def test_the_keras_recorder_works_on(backend):
     here = Path(__file__).parent
     done = subprocess.run(
         [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            here / tests,
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            here / "test_recorder.py", here / "test_resume.py",
         ],
-        cwd=here.parents[2],
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        cwd=here.parents[2], env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

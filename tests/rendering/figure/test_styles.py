@@ -37,15 +37,21 @@ def share(figure):
     return box.width * box.height / (figure.bbox.width * figure.bbox.height)
 
 
+def draw(figure):
+    """Draw a figure of which something has changed since it was drawn."""
+    if figure.stale:
+        figure.canvas.draw()
+
+
 def sizes(figure):
-    figure.canvas.draw()
+    draw(figure)
     texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
     return [text.get_fontsize() for text in texts if text.get_visible()]
 
 
 def cut_off(figure):
     """Return the titles, labels and entries of legends that reach beyond the figure."""
-    figure.canvas.draw()
+    draw(figure)
     texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
     for ax in figure.axes:
         texts += [ax.title, ax._left_title, ax._right_title, ax.xaxis.label, ax.yaxis.label]
