@@ -44,7 +44,8 @@ def advice_for(booster: Any) -> str:
     name = f"{type(booster).__module__.partition('.')[0]}.{type(booster).__name__}"
     return (
         f"model={name} is a native booster, which learns in rounds of its own training function: "
-        "record every round after training, trainviz.record_stages(booster, domain)"
+        "record its rounds after training by trainviz.record_stages(booster, domain), or while it "
+        "trains by callbacks=[trainviz.XGBoostRecorder(domain)] (LightGBMRecorder)"
     )
 
 

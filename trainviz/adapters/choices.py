@@ -21,7 +21,7 @@ from trainviz.errors import CaptureWarning
 from trainviz.evaluation.outputs import Output, recorded_as
 
 __all__ = [
-    "Choice",
+    "Chosen",
     "Code",
     "Target",
     "call",
@@ -41,7 +41,7 @@ class Code(str):
 
 
 @dataclass(frozen=True)
-class Choice:
+class Chosen:
     """What was chosen for data, each part with its code.
 
     Attributes
@@ -107,7 +107,7 @@ def choose(
     *,
     most: int | None = 2000,
     code: tuple[str, str] = ("X", "y"),
-) -> Choice:
+) -> Chosen:
     """Choose a window, the points that are drawn, and class names for data.
 
     Parameters
@@ -142,7 +142,7 @@ def choose(
     data = (X, y) if every == 1 else (X[::every], None if y is None else y[::every])
     y_code = "None" if y is None else f"{code[1]}{part}"
     domain, domain_code = choose_domain(X, y, resolution, code[0], every)
-    return Choice(
+    return Chosen(
         domain, domain_code, data, Code(f"({code[0]}{part}, {y_code})"), target, classes,
         names if target == "classes" else None,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from trainviz._common.providers import provided
 from trainviz.adapters.boosters import BoosterPredictor, is_booster, is_instance, names_of
-from trainviz.adapters.choices import Choice, Target, choose, known_output
+from trainviz.adapters.choices import Chosen, Target, choose, known_output
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.domain.domain import Domain
@@ -99,7 +99,7 @@ def record(
     >>> tv.animate(recording).still().axes[0].get_title(loc="right")
     ''
     """
-    chosen: Choice | None = None
+    chosen: Chosen | None = None
     if isinstance(domain, Domain):
         if y is not None:
             raise TypeError("y= goes with data, and domain is a Domain: give data=(X, y)")

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from trainviz._common.arrays import to_numpy
 from trainviz._common.terminal import say
 from trainviz.adapters.boosters import advice_for, is_booster, is_instance
-from trainviz.adapters.choices import Choice, Code, call, choose, known_output
+from trainviz.adapters.choices import Chosen, Code, call, choose, known_output
 from trainviz.capture.recorder import RecorderOptions
 from trainviz.domain.constructors import Resolution
 from trainviz.evaluation.outputs import Output
@@ -149,7 +149,7 @@ def _recorder_for(model: Any) -> str:
     )
 
 
-def _output_of(name: str, model: Any, chosen: Choice) -> Any:
+def _output_of(name: str, model: Any, chosen: Chosen) -> Any:
     if name != "SklearnRecorder":
         known = known_output(model, chosen.target)
         # A callable returns probabilities, so those of labels, too.
@@ -161,7 +161,7 @@ def _output_of(name: str, model: Any, chosen: Choice) -> Any:
     return "multilabel" if is_multilabel else kind
 
 
-def _require_columns(chosen: Choice, options: RecorderOptions) -> None:
+def _require_columns(chosen: Chosen, options: RecorderOptions) -> None:
     """Raise if nothing tells which output column a label stands for."""
     labels = chosen.data[1]
     if labels is None or options.get("classes") is not None or "data" in options:
