@@ -32,7 +32,6 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["gallery/**/*.ipynb", "gallery/**/*.py", "gallery/**/*.zip"]
 templates_path = ["_templates"]
-suppress_warnings = ["toc.empty_glob"]
 
 # Pages name classes and arguments in backticks; a role would be a second notation.
 default_role = "code"
