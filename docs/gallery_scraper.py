@@ -115,7 +115,8 @@ def draw_thumbnail(film: Film, path: str | Path, epoch: float = -1) -> None:
     small: Film
     if isinstance(film, tv.Comparison):
         blank = [" "] * len(film.recordings)
-        small = tv.compare(film.recordings, labels=blank, by=film.by, **THUMBNAIL)
+        columns = 2 if len(blank) == 4 else None
+        small = tv.compare(film.recordings, labels=blank, by=film.by, columns=columns, **THUMBNAIL)
     else:
         small = tv.animate(film.recording, mode=film.mode, **THUMBNAIL)
     drawn = io.BytesIO()

@@ -19,7 +19,7 @@ import trainviz as tv
 X, y = make_moons(400, noise=0.35, random_state=0)
 X, X_test, y, y_test = train_test_split(X, y, random_state=0)
 model = GradientBoostingClassifier(n_estimators=150, learning_rate=0.2, max_depth=3, random_state=0)
-model.fit(X, y)
+model = model.fit(X, y)
 
 # %%
 # The same call takes the boosters of XGBoost, LightGBM and CatBoost.

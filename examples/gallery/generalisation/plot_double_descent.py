@@ -10,6 +10,8 @@ map becomes calmer and the accuracy rises again.
 # %%
 # Ridgeless regression on random ReLU features, of which a model of size k takes the first k.
 
+# sphinx_gallery_thumbnail_epoch = 55
+
 import numpy as np
 from sklearn.datasets import make_moons
 

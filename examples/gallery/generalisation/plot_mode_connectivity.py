@@ -11,6 +11,8 @@ the other's.
 # %%
 # Two networks of the same shape from two seeds; both classify all but a few points.
 
+# sphinx_gallery_thumbnail_epoch = 50
+
 import copy
 
 import torch
