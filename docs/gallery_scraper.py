@@ -115,8 +115,14 @@ def draw_thumbnail(film: Film, path: str | Path, epoch: float = -1) -> None:
     small: Film
     if isinstance(film, tv.Comparison):
         blank = [" "] * len(film.recordings)
-        columns = 2 if len(blank) == 4 else None
-        small = tv.compare(film.recordings, labels=blank, by=film.by, columns=columns, **THUMBNAIL)
+        options = dict(THUMBNAIL)
+        if len(blank) == 4:
+            # Two rows, as wide as their maps are.
+            options |= {
+                "columns": 2,
+                "figsize": (2.8 * (film.recordings[0].domain.ratio or 1), 2.8),
+            }
+        small = tv.compare(film.recordings, labels=blank, by=film.by, **options)
     else:
         small = tv.animate(film.recording, mode=film.mode, **THUMBNAIL)
     drawn = io.BytesIO()
