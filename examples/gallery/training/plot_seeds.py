@@ -3,7 +3,7 @@ Seeds compared
 ==============
 
 Three networks differ in nothing but the seed of their first weights and the order of the batches.
-Where there are points they agree; the third panel shows that they disagree where there are none.
+Where there are points they agree; the last panel shows that they disagree where there are none.
 """
 
 # %%
