@@ -130,7 +130,12 @@ def export_dataset(dataset: xarray.Dataset, path: str | os.PathLike[str]) -> Non
 def _write_zarr(dataset: xarray.Dataset, path: Path) -> None:
     """Write a Zarr group, one map after another."""
     check_installed()
-    import zarr
+    try:
+        import zarr
+    except ImportError as error:
+        raise ImportError(
+            "export() needs zarr 3, which the extra trainviz[zarr] installs from Python 3.11 on"
+        ) from error
 
     maps, rest = dataset["probabilities"], dataset.drop_vars("probabilities")
     # As objects, xarray writes names as strings of any length, which Zarr's extensions specify.
