@@ -1,7 +1,11 @@
 """Transformers: a callback in a real ``Trainer``, with a tiny BERT and texts of two words."""
 
 import json
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,3 +256,37 @@ def test_mistakes_are_told_before_the_first_step(tmp_path, options, error, messa
 def test_what_is_not_callable_cannot_predict():
     with pytest.raises(TypeError, match="predict=3: expected a callable"):
         tv.TransformersRecorder(DOMAIN, predict=3)
+
+
+RANKS = """
+import sys
+sys.path.insert(0, {folder!r})
+import torch, test_transformers as t, trainviz as tv
+bare = t.Trained("bare", ddp_backend="gloo").model.state_dict()
+rec = tv.TransformersRecorder(t.DOMAIN, data=(t.embedded(t.bert()), t.Y), path="run.zarr")
+made = t.Trained("recorded", rec, ddp_backend="gloo")
+assert torch.distributed.get_world_size() == 2
+assert all(torch.equal(bare[name], value) for name, value in made.model.state_dict().items())
+if torch.distributed.get_rank() == 0:
+    assert abs(rec.recording[-1].probabilities - made.map).max() < 1e-3
+else:
+    assert len(rec.recording) == len(rec.recording.history) == 0
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_train_bit_identically_and_rank_zero_records(tmp_path):
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS.format(folder=str(Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+         str(script)],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    recording = tv.open_recording(tmp_path / "run.zarr")
+    assert recording.epochs.tolist() == [0, 1, 2, 3]
+    # With two ranks of 8 texts an epoch of 24 has two steps.
+    assert recording.steps.tolist() == [0, 2, 4, 6]
+    assert np.isfinite(recording.metrics["loss"][1:]).all()
