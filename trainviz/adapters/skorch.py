@@ -82,11 +82,11 @@ class SkorchRecorder(CallbackRecorder, Callback):  # type: ignore[misc]
     >>> import numpy as np, skorch, torch, trainviz as tv
     >>> X = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
     >>> y = (X[:, 0] > 0).astype("int64")
-    >>> rec = tv.SkorchRecorder(tv.Domain.around(X, resolution=9), every=2, data=(X, y))
+    >>> rec = tv.SkorchRecorder(tv.Domain.around(X, resolution=9), every=2)
     >>> net = skorch.NeuralNetClassifier(
     ...     torch.nn.Linear(2, 2), criterion=torch.nn.CrossEntropyLoss, max_epochs=3,
     ...     callbacks=[rec], verbose=0)
-    >>> rec = net.fit(X, y).callbacks[0]
+    >>> _ = net.fit(X, y)
     >>> rec.recording.epochs
     array([0, 2, 3])
     """
