@@ -85,6 +85,17 @@ def test_a_missing_framework_names_the_extra_to_install(name, blocked, extra):
         ("trainviz.open_recording('memory://x')", "fsspec", "trainviz[zarr]"),
         ("trainviz.open_recording({path!r}).to_xarray()", "xarray", "trainviz[xarray]"),
         ("trainviz.open_recording({path!r}).widget()", "anywidget", "trainviz[notebook]"),
+        (
+            "trainviz.log_to('x', trainviz.open_recording({path!r}))",
+            "tensorboard",
+            "trainviz[tensorboard]",
+        ),
+        ("trainviz.log_to('wandb', trainviz.open_recording({path!r}))", "wandb", "trainviz[wandb]"),
+        (
+            "trainviz.log_to('mlflow', trainviz.open_recording({path!r}))",
+            "mlflow",
+            "trainviz[mlflow]",
+        ),
     ],
 )
 def test_recordings_on_disk_name_the_extra_to_install(tmp_path, use, blocked, extra):
