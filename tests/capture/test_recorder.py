@@ -442,3 +442,22 @@ def test_a_copy_of_a_recorder_has_no_subscribers():
     recorder.subscribe(told.append)
     pickle.loads(pickle.dumps(recorder)).capture(right, epoch=0)
     assert told == []
+
+
+def test_a_subscriber_is_told_when_the_recorder_is_closed():
+    recorder, told = Recorder(DOMAIN), []
+    unsubscribe = recorder.subscribe(lambda snapshot: None, closed=lambda: told.append("closed"))
+    recorder.capture(lambda X: X[:, 0] > 0, epoch=0)
+    assert told == []
+    recorder.close()
+    assert told == ["closed"]
+    unsubscribe()
+    recorder.close()
+    assert told == ["closed"]
+
+
+def test_a_subscriber_that_fails_at_the_end_does_not_end_the_training():
+    recorder = Recorder(DOMAIN)
+    recorder.subscribe(lambda snapshot: None, closed=lambda: 1 / 0)
+    with pytest.warns(CaptureWarning, match="telling a subscriber of the end of epoch 0"):
+        recorder.close()

@@ -45,7 +45,9 @@ def test_a_file_in_the_folders_place_is_one_warning(tmp_path, untouched):
     assert "FileExistsError" in log.failures["TensorBoard"]
 
 
-def test_a_server_of_mlflow_that_is_down_is_one_warning(monkeypatch, untouched):
+@pytest.fixture
+def down(monkeypatch):
+    """Return a client of MLflow whose server is down."""
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -53,11 +55,24 @@ def test_a_server_of_mlflow_that_is_down_is_one_warning(monkeypatch, untouched):
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", raising=False)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    told, log = untouched(lambda recorder: tv.log_to((MlflowClient(address), "a" * 32), recorder))
+        return MlflowClient(f"http://127.0.0.1:{free.getsockname()[1]}")
+
+
+def test_a_server_of_mlflow_that_is_down_is_one_warning(down, untouched):
+    told, log = untouched(lambda recorder: tv.log_to((down, "a" * 32), recorder))
     assert len(told) == 1
     assert "MLflow failed" in told[0]
     assert list(log.failures) == ["MLflow"]
+
+
+def test_attempts_to_reach_a_server_draw_from_no_random_stream(down):
+    recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    log = tv.log_to((down, "a" * 32), recorder, stills=None)
+    state = random.getstate()
+    recorder.capture(lambda X: X[:, 0], epoch=0)
+    while not log.failures:
+        time.sleep(0.01)
+    assert random.getstate() == state
 
 
 def test_nobody_waits_for_a_server_that_never_answers(monkeypatch, untouched):
