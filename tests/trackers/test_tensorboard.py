@@ -96,12 +96,13 @@ def test_a_folder_needs_neither_tensorflow_nor_torch(tmp_path):
 
 def test_a_recording_by_steps_is_logged_by_steps(tmp_path, events_of):
     recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5), every_n_steps=10)
-    with tv.log_to(tmp_path, recorder, page=False, stills=2, name="plane") as log:
+    with tv.log_to(tmp_path, recorder, stills=2, name="plane/b") as log:
         for step in range(0, 50, 10):
             recorder.capture(lambda X, step=step: X[:, 0] * step / 50, epoch=step // 30, step=step)
     found = events_of(tmp_path)
-    assert [still.step for still in found.Images("plane/still")] == [0, 20, 40]
-    assert values(found, "plane/churn")[0] == [10, 20, 30, 40]
+    assert [still.step for still in found.Images("plane/b/still")] == [0, 20, 40]
+    assert values(found, "plane/b/churn")[0] == [10, 20, 30, 40]
+    assert (tmp_path / "plane-b.html").exists()
     assert repr(log) == "TrackerLog(TensorBoard, 3 stills, 1 film)"
 
 

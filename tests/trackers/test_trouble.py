@@ -13,6 +13,8 @@ import pytest
 import trainviz as tv
 from trainviz.trackers import delivery
 
+DOMAIN = tv.Domain((0, 1), (0, 1), points_per_axis=5)
+
 
 def warnings_of(record):
     return [str(each.message) for each in record if each.category is tv.CaptureWarning]
@@ -66,7 +68,7 @@ def test_a_server_of_mlflow_that_is_down_is_one_warning(down, untouched):
 
 
 def test_attempts_to_reach_a_server_draw_from_no_random_stream(down):
-    recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    recorder = tv.Recorder(DOMAIN)
     log = tv.log_to((down, "a" * 32), recorder, stills=None)
     state = random.getstate()
     recorder.capture(lambda X: X[:, 0], epoch=0)
@@ -160,7 +162,7 @@ class Slow:
 
 def test_what_a_slow_tracker_cannot_take_is_dropped_and_training_goes_on():
     tracker = Slow()
-    recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    recorder = tv.Recorder(DOMAIN)
     log = tv.log_to(tracker, recorder, stills=None, page=False)
     with pytest.warns(tv.CaptureWarning, match="too slow, and what it cannot take is dropped"):
         capture(recorder, 200)
@@ -175,7 +177,7 @@ def test_what_a_slow_tracker_cannot_take_is_dropped_and_training_goes_on():
 
 
 def test_a_recorder_is_logged_once_to_a_place(tmp_path):
-    recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5))
+    recorder = tv.Recorder(DOMAIN)
     first = tv.log_to(tmp_path, recorder)
     with pytest.warns(tv.CaptureWarning, match="there already; the second call is ignored"):
         assert tv.log_to(str(tmp_path), recorder) is first
@@ -190,6 +192,7 @@ def test_a_recorder_is_logged_once_to_a_place(tmp_path):
     [
         ({"target": 7}, TypeError, "expected a folder for TensorBoard or its SummaryWriter"),
         ({"recording": "a.zarr"}, TypeError, "expected a Recording, or a recorder"),
+        ({"recording": tv.Recorder(DOMAIN).recording}, tv.RecordingError, "recording is empty"),
         ({"stills": 0}, ValueError, "stills=0: expected 'geometric', a whole number k"),
         ({"film": "mp4"}, ValueError, "film='mp4': TensorBoard shows gif alone"),
         ({"film": "avi"}, ValueError, "film='avi': expected 'auto', 'gif', 'mp4' or None"),
@@ -208,7 +211,7 @@ def test_mistakes_are_told_before_anything_is_logged(tmp_path, recording, given,
 
 
 def test_a_picture_that_cannot_be_drawn_does_not_end_the_training(tmp_path):
-    recorder = tv.Recorder(tv.Domain((0, 1), (0, 1), points_per_axis=5), on_error="raise")
+    recorder = tv.Recorder(DOMAIN, on_error="raise")
     state = random.getstate()
     # A mode for values alone.
     log = tv.log_to(tmp_path, recorder, mode="values", page=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -104,6 +105,8 @@ def log_to(
     ------
     TypeError, ValueError
         If an argument is not as described.
+    RecordingError
+        If a recording is empty.
     ImportError
         If the tracker is not installed; the message says how to install it.
 
@@ -231,6 +234,7 @@ class TrackerLog:
 
     def log_all(self, recording: Recording) -> None:
         """Log a recording that grows no longer."""
+        recording.require_snapshots()
         self._begin(recording)
         for index in range(len(recording)):
             self._log(recording[index], index, wait=True)
@@ -358,12 +362,13 @@ class TrackerLog:
         thinned = recording.thin(max(1, -(-len(recording) // _FRAMES)))
         options: FilmOptions = {"fps": _FPS, "hold": 1.0, **self._scene}
         film = animate(thinned, **options)
+        stem = re.sub(r"[^\w-]+", "-", self._name)
         made: set[Path] = set()
         for tracker, delivery in self._trackers:
             if self._film is None:
                 break
             suffix: FilmFormat = tracker.film_formats[0] if self._film == "auto" else self._film
-            path = folder / f"{self._name}.{suffix}"
+            path = folder / f"{stem}.{suffix}"
             if path not in made:
                 film.save(path, progress=False)
                 made.add(path)
@@ -372,9 +377,7 @@ class TrackerLog:
         if made:
             self._n_films += 1
         if self._page:
-            whole = animate(recording, **options).save(
-                folder / f"{self._name}.html", progress=False
-            )
+            whole = animate(recording, **options).save(folder / f"{stem}.html", progress=False)
             self._send(lambda tracker: tracker.page(f"{self._name}/page", whole, step), wait=True)
 
     def _send(self, call: Callable[[Tracker], None], wait: bool) -> None:
