@@ -749,6 +749,7 @@ def test_info_tells_machines_the_same_as_json(runs, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["class_names"] == ["ash", "birch", "cedar"]
     assert (told["snapshots"], told["first_epoch"], told["last_epoch"]) == (5, 0, 40)
+    assert told["accuracy"] == [0.0, 1.0]
     assert told["metrics"] == {"loss": [2.0, 1.0], "accuracy": [0.0, 1.0]}
     assert (told["whole"], told["problems"]) == (5, [])
 

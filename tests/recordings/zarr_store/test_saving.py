@@ -138,6 +138,7 @@ def test_info_says_what_is_in_a_recording(stored, capsys):
         "  inputs     2 features (plane)",
         "  data       6 points",
         "  metrics    loss 2 to 1, accuracy 0 to 1",
+        "  accuracy   0 to 1 of the data's points",
         "  precision  float16",
         "  integrity  5 of 5 snapshots are whole",
     ]:

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from trainviz.domain.table_slice import TableSlice
 from trainviz.errors import RecordingError
+from trainviz.recordings.opening import recording_of
 from trainviz.recordings.snapshot import Snapshot, quality_of
 from trainviz.recordings.zarr_store.contents import current_document
 from trainviz.recordings.zarr_store.lock import LOCK
@@ -96,6 +99,7 @@ def _facts(reader: DiskReader) -> dict[str, Any]:
         "shape": list(found.domain.shape), "precision": None if maps is None else maps.precision,
         "points": 0 if found.data is None else len(found.data.points),
         "metrics": {name: list(ends) for name, ends in _ends(reader).items()},
+        "accuracy": _accuracy(reader),
     }  # fmt: skip
 
 
@@ -112,6 +116,20 @@ def _ends(reader: DiskReader) -> dict[str, tuple[float, float]]:
             if math.isfinite(value):
                 ends[name] = ends.get(name, (value, value))[0], value
     return ends
+
+
+def _accuracy(reader: DiskReader) -> list[float] | None:
+    """Return the shares of the data that the first and the last snapshot classify rightly."""
+    if not len(reader):
+        return None
+    try:
+        labels = recording_of(reader, reader.contents.description).data_labels
+        first, last = reader.data_predictions(0), reader.data_predictions(len(reader) - 1)
+    except (RecordingError, ValueError):  # One is damaged, or a label is none of the classes.
+        return None
+    if labels is None or first is None or last is None:
+        return None
+    return [float(np.mean(first == labels)), float(np.mean(last == labels))]
 
 
 def _contents(reader: DiskReader) -> Iterator[tuple[str, str]]:
@@ -137,6 +155,9 @@ def _contents(reader: DiskReader) -> Iterator[tuple[str, str]]:
     told = [f"{name} {ends[name][0]:.4g} to {ends[name][1]:.4g}" if name in ends else name
             for name in reader.contents.metrics]  # fmt: skip
     yield "metrics", ", ".join(told) or "none"
+    right = _accuracy(reader)
+    if right:
+        yield "accuracy", f"{right[0]:.4g} to {right[1]:.4g} of the data's points"
     if reader.contents.log.entries:
         yield "log", f"{len(reader.contents.log.entries)} moments between snapshots"
     if found.schedule:
