@@ -635,3 +635,18 @@ def test_one_class_has_its_own_colour_on_a_page_too(open_page, run):
         "return [0.2, 0.9].map((x) => at(Math.floor(x * c.width))); })()"
     )
     assert found == wanted
+
+
+def test_curves_show_what_was_logged_at_epochs_that_were_not_captured(open_page):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=10))
+    for number in range(9):
+        if number % 4:
+            recorder.log(epoch=number, metrics={"lr": number / 10})
+        else:
+            recorder.capture(partial(moving, number=number), epoch=number)
+    page = open_page(recorder.recording)
+    assert page.locator(".tv-curves").inner_text().split() == ["lr", "0.1"]
+    page.keyboard.press(".")
+    wait(page, COUNTER + "'epoch 4'")
+    # Between 0.3 at epoch 3 and 0.5 at epoch 5; no snapshot has a value.
+    wait(page, "document.querySelector('.tv-curves').innerText.endsWith('0.4')")

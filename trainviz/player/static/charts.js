@@ -96,7 +96,7 @@ export function paintKymograph(canvas, samples, { count, classes, shares, labels
  * Draw curves of metrics, the ticks of the snapshots and the range.
  * @param {HTMLCanvasElement} canvas
  * @param {object} options
- * @param {{name: string, values: (number | null)[], points: [number, number][] | null, color: string}[]} options.curves
+ * @param {{name: string, values: (number | null)[], points?: [number, number][], color: string}[]} options.curves
  * @param {number[]} options.shares
  * @param {[number, number] | null} options.range
  * @param {number[]} options.stops

@@ -1202,17 +1202,19 @@ export class Player {
     const p = this.parts;
     const { clock, theme, state } = this;
     const now = clock.share(state.position);
-    const names = Object.keys(this.main.metrics).slice(0, 4);
+    const logged = this.recordings.length < 2 ? this.main.curves?.metrics : null;
+    const names = Object.keys({ ...this.main.metrics, ...logged }).slice(0, 4);
     // The time moves sixty times a second, and the curves stay.
     p.now.style.transform = `translateX(${(INSET + now * (p.strip.clientWidth - 2 * INSET) - 1).toFixed(1)}px)`;
     const limit = this.lesson?.limit ?? Infinity;
     const key = [state.clock, state.range, theme.ink, p.strip.clientWidth, p.strip.clientHeight, devicePixelRatio, limit, this.last].join();
     if (key !== this.stripKey) {
       this.stripKey = key;
+      const blank = this.times.map(() => null);
       this.curves = names.map((name, i) => ({
         // While a question is open, the curves do not tell what will come.
-        name, color: theme.curves[i], values: this.onMaster(this.main, this.main.metrics[name]).map((value, s) => (s <= limit ? value : null)),
-        points: this.pointsOf(name, limit),
+        name, color: theme.curves[i], values: this.onMaster(this.main, this.main.metrics[name] ?? blank).map((value, s) => (s <= limit ? value : null)),
+        ...this.loggedOf(name, limit),
       }));
       p.curves.replaceChildren(...this.curves.map(({ name, color }) =>
         el("span", {}, el("i", { style: { background: color } }), el("b", { dir: "auto" }, name), el("span"))));
@@ -1225,7 +1227,11 @@ export class Player {
         theme, inset: INSET,
       });
     }
-    this.curves.forEach(({ values }, i) => {
+    this.curves.forEach(({ values, places, logged }, i) => {
+      if (logged) {
+        p.curves.children[i].lastChild.textContent = metricText(logged.length ? valueAt(logged, positionOf(places, state.position)) : null);
+        return;
+      }
       const left = values[Math.floor(state.position)];
       const right = values[Math.min(this.last, Math.floor(state.position) + 1)];
       const value = left === null || right === null ? left : left + (state.position % 1) * (right - left);
@@ -1234,17 +1240,20 @@ export class Player {
   }
 
   /**
-   * Return the share of the time and the value at every moment of a metric, captured or not; null
-   * where the snapshots have them all.
-   * @param {string} name @param {number} limit @returns {[number, number][] | null}
+   * Return a metric at every moment, captured or not, with the places of the moments between the
+   * snapshots and their shares of the time; nothing where the snapshots have them all.
+   * @param {string} name @param {number} limit @returns {any}
    */
-  pointsOf(name, limit) {
+  loggedOf(name, limit) {
     const { curves } = this.main;
-    if (!curves?.metrics[name] || this.recordings.length > 1) return null;
-    return curves.places
-      .map((/** @type {number} */ place, /** @type {number} */ i) => [place, curves.metrics[name][i]])
-      .filter((/** @type {[number, number | null]} */ [place, value]) => value !== null && place <= Math.min(limit, this.last))
-      .map((/** @type {[number, number]} */ [place, value]) => [this.clock.share(place), value]);
+    if (!curves?.metrics[name] || this.recordings.length > 1) return {};
+    const known = curves.places.flatMap((/** @type {number} */ place, /** @type {number} */ i) => (
+      curves.metrics[name][i] === null || place > Math.min(limit, this.last) ? [] : [[place, curves.metrics[name][i]]]));
+    const places = known.map((/** @type {[number, number]} */ [place]) => place);
+    return {
+      places, logged: known.map((/** @type {[number, number]} */ [, value]) => value),
+      points: known.map((/** @type {[number, number]} */ [place, value]) => [this.clock.share(place), value]),
+    };
   }
 
   /** @param {any} recording @param {(number | null)[]} values @returns {(number | null)[]} */
