@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Annotated, Any, Literal
 
 from typer import Argument, BadParameter, Option
@@ -72,11 +72,13 @@ def log(
     ] = "trainviz",
 ) -> int:  # fmt: skip
     """Show a recording in TensorBoard, Weights & Biases or MLflow: pictures, film, page, curves."""
+    from trainviz.trackers.targets import new_run
     from trainviz.trackers.tracker_log import log_to
 
     opened = open_selected(recording, selection)
     mode = mode_of(shown, opened)
-    with output.progress(), _run(target) as run:
+    starts = target in ("wandb", "mlflow")
+    with output.progress(), new_run(target) if starts else nullcontext(target) as run:
         logged = log_to(
             run, opened, stills=None if stills == "none" else stills,
             film=None if film == "none" else film, page=not no_page, by=by, name=name,
@@ -84,24 +86,3 @@ def log(
         )  # fmt: skip
     output.tell(f"{target}: {logged!r}", target=target, snapshots=len(opened))
     return 1 if logged.failures else 0
-
-
-def _run(target: str) -> AbstractContextManager[Any]:
-    """Begin a run in a tracker that has runs."""
-    from trainviz._common.providers import install_hint
-
-    if target not in ("wandb", "mlflow"):
-        return nullcontext(target)
-    try:
-        if target == "wandb":
-            import wandb
-
-            run: AbstractContextManager[Any] = wandb.init(project="trainviz")
-        else:
-            import mlflow
-
-            run = mlflow.start_run()
-    except ImportError as error:
-        needed = {"wandb": "Weights & Biases", "mlflow": "MLflow"}[target]
-        raise ImportError(install_hint(needed, f"trainviz log RECORDING {target}")) from error
-    return run

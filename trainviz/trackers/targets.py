@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from contextlib import AbstractContextManager
 from typing import Any
 
 from trainviz._common.providers import install_hint
@@ -12,7 +14,7 @@ from trainviz.trackers.tensorboard import TensorBoard, TensorBoardWriter
 from trainviz.trackers.tracker import Tracker
 from trainviz.trackers.weights_and_biases import WeightsAndBiases
 
-__all__ = ["LOGGERS", "trackers_of"]
+__all__ = ["LOGGERS", "new_run", "trackers_of"]
 
 LOGGERS = "TensorBoard, Weights & Biases or MLflow"
 
@@ -103,23 +105,39 @@ def _is_a(value: Any, name: str, *modules: str) -> bool:
     return False
 
 
+def new_run(package: str) -> AbstractContextManager[Any]:
+    """Begin a run of ``"wandb"`` or ``"mlflow"``, which ends with the block.
+
+    Raises
+    ------
+    ImportError
+        If the package is not installed.
+    """
+    module = _imported(package)
+    run: AbstractContextManager[Any] = (
+        module.init(project="trainviz") if package == "wandb" else module.start_run()
+    )
+    return run
+
+
+def _imported(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        names = {"wandb": "Weights & Biases", "mlflow": "MLflow"}
+        raise ImportError(install_hint(names[package], "logging to it")) from error
+
+
 def _active(package: str) -> Tracker:
     """Return the run of a package that is active in this process."""
+    module = _imported(package)
     if package == "wandb":
-        try:
-            import wandb
-        except ImportError as error:
-            raise ImportError(install_hint("Weights & Biases", "log_to()")) from error
-        if wandb.run is None:
+        if module.run is None:
             raise ValueError(
                 "target: no run of Weights & Biases is active; call wandb.init() first"
             )
-        return WeightsAndBiases(wandb.run)
-    try:
-        import mlflow
-    except ImportError as error:
-        raise ImportError(install_hint("MLflow", "log_to()")) from error
-    run = mlflow.active_run()
+        return WeightsAndBiases(module.run)
+    run = module.active_run()
     if run is None:
         raise ValueError("target: no run of MLflow is active; call mlflow.start_run() first")
     return MLflow(_mlflow_client(), run.info.run_id)
