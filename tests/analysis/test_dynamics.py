@@ -221,6 +221,9 @@ class ReadOnce:
     def data_predictions(self, index):
         return None
 
+    def weights_epoch(self, index):
+        return None
+
 
 def test_maps_are_read_once_in_order_and_not_kept():
     domain = tv.Domain((0, 1), (0, 1), points_per_axis=300)

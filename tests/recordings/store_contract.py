@@ -1,6 +1,7 @@
 """What every store that is written to promises: each store's test class inherits these tests."""
 
 import pickle
+from dataclasses import replace
 from threading import Thread
 
 import numpy as np
@@ -43,6 +44,13 @@ class StoreContract:
         read = store.read(2)
         assert (read.epoch, read.step, read.evaluations) == (2, 20, 7)
         np.testing.assert_allclose(read.probabilities, 0.5, atol=3e-4)
+
+    def test_other_weights_are_told_with_and_without_the_map(self, store):
+        store.append(replace(snapshot(4), weights_epoch=2, error=0.25, method="adaptive"))
+        read = store.read(4)
+        assert (store.weights_epoch(4), read.weights_epoch) == (2, 2)
+        assert (read.error, read.method) == (0.25, "adaptive")
+        assert (store.weights_epoch(3), store.read(3).weights_epoch) == (None, None)
 
     def test_amend_adds_metrics_and_leaves_older_copies_alone(self, store):
         before = store.read(3)

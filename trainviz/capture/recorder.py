@@ -862,8 +862,8 @@ def check_options(options: RecorderOptions) -> Schedule:
 
     Examples
     --------
-    >>> check_options({"every": 5})
-    Schedule(every=5)
+    >>> check_options({"every": 5}).every
+    5
     """
     given = with_defaults(options, RECORDER_DEFAULTS, "Recorder")
     return make_schedule(

@@ -121,7 +121,7 @@ class Recording(Sequence[Snapshot]):
         gone when training was over.
         """
         last = len(self) - 1
-        if last >= 0 and self[last].weights_epoch is not None:
+        if last >= 0 and self._store.weights_epoch(last) is not None:
             return True
         if last < 1 or self._store.epoch(last) != self._store.epoch(last - 1):
             return False

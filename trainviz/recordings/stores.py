@@ -27,8 +27,7 @@ class Store(Protocol):
     """An ordered collection of snapshots.
 
     Indices run from 0 to ``len - 1``; the recording converts negative ones.
-    ``epoch``, ``step``, ``metrics`` and ``data_predictions`` are cheap; only
-    :meth:`read` reads the map.
+    All others are cheap; only :meth:`read` reads the map.
     """
 
     @property
@@ -58,6 +57,10 @@ class Store(Protocol):
 
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
         """Return the classes that snapshot ``index`` predicts for the recording's data."""
+        ...
+
+    def weights_epoch(self, index: int) -> int | None:
+        """Return the epoch whose weights snapshot ``index`` shows, if not its own."""
         ...
 
     def logged(self) -> Sequence[LogEntry]:
@@ -186,6 +189,10 @@ class MemoryStore:
         """Return the predictions of snapshot ``index``."""
         return self._snapshots[index].data_predictions
 
+    def weights_epoch(self, index: int) -> int | None:
+        """Return the epoch whose weights snapshot ``index`` shows, if not its own."""
+        return self._snapshots[index].weights_epoch
+
     def append(self, snapshot: Snapshot) -> None:
         """Store a snapshot."""
         self._snapshots.append(snapshot)
@@ -265,6 +272,10 @@ class ViewStore:
         """Return the predictions of snapshot ``index`` of the view."""
         return self._base.data_predictions(self._indices[index])
 
+    def weights_epoch(self, index: int) -> int | None:
+        """Return the epoch whose weights snapshot ``index`` of the view shows, if not its own."""
+        return self._base.weights_epoch(self._indices[index])
+
     def logged(self) -> Sequence[LogEntry]:
         """Return what was logged between the first and the last snapshot of the view.
 
@@ -327,12 +338,10 @@ class JoinedStore:
     def read(self, index: int) -> Snapshot:
         """Return snapshot ``index`` of the joined ones."""
         part, own, shift, _ = self._entries[index]
-        snapshot, weights = part.read(own), None
-        if snapshot.weights_epoch is not None:
-            weights = snapshot.weights_epoch + shift
         return replace(
-            snapshot, epoch=self.epoch(index), step=self.step(index), weights_epoch=weights
-        )
+            part.read(own), epoch=part.epoch(own) + shift, step=self.step(index),
+            weights_epoch=self.weights_epoch(index),
+        )  # fmt: skip
 
     def epoch(self, index: int) -> int:
         """Return the epoch of snapshot ``index`` of the joined ones."""
@@ -354,6 +363,12 @@ class JoinedStore:
         """Return the predictions of snapshot ``index`` of the joined ones."""
         part, own, *_ = self._entries[index]
         return part.data_predictions(own)
+
+    def weights_epoch(self, index: int) -> int | None:
+        """Return the epoch whose weights snapshot ``index`` shows, if not its own."""
+        part, own, shift, _ = self._entries[index]
+        weights = part.weights_epoch(own)
+        return None if weights is None else weights + shift
 
     def logged(self) -> Sequence[LogEntry]:
         """Return what was logged in each part, up to where the next one begins."""

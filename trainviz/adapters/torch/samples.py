@@ -52,6 +52,7 @@ def training_samples(loader: Any) -> tuple[tuple[Any, Any], str, list[str] | Non
 
     Examples
     --------
+    >>> from torch.utils.data import TensorDataset
     >>> X, y = torch.arange(8.0).reshape(4, 2), torch.tensor([0, 1, 0, 1])
     >>> (inputs, labels), note, _ = training_samples(DataLoader(TensorDataset(X, y), batch_size=2))
     >>> len(inputs), labels.tolist(), note

@@ -126,6 +126,10 @@ class DiskReader:
         """Return the predictions of snapshot ``index``."""
         return None if self.contents.n_points is None else self._chunk(index)[0].data_predictions
 
+    def weights_epoch(self, index: int) -> int | None:
+        """Return the epoch whose weights snapshot ``index`` shows, if not its own."""
+        return self._chunk(index)[0].weights_epoch
+
     def logged(self) -> Sequence[LogEntry]:
         """Return what was logged beside the snapshots.
 
