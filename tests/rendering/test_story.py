@@ -161,6 +161,17 @@ def test_a_long_caption_has_several_lines_and_all_of_it_is_in_the_picture(record
     assert not dark[:, -4:].any()
 
 
+@pytest.mark.parametrize(
+    "make", [tv.animate, lambda run, **options: tv.compare([run] * 2, **options)]
+)
+@pytest.mark.parametrize(("style", "points", "dpi"), [("slides", 18, 150), ("paper", 7, 300)])
+def test_captions_are_as_large_as_the_text_of_a_preset(recording, make, style, points, dpi):
+    plain = make(recording, style=style)
+    film = make(recording, style=style, captions={0: "They move"})
+    # A line and the room around it.
+    assert 1.4 < (film.shape[0] - plain.shape[0]) / (points / 72 * dpi) < 2.4
+
+
 def test_captions_keep_their_dollars(recording):
     film = film_of(recording, captions={0: "$5 to $10, and a_b^c {"})
     assert film[0].shape[:2] == film.shape

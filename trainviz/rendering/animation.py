@@ -103,7 +103,7 @@ class Animation(Film):
         metric_names([self.recording], self._options.get("metrics", True))
         counter = Counter(self.recording, film.get("counter", True))
         self._story = Story(
-            film, self._timeline.starts, self.recording.index_at,
+            film, self._options, self._timeline.starts, self.recording.index_at,
             lambda index: counter.text(Moment(index, 0.0)),
         )  # fmt: skip
         highlights_of(self.recording, film.get("highlight"))

@@ -122,7 +122,7 @@ class Comparison(Film):
             _changes(self.recordings) if film["pace"] == "by change" else (),
         )  # fmt: skip
         self._story = Story(
-            film, self._clock.starts, self._tick,
+            film, self._options, self._clock.starts, self._tick,
             lambda tick: self._headline(float(self._clock.ticks[tick])),
         )  # fmt: skip
         count = len(films) + bool(disagreement)

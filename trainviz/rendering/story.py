@@ -12,6 +12,7 @@ from trainviz._common.arrays import Image
 from trainviz._common.checks import is_positive
 from trainviz.errors import RecordingError
 from trainviz.rendering.figure.fitting import fit_text
+from trainviz.rendering.figure.options import SceneOptions, style_of
 from trainviz.rendering.figure.parts import Theme, new_figure
 from trainviz.rendering.figure.texts import prepare_texts
 
@@ -56,6 +57,8 @@ class Story:
     ----------
     options : mapping
         Of the film, with defaults.
+    scene : SceneOptions
+        Its figure's options, with those of its preset.
     starts : ndarray of int
         The frame that shows each snapshot as it is, without the card.
     index_at : callable
@@ -79,13 +82,14 @@ class Story:
     def __init__(
         self,
         options: Mapping[str, Any],
+        scene: SceneOptions,
         starts: npt.NDArray[np.intp],
         index_at: Callable[[Any], int],
         name_of: Callable[[int], str],
     ) -> None:
         self._options = options
         self._theme = Theme.of(options.get("dark", False))
-        self._dpi = float(options.get("dpi", 100))
+        self._style, self._dpi = style_of(scene), float(scene["dpi"])
         self.n_card: int = round(options["card"] * options["fps"])
         captions, bookmark = options["captions"] or {}, options["bookmark"] or ()
         # Later ones first, to find the last that has begun.
@@ -163,7 +167,9 @@ class Story:
     def _written(self, width: int) -> dict[str, Image]:
         """Return the pictures of captions as large as can be, but below a quarter of the frame."""
         given = self._options.get("figsize")
-        size = min(12.0, 5 + width / self._dpi)
+        # A preset's sizes are those of the page or the screen that the film is shown on.
+        largest = self._style.counter
+        size = largest if self._style.name else min(largest, 5 + width / self._dpi)
         while True:
             pictures = self._written_in(width, size)
             tall = pictures[""].shape[0]
