@@ -110,7 +110,7 @@ export class Player {
     /** @type {string | null} */
     this.samplesOf = null;
     this.stripKey = "";
-    /** @type {{name: string, color: string, values: (number | null)[]}[]} */
+    /** @type {{name: string, color: string, values: (number | null)[], places?: number[], logged?: number[], points?: [number, number][]}[]} */
     this.curves = [];
     this.shadeKey = "";
     this.pointsKey = "";
@@ -1228,7 +1228,7 @@ export class Player {
       });
     }
     this.curves.forEach(({ values, places, logged }, i) => {
-      if (logged) {
+      if (logged && places) {
         p.curves.children[i].lastChild.textContent = metricText(logged.length ? valueAt(logged, positionOf(places, state.position)) : null);
         return;
       }
