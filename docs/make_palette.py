@@ -1,6 +1,6 @@
 """Search for the default colours of classes, and measure how well they can be told apart.
 
-    python docs/make_palette.py            # the table of docs/how-to/paper-figures.md
+    python docs/make_palette.py            # the table of docs/how-to/colour-blind-safety.md
     python docs/make_palette.py --search   # a minute or two: the colours of classes 25 to 256
 
 The search is greedy: each colour is the one farthest from all before it, to the eye and, with a

@@ -63,7 +63,7 @@ def test_a_class_that_is_added_changes_the_colour_of_no_other():
 
 
 def test_the_documentation_states_the_differences_that_are_measured():
-    page = Path(__file__).parents[2] / "docs" / "how-to" / "paper-figures.md"
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "colour-blind-safety.md"
     number = r" ([\d.]+) \|"
     found = re.findall(r"^\|" + 5 * number + "$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(found) == 11
