@@ -259,20 +259,32 @@ def paint_regions(a, b, weight, candidates, low, factor, colors, levels, picture
     holds the ``levels`` shades of each class.
     """
     _, height, width = a.shape
-    labels, shades = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
+    # A column more on each side repeats the outer ones, so that each pixel has eight neighbours.
+    labels = np.empty((height, width + 2), np.uint8)
+    shades = np.empty((height, width), np.uint8)
     best, first = np.empty(width, np.float32), np.empty(width, np.int32)
-    level, differ = np.empty(width, np.int32), np.empty(width, np.uint8)
+    level, columns = np.empty(width, np.int32), np.empty(width, np.uintp)
+    around, leads = np.empty((2, width), np.uint8), np.empty((9, width), np.float32)
     for below in range(height + 1):
         if below < height:
             find_highest(a, b, weight, below, candidates, best, first)
             find_levels(best, low, factor, levels, level)
+            row = labels[below]
             for x in range(width):
-                labels[below, x], shades[below, x] = first[x], level[x]
+                row[x + 1], shades[below, x] = first[x], level[x]
                 level[x] += first[x] * np.int32(levels)
+            row[0], row[width + 1] = row[1], row[width]
             color_row(colors, level, picture, below)
         # The row above is smoothed now because its neighbours are still in the CPU cache.
-        if below and mark_borders(labels, below - 1, differ):
-            smooth_row(a, b, weight, labels, shades, below - 1, differ, colors, levels, picture)
+        if below and look_around(labels, below - 1, around):
+            y = below - 1
+            pairs, crowds = find_borders(labels, y, around, columns)
+            pair, crowd = columns[:pairs], columns[crowds:]
+            find_leads(a, b, weight, y, around, pair, leads)
+            mix_two(leads, around, pair, shades[y], colors, levels, level, picture[y])
+            for column in crowd:
+                x = np.intp(column)
+                mix_many(a, b, weight, labels, y, x, colors, levels, shades[y, x], picture)
 
 
 @inlined
@@ -333,75 +345,110 @@ def color_row(colors, indices, picture, y):
 
 
 @inlined
-def mark_borders(labels, y, differ):
-    """Mark the pixels of a row whose class differs from one of their neighbours; count them."""
-    height, width = labels.shape
-    above, here, below = labels[max(y - 1, 0)], labels[y], labels[min(y + 1, height - 1)]
-    for x in range(width):
-        differ[x] = (above[x] ^ here[x]) | (below[x] ^ here[x])
-    for x in range(1, width):
-        found = (above[x - 1] ^ here[x]) | (here[x - 1] ^ here[x]) | (below[x - 1] ^ here[x])
-        differ[x] |= found
-    for x in range(width - 1):
-        found = (above[x + 1] ^ here[x]) | (here[x + 1] ^ here[x]) | (below[x + 1] ^ here[x])
-        differ[x] |= found
-    count = 0
-    for x in range(width):
-        count += differ[x] != 0
-    return count
+def look_around(labels, y, around):
+    """Find the lowest and the highest class in the 3x3 neighbourhood of each pixel in a row.
+
+    They become ``around``, shape (2, w); returned is whether they differ anywhere.
+    """
+    above, here, below = rows_around(labels, y)
+    lowest, highest = around[0], around[1]
+    found = np.uint8(0)
+    for x in range(len(lowest)):
+        low = min(above[x], above[x + 1], above[x + 2], here[x], here[x + 1], here[x + 2])
+        high = max(above[x], above[x + 1], above[x + 2], here[x], here[x + 1], here[x + 2])
+        low = min(low, below[x], below[x + 1], below[x + 2])
+        high = max(high, below[x], below[x + 1], below[x + 2])
+        lowest[x], highest[x] = low, high
+        found |= low ^ high
+    return found
 
 
 @inlined
-def smooth_row(a, b, weight, labels, shades, y, differ, colors, levels, picture):
-    """Mix the colours of the classes along the borders in a row."""
-    height, width = labels.shape
-    rows = max(y - 1, 0), y, min(y + 1, height - 1)
-    for x in range(width):
-        if not differ[x]:
+def rows_around(labels, y):
+    """Return a row and those above and below it, the outer ones repeated."""
+    last = len(labels) - 1
+    return labels[y - 1 if y else 0], labels[y], labels[y + 1 if y < last else last]
+
+
+@inlined
+def find_borders(labels, y, around, columns):
+    """List the pixels of a row around which there are two classes, or more.
+
+    The former come first in ``columns``, up to the first number that is returned; the latter
+    begin at the second.
+    """
+    above, here, below = rows_around(labels, y)
+    pairs, crowds = 0, len(columns)
+    for start in range(0, len(columns), _PART_WIDTH):
+        lowest, highest = (
+            around[0, start : start + _PART_WIDTH],
+            around[1, start : start + _PART_WIDTH],
+        )
+        differ = np.uint8(0)
+        for x in range(len(lowest)):
+            differ |= lowest[x] ^ highest[x]
+        if not differ:
             continue
-        columns = max(x - 1, 0), x, min(x + 1, width - 1)
-        low = high = np.intp(labels[y, x])
-        for row in rows:
-            for column in columns:
-                label = np.intp(labels[row, column])
-                low, high = min(low, label), max(high, label)
-        crowded = False
-        for row in rows:
-            for column in columns:
-                crowded |= (labels[row, column] != low) & (labels[row, column] != high)
-        first, last = low * levels + shades[y, x], high * levels + shades[y, x]
-        if crowded:
-            mix_many(a, b, weight, labels, rows, columns, colors, levels, shades[y, x], picture)
-        else:
-            won = count_won(a, b, weight, low, high, rows, columns)
-            for channel in range(3):
-                total = (16 - won) * np.intp(colors[first, channel])
-                total += won * np.intp(colors[last, channel])
-                picture[y, x, channel] = (total + 8) >> 4
+        for x in range(start, start + len(lowest)):
+            low, high = around[0, x], around[1, x]
+            if low == high:
+                continue
+            crowded = False
+            for place in range(x, x + 3):
+                crowded |= (above[place] != low) & (above[place] != high)
+                crowded |= (here[place] != low) & (here[place] != high)
+                crowded |= (below[place] != low) & (below[place] != high)
+            if crowded:
+                crowds -= 1
+                columns[crowds] = x
+            else:
+                columns[pairs] = x
+                pairs += 1
+    return pairs, crowds
 
 
 @inlined
-def count_won(a, b, weight, low, high, rows, columns):
-    """Count at how many of a pixel's 16 sub-samples class ``high`` beats class ``low``."""
-    above = lead_across(a, b, weight, low, high, rows[0], columns)
-    here = lead_across(a, b, weight, low, high, rows[1], columns)
-    below = lead_across(a, b, weight, low, high, rows[2], columns)
-    won = 0
-    for i in range(4):
-        for lead in across(above[i], here[i], below[i]):
-            won += lead > np.float32(0)
-    return won
+def find_leads(a, b, weight, y, around, columns, leads):
+    """Find the probability of the higher class minus that of the lower, around each pixel.
+
+    Of the neighbourhoods, 3x3, ``leads``, shape (9, w), has a column for each of ``columns``.
+    """
+    _, height, width = a.shape
+    for i in range(len(columns)):
+        x = columns[i]
+        low, high = np.uintp(around[0, x]), np.uintp(around[1, x])
+        before = x - np.uintp(1) if x else x
+        after = x + np.uintp(1) if x + np.uintp(1) < np.uintp(width) else x
+        place = 0
+        for row in (y - 1 if y else 0, y, y + 1 if y < height - 1 else y):
+            for column in (before, x, after):
+                leads[place, i] = mixed_at(a, b, weight, high, row, column) - mixed_at(
+                    a, b, weight, low, row, column
+                )
+                place += 1
 
 
 @inlined
-def lead_across(a, b, weight, low, high, y, columns):
-    """Return the probability of ``high`` minus that of ``low`` at four places along a row."""
-    before, here, after = columns
-    return across(
-        mixed_at(a, b, weight, high, y, before) - mixed_at(a, b, weight, low, y, before),
-        mixed_at(a, b, weight, high, y, here) - mixed_at(a, b, weight, low, y, here),
-        mixed_at(a, b, weight, high, y, after) - mixed_at(a, b, weight, low, y, after),
-    )
+def mix_two(leads, around, columns, shades, colors, levels, won, picture):
+    """Mix the colours of two classes by their shares of each pixel's 16 sub-samples."""
+    none = np.float32(0)
+    for i in range(len(columns)):
+        count = np.int32(0)
+        above = across(leads[0, i], leads[1, i], leads[2, i])
+        here = across(leads[3, i], leads[4, i], leads[5, i])
+        below = across(leads[6, i], leads[7, i], leads[8, i])
+        for place in range(4):
+            for lead in across(above[place], here[place], below[place]):
+                count += np.int32(lead > none)
+        won[i] = count
+    for i in range(len(columns)):
+        x = columns[i]
+        first = np.uintp(around[0, x]) * np.uintp(levels) + np.uintp(shades[x])
+        last = np.uintp(around[1, x]) * np.uintp(levels) + np.uintp(shades[x])
+        for channel in range(3):
+            total = (16 - won[i]) * np.int32(colors[first, channel])
+            total += won[i] * np.int32(colors[last, channel])
+            picture[x, channel] = (total + 8) >> 4
 
 
 @inlined
@@ -423,8 +470,11 @@ def across(before, here, after):
 
 
 @inlined
-def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture):
+def mix_many(a, b, weight, labels, y, x, colors, levels, shade, picture):
     """Mix the colours of more than two classes by their shares of a pixel's 16 sub-samples."""
+    _, height, width = a.shape
+    rows = max(y - 1, 0), y, min(y + 1, height - 1)
+    columns = max(x - 1, 0), x, min(x + 1, width - 1)
     best, winner = np.empty((4, 4), np.float32), np.empty((4, 4), np.intp)
     lines, done = np.empty((3, 4), np.float32), np.intp(-1)
     while True:
@@ -432,8 +482,8 @@ def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture
         k = np.intp(256)
         for row in rows:
             for column in columns:
-                if done < labels[row, column] < k:
-                    k = np.intp(labels[row, column])
+                if done < labels[row, column + 1] < k:
+                    k = np.intp(labels[row, column + 1])
         if k == 256:
             break
         for i in range(3):
@@ -454,7 +504,7 @@ def mix_many(a, b, weight, labels, rows, columns, colors, levels, shade, picture
         for i in range(4):
             for j in range(4):
                 total += np.intp(colors[winner[i, j] * levels + shade, channel])
-        picture[rows[1], columns[1], channel] = total >> 4
+        picture[y, x, channel] = total >> 4
 
 
 KERNELS = (paint_highest, paint_regions, find_candidates)

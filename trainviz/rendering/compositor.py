@@ -28,7 +28,7 @@ from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.figure.styles import user_style
 from trainviz.rendering.figure.texts import without_glyph_warnings
-from trainviz.rendering.kernels import cover, multiply, tint
+from trainviz.rendering.kernels import cover, stamp
 
 __all__ = ["Compositor", "WrongPoints", "draw_ground", "mark_errors"]
 
@@ -90,8 +90,8 @@ class Compositor:
         self._box = (slice(top, top + height), slice(left, left + width))
         self._draw_static(ground)
         self._marks = lru_cache(maxsize=2)(self._draw_marks)
-        self._stamps = lru_cache(maxsize=16)(self._draw_stamps)
-        self._stamp_axes = lru_cache(maxsize=4)(_stamp_axes)
+        self._drawn_markers = lru_cache(maxsize=16)(self._draw_markers)
+        self._markers: list[_Marker] = []
         self._faded = lru_cache(maxsize=2)(self._draw_faded)
 
     @property
@@ -123,8 +123,8 @@ class Compositor:
         if self._wrong is not None:
             if self._fades:
                 self._faded(moment.left).put_on(picture)
-            for color, clear in self._marks(moment.left):
-                tint(picture, clear, color)
+            for layer in self._marks(moment.left):
+                layer.put_on(picture)
         frame[self._box] = picture
         if self._layout.strip is not None:
             self._advance_strip(frame, moment)
@@ -170,26 +170,26 @@ class Compositor:
             faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
 
-    def _draw_marks(self, snapshot: int) -> list[tuple[Any, npt.NDArray[np.float32]]]:
-        """Return the colours of the marks of errors, each with its transparency in the map."""
+    def _draw_marks(self, snapshot: int) -> list[Layer]:
+        """Return the marks of errors: a layer of each marker that one consists of."""
         assert self._wrong is not None
         points = self._pixels(self._wrong[snapshot])
-        stamps = self._stamps(mark_strength(len(points)))
-        return [(color, self._stamped(stamp, points)) for color, stamp in stamps]
-
-    def _draw_stamps(self, strength: float) -> list[tuple[Any, Any]]:
-        assert self._wrong is not None
-        layout, n_points = self._layout, self._wrong.n_points
-        # One pair of axes for all strengths, as making some takes most of the time.
-        strongest = error_styles(layout, n_points, 1.0, self._options)
-        sides = [_stamp_side(layout.figure.dpi, style) for style in strongest]
+        if not len(points):
+            return []
+        drawn = self._drawn_markers(mark_strength(len(points)))
         return [
-            (_rgb(style["edgecolors" if "edgecolors" in style else "color"]).astype(np.float32),
-             _stamp(self._stamp_axes(layout.figure.dpi, side), style))
-            for side, style in zip(
-                sides, error_styles(layout, n_points, strength, self._options), strict=True
-            )
-        ]  # fmt: skip
+            marker.at(points, clear) for marker, clear in zip(self._markers, drawn, strict=True)
+        ]
+
+    def _draw_markers(self, strength: float) -> list[npt.NDArray[np.float32]]:
+        assert self._wrong is not None
+        layout, n_points, options = self._layout, self._wrong.n_points, self._options
+        if not self._markers:
+            strongest = error_styles(layout, n_points, 1.0, options)
+            dpi = layout.figure.dpi
+            self._markers = [_Marker(dpi, style, self.map_shape) for style in strongest]
+        styles = error_styles(layout, n_points, strength, options)
+        return [marker.drawn(style) for marker, style in zip(self._markers, styles, strict=True)]
 
     def _draw_faded(self, snapshot: int) -> Layer:
         """Return the points as a layer, those that are classified correctly faint."""
@@ -204,20 +204,6 @@ class Compositor:
             artist.draw(renderer)
             artist.remove()
         return Layer.of(np.array(figure.canvas.buffer_rgba())[self._box])
-
-    def _stamped(
-        self, stamp: npt.NDArray[np.float32], points: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.float32]:
-        """Return the transparency of a marker at every point."""
-        height, width = self.map_shape
-        margin = len(stamp) // 2
-        # Padded by half a marker on each side, so that markers at the edge need no clipping.
-        clear = np.ones((height + 2 * margin, width + 2 * margin), dtype=np.float32)
-        down, right = np.nonzero(stamp < 1)
-        corners, offsets = points @ (clear.shape[1], 1), down * clear.shape[1] + right
-        # The transparencies of overlapping rings are multiplied.
-        multiply(clear.reshape(-1), corners, offsets, stamp[down, right])
-        return clear
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -301,34 +287,62 @@ def _render(figure: Any) -> Image:
     return np.array(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _stamp_axes(dpi: float, side: int) -> Any:
-    """Return square axes of an odd number of pixels, in whose middle markers are drawn."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+class _Marker:
+    """A marker in the middle of axes of its own, drawn in several strengths and at many places.
 
-    figure: Any = Figure(figsize=(side / dpi, side / dpi), dpi=dpi, facecolor="none")
-    FigureCanvasAgg(figure)
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.axis("off")
-    ax.set(xlim=(-1, 1), ylim=(-1, 1), autoscale_on=False)
-    figure.canvas.draw()
-    return ax
+    Parameters
+    ----------
+    dpi : float
+    strongest : dict
+        The style of the largest, as ``scatter`` takes it.
+    shape : tuple of int
+        ``(height, width)`` of the map.
+    """
 
+    def __init__(self, dpi: float, strongest: dict[str, Any], shape: tuple[int, int]) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
-def _stamp_side(dpi: float, style: dict[str, Any]) -> int:
-    return 2 * int(np.ceil((np.sqrt(style["s"]) + 2 * style["linewidths"]) / 2 * dpi / 72)) + 1
+        across = np.sqrt(strongest["s"]) + 2 * strongest["linewidths"]
+        # An odd number of pixels, so that one is in the middle.
+        self._margin = int(np.ceil(across / 2 * dpi / 72))
+        side = (2 * self._margin + 1) / dpi
+        figure: Any = Figure(figsize=(side, side), dpi=dpi, facecolor="none")
+        FigureCanvasAgg(figure)
+        ax = figure.add_axes((0, 0, 1, 1))
+        ax.axis("off")
+        ax.set(xlim=(-1, 1), ylim=(-1, 1), autoscale_on=False)
+        figure.canvas.draw()
+        self._canvas = figure.canvas
+        self._artist = ax.scatter([0], [0], **strongest)
+        self._color = _rgb(strongest.get("edgecolors", strongest.get("color"))).astype(np.float32)
+        height, width = shape
+        # Kept, since new memory takes as long as the arithmetic.
+        self._clear = np.ones((height + 2 * self._margin, width + 2 * self._margin), np.float32)
+        self._pixels, self._shares = np.empty(0, np.intp), np.empty(0, np.float32)
 
+    def drawn(self, style: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """Return the transparency of each pixel of the marker in another size, width and alpha."""
+        renderer = self._canvas.get_renderer()
+        renderer.clear()
+        # A new artist would take ten times as long.
+        self._artist.set(sizes=[style["s"]], linewidths=[style["linewidths"]], alpha=style["alpha"])
+        self._artist.draw(renderer)
+        opaque = np.array(self._canvas.buffer_rgba())[..., 3]
+        return (1 - opaque / np.float32(255)).astype(np.float32)
 
-def _stamp(ax: Any, style: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """Return the transparency of each pixel of a marker."""
-    canvas = ax.figure.canvas
-    renderer = canvas.get_renderer()
-    renderer.clear()
-    marker = ax.scatter([0], [0], **style)
-    marker.draw(renderer)
-    marker.remove()
-    opaque = np.array(canvas.buffer_rgba())[..., 3]
-    return (1 - opaque / np.float32(255)).astype(np.float32)
+    def at(self, points: npt.NDArray[np.intp], drawn: npt.NDArray[np.float32]) -> Layer:
+        """Return a layer with the marker at each point, a row and a column of the map."""
+        down, right = places = np.nonzero(drawn < 1)
+        size, padded = len(points) * len(down), self._clear.shape[1]
+        if len(self._pixels) < size:
+            self._pixels, self._shares = np.empty(size, np.intp), np.empty(size, np.float32)
+        count = stamp(
+            self._clear, self._margin, points @ (padded, 1), down * padded + right, drawn[places],
+            self._pixels, self._shares,
+        )  # fmt: skip
+        clear = self._shares[:count].copy()
+        return Layer(self._color * (1 - clear[:, None]), self._pixels[:count].copy(), clear)
 
 
 class Layer:

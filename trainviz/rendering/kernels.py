@@ -20,10 +20,9 @@ __all__ = [
     "cover",
     "look_up",
     "mix_cubic",
-    "multiply",
     "resample",
     "spline",
-    "tint",
+    "stamp",
     "to_planes",
 ]
 
@@ -88,55 +87,63 @@ def cover(picture, pixels, color, clear):
             picture[pixels[i], channel] = np.uint8(np.int32(below + color[i, channel]))
 
 
-def _tint_by_numpy(picture, clear, color):
-    height, width, _ = picture.shape
-    top, left = (clear.shape[0] - height) // 2, (clear.shape[1] - width) // 2
-    clear = clear[top : top + height, left : left + width]
-    pixels = np.nonzero(clear < 1)
-    passed = clear[pixels][:, None]
-    below = picture[pixels] * passed
-    below += color * (1 - passed) + np.float32(0.5)
-    picture[pixels] = below.astype(np.uint8)
+def _stamp_by_numpy(clear, margin, corners, offsets, factors, pixels, shares):
+    places = (corners[:, None] + offsets).reshape(-1)
+    flat, width = clear.reshape(-1), clear.shape[1] - 2 * margin
+    np.multiply.at(flat, places, np.tile(factors, len(corners)))
+    found, first = np.unique(places, return_index=True)
+    found = found[np.argsort(first)]
+    row, column = np.divmod(found, clear.shape[1])
+    row, column = row - margin, column - margin
+    seen = (row >= 0) & (row < clear.shape[0] - 2 * margin) & (column >= 0) & (column < width)
+    seen &= flat[found] < 1
+    count = np.count_nonzero(seen)
+    pixels[:count], shares[:count] = (row * width + column)[seen], flat[found[seen]]
+    flat[found] = 1
+    return count
 
 
-@kernel("(uint8[:, :, ::1], float32[:, ::1], float32[::1])", _tint_by_numpy)
-def tint(picture, clear, color):
-    """Blend one colour into a picture: into each pixel as much as ``clear`` is below 1 there.
+@kernel(
+    "(float32[:, ::1], intp, intp[::1], intp[::1], float32[::1], intp[::1], float32[::1])",
+    _stamp_by_numpy,
+)
+def stamp(clear, margin, corners, offsets, factors, pixels, shares):
+    """Draw a marker at several places of a picture that is transparent everywhere.
 
-    ``clear``, shape (h + 2m, w + 2m), has a margin around the picture, which is not used.
+    Parameters
+    ----------
+    clear : ndarray of float32, shape (h + 2 * margin, w + 2 * margin)
+        The transparency of the picture, 1; scratch, and 1 again afterwards.
+    margin : int
+        Around the picture, so that markers at its edge need no clipping.
+    corners, offsets : ndarray of int
+        Flat indices of the places, and what is added to them for the marker's pixels.
+    factors : ndarray of float32
+        The transparency of each pixel of the marker. Where markers overlap, these are multiplied.
+    pixels, shares : ndarray, shape (len(corners) * len(offsets),)
+        Are written: the flat index in the picture of each pixel that is covered, and its
+        transparency.
+
+    Returns
+    -------
+    int
+        How many pixels are covered.
     """
-    height, width, _ = picture.shape
-    top, left = (clear.shape[0] - height) // 2, (clear.shape[1] - width) // 2
-    one, half = np.float32(1), np.float32(0.5)
-    for y in range(height):
-        for start in range(0, width, 32):
-            row = picture[y, start : start + 32]
-            passed = clear[top + y, left + start : left + min(start + 32, width)]
-            least = one
-            for x in range(len(passed)):
-                least = passed[x] if passed[x] < least else least
-            if least == one:
-                continue
-            for x in range(len(passed)):
-                share = passed[x]
-                if share < one:
-                    for channel in range(3):
-                        added = color[channel] * (one - share) + half
-                        value = row[x, channel] * share + added
-                        row[x, channel] = np.uint8(np.int32(value))
-
-
-def _multiply_by_numpy(plane, corners, offsets, factors):
-    places = corners[:, None] + offsets
-    np.multiply.at(plane, places.reshape(-1), np.broadcast_to(factors, places.shape).reshape(-1))
-
-
-@kernel("(float32[::1], intp[::1], intp[::1], float32[::1])", _multiply_by_numpy)
-def multiply(plane, corners, offsets, factors):
-    """Multiply the values at ``offsets`` from each corner by ``factors``, one after another."""
+    flat, count, one = clear.reshape(-1), 0, np.float32(1)
+    height, width = clear.shape[0] - 2 * margin, clear.shape[1] - 2 * margin
     for corner in corners:
         for i in range(len(offsets)):
-            plane[corner + offsets[i]] *= factors[i]
+            flat[corner + offsets[i]] *= factors[i]
+    for corner in corners:
+        for i in range(len(offsets)):
+            place = corner + offsets[i]
+            if flat[place] < one:
+                row, column = place // clear.shape[1] - margin, place % clear.shape[1] - margin
+                if 0 <= row < height and 0 <= column < width:
+                    pixels[count], shares[count] = row * width + column, flat[place]
+                    count += 1
+                flat[place] = one
+    return count
 
 
 def _spline_by_numpy(before, a, b, after, has_before, has_after, slope, square, cube):
@@ -366,4 +373,4 @@ def convert_blocks(rows, y, start, stop, luma, blue, red, sums):
         cool_row[x], warm_row[x] = (cool + middle) >> 18, (warm + middle) >> 18
 
 
-KERNELS = (cover, multiply, tint, resample, look_up, mix_cubic, spline, to_planes)
+KERNELS = (cover, stamp, resample, look_up, mix_cubic, spline, to_planes)
