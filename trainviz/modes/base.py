@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,15 @@ from trainviz.recordings.time_axis import Moment
 __all__ = ["MODES", "Beside", "Contour", "Mode", "PaintBetween", "find_mode", "register_mode"]
 
 Values = npt.NDArray[np.floating[Any]]
-PaintBetween = Callable[[Map, Map], Callable[[np.float32], Image]]
-"""``(map, map) -> (weight of the second -> picture)``."""
+
+
+class PaintBetween(Protocol):
+    """A function that interpolates two maps and paints the result; see :meth:`Mode.between`."""
+
+    def __call__(
+        self, a: Map, b: Map, likely: npt.NDArray[np.bool_] | None = None
+    ) -> Callable[[np.float32], Image]:
+        """Return a function of the weight of ``b``."""
 
 
 class Contour(NamedTuple):
@@ -194,8 +201,11 @@ class Mode:
         """Return a function that interpolates two maps and paints the result, or None.
 
         It takes the two maps, shape (C, h, w), and returns a function of the weight of the
-        second, so that what several frames have in common is found out once. None if the
-        mode has no such function, or also draws contour lines.
+        second, so that what several frames have in common is found out once. Its third
+        argument, ``likely``, bool of shape (ceil(h / 8), ceil(w / 32), C), is False for classes
+        that are nowhere the likeliest in a part of 8x32 pixels or within two pixels of it,
+        whose values there may be wrong; default: all may be. None if the mode has no such
+        function, or also draws contour lines.
         """
         return None
 

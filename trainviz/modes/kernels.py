@@ -12,37 +12,41 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from trainviz._common.arrays import Image, Map, argmax
 from trainviz._common.jit import inlined, kernel, ready
+from trainviz.modes.base import PaintBetween
 from trainviz.modes.pixels import packed, unpacked
 
-__all__ = ["KERNELS", "find_candidates", "paint_highest", "paint_regions", "painter"]
+__all__ = [
+    "KERNELS",
+    "PART_HEIGHT",
+    "PART_WIDTH",
+    "paint_highest",
+    "paint_regions",
+    "painter",
+]
 
 _MAPS = "float32[:, :, ::1], float32[:, :, ::1], float32"
 _CANDIDATES = "Tuple((uint16[:, :, ::1], int32[:, ::1]))"
 
-_PART_WIDTH = 32
-"""How many neighbouring pixels have their candidates in common."""
-
-_ROUNDING = np.float32(1e-6)
-"""More than the rounding of an interpolated probability."""
+PART_HEIGHT, PART_WIDTH = 8, 32
+"""How many neighbouring rows and columns of pixels have a list of likely classes in common."""
 
 
-def painter(
-    paint: Callable[..., None], *options: Any
-) -> Callable[[Map, Map], Callable[[np.float32], Image]]:
+def painter(paint: Callable[..., None], *options: Any) -> PaintBetween:
     """Return what :meth:`Mode.between` returns, for a ``paint`` of this module."""
 
-    def between(a: Map, b: Map) -> Callable[[np.float32], Image]:
+    def between(
+        a: Map, b: Map, likely: npt.NDArray[np.bool_] | None = None
+    ) -> Callable[[np.float32], Image]:
         a, b = ready(a), ready(b)
         n_classes, height, width = a.shape
-        parts = 0 if a is b else -(-width // _PART_WIDTH)
-        candidates = (
-            np.empty((height, parts, n_classes), np.uint16), np.empty((height, parts), np.int32)
-        )  # fmt: skip
-        if a is not b:
-            find_candidates(a, b, *candidates)
+        if likely is None:
+            blocks = -(-height // PART_HEIGHT), -(-width // PART_WIDTH)
+            likely = np.ones((*blocks, n_classes), np.bool_)
+        candidates = _listed(likely)
 
         def painted(weight: np.float32) -> Image:
             picture = np.empty((height, width, 3), dtype=np.uint8)
@@ -54,72 +58,33 @@ def painter(
     return between
 
 
-def _find_candidates_by_numpy(a, b, classes, counts):
-    certain = np.minimum(a, b).max(axis=0) - _ROUNDING
-    possible = np.maximum(a, b) >= certain
-    starts = np.arange(0, a.shape[2], _PART_WIDTH)
-    found = np.logical_or.reduceat(possible, starts, axis=2).transpose(1, 2, 0)
-    counts[:] = found.sum(axis=2)
-    # Those found come first, in ascending order.
-    classes[:] = np.argsort(~found, axis=2, kind="stable")
+def _listed(
+    likely: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
+    """Return which classes are likely in each part, ascending, and how many."""
+    counts = likely.sum(axis=2, dtype=np.int32)
+    row, part, index = np.nonzero(likely)
+    ends = np.cumsum(counts)
+    place = np.arange(len(index)) - np.repeat(ends - counts.reshape(-1), counts.reshape(-1))
+    classes = np.empty(likely.shape, np.uint16)
+    classes[row, part, place] = index
+    return classes, counts
 
 
-@kernel(
-    "(float32[:, :, ::1], float32[:, :, ::1], uint16[:, :, ::1], int32[:, ::1])",
-    _find_candidates_by_numpy,
-)
-def find_candidates(a, b, classes, counts):
-    """List the classes that may be the likeliest in each part of a row, whatever the weight.
-
-    A class that both maps hold for less likely than both hold another cannot be.
-
-    Parameters
-    ----------
-    a, b : ndarray of float32, shape (C, h, w)
-    classes : ndarray of uint16, shape (h, parts, C)
-        Is written: the candidates of each part, and then the other classes, both ascending.
-    counts : ndarray of int32, shape (h, parts)
-        Is written: how many candidates there are.
-    """
-    n, height, width = a.shape
-    certain = np.empty(width, np.float32)
-    for y in range(height):
-        certain[:] = -np.inf
-        for k in range(n):
-            one, other = a[k, y], b[k, y]
-            for x in range(width):
-                first, second = one[x], other[x]
-                low = first if first < second else second
-                certain[x] = low if low > certain[x] else certain[x]
-        for x in range(width):
-            certain[x] -= _ROUNDING
-        for part in range(counts.shape[1]):
-            start, stop = part * _PART_WIDTH, min((part + 1) * _PART_WIDTH, width)
-            count, others = 0, n
-            for k in range(n - 1, -1, -1):
-                one, other = a[k, y, start:stop], b[k, y, start:stop]
-                least = certain[start:stop]
-                possible = np.int32(0)
-                for x in range(len(one)):
-                    first, second = one[x], other[x]
-                    high = first if first > second else second
-                    possible |= np.int32(high >= least[x])
-                if not possible:
-                    others -= 1
-                    classes[y, part, others] = k
-            # The candidates are those that are not among the others, which are ascending.
-            at = others
-            for k in range(n):
-                if at < n and classes[y, part, at] == k:
-                    at += 1
-                else:
-                    classes[y, part, count] = k
-                    count += 1
-            counts[y, part] = count
+def _among_candidates(values, candidates):
+    """Return values that are below all others where a class is no candidate."""
+    classes, counts = candidates
+    found = np.zeros(classes.shape, bool)
+    for place in range(counts.max()):
+        row, part = np.nonzero(counts > place)
+        found[row, part, classes[row, part, place]] = True
+    rows, columns = np.arange(values.shape[1]), np.arange(values.shape[2])
+    found = found.transpose(2, 0, 1)[:, rows[:, None] // PART_HEIGHT, columns // PART_WIDTH]
+    return np.where(found, values, np.float32(-1))
 
 
 def _paint_highest_by_numpy(a, b, weight, candidates, low, factor, colors, picture):
-    highest = _mixed(a, b, weight).max(axis=0)
+    highest = _among_candidates(_mixed(a, b, weight), candidates).max(axis=0)
     picture[:] = colors.take(_levels(highest, low, factor, 256), axis=0)
 
 
@@ -147,7 +112,8 @@ def paint_highest(a, b, weight, candidates, low, factor, colors, picture):
     """Paint the highest class probability of each pixel with a table of 256 colours.
 
     The map is interpolated between ``a`` and ``b``, shape (C, h, w). The
-    ``candidates`` are those of :func:`find_candidates`; without any, ``a`` is painted.
+    Only the ``candidates`` are looked at: the classes in each part of ``PART_HEIGHT`` times
+    ``PART_WIDTH`` pixels, and how many these are.
     """
     _, height, width = a.shape
     best, level = np.empty(width, np.float32), np.empty(width, np.int32)
@@ -159,7 +125,7 @@ def paint_highest(a, b, weight, candidates, low, factor, colors, picture):
 
 def _paint_regions_by_numpy(a, b, weight, candidates, low, factor, colors, levels, picture):
     values = _mixed(a, b, weight)
-    labels, highest = argmax(values)
+    labels, highest = argmax(_among_candidates(values, candidates))
     shades = _levels(highest, low, factor, levels)
     words = packed(colors).take(labels * np.intp(levels) + shades)
     near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
@@ -283,20 +249,18 @@ def paint_regions(a, b, weight, candidates, low, factor, colors, levels, picture
             find_leads(a, b, weight, y, around, pair, leads)
             mix_two(leads, around, pair, shades[y], colors, levels, level, picture[y])
             for column in crowd:
-                x = np.intp(column)
-                mix_many(a, b, weight, labels, y, x, colors, levels, shades[y, x], picture)
+                shade, at = shades[y, column], np.intp(column)
+                mix_many(a, b, weight, labels, y, at, colors, levels, shade, picture)
 
 
 @inlined
 def find_highest(a, b, weight, y, candidates, best, first):
     """Find the highest probability of each pixel in a row, and its class."""
     classes, counts = candidates
-    if counts.shape[1] == 0:
-        find_highest_of_one(a, y, best, first)
     for part in range(counts.shape[1]):
-        start, stop = part * _PART_WIDTH, min((part + 1) * _PART_WIDTH, len(best))
-        for place in range(counts[y, part]):
-            k = classes[y, part, place]
+        start, stop = part * PART_WIDTH, min((part + 1) * PART_WIDTH, len(best))
+        for place in range(counts[y // PART_HEIGHT, part]):
+            k = classes[y // PART_HEIGHT, part, place]
             low, high = a[k, y, start:stop], b[k, y, start:stop]
             best_here, first_here = best[start:stop], first[start:stop]
             if place == 0:
@@ -309,20 +273,6 @@ def find_highest(a, b, weight, y, candidates, best, first):
                     higher = value > best_here[x]
                     first_here[x] = k if higher else first_here[x]
                     best_here[x] = value if higher else best_here[x]
-
-
-@inlined
-def find_highest_of_one(a, y, best, first):
-    """Find the highest probability of each pixel in a row of a single map, and its class."""
-    for x in range(len(best)):
-        best[x], first[x] = a[0, y, x], 0
-    for k in range(1, len(a)):
-        row = a[k, y]
-        for x in range(len(best)):
-            value = row[x]
-            higher = value > best[x]
-            first[x] = k if higher else first[x]
-            best[x] = value if higher else best[x]
 
 
 @inlined
@@ -379,10 +329,10 @@ def find_borders(labels, y, around, columns):
     """
     above, here, below = rows_around(labels, y)
     pairs, crowds = 0, len(columns)
-    for start in range(0, len(columns), _PART_WIDTH):
+    for start in range(0, len(columns), PART_WIDTH):
         lowest, highest = (
-            around[0, start : start + _PART_WIDTH],
-            around[1, start : start + _PART_WIDTH],
+            around[0, start : start + PART_WIDTH],
+            around[1, start : start + PART_WIDTH],
         )
         differ = np.uint8(0)
         for x in range(len(lowest)):
@@ -507,4 +457,4 @@ def mix_many(a, b, weight, labels, y, x, colors, levels, shade, picture):
         picture[y, x, channel] = total >> 4
 
 
-KERNELS = (paint_highest, paint_regions, find_candidates)
+KERNELS = (paint_highest, paint_regions)

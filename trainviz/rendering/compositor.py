@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.figure.styles import user_style
 from trainviz.rendering.figure.texts import without_glyph_warnings
-from trainviz.rendering.kernels import cover, stamp
+from trainviz.rendering.kernels import cover, stamp, tint
 
 __all__ = ["Compositor", "WrongPoints", "draw_ground", "mark_errors"]
 
@@ -123,8 +123,8 @@ class Compositor:
         if self._wrong is not None:
             if self._fades:
                 self._faded(moment.left).put_on(picture)
-            for layer in self._marks(moment.left):
-                layer.put_on(picture)
+            for marks in self._marks(moment.left):
+                marks.put_on(picture)
         frame[self._box] = picture
         if self._layout.strip is not None:
             self._advance_strip(frame, moment)
@@ -170,8 +170,8 @@ class Compositor:
             faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
 
-    def _draw_marks(self, snapshot: int) -> list[Layer]:
-        """Return the marks of errors: a layer of each marker that one consists of."""
+    def _draw_marks(self, snapshot: int) -> list[Marks]:
+        """Return the marks of errors, for each marker that one consists of."""
         assert self._wrong is not None
         points = self._pixels(self._wrong[snapshot])
         if not len(points):
@@ -301,21 +301,27 @@ class _Marker:
 
     def __init__(self, dpi: float, strongest: dict[str, Any], shape: tuple[int, int]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.collections import PathCollection
         from matplotlib.figure import Figure
+        from matplotlib.markers import MarkerStyle
+        from matplotlib.transforms import IdentityTransform
 
         across = np.sqrt(strongest["s"]) + 2 * strongest["linewidths"]
         # An odd number of pixels, so that one is in the middle.
         self._margin = int(np.ceil(across / 2 * dpi / 72))
-        side = (2 * self._margin + 1) / dpi
-        figure: Any = Figure(figsize=(side, side), dpi=dpi, facecolor="none")
-        FigureCanvasAgg(figure)
-        ax = figure.add_axes((0, 0, 1, 1))
-        ax.axis("off")
-        ax.set(xlim=(-1, 1), ylim=(-1, 1), autoscale_on=False)
-        figure.canvas.draw()
-        self._canvas = figure.canvas
-        self._artist = ax.scatter([0], [0], **strongest)
-        self._color = _rgb(strongest.get("edgecolors", strongest.get("color"))).astype(np.float32)
+        side, marker = 2 * self._margin + 1, MarkerStyle(strongest["marker"])
+        color = strongest.get("edgecolors") or strongest["color"]
+        figure = Figure(figsize=(side / dpi, side / dpi), dpi=dpi)
+        self._renderer = FigureCanvasAgg(figure).get_renderer()
+        # What scatter draws, without axes, whose making takes most of the time.
+        self._artist = PathCollection(
+            (marker.get_path().transformed(marker.get_transform()),), (strongest["s"],),
+            offsets=[(side / 2, side / 2)], offset_transform=IdentityTransform(),
+            facecolors="none", edgecolors=color,
+        )  # fmt: skip
+        self._artist.set_transform(IdentityTransform())
+        self._artist.set_figure(figure)
+        self._color = _rgb(color).astype(np.float32)
         height, width = shape
         # Kept, since new memory takes as long as the arithmetic.
         self._clear = np.ones((height + 2 * self._margin, width + 2 * self._margin), np.float32)
@@ -323,16 +329,14 @@ class _Marker:
 
     def drawn(self, style: dict[str, Any]) -> npt.NDArray[np.float32]:
         """Return the transparency of each pixel of the marker in another size, width and alpha."""
-        renderer = self._canvas.get_renderer()
-        renderer.clear()
-        # A new artist would take ten times as long.
+        self._renderer.clear()
         self._artist.set(sizes=[style["s"]], linewidths=[style["linewidths"]], alpha=style["alpha"])
-        self._artist.draw(renderer)
-        opaque = np.array(self._canvas.buffer_rgba())[..., 3]
+        self._artist.draw(self._renderer)
+        opaque = np.array(self._renderer.buffer_rgba())[..., 3]
         return (1 - opaque / np.float32(255)).astype(np.float32)
 
-    def at(self, points: npt.NDArray[np.intp], drawn: npt.NDArray[np.float32]) -> Layer:
-        """Return a layer with the marker at each point, a row and a column of the map."""
+    def at(self, points: npt.NDArray[np.intp], drawn: npt.NDArray[np.float32]) -> Marks:
+        """Return the marker at each point, a row and a column of the map."""
         down, right = places = np.nonzero(drawn < 1)
         size, padded = len(points) * len(down), self._clear.shape[1]
         if len(self._pixels) < size:
@@ -341,8 +345,28 @@ class _Marker:
             self._clear, self._margin, points @ (padded, 1), down * padded + right, drawn[places],
             self._pixels, self._shares,
         )  # fmt: skip
-        clear = self._shares[:count].copy()
-        return Layer(self._color * (1 - clear[:, None]), self._pixels[:count].copy(), clear)
+        return Marks(self._color, self._pixels[:count].copy(), self._shares[:count].copy())
+
+
+class Marks(NamedTuple):
+    """An overlay of a map of one colour.
+
+    Attributes
+    ----------
+    color : ndarray of float32, shape (3,)
+    pixels : ndarray of int, shape (n,)
+        The flat indices of the pixels that it covers.
+    clear : ndarray of float32, shape (n,)
+        The transparency of each, 0 to 1.
+    """
+
+    color: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.intp]
+    clear: npt.NDArray[np.float32]
+
+    def put_on(self, picture: Image) -> None:
+        """Blend the overlay into a picture, in place."""
+        tint(picture.reshape(-1, 3), self.pixels, self.clear, self.color)
 
 
 class Layer:

@@ -13,16 +13,20 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import Image
 from trainviz._common.jit import inlined, kernel
+from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH
 
 __all__ = [
     "KERNELS",
     "color_cells",
     "cover",
+    "find_ranges",
     "look_up",
     "mix_cubic",
     "resample",
+    "resample_parts",
     "spline",
     "stamp",
+    "tint",
     "to_planes",
 ]
 
@@ -69,6 +73,91 @@ def resample(values, rows, row_weights, columns, column_weights, picture):
                 to[x] = (row[columns[x] + one] - left) * column_weights[x] + left
 
 
+def _find_ranges_by_numpy(values, rows, columns, lowest, highest):
+    for y, (low, high) in enumerate(rows):
+        least, most = values[:, low:high].min(axis=1), values[:, low:high].max(axis=1)
+        for part, (first, last) in enumerate(columns):
+            lowest[y, part] = least[:, first:last].min(axis=1)
+            highest[y, part] = most[:, first:last].max(axis=1)
+
+
+@kernel(
+    "(float32[:, :, ::1], intp[:, ::1], intp[:, ::1], float32[:, :, ::1], float32[:, :, ::1])",
+    _find_ranges_by_numpy,
+)
+def find_ranges(values, rows, columns, lowest, highest):
+    """Find the lowest and the highest value of each class in parts of a map.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (C, H, W)
+    rows, columns : ndarray of int, shape (n, 2) and (m, 2)
+        Where each part begins and ends, on the grid.
+    lowest, highest : ndarray of float32, shape (n, m, C)
+        Are written.
+    """
+    n, _, width = values.shape
+    least, most = np.empty(width, np.float32), np.empty(width, np.float32)
+    for y in range(len(rows)):
+        for k in range(n):
+            first = values[k, rows[y, 0]]
+            for x in range(width):
+                least[x], most[x] = first[x], first[x]
+            for line in range(rows[y, 0] + 1, rows[y, 1]):
+                row = values[k, line]
+                for x in range(width):
+                    least[x] = row[x] if row[x] < least[x] else least[x]
+                    most[x] = row[x] if row[x] > most[x] else most[x]
+            for part in range(len(columns)):
+                start, stop = columns[part, 0], columns[part, 1]
+                low, high = least[start], most[start]
+                for x in range(start, stop):
+                    low = least[x] if least[x] < low else low
+                    high = most[x] if most[x] > high else high
+                lowest[y, part, k], highest[y, part, k] = low, high
+
+
+def _resample_parts_by_numpy(values, rows, row_weights, columns, column_weights, wanted, picture):
+    # What is not wanted may be written as well.
+    resample.reference(values, rows, row_weights, columns, column_weights, picture)
+
+
+@kernel(
+    "(float32[:, :, ::1], uintp[::1], float32[::1], uintp[::1], float32[::1], boolean[:, :, ::1], "
+    "float32[:, :, ::1])",
+    _resample_parts_by_numpy,
+)
+def resample_parts(values, rows, row_weights, columns, column_weights, wanted, picture):
+    """Interpolate as :func:`resample` does, where ``wanted``, shape (blocks, parts, C), is set.
+
+    A block has ``PART_HEIGHT`` rows of the picture, a part ``PART_WIDTH`` columns.
+    """
+    row, one = np.empty(values.shape[2], np.float32), np.uintp(1)
+    height, width = len(rows), len(columns)
+    for block in range(wanted.shape[0]):
+        for k in range(wanted.shape[2]):
+            part = 0
+            while part < wanted.shape[1]:
+                if not wanted[block, part, k]:
+                    part += 1
+                    continue
+                start = part * PART_WIDTH
+                while part < wanted.shape[1] and wanted[block, part, k]:
+                    part += 1
+                stop = min(part * PART_WIDTH, width)
+                first, last = columns[start], columns[stop - 1] + np.uintp(2)
+                for y in range(block * PART_HEIGHT, min((block + 1) * PART_HEIGHT, height)):
+                    weight = row_weights[y]
+                    low, high = values[k, rows[y], first:last], values[k, rows[y] + one, first:last]
+                    for x in range(len(low)):
+                        row[x] = (high[x] - low[x]) * weight + low[x]
+                    to, place = picture[k, y, start:stop], columns[start:stop]
+                    share = column_weights[start:stop]
+                    for x in range(len(to)):
+                        left = row[place[x] - first]
+                        to[x] = (row[place[x] - first + one] - left) * share[x] + left
+
+
 def _cover_by_numpy(picture, pixels, color, clear):
     below = picture[pixels] * clear[:, None]
     below += color
@@ -85,6 +174,24 @@ def cover(picture, pixels, color, clear):
         for channel in range(3):
             below = picture[pixels[i], channel] * clear[i]
             picture[pixels[i], channel] = np.uint8(np.int32(below + color[i, channel]))
+
+
+def _tint_by_numpy(picture, pixels, clear, color):
+    passed = clear[:, None]
+    below = picture[pixels] * passed
+    below += color * (1 - passed) + np.float32(0.5)
+    picture[pixels] = below.astype(np.uint8)
+
+
+@kernel("(uint8[:, ::1], intp[::1], float32[::1], float32[::1])", _tint_by_numpy)
+def tint(picture, pixels, clear, color):
+    """Blend one colour into pixels: into each as much as its ``clear`` is below 1."""
+    one, half = np.float32(1), np.float32(0.5)
+    for i in range(len(pixels)):
+        share, row = clear[i], picture[pixels[i]]
+        for channel in range(3):
+            added = color[channel] * (one - share) + half
+            row[channel] = np.uint8(np.int32(row[channel] * share + added))
 
 
 def _stamp_by_numpy(clear, margin, corners, offsets, factors, pixels, shares):
@@ -373,4 +480,14 @@ def convert_blocks(rows, y, start, stop, luma, blue, red, sums):
         cool_row[x], warm_row[x] = (cool + middle) >> 18, (warm + middle) >> 18
 
 
-KERNELS = (cover, stamp, resample, look_up, mix_cubic, spline, to_planes)
+KERNELS = (
+    cover,
+    stamp,
+    find_ranges,
+    resample_parts,
+    resample,
+    look_up,
+    mix_cubic,
+    spline,
+    to_planes,
+)

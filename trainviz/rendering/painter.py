@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.interpolation import Blender, Interpolation
-from trainviz.rendering.resample import Resampler
+from trainviz.rendering.resample import LikelyMap, Resampler
 
 __all__ = ["Painter", "require_output"]
 
@@ -62,8 +63,9 @@ class Painter:
         self._interpolation = interpolation
         self._resampler = resampler
         self._contour_lines = contour_lines
-        read = self._reader(recording)
         beside = mode.beside(Moment(0, 0.0))
+        self._paint_between = None if beside is not None else mode.between()
+        read = self._reader(recording)
         self._blend_beside: Blender | None = None
         if beside is not None and beside.recording is recording:
             # Shared by the two blenders, which read the same recording one snapshot apart.
@@ -73,17 +75,18 @@ class Painter:
             self._blend_beside = self._blender(beside.recording, self._reader(beside.recording))
         shared = beside is not None and beside.recording is recording
         self._blend = self._blender(recording, read, shared=shared)
-        self._paint_between = None if beside is not None else mode.between()
         self._left = -1
         self._paint_pair: Callable[[np.float32], Image] | None = None
 
     def maps(self, moment: Moment) -> tuple[Map, ...]:
         """Return the map of a moment, and the one that the mode compares it with, if any."""
-        maps = self._blend(moment)
+        found = self._blend(moment)
+        if isinstance(found, LikelyMap):
+            found = found.whole()
         beside = self._mode.beside(moment)
         if beside is None or self._blend_beside is None:
-            return (maps,)
-        return maps, self._blend_beside(beside.moment)
+            return (found,)
+        return found, self._blend_beside(beside.moment)
 
     def contours(self, moment: Moment) -> Iterable[Contour]:
         """Return the quantities whose contour lines belong to a moment."""
@@ -97,15 +100,21 @@ class Painter:
                 # The maps of another pair may have been overwritten since.
                 self._left, self._paint_pair = moment.left, None
             if weight == 0:
-                return self._paint_between(first, first)(weight)
+                return self._between(first, first)(weight)
             if self._paint_pair is None:
-                self._paint_pair = self._paint_between(first, second)
+                self._paint_pair = self._between(first, second)
             return self._paint_pair(weight)
         maps = self.maps(moment)
         picture = self._mode.paint(*maps)
         if self._contour_lines is not None:
             self._contour_lines.draw(picture, self._mode.contours(*maps))
         return picture
+
+    def _between(self, first: Any, second: Any) -> Callable[[np.float32], Image]:
+        assert self._paint_between is not None
+        if isinstance(first, LikelyMap):
+            return self._paint_between(first.picture, second.picture, first.beside(second))
+        return self._paint_between(first, second)
 
     def _blender(
         self, recording: Recording, read: Callable[[int], Map], *, shared: bool = False
@@ -116,9 +125,14 @@ class Painter:
         )  # fmt: skip
 
     def _reader(self, recording: Recording) -> Callable[[int], Map]:
-        def read(index: int) -> Map:
+        # Other modes, and other interpolations, look at all classes.
+        all_classes = self._paint_between is None or self._interpolation != "linear"
+
+        def read(index: int) -> Any:
             found = recording[index].probabilities
-            return found if self._resampler is None else self._resampler(found)
+            if self._resampler is None:
+                return found
+            return self._resampler(found) if all_classes else self._resampler.likely(found)
 
         return _ReadAhead(read, len(recording), self._executor) if self._executor else read
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Map
 from trainviz._common.jit import ready
-from trainviz.rendering.kernels import resample
+from trainviz._common.output_kind import SUM_TOLERANCE
+from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH
+from trainviz.rendering.kernels import find_ranges, resample, resample_parts
 
-__all__ = ["Resampler"]
+__all__ = ["LikelyMap", "Resampler"]
 
 
 class Resampler:
@@ -49,20 +53,128 @@ class Resampler:
 
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
-        shape = (len(probabilities), *self._shape)
-        picture = self._spare.pop() if self._spare else np.empty(shape, dtype=np.float32)
-        if picture.shape != shape:
-            picture = np.empty(shape, dtype=np.float32)
+        picture = self._empty(len(probabilities))
         resample(ready(probabilities), *self._where, picture)
         return picture
 
-    def reuse(self, picture: Map) -> None:
+    def likely(self, probabilities: Map) -> LikelyMap:
+        """Return the map of class probabilities at the pixels' centres, where it can matter."""
+        values = ready(probabilities)
+        lowest = np.empty((*map(len, self._parts), len(values)), np.float32)
+        highest = np.empty_like(lowest)
+        find_ranges(values, *self._parts, lowest, highest)
+        return LikelyMap(self, values, self._empty(len(values)), lowest, highest)
+
+    def add(self, values: Map, wanted: npt.NDArray[np.bool_], picture: Map) -> None:
+        """Resample into ``picture`` where ``wanted`` is set."""
+        resample_parts(values, *self._where, wanted, picture)
+
+    def reuse(self, picture: Map | LikelyMap) -> None:
         """Overwrite a map that it has returned with that of a later call.
 
         New memory takes several times as long as the arithmetic, since the system
         clears it page by page.
         """
-        self._spare = [picture]
+        self._spare = [picture.picture if isinstance(picture, LikelyMap) else picture]
+
+    def _empty(self, n_classes: int) -> Map:
+        shape = (n_classes, *self._shape)
+        picture = self._spare.pop() if self._spare else np.empty(shape, dtype=np.float32)
+        return picture if picture.shape == shape else np.empty(shape, dtype=np.float32)
+
+    @cached_property
+    def _parts(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Where the parts of the picture, and two pixels around them, lie on the grid."""
+        rows, _, columns, _ = self._where
+        return _on_grid(rows, PART_HEIGHT), _on_grid(columns, PART_WIDTH)
+
+
+class LikelyMap:
+    """A map at a picture's pixels, computed only for classes that may be the likeliest there.
+
+    In a part of the picture, a class is the likeliest nowhere, and between no two maps, if
+    another has more at all grid points around that part. Then it is not needed there, neither
+    for a pixel's class nor for the border between two, which looks one pixel further.
+
+    Parameters
+    ----------
+    resampler : Resampler
+    values : ndarray of float32, shape (C, H, W)
+    picture : ndarray of float32, shape (C, h, w)
+        Is written.
+    lowest, highest : ndarray of float32, shape (ceil(h / PART_HEIGHT), ceil(w / PART_WIDTH), C)
+        The range of each class around each part.
+
+    Attributes
+    ----------
+    picture : ndarray of float32, shape (C, h, w)
+        Anything where a class is not known.
+    """
+
+    def __init__(
+        self,
+        resampler: Resampler,
+        values: Map,
+        picture: Map,
+        lowest: npt.NDArray[np.float32],
+        highest: npt.NDArray[np.float32],
+    ) -> None:
+        self._resampler, self._values, self.picture = resampler, values, picture
+        self._lowest, self._highest = lowest, highest
+        self._known = np.zeros(lowest.shape, np.bool_)
+        self._add(_likely(lowest, highest))
+
+    def beside(self, other: LikelyMap) -> npt.NDArray[np.bool_]:
+        """Return which classes may be the likeliest between this map and another; both know them.
+
+        Returns
+        -------
+        ndarray of bool, shape (ceil(h / PART_HEIGHT), ceil(w / PART_WIDTH), C)
+        """
+        likely = _likely(
+            np.minimum(self._lowest, other._lowest), np.maximum(self._highest, other._highest)
+        )
+        self._add(likely)
+        other._add(likely)
+        return likely
+
+    def whole(self) -> Map:
+        """Return the map with all classes, shape (C, h, w)."""
+        self._add(np.ones_like(self._known))
+        return self.picture
+
+    def _add(self, wanted: npt.NDArray[np.bool_]) -> None:
+        missing = wanted & ~self._known
+        if missing.any():
+            self._resampler.add(self._values, missing, self.picture)
+            self._known |= missing
+
+
+def _likely(
+    lowest: npt.NDArray[np.float32], highest: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_]:
+    certain = lowest.max(axis=2, keepdims=True)
+    # The likeliest of C classes whose probabilities sum to 1 has at least 1/C.
+    least = np.maximum(certain - _ROUNDING, (1 - 2 * SUM_TOLERANCE) / lowest.shape[2])
+    likely: npt.NDArray[np.bool_] = highest >= least
+    return likely | ~likely.any(axis=2, keepdims=True)
+
+
+_ROUNDING = np.float32(1e-6)
+"""More than the rounding of an interpolated probability."""
+
+_NEAR = 2
+"""How many pixels from the edge of a part a class is looked for: a border is antialiased by the
+values in the neighbours of a pixel, of the classes of its neighbours."""
+
+
+def _on_grid(places: npt.NDArray[np.uintp], size: int) -> npt.NDArray[np.intp]:
+    """Return the grid lines, first and behind the last, around each group of ``size`` pixels."""
+    found = []
+    for start in range(0, len(places), size):
+        around = places[max(start - _NEAR, 0) : start + size + _NEAR].astype(np.intp)
+        found.append((around.min(), around.max() + 2))
+    return np.array(found)
 
 
 def _places(
