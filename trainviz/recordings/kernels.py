@@ -98,6 +98,7 @@ def code_residuals(values, coded, points, ends, axes, half, decode):
     # Unsigned, so that Numba skips the check for negative indices.
     corners, own, shares = np.empty((4, n), np.uintp), np.empty(n, np.uintp), np.empty((2, 3, n))
     grid_width = np.uint32(len(column_places))
+    known, complete = np.zeros(height * width, np.bool_), True
     for depth in range(finest + 1):
         for i in range(ends[depth - 1] if depth else 0, ends[depth]):
             y = np.uint32(points[i]) // grid_width
@@ -109,6 +110,10 @@ def code_residuals(values, coded, points, ends, axes, half, decode):
             left, right = column_places[left], column_places[right]
             corners[0, i], corners[1, i] = below + left, below + right
             corners[2, i], corners[3, i] = above + left, above + right
+            for corner in range(4 if depth else 0):
+                complete &= known[corners[corner, i]]
+            if depth < finest:
+                known[own[i]] = True
     for k in range(len(values)):
         for depth in range(finest + 1):
             here = slice(ends[depth - 1] if depth else 0, ends[depth])
@@ -120,7 +125,9 @@ def code_residuals(values, coded, points, ends, axes, half, decode):
             for i in range(len(made)):
                 known = given[i] + made[i] if decode else given[i] - made[i]
                 made[i] = ((known + half) & mask) - half
-            if depth and depth < finest:
+            # Where all corners are known, as in a map that was refined cell by cell, what lies
+            # between them is the basis of nothing.
+            if depth and depth < finest and not complete:
                 places = row_places, column_places
                 fill_new_columns(plane, depth, rows, columns, places, column_shares)
                 fill_new_rows(plane, depth, rows, columns, places, row_shares)
