@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -33,6 +34,8 @@ class DiskReader:
     def __init__(self, place: Place, contents: Contents) -> None:
         self.place = place
         self.contents = contents
+        # A film marks the errors of the snapshots whose maps it has just read.
+        self._predictions: deque[tuple[int, npt.NDArray[np.intp] | None]] = deque(maxlen=4)
 
     @classmethod
     def at(cls, place: Place, *, trust: bool = False) -> DiskReader:
@@ -96,6 +99,7 @@ class DiskReader:
             If its chunk is damaged, missing, or replaced since the recording was opened.
         """
         facts, packed = self._chunk(index)
+        self._predictions.append((index, facts.data_predictions))
         layout = self.contents.probabilities
         assert layout is not None
         source = f"{self._who(index)}, {self.place.describe(layout.key(index))},"
@@ -124,7 +128,12 @@ class DiskReader:
 
     def data_predictions(self, index: int) -> npt.NDArray[np.intp] | None:
         """Return the predictions of snapshot ``index``."""
-        return None if self.contents.n_points is None else self._chunk(index)[0].data_predictions
+        if self.contents.n_points is None:
+            return None
+        for read, found in list(self._predictions):
+            if read == index:
+                return found
+        return self._chunk(index)[0].data_predictions
 
     def weights_epoch(self, index: int) -> int | None:
         """Return the epoch whose weights snapshot ``index`` shows, if not its own."""
