@@ -72,8 +72,8 @@ class CompactMap:
     def dense(self) -> npt.NDArray[np.float32]:
         """Return the class probabilities on the whole grid, shape (C, H, W)."""
         points = np.cumsum(self.gaps, dtype=np.intp)
-        filled = Lattice.of(self.grid).fill(points, self.logs.astype(np.float32))
-        return normalised_odds(filled)
+        logs = self.logs.astype(np.float32)
+        return Lattice.of(self.grid).fill(points, logs, normalised=True)
 
 
 def gaps_of(points: npt.NDArray[np.intp]) -> npt.NDArray[np.unsignedinteger]:

@@ -20,7 +20,7 @@ from trainviz.errors import EvaluationError, EvaluationWarning, PredictionError
 from trainviz.evaluation.answers import Ask, TooRough
 from trainviz.evaluation.checking import CONFIDENCE, ROUNDS, check_points, upper_bound
 from trainviz.evaluation.choice import Calls, Choice
-from trainviz.evaluation.compact_map import CompactMap, normalised_odds
+from trainviz.evaluation.compact_map import CompactMap
 from trainviz.evaluation.lattice import Lattice
 from trainviz.evaluation.outputs import (
     NotFinite,
@@ -289,7 +289,7 @@ class Evaluator:
         refined = self._refined(predict_proba, self._at_data(predict_proba), (0, 0))
         if refined is None:
             return self._dense(predict_proba)
-        return normalised_odds(Lattice.of(self._domain.shape).fill(*refined[:2]))
+        return Lattice.of(self._domain.shape).fill(*refined[:2], normalised=True)
 
     @property
     def choice(self) -> Choice:

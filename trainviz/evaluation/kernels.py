@@ -22,7 +22,7 @@ all classes would underflow to 0: interpolation between two regions, each of whi
 another class, gives every class a low logarithm."""
 
 
-def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, filled):
+def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, normalised, filled):
     rows, row_ends, new_rows, row_shares, new_row_ends = row_steps
     columns, column_ends, new_columns, column_shares, new_column_ends = column_steps
     # Class by class, so that the plane at work stays in the processor's cache.
@@ -45,67 +45,110 @@ def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, filled
                 plane[new[:, None], there] = between
             flat[points[start:end]] = known[start:end]
             start = end
+    if normalised:
+        _normalise_by_numpy(filled)
 
 
 @kernel(
-    f"(float32[:, ::1], uintp[::1], intp[::1], {_AXIS_STEPS}, {_AXIS_STEPS}, float32[:, :, ::1])",
+    f"(float32[:, ::1], uintp[::1], intp[::1], {_AXIS_STEPS}, {_AXIS_STEPS}, boolean, "
+    "float32[:, :, ::1])",
     _fill_lattice_by_numpy,
 )
-def fill_lattice(values, points, ends, row_steps, column_steps, filled):
+def fill_lattice(values, points, ends, row_steps, column_steps, normalised, filled):
     """Interpolate values over a whole grid, level by level.
 
-    ``values`` (C, n) lie at the flat grid indices ``points``, ordered by level;
-    those of each level end at ``ends``. The steps of each axis are those of
-    ``_steps`` in :mod:`trainviz.evaluation.lattice`.
+    ``values`` (C, n) lie at the flat grid indices ``points``, ordered by level and ascending in
+    each; those of each level end at ``ends``. The steps of each axis are those of ``_steps`` in
+    :mod:`trainviz.evaluation.lattice`. If ``normalised``, values are log-probabilities, and
+    what is written is the result of :func:`normalise_odds`.
     """
-    for k in range(len(values)):
-        plane = filled[k]
-        flat = plane.reshape(-1)
-        for depth in range(len(ends)):
-            if depth:
-                fill_columns(plane, depth, row_steps, column_steps)
-                fill_rows(plane, depth, row_steps, column_steps)
-            for i in range(ends[depth - 1] if depth else 0, ends[depth]):
-                flat[points[i]] = values[k, i]
+    lines, line_ends, steps, shares, step_ends = row_steps
+    n, _, width = filled.shape
+    n_levels, coarse = len(ends), lines[: line_ends[1]].astype(np.intp)
+    # From one coarse row to the next, so that all classes stay in the CPU cache.
+    strip = np.empty((n, np.diff(coarse).max() + 1, width), np.float32)
+    total, bits = np.empty(width, np.float32), np.empty(width, np.int32)
+    # Where a strip's lines, new lines and points begin and end, of each level.
+    from_line, to_line = line_ends[:-1].copy(), line_ends[:-1].copy()
+    from_step, to_step = step_ends[:-1].copy(), step_ends[:-1].copy()
+    from_point, to_point = np.zeros(n_levels, np.intp), np.zeros(n_levels, np.intp)
+    from_point[1:] = ends[:-1]
+    to_point[1:] = ends[:-1]
+    for number in range(len(coarse) - 1):
+        top, bottom = coarse[number], coarse[number + 1]
+        # The row between two strips belongs to both.
+        for level in range(n_levels):
+            while from_line[level] < line_ends[level + 1] and lines[from_line[level]] < top:
+                from_line[level] += 1
+            while to_line[level] < line_ends[level + 1] and lines[to_line[level]] <= bottom:
+                to_line[level] += 1
+            while from_point[level] < ends[level] and points[from_point[level]] < top * width:
+                from_point[level] += 1
+            while to_point[level] < ends[level] and points[to_point[level]] < (bottom + 1) * width:
+                to_point[level] += 1
+        for level in range(n_levels - 1):
+            from_step[level] = to_step[level]
+            while to_step[level] < step_ends[level + 1] and steps[to_step[level], 0] < bottom:
+                to_step[level] += 1
+        for k in range(n):
+            plane = strip[k]
+            flat = plane.reshape(-1)
+            for level in range(n_levels):
+                if level:
+                    there = lines[from_line[level - 1] : to_line[level - 1]]
+                    fill_columns(plane, there, top, level, column_steps)
+                    new = slice(from_step[level - 1], to_step[level - 1])
+                    fill_rows(plane, steps[new], shares[new], top, level, column_steps)
+                for i in range(from_point[level], to_point[level]):
+                    flat[points[i] - top * width] = values[k, i]
+        for y in range(top + (number > 0), bottom + 1):
+            for k in range(n):
+                row, to = strip[k, y - top], filled[k, y]
+                for x in range(width):
+                    to[x] = row[x]
+            if normalised:
+                normalise_row(filled, y, total, bits)
 
 
 @inlined
-def fill_columns(plane, depth, row_steps, column_steps):
-    """Interpolate a level's new columns, in the rows of the level before."""
-    lines, lines_ends, _, _, _ = row_steps
+def fill_columns(plane, rows, top, level, column_steps):
+    """Interpolate a level's new columns, in some rows of a plane that begins with row ``top``."""
     _, _, columns, shares, ends = column_steps
-    first, last = lines_ends[depth - 1], lines_ends[depth]
+    top = np.uintp(top)
     # Four rows at a time, as finding the columns takes longer than the arithmetic.
-    for line in range(first, last - 3, 4):
-        one, two = plane[lines[line]], plane[lines[line + 1]]
-        three, four = plane[lines[line + 2]], plane[lines[line + 3]]
-        for i in range(ends[depth - 1], ends[depth]):
+    for line in range(0, len(rows) - 3, 4):
+        one, two = plane[rows[line] - top], plane[rows[line + 1] - top]
+        three, four = plane[rows[line + 2] - top], plane[rows[line + 3] - top]
+        for i in range(ends[level - 1], ends[level]):
             new, before, after, share = columns[i, 0], columns[i, 1], columns[i, 2], shares[i]
             one[new] = (one[after] - one[before]) * share + one[before]
             two[new] = (two[after] - two[before]) * share + two[before]
             three[new] = (three[after] - three[before]) * share + three[before]
             four[new] = (four[after] - four[before]) * share + four[before]
-    for line in range(last - (last - first) % 4, last):
-        row = plane[lines[line]]
-        for i in range(ends[depth - 1], ends[depth]):
+    for line in range(len(rows) // 4 * 4, len(rows)):
+        row = plane[rows[line] - top]
+        for i in range(ends[level - 1], ends[level]):
             left = row[columns[i, 1]]
             row[columns[i, 0]] = (row[columns[i, 2]] - left) * shares[i] + left
 
 
 @inlined
-def fill_rows(plane, depth, row_steps, column_steps):
-    """Interpolate a level's new rows, in all of its columns."""
-    _, _, rows, shares, ends = row_steps
-    lines, lines_ends, _, _, _ = column_steps
-    first, last = lines_ends[depth], lines_ends[depth + 1]
-    for i in range(ends[depth - 1], ends[depth]):
-        row, low, high = plane[rows[i, 0]], plane[rows[i, 1]], plane[rows[i, 2]]
-        if last - first == len(row):
+def fill_rows(plane, steps, shares, top, level, column_steps):
+    """Interpolate new rows of a plane that begins with row ``top``, in all of a level's columns."""
+    lines, line_ends, _, _, _ = column_steps
+    top = np.uintp(top)
+    there = lines[line_ends[level] : line_ends[level + 1]]
+    for i in range(len(steps)):
+        row, low, high = (
+            plane[steps[i, 0] - top],
+            plane[steps[i, 1] - top],
+            plane[steps[i, 2] - top],
+        )
+        if len(there) == len(row):
             for x in range(len(row)):
                 row[x] = (high[x] - low[x]) * shares[i] + low[x]
         else:
-            for place in range(first, last):
-                x = lines[place]
+            for x in there:
                 row[x] = (high[x] - low[x]) * shares[i] + low[x]
 
 
@@ -252,21 +295,27 @@ def normalise_odds(logs):
 
     Those below 1e-30 become 0.
     """
-    n, height, width = logs.shape
-    total, bits = np.empty(width, np.float32), np.empty(width, np.int32)
-    for y in range(height):
-        raise_row(logs, y, total)
+    total, bits = np.empty(logs.shape[2], np.float32), np.empty(logs.shape[2], np.int32)
+    for y in range(logs.shape[1]):
+        normalise_row(logs, y, total, bits)
+
+
+@inlined
+def normalise_row(logs, y, total, bits):
+    """Normalise a row of pixels; ``total`` and ``bits`` are scratch."""
+    n, _, width = logs.shape
+    raise_row(logs, y, total)
+    for x in range(width):
+        total[x] = 0
+    for k in range(n):
+        row = logs[k, y]
+        exponentials(row, bits)
         for x in range(width):
-            total[x] = 0
-        for k in range(n):
-            row = logs[k, y]
-            exponentials(row, bits)
-            for x in range(width):
-                total[x] += row[x]
-        for k in range(n):
-            row = logs[k, y]
-            for x in range(width):
-                row[x] /= total[x]
+            total[x] += row[x]
+    for k in range(n):
+        row = logs[k, y]
+        for x in range(width):
+            row[x] /= total[x]
 
 
 @inlined

@@ -79,7 +79,9 @@ class Lattice:
         y, x = np.indices((len(self.rows) // self.stride, len(self.columns) // self.stride))
         return y.ravel() * self.stride, x.ravel() * self.stride
 
-    def fill(self, points: IndexArray, values: Float32Array) -> Float32Array:
+    def fill(
+        self, points: IndexArray, values: Float32Array, *, normalised: bool = False
+    ) -> Float32Array:
         """Interpolate values at some grid points over the whole grid, level by level.
 
         Parameters
@@ -87,6 +89,8 @@ class Lattice:
         points : ndarray of int, shape (n,)
             Flat grid indices, among them the whole coarse lattice.
         values : ndarray of float32, shape (n, C)
+        normalised : bool, default False
+            Turn log-probabilities into probabilities that sum to 1.
 
         Returns
         -------
@@ -95,26 +99,35 @@ class Lattice:
             between the surrounding points of the level before.
         """
         order, ends = self.order(points)
-        return self.fill_ordered(points[order].astype(np.uintp), ends, values[order].T)
+        return self.fill_ordered(
+            points[order].astype(np.uintp), ends, values[order].T, normalised=normalised
+        )
 
     def fill_ordered(
-        self, points: npt.NDArray[np.uintp], ends: IndexArray, values: Float32Array
+        self,
+        points: npt.NDArray[np.uintp],
+        ends: IndexArray,
+        values: Float32Array,
+        *,
+        normalised: bool = False,
     ) -> Float32Array:
         """Interpolate as :meth:`fill` does, from points that are ordered by level.
 
         Parameters
         ----------
         points : ndarray of int, shape (n,)
+            Ascending within each level.
         ends : ndarray of int
             Where each level ends among them.
         values : ndarray of float32, shape (C, n)
+        normalised : bool, default False
 
         Returns
         -------
         ndarray of float32, shape (C, H, W)
         """
         filled = np.empty((len(values), *self.shape), dtype=np.float32)
-        fill_lattice(ready(values), points, ends, *self.steps, filled)
+        fill_lattice(ready(values), points, ends, *self.steps, normalised, filled)
         return filled
 
     def fill_at(self, slots: Int32Array, values: Float32Array, wanted: IndexArray) -> Float32Array:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from trainviz._common.arrays import IndexArray, Int64Array, class_map
 from trainviz._common.output_kind import OutputKind
 from trainviz.errors import RecordingError
-from trainviz.evaluation.compact_map import CompactMap, gaps_of, normalised_odds
+from trainviz.evaluation.compact_map import CompactMap, gaps_of
 from trainviz.evaluation.lattice import Lattice
 from trainviz.recordings.kernels import code_residuals
 
@@ -345,7 +345,7 @@ class PackedMap:
             return self._whole(decoded)
         # Its points are ordered by level already, which those of a compact map are not.
         lattice = Lattice.of(decoded.shape[1:])
-        return normalised_odds(lattice.fill_ordered(decoded.points, decoded.ends, values))
+        return lattice.fill_ordered(decoded.points, decoded.ends, values, normalised=True)
 
     def _checked(self) -> tuple[_Decoded, npt.NDArray[np.float32]]:
         """Decode the map, and return its values in single precision as well."""
