@@ -13,6 +13,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.stores import MemoryStore
 from trainviz.recordings.time_axis import Moment
+from trainviz.rendering.resample import Resampler
 from trainviz.rendering.writers import FrameSource, write_film
 
 pytest.importorskip("numba")
@@ -129,6 +130,36 @@ def test_smooth_regions_have_the_same_picture(pixels, n_classes, mode, weight, s
     film = smooth_film(np.random.default_rng(seed), (20, 30), n_classes, mode=mode)
     slow, fast = by_numpy_and_compiled(lambda: film.painter(pixels)(Moment(0, weight)))
     np.testing.assert_array_equal(fast, slow)
+
+
+def islands_film(rng, shape, n_classes, **options):
+    """Two snapshots of one class, with single points of others; most classes are nowhere."""
+    store = MemoryStore()
+    for epoch in range(2):
+        labels = np.where(rng.random(shape) < 0.03, rng.integers(0, n_classes, shape), 0)
+        certain = np.arange(n_classes)[:, None, None] == labels
+        store.append(Snapshot((0.8 * certain + 0.2 / n_classes).astype(np.float32), epoch))
+    return tv.animate(Recording(tv.Domain((0, 1), (0, 1), shape=shape), store), **options)
+
+
+@given(
+    make=st.sampled_from([noise_film, smooth_film, islands_film]),
+    shape=st.tuples(st.integers(2, 60), st.integers(2, 130)),
+    pixels=st.tuples(st.integers(1, 50), st.integers(1, 100)),
+    n_classes=st.sampled_from([2, 7, 30]),
+    mode=st.sampled_from(["region", "boundary"]),
+    weight=st.sampled_from([0.0, 0.25, 0.9]),
+    seed=SEEDS,
+)
+def test_classes_that_are_unlikely_somewhere_are_left_out_without_a_trace(
+    make, shape, pixels, n_classes, mode, weight, seed
+):
+    film = make(np.random.default_rng(seed), shape, n_classes, mode=mode)
+    resampler = Resampler(shape, pixels)
+    first, second = (resampler(snapshot.probabilities) for snapshot in film.recording)
+    expected = film.mode.paint((second - first) * np.float32(weight) + first)
+    for picture in by_numpy_and_compiled(lambda: film.painter(pixels)(Moment(0, weight))):
+        np.testing.assert_array_equal(picture, expected)
 
 
 def test_of_hundreds_of_classes_the_last_can_be_the_likeliest():

@@ -408,3 +408,16 @@ for epoch in range(3):
     subprocess.run([os.sys.executable, "-c", code, str(path)], check=True, timeout=60)
     assert open_recording(path).epochs.tolist() == [0, 1, 2]
     assert not (path / "x/.lock").exists()
+
+
+def test_predictions_are_those_of_their_snapshot_whatever_was_read_before(path):
+    points, labels = [[0.2, 0.2], [0.8, 0.8], [0.2, 0.8]], [0, 1, 0]
+    made = Recorder(Domain((0, 1), (0, 1), shape=(3, 3)), path=path, data=(points, labels))
+    for epoch in range(8):
+        made.append(np.full((2, 3, 3), 0.5), epoch=epoch, data_predictions=[epoch % 2, 1, 0])
+    made.close()
+    opened = open_recording(path)
+    for index in (0, 5, 6, 7, 0, 5):
+        assert opened[index].data_predictions.tolist() == [index % 2, 1, 0]
+        assert opened.data_predictions(index).tolist() == [index % 2, 1, 0]
+        assert opened.data_predictions(7 - index).tolist() == [(7 - index) % 2, 1, 0]
