@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _MAPS = "float32[:, :, ::1], float32[:, :, ::1], float32"
-_CANDIDATES = "Tuple((uint16[:, :, ::1], int32[:, ::1]))"
+_LIKELY = "boolean[:, :, ::1]"
 
 PART_HEIGHT, PART_WIDTH = 8, 32
 """How many neighbouring rows and columns of pixels have a list of likely classes in common."""
@@ -46,11 +46,11 @@ def painter(paint: Callable[..., None], *options: Any) -> PaintBetween:
         if likely is None:
             blocks = -(-height // PART_HEIGHT), -(-width // PART_WIDTH)
             likely = np.ones((*blocks, n_classes), np.bool_)
-        candidates = _listed(likely)
+        likely = ready(likely, np.bool_)
 
         def painted(weight: np.float32) -> Image:
             picture = np.empty((height, width, 3), dtype=np.uint8)
-            paint(a, b, weight, candidates, *options, picture)
+            paint(a, b, weight, likely, *options, picture)
             return picture
 
         return painted
@@ -58,33 +58,15 @@ def painter(paint: Callable[..., None], *options: Any) -> PaintBetween:
     return between
 
 
-def _listed(
-    likely: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
-    """Return which classes are likely in each part, ascending, and how many."""
-    counts = likely.sum(axis=2, dtype=np.int32)
-    row, part, index = np.nonzero(likely)
-    ends = np.cumsum(counts)
-    place = np.arange(len(index)) - np.repeat(ends - counts.reshape(-1), counts.reshape(-1))
-    classes = np.empty(likely.shape, np.uint16)
-    classes[row, part, place] = index
-    return classes, counts
-
-
-def _among_candidates(values, candidates):
-    """Return values that are below all others where a class is no candidate."""
-    classes, counts = candidates
-    found = np.zeros(classes.shape, bool)
-    for place in range(counts.max()):
-        row, part = np.nonzero(counts > place)
-        found[row, part, classes[row, part, place]] = True
+def _likely_values(values, likely):
+    """Return values that are below all others where a class is not likely."""
     rows, columns = np.arange(values.shape[1]), np.arange(values.shape[2])
-    found = found.transpose(2, 0, 1)[:, rows[:, None] // PART_HEIGHT, columns // PART_WIDTH]
-    return np.where(found, values, np.float32(-1))
+    kept = likely.transpose(2, 0, 1)[:, rows[:, None] // PART_HEIGHT, columns // PART_WIDTH]
+    return np.where(kept, values, np.float32(-1))
 
 
-def _paint_highest_by_numpy(a, b, weight, candidates, low, factor, colors, picture):
-    highest = _among_candidates(_mixed(a, b, weight), candidates).max(axis=0)
+def _paint_highest_by_numpy(a, b, weight, likely, low, factor, colors, picture):
+    highest = _likely_values(_mixed(a, b, weight), likely).max(axis=0)
     picture[:] = colors.take(_levels(highest, low, factor, 256), axis=0)
 
 
@@ -105,27 +87,29 @@ def _levels(values, low, factor, levels):
 
 
 @kernel(
-    f"({_MAPS}, {_CANDIDATES}, float32, float32, uint8[:, ::1], uint8[:, :, ::1])",
+    f"({_MAPS}, {_LIKELY}, float32, float32, uint8[:, ::1], uint8[:, :, ::1])",
     _paint_highest_by_numpy,
 )
-def paint_highest(a, b, weight, candidates, low, factor, colors, picture):
+def paint_highest(a, b, weight, likely, low, factor, colors, picture):
     """Paint the highest class probability of each pixel with a table of 256 colours.
 
     The map is interpolated between ``a`` and ``b``, shape (C, h, w). The
-    Only the ``candidates`` are looked at: the classes in each part of ``PART_HEIGHT`` times
-    ``PART_WIDTH`` pixels, and how many these are.
+    Only the classes are looked at that are ``likely`` in a part of ``PART_HEIGHT`` times
+    ``PART_WIDTH`` pixels.
     """
     _, height, width = a.shape
+    classes, counts = np.empty(likely.shape, np.uint16), np.empty(likely.shape[:2], np.int32)
+    list_classes(likely, classes, counts)
     best, level = np.empty(width, np.float32), np.empty(width, np.int32)
     for y in range(height):
-        find_highest(a, b, weight, y, candidates, best, level)
+        find_highest(a, b, weight, y, classes, counts, best, level)
         find_levels(best, low, factor, 256, level)
         color_row(colors, level, picture, y)
 
 
-def _paint_regions_by_numpy(a, b, weight, candidates, low, factor, colors, levels, picture):
+def _paint_regions_by_numpy(a, b, weight, likely, low, factor, colors, levels, picture):
     values = _mixed(a, b, weight)
-    labels, highest = argmax(_among_candidates(values, candidates))
+    labels, highest = argmax(_likely_values(values, likely))
     shades = _levels(highest, low, factor, levels)
     words = packed(colors).take(labels * np.intp(levels) + shades)
     near = _neighbours(np.flatnonzero(_borders(labels)), *labels.shape)
@@ -215,13 +199,13 @@ _PART = 1024
 
 
 @kernel(
-    f"({_MAPS}, {_CANDIDATES}, float32, float32, uint8[:, ::1], intp, uint8[:, :, ::1])",
+    f"({_MAPS}, {_LIKELY}, float32, float32, uint8[:, ::1], intp, uint8[:, :, ::1])",
     _paint_regions_by_numpy,
 )
-def paint_regions(a, b, weight, candidates, low, factor, colors, levels, picture):
+def paint_regions(a, b, weight, likely, low, factor, colors, levels, picture):
     """Interpolate two maps, paint the class of every pixel, and antialias the borders.
 
-    The ``candidates`` are as for :func:`paint_highest`. ``colors``, shape (C * levels, 3),
+    What is ``likely`` is as for :func:`paint_highest`. ``colors``, shape (C * levels, 3),
     holds the ``levels`` shades of each class.
     """
     _, height, width = a.shape
@@ -231,9 +215,11 @@ def paint_regions(a, b, weight, candidates, low, factor, colors, levels, picture
     best, first = np.empty(width, np.float32), np.empty(width, np.int32)
     level, columns = np.empty(width, np.int32), np.empty(width, np.uintp)
     around, leads = np.empty((2, width), np.uint8), np.empty((9, width), np.float32)
+    classes, counts = np.empty(likely.shape, np.uint16), np.empty(likely.shape[:2], np.int32)
+    list_classes(likely, classes, counts)
     for below in range(height + 1):
         if below < height:
-            find_highest(a, b, weight, below, candidates, best, first)
+            find_highest(a, b, weight, below, classes, counts, best, first)
             find_levels(best, low, factor, levels, level)
             row = labels[below]
             for x in range(width):
@@ -254,9 +240,21 @@ def paint_regions(a, b, weight, candidates, low, factor, colors, levels, picture
 
 
 @inlined
-def find_highest(a, b, weight, y, candidates, best, first):
+def list_classes(likely, classes, counts):
+    """List the classes that are likely in each part, ascending, and count them."""
+    for block in range(likely.shape[0]):
+        for part in range(likely.shape[1]):
+            count = 0
+            for k in range(likely.shape[2]):
+                if likely[block, part, k]:
+                    classes[block, part, count] = k
+                    count += 1
+            counts[block, part] = count
+
+
+@inlined
+def find_highest(a, b, weight, y, classes, counts, best, first):
     """Find the highest probability of each pixel in a row, and its class."""
-    classes, counts = candidates
     for part in range(counts.shape[1]):
         start, stop = part * PART_WIDTH, min((part + 1) * PART_WIDTH, len(best))
         for place in range(counts[y // PART_HEIGHT, part]):

@@ -122,7 +122,8 @@ class LikelyMap:
         self._resampler, self._values, self.picture = resampler, values, picture
         self._lowest, self._highest = lowest, highest
         self._known = np.zeros(lowest.shape, np.bool_)
-        self._add(_likely(lowest, highest))
+        self._alone = _likely(lowest, highest)
+        self._add(self._alone)
 
     def beside(self, other: LikelyMap) -> npt.NDArray[np.bool_]:
         """Return which classes may be the likeliest between this map and another; both know them.
@@ -131,6 +132,8 @@ class LikelyMap:
         -------
         ndarray of bool, shape (ceil(h / PART_HEIGHT), ceil(w / PART_WIDTH), C)
         """
+        if other is self:
+            return self._alone
         likely = _likely(
             np.minimum(self._lowest, other._lowest), np.maximum(self._highest, other._highest)
         )
