@@ -98,11 +98,12 @@ def paint_highest(a, b, weight, likely, low, factor, colors, picture):
     ``PART_WIDTH`` pixels.
     """
     _, height, width = a.shape
-    classes, counts = np.empty(likely.shape, np.uint16), np.empty(likely.shape[:2], np.int32)
-    list_classes(likely, classes, counts)
+    runs, n_runs = np.empty((likely.shape[1] * likely.shape[2], 3), np.int32), 0
     best, level = np.empty(width, np.float32), np.empty(width, np.int32)
     for y in range(height):
-        find_highest(a, b, weight, y, classes, counts, best, level)
+        if y % PART_HEIGHT == 0:
+            n_runs = list_runs(likely[y // PART_HEIGHT], runs)
+        find_highest(a, b, weight, y, runs[:n_runs], best, level)
         find_levels(best, low, factor, 256, level)
         color_row(colors, level, picture, y)
 
@@ -215,11 +216,12 @@ def paint_regions(a, b, weight, likely, low, factor, colors, levels, picture):
     best, first = np.empty(width, np.float32), np.empty(width, np.int32)
     level, columns = np.empty(width, np.int32), np.empty(width, np.uintp)
     around, leads = np.empty((2, width), np.uint8), np.empty((9, width), np.float32)
-    classes, counts = np.empty(likely.shape, np.uint16), np.empty(likely.shape[:2], np.int32)
-    list_classes(likely, classes, counts)
+    runs, n_runs = np.empty((likely.shape[1] * likely.shape[2], 3), np.int32), 0
     for below in range(height + 1):
         if below < height:
-            find_highest(a, b, weight, below, classes, counts, best, first)
+            if below % PART_HEIGHT == 0:
+                n_runs = list_runs(likely[below // PART_HEIGHT], runs)
+            find_highest(a, b, weight, below, runs[:n_runs], best, first)
             find_levels(best, low, factor, levels, level)
             row = labels[below]
             for x in range(width):
@@ -240,37 +242,41 @@ def paint_regions(a, b, weight, likely, low, factor, colors, levels, picture):
 
 
 @inlined
-def list_classes(likely, classes, counts):
-    """List the classes that are likely in each part, ascending, and count them."""
-    for block in range(likely.shape[0]):
-        for part in range(likely.shape[1]):
-            count = 0
-            for k in range(likely.shape[2]):
-                if likely[block, part, k]:
-                    classes[block, part, count] = k
-                    count += 1
-            counts[block, part] = count
+def list_runs(likely, runs):
+    """List each class with the columns of neighbouring parts in which it is likely.
+
+    ``likely`` has the shape (parts, C). Each of the ``runs`` becomes a class, the first column
+    and that behind the last, the classes ascending; returned is how many there are.
+    """
+    n_parts, n_classes = likely.shape
+    count = 0
+    for k in range(n_classes):
+        part = 0
+        while part < n_parts:
+            if not likely[part, k]:
+                part += 1
+                continue
+            runs[count, 0], runs[count, 1] = k, part * PART_WIDTH
+            while part < n_parts and likely[part, k]:
+                part += 1
+            runs[count, 2] = part * PART_WIDTH
+            count += 1
+    return count
 
 
 @inlined
-def find_highest(a, b, weight, y, classes, counts, best, first):
+def find_highest(a, b, weight, y, runs, best, first):
     """Find the highest probability of each pixel in a row, and its class."""
-    for part in range(counts.shape[1]):
-        start, stop = part * PART_WIDTH, min((part + 1) * PART_WIDTH, len(best))
-        for place in range(counts[y // PART_HEIGHT, part]):
-            k = classes[y // PART_HEIGHT, part, place]
-            low, high = a[k, y, start:stop], b[k, y, start:stop]
-            best_here, first_here = best[start:stop], first[start:stop]
-            if place == 0:
-                for x in range(len(low)):
-                    best_here[x] = (high[x] - low[x]) * weight + low[x]
-                    first_here[x] = k
-            else:
-                for x in range(len(low)):
-                    value = (high[x] - low[x]) * weight + low[x]
-                    higher = value > best_here[x]
-                    first_here[x] = k if higher else first_here[x]
-                    best_here[x] = value if higher else best_here[x]
+    best[:], first[:] = np.float32(-1), 0
+    for run in range(len(runs)):
+        k, start, stop = runs[run, 0], runs[run, 1], min(runs[run, 2], len(best))
+        low, high = a[k, y, start:stop], b[k, y, start:stop]
+        best_here, first_here = best[start:stop], first[start:stop]
+        for x in range(len(low)):
+            value = (high[x] - low[x]) * weight + low[x]
+            higher = value > best_here[x]
+            first_here[x] = k if higher else first_here[x]
+            best_here[x] = value if higher else best_here[x]
 
 
 @inlined
