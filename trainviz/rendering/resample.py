@@ -50,6 +50,7 @@ class Resampler:
         self._shape = len(rows), len(columns)
         self._where = rows, row_weights, columns, column_weights
         self._spare: list[Map] = []
+        self._shrinks = grid[0] * grid[1] > 2 * pixels[0] * pixels[1]
 
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
@@ -57,8 +58,13 @@ class Resampler:
         resample(ready(probabilities), *self._where, picture)
         return picture
 
-    def likely(self, probabilities: Map) -> LikelyMap:
-        """Return the map of class probabilities at the pixels' centres, where it can matter."""
+    def likely(self, probabilities: Map) -> Map | LikelyMap:
+        """Return the map of class probabilities at the pixels' centres, where it can matter.
+
+        One that is much larger than the picture is resampled whole, so that it need not be kept.
+        """
+        if self._shrinks:
+            return self(probabilities)
         values = ready(probabilities)
         lowest = np.empty((*map(len, self._parts), len(values)), np.float32)
         highest = np.empty_like(lowest)
