@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Map
+from trainviz._common.arrays import IndexArray, Map
 from trainviz._common.jit import ready
 from trainviz._common.output_kind import SUM_TOLERANCE
 from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH
@@ -58,22 +59,19 @@ class Resampler:
         resample(ready(probabilities), *self._where, picture)
         return picture
 
-    def likely(self, probabilities: Map) -> Map | LikelyMap:
-        """Return the map of class probabilities at the pixels' centres, where it can matter.
-
-        One that is much larger than the picture is resampled whole, so that it need not be kept.
-        """
+    def likely(self, probabilities: Map) -> LikelyMap:
+        """Return the map of class probabilities at the pixels' centres, where it can matter."""
         if self._shrinks:
-            return self(probabilities)
-        values = ready(probabilities)
-        lowest = np.empty((*map(len, self._parts), len(values)), np.float32)
-        highest = np.empty_like(lowest)
-        find_ranges(values, *self._parts, lowest, highest)
-        return LikelyMap(self, values, self._empty(len(values)), lowest, highest)
+            # It is not kept, as it may be many times as large as the picture.
+            picture = self(probabilities)
+            rows, columns = map(_parts, self._shape, (PART_HEIGHT, PART_WIDTH))
+            return LikelyMap(picture, *_ranges(picture, rows, columns))
+        values, picture = ready(probabilities), self._empty(len(probabilities))
 
-    def add(self, values: Map, wanted: npt.NDArray[np.bool_], picture: Map) -> None:
-        """Resample into ``picture`` where ``wanted`` is set."""
-        resample_parts(values, *self._where, wanted, picture)
+        def add(wanted: npt.NDArray[np.bool_]) -> None:
+            resample_parts(values, *self._where, wanted, picture)
+
+        return LikelyMap(picture, *_ranges(values, *self._parts_on_grid), add)
 
     def reuse(self, picture: Map | LikelyMap) -> None:
         """Overwrite a map that it has returned with that of a later call.
@@ -89,10 +87,18 @@ class Resampler:
         return picture if picture.shape == shape else np.empty(shape, dtype=np.float32)
 
     @cached_property
-    def _parts(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def _parts_on_grid(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Where the parts of the picture, and two pixels around them, lie on the grid."""
         rows, _, columns, _ = self._where
         return _on_grid(rows, PART_HEIGHT), _on_grid(columns, PART_WIDTH)
+
+
+def _ranges(values: Map, rows: IndexArray, columns: IndexArray) -> tuple[Map, Map]:
+    """Return the lowest and the highest value of each class in parts of a map."""
+    lowest = np.empty((len(rows), len(columns), len(values)), np.float32)
+    highest = np.empty_like(lowest)
+    find_ranges(values, rows, columns, lowest, highest)
+    return lowest, highest
 
 
 class LikelyMap:
@@ -104,12 +110,12 @@ class LikelyMap:
 
     Parameters
     ----------
-    resampler : Resampler
-    values : ndarray of float32, shape (C, H, W)
     picture : ndarray of float32, shape (C, h, w)
-        Is written.
+        Is written by ``add``.
     lowest, highest : ndarray of float32, shape (ceil(h / PART_HEIGHT), ceil(w / PART_WIDTH), C)
         The range of each class around each part.
+    add : callable, optional
+        Resamples classes in parts of the picture; default: all are known.
 
     Attributes
     ----------
@@ -119,15 +125,14 @@ class LikelyMap:
 
     def __init__(
         self,
-        resampler: Resampler,
-        values: Map,
         picture: Map,
-        lowest: npt.NDArray[np.float32],
-        highest: npt.NDArray[np.float32],
+        lowest: Map,
+        highest: Map,
+        add: Callable[[npt.NDArray[np.bool_]], None] | None = None,
     ) -> None:
-        self._resampler, self._values, self.picture = resampler, values, picture
-        self._lowest, self._highest = lowest, highest
-        self._known = np.zeros(lowest.shape, np.bool_)
+        self.picture, self._lowest, self._highest = picture, lowest, highest
+        self._resample = add
+        self._known = np.full(lowest.shape, add is None)
         self._alone = _likely(lowest, highest)
         self._add(self._alone)
 
@@ -154,8 +159,8 @@ class LikelyMap:
 
     def _add(self, wanted: npt.NDArray[np.bool_]) -> None:
         missing = wanted & ~self._known
-        if missing.any():
-            self._resampler.add(self._values, missing, self.picture)
+        if self._resample is not None and missing.any():
+            self._resample(missing)
             self._known |= missing
 
 
@@ -177,11 +182,17 @@ _NEAR = 2
 values in the neighbours of a pixel, of the classes of its neighbours."""
 
 
-def _on_grid(places: npt.NDArray[np.uintp], size: int) -> npt.NDArray[np.intp]:
+def _parts(pixels: int, size: int) -> IndexArray:
+    """Return where each group of ``size`` pixels begins and ends, shape (n, 2)."""
+    starts = np.arange(0, pixels, size)
+    return np.stack([starts, np.minimum(starts + size, pixels)], axis=1)
+
+
+def _on_grid(places: npt.NDArray[np.uintp], size: int) -> IndexArray:
     """Return the grid lines, first and behind the last, around each group of ``size`` pixels."""
     found = []
-    for start in range(0, len(places), size):
-        around = places[max(start - _NEAR, 0) : start + size + _NEAR].astype(np.intp)
+    for start, stop in _parts(len(places), size):
+        around = places[max(start - _NEAR, 0) : stop + _NEAR].astype(np.intp)
         found.append((around.min(), around.max() + 2))
     return np.array(found)
 
