@@ -417,7 +417,7 @@ def test_predictions_are_those_of_their_snapshot_whatever_was_read_before(path):
         made.append(np.full((2, 3, 3), 0.5), epoch=epoch, data_predictions=[epoch % 2, 1, 0])
     made.close()
     opened = open_recording(path)
-    for index in (0, 5, 6, 7, 0, 5):
-        assert opened[index].data_predictions.tolist() == [index % 2, 1, 0]
-        assert opened.data_predictions(index).tolist() == [index % 2, 1, 0]
-        assert opened.data_predictions(7 - index).tolist() == [(7 - index) % 2, 1, 0]
+    for at in (0, 5, 6, 7, 0, 5):
+        assert opened[at].data_predictions.tolist() == [at % 2, 1, 0]
+        assert opened.data_predictions(at).tolist() == [at % 2, 1, 0]
+        assert opened.data_predictions(7 - at).tolist() == [(7 - at) % 2, 1, 0]
