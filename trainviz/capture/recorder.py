@@ -176,6 +176,8 @@ class Recorder:
         The progress of training, updated by the adapters.
     writer : RecordingWriter
         Writes the recording.
+    answers : ndarray or None
+        What :meth:`probe` returns of the model at its last capture, where an adapter asked for it.
 
     Raises
     ------
@@ -216,6 +218,7 @@ class Recorder:
     """
 
     _unit: ClassVar[str] = "epoch"
+    answers: npt.NDArray[Any] | None
 
     @shows_defaults(RECORDER_DEFAULTS, complete=True)
     def __init__(
@@ -268,6 +271,7 @@ class Recorder:
         self.state = TrainingState.of(recording)
         self._validator = SnapshotValidator.of(recording)
         self._asked = (-1, 0)
+        self.answers = None
         # A run that ended before its first capture may have left metrics.
         self._has_log_alone = not len(recording) and len(recording.history) > 0
 
@@ -342,11 +346,12 @@ class Recorder:
         force: bool = False,
         again: bool = False,
         weights_epoch: int | None = None,
+        probes: bool = False,
     ) -> Snapshot | bool:
         """Do the same as :meth:`capture`, and return whether a capture is in the background.
 
         ``again`` captures a step that is captured already, too; ``weights_epoch`` is the
-        snapshot's. Neither is captured in the background.
+        snapshot's. Neither is captured in the background. ``probes`` sets :attr:`answers`.
 
         Returns
         -------
@@ -366,9 +371,15 @@ class Recorder:
             self.writer.open()
             is_special = again or weights_epoch is not None
             if not is_special and self._submit(predict_proba, epoch, step, metrics or {}):
+                self.answers = self.probe(predict_proba) if probes else None
                 return True
-            with self._streams.preserved(lambda: self._ask_a_corner(predict_proba)):
-                snapshot = self._evaluate(predict_proba, epoch, step, metrics or {})
+            with (
+                self._streams.preserved(lambda: self._ask_a_corner(predict_proba)),
+                session(predict_proba),
+            ):
+                snapshot = self._snapshot(predict_proba, epoch, step, metrics or {})
+                # In the same session, which costs more than these few points.
+                self.answers = self._probed(predict_proba) if probes else None
             snapshot = replace(snapshot, weights_epoch=weights_epoch)
             self.writer.keep(snapshot)
         except Exception as error:
@@ -522,15 +533,23 @@ class Recorder:
 
         None if it fails, or, unless ``is_sure``, answers differently when it is asked again.
         """
-        index = np.unique(np.linspace(0, self.domain.n_points - 1, _PROBES).astype(np.intp))
         try:
-            points = self.domain.points_at(index)
             with (
                 self._streams.preserved(lambda: self._ask_a_corner(predict_proba)),
                 session(predict_proba),
             ):
-                first = np.array(to_numpy(answer_at(predict_proba, points)))
-                again = first if is_sure else to_numpy(answer_at(predict_proba, points))
+                return self._probed(predict_proba, is_sure=is_sure)
+        except Exception:
+            return None
+
+    def _probed(
+        self, predict_proba: PredictProba, *, is_sure: bool = True
+    ) -> npt.NDArray[Any] | None:
+        index = np.unique(np.linspace(0, self.domain.n_points - 1, _PROBES).astype(np.intp))
+        try:
+            points = self.domain.points_at(index)
+            first = np.array(to_numpy(answer_at(predict_proba, points)))
+            again = first if is_sure else to_numpy(answer_at(predict_proba, points))
             return first if np.array_equal(first, again, equal_nan=True) else None
         except Exception:  # Where a model cannot be asked, a capture tells why.
             return None
@@ -848,7 +867,16 @@ class Recorder:
         metrics: Mapping[str, Any],
     ) -> Snapshot:
         with session(predict_proba):
-            found = self._evaluator(predict_proba, (epoch, step))
+            return self._snapshot(predict_proba, epoch, step, metrics)
+
+    def _snapshot(
+        self,
+        predict_proba: PredictProba,
+        epoch: int,
+        step: int | None,
+        metrics: Mapping[str, Any],
+    ) -> Snapshot:
+        found = self._evaluator(predict_proba, (epoch, step))
         self._validator.check_classes(found.map.shape[0])
         told = self._validator.with_accuracies(plain_metrics(metrics), found.data_predictions)
         return Snapshot(

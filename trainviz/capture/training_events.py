@@ -304,13 +304,13 @@ class TrainingEvents:
             self.recorder.writer.withdraw_provisional()
         taken = self.recorder.offer(
             predict, state.epoch, state.step, state.metrics, force=True, again=again,
-            weights_epoch=weights_epoch,
+            weights_epoch=weights_epoch, probes=True,
         )  # fmt: skip
         if taken is False:
             state.awaits_epoch = False
             return False
         state.take(awaits_epoch)
-        self._captured_answers = self.recorder.probe(predict)
+        self._captured_answers = self.recorder.answers
         if self._captured_answers is not None and not again:
             self._epochs_by_answers[_digest(self._captured_answers)] = state.epoch
         return True
