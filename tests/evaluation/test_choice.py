@@ -85,7 +85,7 @@ def test_a_choice_that_became_wrong_is_changed(clock):
 
 
 def test_a_large_call_that_is_slow_for_the_first_time_does_not_decide(clock):
-    model = Model(clock, per_call=1e-2, per_point=1e-6)
+    model = Model(clock, per_call=3e-2, per_point=1e-6)
     model.first_large = 0.9
     assert methods(record(model)) == ["adaptive", *["dense"] * 4]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from trainviz._common.arrays import Float32Array, IndexArray, Int32Array
+from trainviz.evaluation.kernels import keep
 
 __all__ = ["Answers", "Ask", "TooRough"]
 
@@ -38,10 +39,10 @@ class Answers:
         Row of ``values`` of each grid point; -1 where it is not known.
     fetched : ndarray of int32, shape (n_points,)
         The same for all evaluated points, known or not.
-    revealed : list of ndarray of int
-        The points that became known, until they are taken from it.
     values, odds : ndarray of float32, shape (m, C), m >= count
         Log-probabilities and probabilities, in the order of evaluation.
+    kept, rounded : ndarray of float16 and of float32, shape (m, C)
+        The log-probabilities as a map keeps them; see :func:`trainviz.evaluation.kernels.keep`.
     """
 
     def __init__(self, n_points: int, limit: int) -> None:
@@ -49,21 +50,18 @@ class Answers:
         self.slots: Int32Array = np.full(n_points, -1, np.int32)
         self.fetched: Int32Array = np.full(n_points, -1, np.int32)
         self.count = 0
-        self.revealed: list[IndexArray] = []
-        self.values = self.odds = np.empty((0, 0), np.float32)
+        self._make(0, 0)
 
     def start(self, ask: Ask) -> None:
         """Forget all values, and use ``ask`` to evaluate points from now on."""
         self._ask = ask
         self.slots.fill(-1)
         self.fetched.fill(-1)
-        self.revealed.clear()
         self.count = 0
 
-    def used(self) -> tuple[IndexArray, Float32Array]:
-        """Return the points that are known, ascending, and their values."""
-        points = np.flatnonzero(self.slots >= 0)
-        return points, self.values[self.slots[points]]
+    def known(self) -> IndexArray:
+        """Return the points that are known, ascending."""
+        return np.flatnonzero(self.slots >= 0)
 
     def put(self, points: IndexArray, beside: IndexArray | None = None) -> None:
         """Make points known, evaluating those that were not evaluated yet.
@@ -81,7 +79,6 @@ class Answers:
             If it would be more than the limit.
         """
         self.fetch(points if beside is None else np.concatenate([points, beside]))
-        self.revealed.append(np.unique(points[self.slots[points] < 0]))
         self.slots[points] = self.fetched[points]
 
     def fetch(self, points: IndexArray) -> None:
@@ -92,6 +89,8 @@ class Answers:
         TooRough
             If it would be more than the limit.
         """
+        if not len(points):
+            return
         points = points[self.fetched[points] < 0]
         order = np.arange(len(points), dtype=np.int32)
         self.fetched[points] = order
@@ -107,15 +106,19 @@ class Answers:
             )
         found = self._ask(points)
         if end > len(self.values) or found.shape[1] != self.values.shape[1]:
-            self._grow(2 * end, found.shape[1])
+            former = self.values, self.odds, self.rounded, self.kept
+            self._make(2 * end, found.shape[1])
+            if start:
+                self.values[:start], self.odds[:start] = former[0][:start], former[1][:start]
+                self.rounded[:start], self.kept[:start] = former[2][:start], former[3][:start]
         self.values[start:end] = found
         np.exp(found, out=self.odds[start:end])
+        keep(self.values[start:end], self.kept[start:end].view(np.uint16), self.rounded[start:end])
         self.fetched[points] = np.arange(start, end, dtype=np.int32)
         self.count = end
 
-    def _grow(self, size: int, n_classes: int) -> None:
-        for name in ("values", "odds"):
-            grown = np.empty((size, n_classes), np.float32)
-            if self.count:
-                grown[: self.count] = getattr(self, name)[: self.count]
-            setattr(self, name, grown)
+    def _make(self, size: int, n_classes: int) -> None:
+        self.values, self.odds, self.rounded = (
+            np.empty((size, n_classes), np.float32) for _ in range(3)
+        )
+        self.kept = np.empty((size, n_classes), np.float16)

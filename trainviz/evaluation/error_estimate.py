@@ -6,7 +6,7 @@ import numpy as np
 
 from trainviz._common.arrays import Float32Array, Int32Array
 
-__all__ = ["CORNERS", "bilinear", "excess", "excess_at"]
+__all__ = ["CORNERS", "bilinear", "excess", "excess_at", "weighed"]
 
 
 CORNERS = np.array([0, 2, 6, 8])
@@ -50,7 +50,7 @@ def excess(
     if part != 1:
         foretold = bilinear(values[slots[CORNERS]], up, right)
         centre = slots[4]
-        found = _weighed(foretold, values[centre], odds[centre], odds, slots[CORNERS])
+        found = weighed(foretold, values[centre], odds[centre], odds, slots[CORNERS])
     if part != 0:
         a, m, b = slots[_LINES]
         line, cell = np.nonzero(m >= 0)
@@ -58,7 +58,7 @@ def excess(
         start, end, middle = a[line, cell], b[line, cell], m[line, cell]
         low = values[start]
         low += share * (values[end] - low)
-        wrong = _weighed(low, values[middle], odds[middle], odds, np.stack([start, end]))
+        wrong = weighed(low, values[middle], odds[middle], odds, np.stack([start, end]))
         edges = np.zeros(m.shape, np.float32)
         edges[line, cell] = wrong
         np.maximum(found, edges.max(axis=0), out=found)
@@ -89,7 +89,7 @@ def excess_at(
     -------
     ndarray of float32, shape (n,)
     """
-    return _weighed(bilinear(values[corners], up, right), found, np.exp(found), odds, corners)
+    return weighed(bilinear(values[corners], up, right), found, np.exp(found), odds, corners)
 
 
 def bilinear(around: Float32Array, up: Float32Array, right: Float32Array) -> Float32Array:
@@ -102,13 +102,24 @@ def bilinear(around: Float32Array, up: Float32Array, right: Float32Array) -> Flo
     return low
 
 
-def _weighed(
+def weighed(
     foretold: Float32Array,
     found: Float32Array,
     at: Float32Array,
     odds: Float32Array,
     around: Int32Array,
 ) -> Float32Array:
+    """Return how far values are from the foretold ones, which are overwritten.
+
+    Parameters
+    ----------
+    foretold, found : ndarray of float32, shape (n, C)
+        Log-probabilities.
+    at : ndarray of float32, shape (n, C)
+        The probabilities that belong to those that were found.
+    odds, around
+        The probabilities of the known points, and which of them lie around each, shape (m, n).
+    """
     difference = foretold
     difference -= found
     # Adding the same number to all log-probabilities changes no probability.

@@ -280,16 +280,15 @@ class Evaluator:
             dense, distinct = self._timed_dense(predict_proba, seed), self._domain.distinct_points()
             asked = self._domain.n_points if distinct is None else len(distinct)
             return Evaluated(dense, asked, guesses, 0.0, "dense")
-        points, values, error = refined
-        compact = CompactMap.of(self._domain.shape, points, values)
-        return Evaluated(compact, self._refinement.asked, guesses, error, "adaptive")
+        compact = self._refinement.compact_map()
+        return Evaluated(compact, self._refinement.asked, guesses, refined, "adaptive")
 
     def probabilities(self, predict_proba: PredictProba) -> Map:
         """Return the map as a float32 array, shape (C, H, W)."""
         refined = self._refined(predict_proba, self._at_data(predict_proba), (0, 0))
-        if refined is None:
+        if refined is None or self._refinement is None:
             return self._dense(predict_proba)
-        return Lattice.of(self._domain.shape).fill(*refined[:2], normalised=True)
+        return self._refinement.probabilities()
 
     @property
     def choice(self) -> Choice:
@@ -330,11 +329,8 @@ class Evaluator:
         predict_proba: PredictProba,
         at_data: npt.NDArray[np.floating[Any]] | None,
         seed: tuple[int, ...],
-    ) -> tuple[npt.NDArray[np.intp], Map, float] | None:
-        """Return the evaluated points, their log-probabilities and a bound of the share of errors.
-
-        None to evaluate densely.
-        """
+    ) -> float | None:
+        """Refine the map, and return a bound of the share of errors; None to evaluate densely."""
         if self._refinement is None or self._choice.method == "dense":
             return None
         if not self._choice.probed and self._is_unsuitable(predict_proba, seed):
@@ -374,10 +370,11 @@ class Evaluator:
         seeds: Seeds | None,
         seed: tuple[int, ...],
         doubt: Callable[[], bool] = lambda: False,
-    ) -> tuple[npt.NDArray[np.intp], Map, float]:
+    ) -> float:
         """Refine a map, and compare it with the model at random points until it is good.
 
-        Where it is wrong for the first time, ``doubt`` says whether the model is to blame.
+        Returns a bound of the share of errors. Where the map is wrong for the first time,
+        ``doubt`` says whether the model is to blame.
         """
         sample = check_points(self._domain.shape, (*seed, 0))
         refinement.run(ask, seeds, self._suspects, beside=sample)
@@ -397,11 +394,9 @@ class Evaluator:
                 f"after {ROUNDS} corrections the map is still wrong at {len(self._suspects)} of "
                 f"{len(sample)} random points"
             )
-        points, values = refinement.used()
-        refinement.finish(points)
+        refinement.finish()
         wrong = int((error > self._tolerance).sum())
-        bound = upper_bound(wrong, len(sample), 1 - (1 - CONFIDENCE) / ROUNDS)
-        return points, values, bound
+        return upper_bound(wrong, len(sample), 1 - (1 - CONFIDENCE) / ROUNDS)
 
     def _timed_dense(self, predict_proba: PredictProba, seed: tuple[int, ...]) -> Map:
         compares = self._chooses and self._choice.compares()

@@ -12,7 +12,7 @@ import numpy as np
 
 from trainviz._common.jit import inlined, kernel
 
-__all__ = ["KERNELS", "fill_at", "fill_lattice", "normalise_odds"]
+__all__ = ["KERNELS", "fill_at", "fill_lattice", "keep", "normalise_odds"]
 
 _AXIS_STEPS = "Tuple((uintp[::1], intp[::1], uintp[:, ::1], float32[::1], intp[::1]))"
 
@@ -356,5 +356,56 @@ def exponentials(row, bits):
         row[x] *= powers[x]
 
 
-KERNELS = (fill_lattice, normalise_odds, fill_at)
+def _keep_by_numpy(logs, halves, rounded):
+    highest = np.ascontiguousarray(logs.T).max(axis=0)  # Fast, unlike along the last axis.
+    kept = (logs - highest[:, None]).astype(np.float16)
+    halves[:] = kept.view(np.uint16)
+    rounded[:] = kept
+
+
+@kernel("(float32[:, ::1], uint16[:, ::1], float32[:, ::1])", _keep_by_numpy)
+def keep(logs, halves, rounded):
+    """Write log-probabilities as a map keeps them: relative to the highest, in half precision.
+
+    Parameters
+    ----------
+    logs : ndarray of float32, shape (n, C)
+        Those of a point are apart by less than the largest number in half precision.
+    halves : ndarray of uint16, shape (n, C)
+        To write the bits to.
+    rounded : ndarray of float32, shape (n, C)
+        To write the same numbers to, in single precision.
+    """
+    n_classes = logs.shape[1]
+    below = np.empty(n_classes, np.float32)
+    bits = below.view(np.uint32)
+    for i in range(len(logs)):
+        highest = logs[i, 0]
+        for k in range(1, n_classes):
+            highest = max(highest, logs[i, k])
+        for k in range(n_classes):
+            below[k] = highest - logs[i, k]
+        for k in range(n_classes):
+            negative = np.uint32(below[k] > _NONE)
+            # To the nearest half; of two that are as near, to the even one.
+            if below[k] >= _SMALLEST_NORMAL:
+                odd = (bits[k] >> _DROPPED) & np.uint32(1)
+                half = np.uint32(bits[k] + _ROUNDED_UP + odd) >> _DROPPED
+                back = np.uint32(half << _DROPPED) + _REBIASED
+            else:
+                below[k] += _HALF
+                half = bits[k] - _HALF_BITS
+                below[k] = np.float32(half) * _SMALLEST
+                back = bits[k]
+            halves[i, k] = np.uint16(half | (negative << np.uint32(15)))
+            bits[k] = back | (negative << np.uint32(31))
+            rounded[i, k] = below[k]
+
+
+_SMALLEST_NORMAL, _SMALLEST = np.float32(2**-14), np.float32(2**-24)
+_DROPPED, _ROUNDED_UP = np.uint32(13), np.uint32(((15 - 127) * 2**23 + 0xFFF) % 2**32)
+_REBIASED, _HALF_BITS = np.uint32((127 - 15) * 2**23), np.uint32(126 * 2**23)
+
+
+KERNELS = (fill_lattice, normalise_odds, keep, fill_at)
 """In compilation order: first those that films need."""

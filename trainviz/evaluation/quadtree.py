@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from trainviz._common.arrays import BoolArray, Float32Array, IndexArray
 from trainviz._common.jit import ready
@@ -15,15 +18,15 @@ from trainviz.evaluation.quadtree_kernels import (
     LOOK,
     SPLIT,
     SPLIT_ALWAYS,
-    border_cells,
-    cell_points,
     descend,
-    quarters,
+    missing,
     wrong_at_edges,
+    wrong_seeds,
 )
 
 __all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"]
 
+AnyArray = npt.NDArray[Any]
 
 _CENTRE_SHARE = 0.5
 """How far a cell's centre may be from the interpolation between its corners, as a multiple of the
@@ -36,7 +39,10 @@ _EDGE_SHARE = 1.0
 spacing, which divides the error by four where the function is smooth and keeps it about the same
 in the worst case, a kink close to an evaluated point."""
 
-_MIDDLES = np.array([1, 3, 5, 7])
+_BORDER_SHIFT = 0.125
+"""How many grid points a border between two classes may be off at the centre of a cell: of a kink,
+it is then off by a quarter at most. Of the fitting half of ``benchmarks/models.py`` 0.006 % of the
+pixels get another class, for 0.8 % more of the points; twice as much gives 0.011 % for 0.5 %."""
 
 
 class Quadtree:
@@ -55,8 +61,6 @@ class Quadtree:
     ----------
     state : ndarray of uint8
         The state bits of each cell, by place; see ``LEAF`` and the others.
-    new_leaves : list of ndarray of int
-        The cells that became leaves, until they are taken from it.
     """
 
     def __init__(self, lattice: Lattice, tolerance: float) -> None:
@@ -64,17 +68,17 @@ class Quadtree:
         self._largest = lattice.stride // 2
         self.shape = len(lattice.rows), len(lattice.columns)
         self.state = np.zeros(self.shape[0] * self.shape[1], np.uint8)
-        self.new_leaves: list[IndexArray] = []
         sizes = self._largest + 1
         self._places = (
             self._starts, self._columns, _shares(lattice.rows, sizes),
             _shares(lattice.columns, sizes),
         )  # fmt: skip
         self._tolerance = np.float32(tolerance)
-        self._centre_limits = np.full(sizes, _CENTRE_SHARE * tolerance, np.float32)
+        centre_limits = np.full(sizes, _CENTRE_SHARE * tolerance, np.float32)
         # The smallest cells have no point further from the corners than their centre.
-        self._centre_limits[1] = tolerance
-        self._edge_limits = np.full(sizes, _EDGE_SHARE * tolerance, np.float32)
+        centre_limits[1] = tolerance
+        edge_limits = np.full(sizes, _EDGE_SHARE * tolerance, np.float32)
+        self._limits = centre_limits, edge_limits, self._tolerance, _BORDER_SHIFT
 
     # Places.
 
@@ -88,15 +92,6 @@ class Quadtree:
         cells: IndexArray = ((y & -2 * half) + half) * self.shape[1] + (x & -2 * half) + half
         return cells
 
-    def halves(self, cells: IndexArray) -> IndexArray:
-        """Return half the side of each cell."""
-        y: IndexArray = cells // self.shape[1]
-        return y & -y
-
-    def quarters(self, cells: IndexArray) -> IndexArray:
-        """Return four blocks: each cell's lower left, lower right, upper left, upper right one."""
-        return quarters(cells, self.shape[1])
-
     def ancestors(self, cells: IndexArray) -> BoolArray:
         """Return a mask of all larger cells that contain one of these."""
         inside = np.zeros(len(self.state), bool)
@@ -107,10 +102,6 @@ class Quadtree:
             inside[self.around(y[smaller], x[smaller], size)] = True
             size *= 2
         return inside
-
-    def nine(self, cells: IndexArray) -> IndexArray:
-        """Return the flat grid indices of each cell's corners, edges and centre, shape (9, n)."""
-        return cell_points(cells, self._places)
 
     def around_all(self, y: IndexArray, x: IndexArray) -> IndexArray:
         """Return the cell of each size that contains places, from large to small, (sizes, n)."""
@@ -126,8 +117,8 @@ class Quadtree:
     # Refining.
 
     def descend(
-        self, centres: IndexArray, edged: IndexArray, answers: Answers
-    ) -> tuple[IndexArray, IndexArray]:
+        self, centres: IndexArray, edged: IndexArray, borders: IndexArray, answers: Answers
+    ) -> tuple[IndexArray, IndexArray, IndexArray]:
         """Refine cells as far as points were fetched.
 
         Parameters
@@ -136,88 +127,67 @@ class Quadtree:
             Cells whose centres are to be checked, which decides whether they are leaves.
         edged : ndarray of int
             Cells whose centres are known, and whose edges are to be checked.
+        borders : ndarray of int
+            Leaves in which a border between classes is to be checked.
         answers : Answers
 
         Returns
         -------
-        centres, edged : ndarray of int
+        centres, edged, borders : ndarray of int
             The cells that wait for a point that was not fetched.
         """
-        *left, leaves, revealed = descend(
-            ready(centres, np.intp), ready(edged, np.intp), self.state, answers.fetched,
-            (answers.slots, answers.values, answers.odds), self._places,
-            (self._centre_limits, self._edge_limits, self._tolerance),
+        waiting: tuple[IndexArray, IndexArray, IndexArray] = descend(
+            centres, edged, borders, self.state, answers.fetched,
+            (answers.slots, answers.values, answers.odds), self._places, self._limits,
         )  # fmt: skip
-        self.new_leaves.append(leaves)
-        answers.revealed.append(revealed)
-        return left[0], left[1]
+        return waiting
 
-    def wrong_at_edges(
-        self, beside: tuple[IndexArray, IndexArray], answers: Answers
-    ) -> tuple[IndexArray, IndexArray]:
-        """Return the unit squares where a leaf disagrees with a point that became known.
+    def missing(
+        self, waiting: tuple[IndexArray, IndexArray, IndexArray], few: int, answers: Answers
+    ) -> IndexArray:
+        """Return the points for which cells wait; if they are few, with those that may be next."""
+        points: IndexArray = missing(*waiting, few, answers.fetched, self._places)
+        return points
 
-        Each point is compared once: leaves that become smaller agree with it at least as well.
-
-        Parameters
-        ----------
-        beside : tuple of ndarray of int
-            The places before and after each row and column of the grid.
-        answers : Answers
+    def wrong_at_edges(self, answers: Answers) -> tuple[IndexArray, IndexArray]:
+        """Return the unit squares where a leaf disagrees with a known point on its edge.
 
         Returns
         -------
         y, x : ndarray of int
             Their lower places.
         """
-        points = np.concatenate(answers.revealed)
-        answers.revealed.clear()
         known = answers.slots, answers.values, answers.odds
-        found = wrong_at_edges(points, self.state, known, self._places, beside, 2 * self._tolerance)
+        found = wrong_at_edges(self.state, known, self._places, 2 * self._tolerance)
         y, x = np.divmod(found, self.shape[1])
         return y, x
 
-    def border_cells(
-        self, leaves: IndexArray, shift: float, answers: Answers
-    ) -> tuple[IndexArray, IndexArray]:
-        """Return the leaves at borders between classes that are to be checked, and to be split.
+    def wrong_seeds(
+        self,
+        rows: AnyArray,
+        columns: AnyArray,
+        values: Float32Array,
+        cells: IndexArray,
+        answers: Answers,
+    ) -> IndexArray:
+        """Return the leaf of each seed that disagrees with it; -1 where it agrees.
 
         Parameters
         ----------
-        leaves : ndarray of int
-            The leaves that are looked at.
-        shift : float
-            By how many grid points a border may be off.
+        rows, columns : ndarray
+            Their positions in grid units.
+        values : ndarray of float32, shape (n, C)
+            Their log-probabilities.
+        cells : ndarray of int, shape (sizes, n)
+            Those of :meth:`around_all`.
         answers : Answers
-
-        Returns
-        -------
-        waiting, shifted : ndarray of int
-            The leaves whose centres are not known, and those in which the border is off.
         """
+        given = ready(rows, float), ready(columns, float), ready(values), ready(np.exp(values))
         known = answers.slots, answers.values, answers.odds
-        found: tuple[IndexArray, IndexArray] = border_cells(
-            leaves, self.state, known, self._places, shift
+        leaves: IndexArray = wrong_seeds(
+            given, cells, self.state, known, self._places, 2 * self._tolerance
         )
-        return found
-
-    def wanted(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
-        """Return the points needed to check these centres and edges."""
-        return np.concatenate([self.centres(centres), self._middles(edged).ravel()])
-
-    def after(self, centres: IndexArray, edged: IndexArray) -> IndexArray:
-        """Return the points that may be needed next: the quarters' centres, the cells' edges."""
-        return self.wanted(self.quarters(edged[self.halves(edged) > 1]), centres)
-
-    def centres(self, cells: IndexArray) -> IndexArray:
-        """Return the flat grid index of each cell's centre."""
-        y, x = np.divmod(cells, self.shape[1])
-        centres: IndexArray = self._starts[y] + self._columns[x]
-        return centres
-
-    def _middles(self, cells: IndexArray) -> IndexArray:
-        middles: IndexArray = self.nine(cells)[_MIDDLES]
-        return middles
+        return leaves
 
 
 def _shares(lines: IndexArray, halves: int) -> Float32Array:

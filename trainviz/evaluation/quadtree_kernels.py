@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import Float32Array, IndexArray
 from trainviz._common.jit import inlined, kernel
-from trainviz.evaluation.error_estimate import CORNERS, bilinear, excess, excess_at
+from trainviz.evaluation.error_estimate import CORNERS, bilinear, excess, excess_at, weighed
 
 __all__ = [
     "EDGED",
@@ -25,12 +25,13 @@ __all__ = [
     "LOOK",
     "SPLIT",
     "SPLIT_ALWAYS",
-    "border_cells",
     "cell_points",
     "descend",
+    "missing",
     "position",
     "quarters",
     "wrong_at_edges",
+    "wrong_seeds",
 ]
 
 AnyArray = npt.NDArray[Any]
@@ -41,7 +42,7 @@ column, and how far up and to the right the centre of a cell of each size lies t
 
 _KNOWN = "Tuple((int32[::1], float32[:, ::1], float32[:, ::1]))"
 _PLACES = "Tuple((intp[::1], intp[::1], float32[:, ::1], float32[:, ::1]))"
-_LIMITS = "Tuple((float32[::1], float32[::1], float32))"
+_LIMITS = "Tuple((float32[::1], float32[::1], float32, float64))"
 
 LEAF, EDGED, FOUND, SPLIT, LOOK, SPLIT_ALWAYS = (np.uint8(1 << bit) for bit in range(6))
 """Bits of a cell's state: it is interpolated as it is; its edges were checked; its values differ
@@ -81,60 +82,92 @@ _MIDDLES = np.array([1, 3, 5, 7])
 _QUARTERS = np.array([[[-1], [-1], [1], [1]], [[-1], [1], [-1], [1]]])
 
 
-def _descend_by_numpy(centres, edged, state, fetched, known, places, limits):
-    made = [[np.empty(0, np.intp)] for _ in range(4)]
-    while len(centres) or len(edged):
+def _descend_by_numpy(centres, edged, borders, state, fetched, known, places, limits):
+    made = [[np.empty(0, np.intp)] for _ in range(3)]
+    while len(centres) or len(edged) or len(borders):
+        borders = borders[state[borders] & LEAF > 0]
         ready = (
-            _reveal(cell_points(centres, places)[4:5], fetched, known[0], made[3]),
-            _reveal(cell_points(edged, places)[_MIDDLES], fetched, known[0], made[3]),
+            _reveal(cell_points(centres, places)[4:5], fetched, known[0]),
+            _reveal(cell_points(edged, places)[_MIDDLES], fetched, known[0]),
+            _reveal(cell_points(borders, places)[4:5], fetched, known[0]),
         )
-        made[0].append(centres[~ready[0]])
-        made[1].append(edged[~ready[1]])
-        centres, edged, leaves = _step(
-            centres[ready[0]], edged[ready[1]], state, known, places, limits
+        for cells, there, waiting in zip((centres, edged, borders), ready, made, strict=True):
+            waiting.append(cells[~there])
+        centres, edged, borders = _step(
+            centres[ready[0]], edged[ready[1]], borders[ready[2]], state, known, places, limits
         )
-        made[2].append(leaves)
     return tuple(map(np.concatenate, made))
 
 
-def _reveal(points, fetched, slots, revealed):
+def _reveal(points, fetched, slots):
     """Make known the columns of points that were all fetched; return a mask of these columns."""
     found = fetched[points]
     ready = (found >= 0).all(axis=0)
-    points = points[:, ready]
-    revealed.append(np.unique(points[slots[points] < 0]))
-    slots[points] = found[:, ready]
+    slots[points[:, ready]] = found[:, ready]
     return ready
 
 
-def _step(centres, edged, state, known, places, limits):
-    """Refine each cell; return those whose centres and edges to check next, and new leaves."""
-    centre_limits, edge_limits, tolerance = limits
+def _step(centres, edged, borders, state, known, places, limits):
+    """Refine each cell; return those whose centres, edges and borders to check next."""
+    centre_limits, edge_limits, tolerance, shift = limits
     width = len(places[1])
     found = _excess_of_cells(centres, known, places, 0) > centre_limits[_halves(centres, width)]
     state[centres[found]] |= FOUND
     deeper = found | (state[centres] & (LOOK | SPLIT_ALWAYS) > 0)
 
-    wrong = _excess_of_cells(edged, known, places, 2)
     half = _halves(edged, width)
+    shown = _excess_of_cells(edged, known, places, 0)
+    wrong = np.maximum(shown, _excess_of_cells(edged, known, places, 1))
     state[edged] |= EDGED
+    state[edged[shown <= centre_limits[half]]] |= LOOK
     state[edged[wrong > tolerance]] |= FOUND
     divide = (wrong > edge_limits[half]) | (state[edged] & SPLIT_ALWAYS > 0)
     split, whole = edged[divide & (half > 1)], edged[~divide & (half > 1)]
     state[split] |= SPLIT
 
+    shifted = borders[_shifted(borders, known, places, shift)]
+    state[shifted] &= ~LEAF
     leaves = np.concatenate([centres[~deeper], quarters(whole, width)])
     state[leaves] |= LEAF
     touched = np.concatenate([leaves, _leaves_beside(edged, state, places)])
     off = np.unique(touched[_excess_of_cells(touched, known, places, 1) > tolerance])
     state[off] &= ~LEAF
     has_centre = known[0][cell_points(off, places)[4]] >= 0
-    state[off[has_centre]] |= LOOK
+    leaves = leaves[state[leaves] & LEAF > 0]
     return (
         np.concatenate([quarters(split, width), off[~has_centre]]),
-        np.concatenate([centres[deeper], off[has_centre]]),
-        leaves,
+        np.concatenate([centres[deeper], off[has_centre], shifted]),
+        leaves[_crossed(leaves, known, places)],
     )
+
+
+def _crossed(leaves, known, places):
+    """Return a mask of the leaves between whose corners a border between classes runs."""
+    slots, values, _ = known
+    first = values[slots[cell_points(leaves, places)[CORNERS]]].argmax(axis=2)
+    return (first != first[0]).any(axis=0)
+
+
+def _shifted(leaves, known, places, shift):
+    """Return a mask of the leaves with known centres in which a border is off."""
+    slots, values, _ = known
+    nine = cell_points(leaves, places)
+    corners, centre = values[slots[nine[CORNERS]]], values[slots[nine[4]]]
+    first = corners.argmax(axis=2)
+    rows, columns = np.divmod(nine, places[1][-1] + 1)
+    up, right = position(rows[4], columns[4], nine, places[1][-1] + 1)
+    error = bilinear(corners.copy(), up, right) - centre
+    shifted, cell = np.zeros(len(leaves), bool), np.arange(len(leaves))
+    for i in range(4):
+        for j in range(i + 1, 4):
+            a, b = first[i], first[j]
+            start = corners[i, cell, a] - corners[i, cell, b]
+            end = corners[j, cell, a] - corners[j, cell, b]
+            height = rows[CORNERS[i]] - rows[CORNERS[j]]
+            width = columns[CORNERS[i]] - columns[CORNERS[j]]
+            off = np.abs(error[cell, a] - error[cell, b]) * np.sqrt(height**2 + width**2)
+            shifted |= (a != b) & (off > shift * np.abs(start - end).astype(float))
+    return shifted
 
 
 def _halves(cells, width):
@@ -166,17 +199,22 @@ def _excess_of_cells(cells, known, places, part):
 
 
 @kernel(
-    f"(intp[::1], intp[::1], uint8[::1], int32[::1], {_KNOWN}, {_PLACES}, {_LIMITS})",
+    f"(intp[::1], intp[::1], intp[::1], uint8[::1], int32[::1], {_KNOWN}, {_PLACES}, {_LIMITS})",
     _descend_by_numpy,
 )
-def descend(centres, edged, state, fetched, known, places, limits):
+def descend(centres, edged, borders, state, fetched, known, places, limits):
     """Refine cells as far as points were fetched.
+
+    A leaf with corners of different classes is asked for its centre, too. The border is where the
+    difference of two log-probabilities changes its sign. Between two corners, its error at
+    the centre divided by its slope is the error of the border's place.
 
     Parameters
     ----------
-    centres, edged : ndarray of int
+    centres, edged, borders : ndarray of int
         Cells whose centres are to be checked, which decides whether they are
-        leaves; cells whose centres are known and whose edges are to be checked.
+        leaves; cells whose centres are known and whose edges are to be checked; and leaves
+        with a border between classes, whose centres tell whether it is where it seems to be.
     state
         Of :class:`trainviz.evaluation.quadtree.Quadtree`.
     fetched, known
@@ -184,32 +222,29 @@ def descend(centres, edged, state, fetched, known, places, limits):
     places
         See ``Places``: starts, columns, up and right.
     limits
-        For centres and for edges, by half a cell's side; and the tolerance.
+        For centres and for edges, by half a cell's side; the tolerance; and by how many grid
+        points a border may be off.
 
     Returns
     -------
-    centres, edged
+    centres, edged, borders
         The cells that wait for more points.
-    leaves
-        The cells that became leaves, some of which were divided later.
-    revealed
-        The points that became known.
     """
     slots, values, _ = known
     starts, columns, _, _ = places
-    centre_limits, edge_limits, tolerance = limits
+    centre_limits, edge_limits, tolerance, shift = limits
     height, width = len(starts), len(columns)
-    room = len(centres) + len(edged) + len(state) // 2 + 8
-    now, next_, waiting = np.empty(room, np.intp), np.empty(room, np.intp), np.empty(room, np.intp)
-    now_edged, next_edged = np.empty(room, np.intp), np.empty(room, np.intp)
-    waiting_edged, leaves = np.empty(room, np.intp), np.empty(room, np.intp)
-    revealed, n_leaves, n_revealed = np.empty(len(fetched), np.intp), 0, 0
-    n_now, n_now_edged, n_waiting, n_waiting_edged = len(centres), len(edged), 0, 0
-    now[:n_now] = centres
-    now_edged[:n_now_edged] = edged
+    now, now_edged, now_borders = centres.copy(), edged.copy(), borders.copy()
+    n_now, n_now_edged, n_now_borders = len(centres), len(edged), len(borders)
+    waiting, waiting_edged = np.empty(64, np.intp), np.empty(64, np.intp)
+    waiting_borders = np.empty(64, np.intp)
+    n_waiting = n_waiting_edged = n_waiting_borders = 0
     nine, difference = np.empty(9, np.intp), np.empty(values.shape[1], np.float32)
     # All cells go a step on together, so that it does not matter which comes first.
-    while n_now or n_now_edged:
+    while n_now or n_now_edged or n_now_borders:
+        waiting = with_room(waiting, n_waiting, n_now)
+        waiting_edged = with_room(waiting_edged, n_waiting_edged, n_now_edged)
+        waiting_borders = with_room(waiting_borders, n_waiting_borders, n_now_borders)
         count, n_now = n_now, 0
         for i in range(count):
             nine_points(now[i], places, nine)
@@ -217,10 +252,7 @@ def descend(centres, edged, state, fetched, known, places, limits):
                 waiting[n_waiting] = now[i]
                 n_waiting += 1
             else:
-                if slots[nine[4]] < 0:
-                    slots[nine[4]] = fetched[nine[4]]
-                    revealed[n_revealed] = nine[4]
-                    n_revealed += 1
+                slots[nine[4]] = fetched[nine[4]]
                 now[n_now] = now[i]
                 n_now += 1
         count, n_now_edged = n_now_edged, 0
@@ -231,14 +263,26 @@ def descend(centres, edged, state, fetched, known, places, limits):
                 n_waiting_edged += 1
             else:
                 for k in range(1, 8, 2):
-                    if slots[nine[k]] < 0:
-                        slots[nine[k]] = fetched[nine[k]]
-                        revealed[n_revealed] = nine[k]
-                        n_revealed += 1
+                    slots[nine[k]] = fetched[nine[k]]
                 now_edged[n_now_edged] = now_edged[i]
                 n_now_edged += 1
-        n_next = n_next_edged = 0
-        first_leaf = n_leaves
+        count, n_now_borders = n_now_borders, 0
+        for i in range(count):
+            leaf = now_borders[i]
+            if not state[leaf] & LEAF:
+                continue
+            nine_points(leaf, places, nine)
+            if fetched[nine[4]] < 0:
+                waiting_borders[n_waiting_borders] = leaf
+                n_waiting_borders += 1
+            else:
+                slots[nine[4]] = fetched[nine[4]]
+                now_borders[n_now_borders] = leaf
+                n_now_borders += 1
+        leaves = np.empty(n_now + 4 * n_now_edged, np.intp)
+        next_ = np.empty(len(leaves) + 8 * n_now_edged, np.intp)
+        next_edged = np.empty(n_now + len(next_) + n_now_borders, np.intp)
+        n_next = n_next_edged = n_leaves = 0
         for i in range(n_now):
             cell = now[i]
             half = nine_points(cell, places, nine)
@@ -254,8 +298,10 @@ def descend(centres, edged, state, fetched, known, places, limits):
             cell = now_edged[i]
             half = nine_points(cell, places, nine)
             wrong = excess_at_centre(cell, half, nine, known, places, difference)
-            wrong = max(wrong, excess_at_edges(cell, half, nine, known, places, difference))
             state[cell] |= EDGED
+            if wrong <= centre_limits[half]:
+                state[cell] |= LOOK
+            wrong = max(wrong, excess_at_edges(cell, half, nine, known, places, difference))
             if wrong > tolerance:
                 state[cell] |= FOUND
             split = wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0
@@ -269,10 +315,17 @@ def descend(centres, edged, state, fetched, known, places, limits):
                 else:
                     leaves[n_leaves] = part
                     n_leaves += 1
-        for i in range(first_leaf, n_leaves):
+        for i in range(n_now_borders):
+            leaf = now_borders[i]
+            half = nine_points(leaf, places, nine)
+            if is_shifted(leaf, half, nine, known, places, difference, shift):
+                state[leaf] &= ~LEAF
+                next_edged[n_next_edged] = leaf
+                n_next_edged += 1
+        for i in range(n_leaves):
             state[leaves[i]] |= LEAF
         # Of the leaves, those that are new, and those on the other side of edges that were found.
-        for i in range(first_leaf, n_leaves + 4 * n_now_edged):
+        for i in range(n_leaves + 4 * n_now_edged):
             if i < n_leaves:
                 leaf = leaves[i]
             else:
@@ -284,19 +337,90 @@ def descend(centres, edged, state, fetched, known, places, limits):
                 continue
             state[leaf] &= ~LEAF
             if slots[nine[4]] >= 0:
-                state[leaf] |= LOOK
                 next_edged[n_next_edged] = leaf
                 n_next_edged += 1
             else:
                 next_[n_next] = leaf
                 n_next += 1
-        now, next_, n_now = next_, now, n_next
-        now_edged, next_edged, n_now_edged = next_edged, now_edged, n_next_edged
-    # Copies, because a view would keep all of the room.
+        now_borders, n_now_borders = np.empty(n_leaves, np.intp), 0
+        for i in range(n_leaves):
+            if state[leaves[i]] & LEAF:
+                nine_points(leaves[i], places, nine)
+                if is_crossed(nine, known):
+                    now_borders[n_now_borders] = leaves[i]
+                    n_now_borders += 1
+        now, now_edged, n_now, n_now_edged = next_, next_edged, n_next, n_next_edged
     return (
-        waiting[:n_waiting].copy(), waiting_edged[:n_waiting_edged].copy(),
-        leaves[:n_leaves].copy(), revealed[:n_revealed].copy(),
-    )  # fmt: skip
+        waiting[:n_waiting],
+        waiting_edged[:n_waiting_edged],
+        waiting_borders[:n_waiting_borders],
+    )
+
+
+@inlined
+def with_room(values, count, more):
+    """Return an array that begins with the same ``count`` values and has room for more."""
+    if count + more <= len(values):
+        return values
+    return np.concatenate((values, np.empty(count + more, np.intp)))
+
+
+@inlined
+def is_crossed(nine, known):
+    """Return whether the likeliest class is not the same at all corners of a cell."""
+    slots, values, _ = known
+    first = highest(values, slots[nine[0]])
+    return (
+        highest(values, slots[nine[2]]) != first
+        or highest(values, slots[nine[6]]) != first
+        or highest(values, slots[nine[8]]) != first
+    )
+
+
+@inlined
+def highest(values, slot):
+    """Return the class with the highest value, the first of equals."""
+    best, row = 0, np.uintp(slot)
+    for k in range(1, values.shape[1]):
+        if values[row, k] > values[row, best]:
+            best = k
+    return best
+
+
+@inlined
+def is_shifted(cell, half, nine, known, places, error, shift):
+    """Return whether a border between the classes of two corners of a cell is off.
+
+    ``error`` is scratch.
+    """
+    slots, values, _ = known
+    _, columns, ups, rights = places
+    up = ups[half, cell // len(columns) - half]
+    right = rights[half, cell % len(columns) - half]
+    corners = (0, 2, 6, 8)
+    m = np.uintp(slots[nine[4]])
+    for k in range(len(error)):
+        low, high = values[np.uintp(slots[nine[0]]), k], values[np.uintp(slots[nine[6]]), k]
+        low = low + right * (values[np.uintp(slots[nine[2]]), k] - low)
+        high = high + right * (values[np.uintp(slots[nine[8]]), k] - high)
+        error[k] = low + up * (high - low) - values[m, k]
+    n_columns = columns[-1] + 1
+    for i in range(4):
+        p = nine[corners[i]]
+        c, a = np.uintp(slots[p]), highest(values, slots[p])
+        for j in range(i + 1, 4):
+            q = nine[corners[j]]
+            d, b = np.uintp(slots[q]), highest(values, slots[q])
+            if a == b:
+                continue
+            start = values[c, a] - values[c, b]
+            end = values[d, a] - values[d, b]
+            height, width = p // n_columns - q // n_columns, p % n_columns - q % n_columns
+            distance = np.sqrt(np.float64(height**2 + width**2))
+            off = np.float64(abs(error[a] - error[b])) * distance
+            if off > shift * np.float64(abs(start - end)):
+                return True
+    return False
 
 
 @inlined
@@ -362,204 +486,272 @@ def excess_at_centre(cell, half, nine, known, places, difference):
 @inlined
 def excess_inside(nine, slot, up, right, known, difference):
     """Return :func:`trainviz.evaluation.error_estimate.excess_at` of a known point in a cell."""
+    _, values, odds = known
+    return excess_of(nine, values[slot], odds[slot], up, right, known, difference)
+
+
+@inlined
+def excess_of(nine, found, at, up, right, known, difference):
+    """Return the same of log-probabilities and probabilities at a point in a cell."""
     slots, values, odds = known
-    m, a, b = np.uintp(slot), np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
+    # Unsigned, so that Numba skips the check for negative indices.
+    a, b = np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
     c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
     worst = common = np.float32(0)
     for k in range(len(difference)):
         low = values[a, k] + right * (values[b, k] - values[a, k])
         high = values[c, k] + right * (values[d, k] - values[c, k])
-        difference[k] = low + up * (high - low) - values[m, k]
-        common += difference[k] * odds[m, k]
+        difference[k] = low + up * (high - low) - found[k]
+        common += difference[k] * at[k]
     for k in range(len(difference)):
-        weight = max(odds[m, k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
+        weight = max(at[k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
         worst = max(worst, abs(difference[k] - common) * weight)
     return worst
 
 
-def _wrong_at_edges_by_numpy(points, state, known, places, beside, limit):
+def _wrong_seeds_by_numpy(seeds, cells, state, known, places, limit):
+    rows, columns, found, at = seeds
     slots, values, odds = known
-    _, columns, ups, _ = places
-    row, column = np.divmod(points, columns[-1] + 1)
-    y, x = beside[0][:, row], beside[1][:, column]
-    # Four unit squares around each point, one after the other.
-    y, x = np.stack([y[0], y[0], y[1], y[1]], axis=1), np.stack([x[0], x[1]] * 2, axis=1)
-    found = []
-    for half in 1 << np.arange(len(ups).bit_length())[:-1]:
-        cells = ((y & -2 * half) + half) * len(columns) + (x & -2 * half) + half
-        point, square = np.nonzero(state[cells] & LEAF > 0)
-        nine = cell_points(cells[point, square], places)
-        between = (nine[CORNERS] != points[point]).all(axis=0)
-        point, square, nine = point[between], square[between], nine[:, between]
-        up, right = position(row[point], column[point], nine, columns[-1] + 1)
-        at = values[slots[points[point]]]
-        wrong = excess_at(values, odds, slots[nine[CORNERS]], up, right, at) > limit
-        found.append(y[point, square][wrong] * len(columns) + x[point, square][wrong])
-    return np.sort(np.concatenate(found))
+    # The smallest cells have no quarters that could be split.
+    size, seed = np.nonzero(state[cells[:-1]] & LEAF > 0)
+    nine = cell_points(cells[size, seed], places)
+    up, right = position(rows[seed], columns[seed], nine, places[1][-1] + 1)
+    foretold = bilinear(values[slots[nine[CORNERS]]], up, right)
+    off = weighed(foretold, found[seed], at[seed], odds, slots[nine[CORNERS]])
+    leaves = np.full(len(rows), -1)
+    wrong = off > limit
+    leaves[seed[wrong]] = cells[size[wrong], seed[wrong]]
+    return leaves
 
 
 @kernel(
-    f"(intp[::1], uint8[::1], {_KNOWN}, {_PLACES}, Tuple((intp[:, ::1], intp[:, ::1])), float32)",
-    _wrong_at_edges_by_numpy,
+    "(Tuple((float64[::1], float64[::1], float32[:, ::1], float32[:, ::1])), intp[:, ::1], "
+    f"uint8[::1], {_KNOWN}, {_PLACES}, float32)",
+    _wrong_seeds_by_numpy,
 )
-def wrong_at_edges(points, state, known, places, beside, limit):
-    """Return the lower places of the unit squares where a leaf disagrees with a known point.
+def wrong_seeds(seeds, cells, state, known, places, limit):
+    """Return the leaf of each seed that disagrees with it; -1 where it agrees.
 
     Parameters
     ----------
-    points : ndarray of int
-        Flat grid indices of known points.
+    seeds : tuple of ndarray
+        Their rows and columns, which are given in grid units, log-probabilities and probabilities.
+    cells : ndarray of int, shape (sizes, n)
+        The cell of each size around each seed, from large to small.
     state, known, places
         As for :func:`descend`.
-    beside : tuple of ndarray of int, shape (2, H) and (2, W)
-        The places before and after each row and column of the grid.
     limit : float32
         Disagreement that is allowed.
 
     Returns
     -------
-    ndarray of int
-        A place as one number, row by row; ascending, once for each point.
+    ndarray of int, shape (n,)
     """
-    slots, values, _ = known
-    starts, columns, ups, _ = places
-    width, n_columns = len(columns), columns[-1] + 1
+    rows, lines, found, at = seeds
+    values = known[1]
+    starts, columns, _, _ = places
+    n_columns, leaves = columns[-1] + 1, np.full(len(rows), -1)
     nine, difference = np.empty(9, np.intp), np.empty(values.shape[1], np.float32)
-    found, count = np.empty(64, np.intp), 0
-    for point in points:
-        row, column = point // n_columns, point % n_columns
-        for square in range(4):
-            y, x = beside[0][square // 2, row], beside[1][square % 2, column]
-            half = 1
-            while half < len(ups):
-                to_y, to_x = (y & -2 * half) + half, (x & -2 * half) + half
-                if state[to_y * width + to_x] & LEAF:
-                    break
-                half *= 2
-            if half >= len(ups):
+    for seed in range(len(rows)):
+        # The smallest cells have no quarters that could be split.
+        for size in range(len(cells) - 1):
+            leaf = cells[size, seed]
+            if not state[leaf] & LEAF:
                 continue
-            bottom, top = starts[to_y - half], starts[to_y + half]
-            left, end = columns[to_x - half], columns[to_x + half]
-            up, right = point - column - bottom, column - left
-            if (up == 0 or up == top - bottom) and (right == 0 or right == end - left):
-                continue  # A corner.
-            nine[0], nine[2], nine[6], nine[8] = bottom + left, bottom + end, top + left, top + end
-            up = np.float32(up / max(top - bottom, 1))
-            right = np.float32(right / max(end - left, 1))
-            if excess_inside(nine, slots[point], up, right, known, difference) > limit:
-                if count == len(found):
-                    found = np.concatenate((found, found))
-                found[count] = y * width + x
-                count += 1
-    return np.sort(found[:count])
+            half = nine_points(leaf, places, nine)
+            y, x = leaf // len(columns), leaf % len(columns)
+            bottom, top = starts[y - half] // n_columns, starts[y + half] // n_columns
+            left, right_end = columns[x - half], columns[x + half]
+            up = np.float32((rows[seed] - bottom) / max(top - bottom, 1))
+            right = np.float32((lines[seed] - left) / max(right_end - left, 1))
+            off = excess_of(nine, found[seed], at[seed], up, right, known, difference)
+            if off > limit:
+                leaves[seed] = leaf
+    return leaves
 
 
-def _border_cells_by_numpy(leaves, state, known, places, shift):
-    slots, values, _ = known
-    leaves = leaves[state[leaves] & LEAF > 0]
-    nine = cell_points(leaves, places)
-    first = values[slots[nine[CORNERS]]].argmax(axis=2)
-    crossed = (first != first[0]).any(axis=0)
-    waits = crossed & (slots[nine[4]] < 0)
-    waiting, crossed = leaves[waits], crossed & ~waits
-    leaves, nine, first = leaves[crossed], nine[:, crossed], first[:, crossed]
-    corners, centre = values[slots[nine[CORNERS]]], values[slots[nine[4]]]
-    rows, columns = np.divmod(nine, places[1][-1] + 1)
-    up, right = position(rows[4], columns[4], nine, places[1][-1] + 1)
-    error = bilinear(corners.copy(), up, right) - centre
-    shifted, cell = np.zeros(len(leaves), bool), np.arange(len(leaves))
-    for i in range(4):
-        for j in range(i + 1, 4):
-            a, b = first[i], first[j]
-            start = corners[i, cell, a] - corners[i, cell, b]
-            end = corners[j, cell, a] - corners[j, cell, b]
-            height = rows[CORNERS[i]] - rows[CORNERS[j]]
-            width = columns[CORNERS[i]] - columns[CORNERS[j]]
-            off = np.abs(error[cell, a] - error[cell, b]) * np.sqrt(height**2 + width**2)
-            shifted |= (a != b) & (off > shift * np.abs(start - end).astype(float))
-    return waiting, leaves[shifted]
+def _missing_by_numpy(centres, edged, borders, few, fetched, places):
+    width = len(places[1])
+    at_centres = cell_points(np.concatenate([centres, borders]), places)[4]
+    at_edges = cell_points(edged, places)[_MIDDLES].ravel()
+    points = np.concatenate([at_centres, at_edges])
+    points = np.unique(points[fetched[points] < 0])
+    if len(points) > few:
+        return points
+    borders = borders[: len(borders) if 4 * len(borders) <= few else 0]
+    parents = np.concatenate([edged, borders])
+    parents = parents[_halves(parents, width) > 1]
+    at_edges = cell_points(np.concatenate([centres, borders]), places)[_MIDDLES].ravel()
+    ahead = np.concatenate([at_edges, cell_points(quarters(parents, width), places)[4]])
+    return np.unique(np.concatenate([points, ahead[fetched[ahead] < 0]]))
 
 
-@kernel(f"(intp[::1], uint8[::1], {_KNOWN}, {_PLACES}, float64)", _border_cells_by_numpy)
-def border_cells(leaves, state, known, places, shift):
-    """Return the leaves in which a border between two classes may not be where it seems to be.
-
-    The border is where the difference of two log-probabilities changes its sign. Between two
-    corners of different classes, its error at the centre divided by its slope is the error
-    of the border's place.
+@kernel(
+    f"(intp[::1], intp[::1], intp[::1], intp, int32[::1], {_PLACES})",
+    _missing_by_numpy,
+)
+def missing(centres, edged, borders, few, fetched, places):
+    """Return the points for which cells wait, and if they are few, those that may be next.
 
     Parameters
     ----------
-    leaves : ndarray of int
-        Cells, of which those that are no leaves any more are left out.
-    state, known, places
+    centres, edged, borders : ndarray of int
+        What :func:`descend` returned.
+    few : int
+        If no more points are wanted, those are added that are needed if the cells are divided:
+        the middles of their edges, and the centres of their quarters. Of leaves with borders,
+        most of which stay, only if they are no more than a fourth of it.
+    fetched, places
         As for :func:`descend`.
-    shift : float
-        By how many grid points a border may be off.
 
     Returns
     -------
-    waiting, shifted : ndarray of int
-        The leaves whose centres are not known, and those in which the border is off.
+    ndarray of int
+        Flat grid indices, ascending, each once.
     """
-    slots, values, _ = known
-    _, columns, ups, rights = places
-    width, n_columns, n_classes = len(columns), columns[-1] + 1, values.shape[1]
-    waiting, shifted = np.empty(64, np.intp), np.empty(64, np.intp)
-    n_waiting = n_shifted = 0
-    nine, corners, first = np.empty(9, np.intp), np.empty(4, np.uintp), np.empty(4, np.uintp)
-    error = np.empty(n_classes, np.float32)
-    for cell in leaves:
-        if not state[cell] & LEAF:
-            continue
-        half = nine_points(cell, places, nine)
-        for i in range(4):
-            corners[i] = np.uintp(slots[nine[(0, 2, 6, 8)[i]]])
-            best = 0
-            for k in range(1, n_classes):
-                if values[corners[i], k] > values[corners[i], best]:
-                    best = k
-            first[i] = np.uintp(best)
-        if first[0] == first[1] and first[0] == first[2] and first[0] == first[3]:
-            continue
-        if slots[nine[4]] < 0:
-            if n_waiting == len(waiting):
-                waiting = np.concatenate((waiting, waiting))
-            waiting[n_waiting] = cell
-            n_waiting += 1
-            continue
-        up, right = ups[half, cell // width - half], rights[half, cell % width - half]
-        for k in range(n_classes):
-            low, high = values[corners[0], k], values[corners[2], k]
-            low = low + right * (values[corners[1], k] - low)
-            high = high + right * (values[corners[3], k] - high)
-            error[k] = low + up * (high - low) - values[np.uintp(slots[nine[4]]), k]
-        if is_shifted(nine, corners, first, error, values, n_columns, shift):
-            if n_shifted == len(shifted):
-                shifted = np.concatenate((shifted, shifted))
-            shifted[n_shifted] = cell
-            n_shifted += 1
-    return waiting[:n_waiting], shifted[:n_shifted]
+    starts, columns, _, _ = places
+    width, n_centres, n_edged = len(columns), len(centres), len(edged)
+    n_cells = n_centres + n_edged + len(borders)
+    found, count = np.empty(9 * n_cells, np.intp), 0
+    nine = np.empty(9, np.intp)
+    for part in range(2):
+        if part and 4 * len(borders) > few:
+            n_cells -= len(borders)
+        for i in range(n_cells):
+            is_edged = n_centres <= i < n_centres + n_edged
+            if i < n_centres:
+                cell = centres[i]
+            elif is_edged:
+                cell = edged[i - n_centres]
+            else:
+                cell = borders[i - n_centres - n_edged]
+            half = nine_points(cell, places, nine)
+            if part == 0 and not is_edged:
+                if fetched[nine[4]] < 0:
+                    found[count] = nine[4]
+                    count += 1
+            elif (part == 0) == is_edged:
+                for k in range(1, 8, 2):
+                    if fetched[nine[k]] < 0:
+                        found[count] = nine[k]
+                        count += 1
+            if part == 1 and i >= n_centres and half > 1:
+                step, y, x = half // 2, cell // width, cell % width
+                for k in range(4):
+                    row, column = y + step * (k // 2 * 2 - 1), x + step * (k % 2 * 2 - 1)
+                    if fetched[starts[row] + columns[column]] < 0:
+                        found[count] = starts[row] + columns[column]
+                        count += 1
+        count = sorted_once(found, count)
+        if count > few:
+            break
+    return found[:count].copy()
 
 
 @inlined
-def is_shifted(nine, corners, first, error, values, n_columns, shift):
-    """Return whether the border between the classes of two corners of a cell is off."""
-    for i in range(4):
-        for j in range(i + 1, 4):
-            a, b = first[i], first[j]
-            if a == b:
-                continue
-            start = values[corners[i], a] - values[corners[i], b]
-            end = values[corners[j], a] - values[corners[j], b]
-            p, q = nine[(0, 2, 6, 8)[i]], nine[(0, 2, 6, 8)[j]]
-            height, width = p // n_columns - q // n_columns, p % n_columns - q % n_columns
-            distance = np.sqrt(np.float64(height**2 + width**2))
-            off = np.float64(abs(error[a] - error[b])) * distance
-            if off > shift * np.float64(abs(start - end)):
-                return True
-    return False
+def sorted_once(values, count):
+    """Sort the first ``count`` values in place, each once; return how many there are."""
+    values[:count] = np.sort(values[:count])
+    kept = 0
+    for i in range(count):
+        if i == 0 or values[i] != values[kept - 1]:
+            values[kept] = values[i]
+            kept += 1
+    return kept
 
 
-KERNELS = (border_cells, wrong_at_edges, descend)
+def _wrong_at_edges_by_numpy(state, known, places, limit):
+    slots, values, odds = known
+    starts, columns, ups, _ = places
+    height, width, found = len(starts), len(columns), [np.empty(0, np.intp)]
+    for half in 1 << np.arange(1, len(ups).bit_length() - 1):
+        y, x = np.meshgrid(*(np.arange(half, n, 2 * half) for n in (height, width)), indexing="ij")
+        cells = (y * width + x).ravel()
+        cells = cells[state[cells] & LEAF > 0]
+        nine, (y, x) = cell_points(cells, places), np.divmod(cells, width)
+        for side in range(4):
+            for step in range(1 - half, half):
+                to_y, to_x = _at_edge(y, x, half, side, step)
+                points = starts[to_y] + columns[to_x]
+                between = (slots[points] >= 0) & (nine[CORNERS] != points).all(axis=0)
+                at, around = points[between], nine[:, between]
+                rows, lines = np.divmod(at, columns[-1] + 1)
+                up, right = position(rows, lines, around, columns[-1] + 1)
+                there = slots[at]
+                off = excess_at(values, odds, slots[around[CORNERS]], up, right, values[there])
+                wrong = off > limit
+                # The square before the point, and the one behind it.
+                for back in (1, 0):
+                    low_y = to_y - (side == 1) - back * (side > 1)
+                    low_x = to_x - (side == 3) - back * (side < 2)
+                    found.append((low_y * width + low_x)[between][wrong])
+    return np.unique(np.concatenate(found))
+
+
+def _at_edge(y, x, half, side, step):
+    """Return a place on the lower, upper, left or right edge of a cell."""
+    if side < 2:
+        return y + (2 * side - 1) * half, x + step
+    return y + step, x + (2 * side - 5) * half
+
+
+@kernel(f"(uint8[::1], {_KNOWN}, {_PLACES}, float32)", _wrong_at_edges_by_numpy)
+def wrong_at_edges(state, known, places, limit):
+    """Return the lower places of the unit squares where a leaf disagrees with a known point.
+
+    Parameters
+    ----------
+    state, known, places
+        As for :func:`descend`.
+    limit : float32
+        Disagreement that is allowed, at a point on the edge of a leaf that can be divided.
+
+    Returns
+    -------
+    ndarray of int
+        A place as one number, row by row; ascending, each once.
+    """
+    slots, values, _ = known
+    starts, columns, ups, _ = places
+    height, width = len(starts), len(columns)
+    nine, difference = np.empty(9, np.intp), np.empty(values.shape[1], np.float32)
+    found, count = np.empty(64, np.intp), 0
+    half = 2
+    while half < len(ups):
+        for y in range(half, height, 2 * half):
+            for x in range(half, width, 2 * half):
+                if not state[y * width + x] & LEAF:
+                    continue
+                nine_points(y * width + x, places, nine)
+                for side in range(4):
+                    for step in range(1 - half, half):
+                        to_y = y + (2 * side - 1) * half if side < 2 else y + step
+                        to_x = x + step if side < 2 else x + (2 * side - 5) * half
+                        point = starts[to_y] + columns[to_x]
+                        if slots[point] < 0:
+                            continue
+                        if (
+                            point == nine[0] or point == nine[2] or point == nine[6]
+                            or point == nine[8]
+                        ):  # fmt: skip
+                            continue
+                        top, bottom = starts[y + half], starts[y - half]
+                        end, left = columns[x + half], columns[x - half]
+                        rows = max((top - bottom) // (columns[-1] + 1), 1)
+                        up = np.float32((starts[to_y] - bottom) // (columns[-1] + 1) / rows)
+                        right = np.float32((columns[to_x] - left) / max(end - left, 1))
+                        off = excess_inside(nine, slots[point], up, right, known, difference)
+                        if off > limit:
+                            if count + 2 > len(found):
+                                found = np.concatenate((found, found))
+                            low_y, low_x = to_y - (side == 1), to_x - (side == 3)
+                            found[count] = low_y * width + low_x
+                            found[count + 1] = found[count] - (1 if side < 2 else width)
+                            count += 2
+        half *= 2
+    count = sorted_once(found, count)
+    return found[:count].copy()
+
+
+KERNELS = (missing, wrong_seeds, wrong_at_edges, descend)
 """In compilation order: last the one that compiles longest."""

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainviz._common.arrays import Float32Array, IndexArray
+from trainviz._common.arrays import Float32Array, IndexArray, Map
 from trainviz.evaluation.answers import Answers, Ask
-from trainviz.evaluation.compact_map import as_kept, normalised_odds
-from trainviz.evaluation.error_estimate import CORNERS, excess_at
+from trainviz.evaluation.compact_map import CompactMap, gaps_of, normalised_odds
 from trainviz.evaluation.lattice import Lattice
 from trainviz.evaluation.quadtree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, Quadtree
-from trainviz.evaluation.quadtree_kernels import position
 
 __all__ = ["Refinement", "Seeds"]
 
@@ -26,13 +24,6 @@ the map before it needed on this level."""
 _FEW = 64
 """Up to this many points, those that may be needed next are fetched in the same call, because a
 call of the model costs more than the points."""
-
-_BORDER_SHIFT = 0.125
-"""How many grid points a border between two classes may be off at the centre of a cell: of a kink,
-it is then off by a quarter at most. Of the fitting half of ``benchmarks/models.py`` 0.006 % of the
-pixels get another class, for 0.8 % more of the points; twice as much gives 0.011 % for 0.5 %."""
-
-AnyArray = npt.NDArray[Any]
 
 _NO_CELLS = _NO_POINTS = np.empty(0, np.intp)
 
@@ -93,7 +84,7 @@ class Refinement:
         self._first = (starts[::half, None] + lattice.columns[::half]).ravel()
         self._beside = _beside(lattice.rows), _beside(lattice.columns)
         self._before = _NO_POINTS, _NO_POINTS
-        self._foretold = _NO_POINTS
+        self._points = self._foretold = _NO_POINTS
         self._places: _SeedPlaces | None = None
         self._hidden = [(_NO_CELLS, LOOK), (_NO_CELLS, SPLIT_ALWAYS)]
 
@@ -128,7 +119,6 @@ class Refinement:
         """
         self._answers.start(ask)
         self._tree.state.fill(0)
-        self._tree.new_leaves.clear()
         for cells, mark in self._hidden:
             self._tree.state[cells] |= mark
         self._answers.put(self._first, beside=np.concatenate([self._foretold, beside]))
@@ -139,17 +129,15 @@ class Refinement:
         if len(suspects):
             self.mend(suspects)
 
-    def used(self) -> tuple[IndexArray, Float32Array]:
-        """Return the points from which the map is interpolated.
+    def compact_map(self) -> CompactMap:
+        """Return the map, after :meth:`finish`."""
+        kept = self._answers.kept[self._answers.slots[self._points]]
+        return CompactMap(self._lattice.shape, gaps_of(self._points), kept)
 
-        Returns
-        -------
-        points : ndarray of int, shape (n,)
-            Flat grid indices, ascending.
-        values : ndarray of float32, shape (n, C)
-            Their log-probabilities.
-        """
-        return self._answers.used()
+    def probabilities(self) -> Map:
+        """Return the map on the whole grid, shape (C, H, W), after :meth:`finish`."""
+        values = self._answers.values[self._answers.slots[self._points]]
+        return self._lattice.fill(self._points, values, normalised=True)
 
     def compare(self, points: IndexArray) -> Float32Array:
         """Return how far class probabilities of the map are off at some grid points.
@@ -173,8 +161,8 @@ class Refinement:
         """
         answers = self._answers
         answers.fetch(points)
-        kept = as_kept(answers.values[: answers.count]).astype(np.float32)
-        found = normalised_odds(self._lattice.fill_at(answers.slots, kept, points)[:, None])[:, 0]
+        logs = self._lattice.fill_at(answers.slots, answers.rounded, points)
+        found = normalised_odds(logs[:, None])[:, 0]
         found -= answers.odds[answers.fetched[points]].T
         largest: Float32Array = np.abs(found).max(axis=0)
         return largest
@@ -207,15 +195,11 @@ class Refinement:
         self._split_at(*self._squares(points))
         self._settle()
 
-    def finish(self, points: IndexArray) -> None:
-        """Remember what the map of these points, the used ones, needed, for the next one."""
+    def finish(self) -> None:
+        """End the map, and remember for the next one what it needed."""
+        self._points = self._answers.known()
         self._remember()
-        self._foretell(points)
-
-    def _settle(self) -> None:
-        """Refine until leaves agree with all points on their edges, and borders are in place."""
-        while self._split_at_edges() or self._split_at_borders():
-            pass
+        self._foretell()
 
     def _split_at(self, y: IndexArray, x: IndexArray) -> bool:
         """Refine the leaves that contain unit squares of places down to these squares."""
@@ -234,48 +218,30 @@ class Refinement:
         (down, up), (left, right) = self._beside[0][:, row], self._beside[1][:, column]
         return np.concatenate([down, down, up, up]), np.concatenate([left, right, left, right])
 
-    def _split_at_edges(self) -> bool:
-        """Split the leaves that disagree with a known point on their edge.
+    def _settle(self) -> None:
+        """Split the leaves that disagree with a known point on their edge, until none does.
 
         A thin strip crosses the edge of a large leaf between the points that the leaf was
         compared with; its finer neighbour has evaluated points there.
         """
-        found = False
-        while self._answers.revealed:
-            found |= self._split_at(*self._tree.wrong_at_edges(self._beside, self._answers))
-        return found
+        while self._split_at(*self._tree.wrong_at_edges(self._answers)):
+            pass
 
-    def _split_at_borders(self) -> bool:
-        """Split the leaves in which the border between two classes is not where it seems to be."""
-        leaves = np.concatenate([_NO_CELLS, *self._tree.new_leaves])
-        self._tree.new_leaves.clear()
-        waiting, shifted = self._tree.border_cells(leaves, _BORDER_SHIFT, self._answers)
-        if len(waiting):
-            beside = self._tree.after(waiting, waiting) if len(waiting) <= _FEW // 4 else None
-            self._answers.put(self._tree.centres(waiting), beside)
-            _, more = self._tree.border_cells(waiting, _BORDER_SHIFT, self._answers)
-            shifted = np.concatenate([shifted, more])
-        # Their quarters become leaves, of which those with the border in them are next.
-        self._refine(_NO_CELLS, self._tree.take(shifted))
-        return len(shifted) > 0
-
-    def _foretell(self, points: IndexArray) -> None:
+    def _foretell(self) -> None:
         """Choose the points to prefetch for the next map: those of levels that hardly changed."""
-        (before, needed), levels = self._before, self._lattice.first_levels(points)
-        self._before = points, levels
+        (before, needed), levels = self._before, self._lattice.first_levels(self._points)
+        self._before = self._points, levels
         n_levels = self._lattice.levels + 1
         again = np.bincount(needed[self._answers.slots[before] >= 0], minlength=n_levels)
         stay = again >= _STAYING * np.bincount(needed, minlength=n_levels)
-        self._foretold = points[stay[levels]] if len(before) else _NO_POINTS
+        self._foretold = self._points[stay[levels]] if len(before) else _NO_POINTS
 
     def _refine(self, centres: IndexArray, edged: IndexArray) -> None:
         """Check the centres of some cells and the edges of others, until none is left to refine."""
-        while len(centres) or len(edged):
-            centres, edged = self._tree.descend(centres, edged, self._answers)
-            wanted = self._tree.wanted(centres, edged)
-            if 0 < len(wanted) <= _FEW:
-                wanted = np.concatenate([wanted, self._tree.after(centres, edged)])
-            self._answers.fetch(wanted)
+        waiting = centres, edged, _NO_CELLS
+        while any(map(len, waiting)):
+            waiting = self._tree.descend(*waiting, self._answers)
+            self._answers.fetch(self._tree.missing(waiting, _FEW, self._answers))
 
     def _remember(self) -> None:
         """Keep the cells that were refined only because of a seed or a neighbour."""
@@ -296,25 +262,11 @@ class Refinement:
         if values is None:
             self._answers.put(places.points)
             values = self._answers.values[self._answers.slots[places.points]]
-        # The smallest cells have no quarters that could be split.
-        is_leaf = self._tree.state[places.cells[:-1]] & LEAF > 0
-        size, seed = np.nonzero(is_leaf)
-        leaf = places.cells[size, seed]
-        excess = self._excess(seeds.rows[seed], seeds.columns[seed], values[seed], leaf)
-        wrong = excess > 2 * self._tolerance
-        self._tree.state[places.cells[:, seed[wrong]]] |= SPLIT_ALWAYS
-        return self._tree.take(leaf[wrong])
-
-    def _excess(
-        self, rows: AnyArray, columns: AnyArray, values: Float32Array, leaf: IndexArray
-    ) -> Float32Array:
-        """Return how far values at positions in leaves are from the interpolation there."""
-        nine = self._tree.nine(leaf)
-        up, right = position(rows, columns, nine, self._lattice.shape[1])
-        answers = self._answers
-        return excess_at(
-            answers.values, answers.odds, answers.slots[nine[CORNERS]], up, right, values
-        )
+        at = seeds.rows, seeds.columns, values
+        leaves = self._tree.wrong_seeds(*at, places.cells, self._answers)
+        wrong = np.flatnonzero(leaves >= 0)
+        self._tree.state[places.cells[:, wrong]] |= SPLIT_ALWAYS
+        return self._tree.take(leaves[wrong])
 
 
 @dataclass
