@@ -49,6 +49,7 @@ class Answers:
         self._limit = limit
         self.slots: Int32Array = np.full(n_points, -1, np.int32)
         self.fetched: Int32Array = np.full(n_points, -1, np.int32)
+        self._wanted = np.zeros(n_points, bool)
         self.count = 0
         self._make(0, 0)
 
@@ -89,14 +90,18 @@ class Answers:
         TooRough
             If it would be more than the limit.
         """
-        if not len(points):
-            return
-        points = points[self.fetched[points] < 0]
-        order = np.arange(len(points), dtype=np.int32)
-        self.fetched[points] = order
-        # Each once, in the order of the grid, in whatever order cells were refined:
-        # a row of a matrix product may depend on where in the batch it is.
-        points = np.sort(points[self.fetched[points] == order])
+        self._wanted[points] = True
+        self._wanted[points[self.fetched[points] >= 0]] = False
+        missing = np.flatnonzero(self._wanted)
+        self._wanted[missing] = False
+        self.fetch_missing(missing)
+
+    def fetch_missing(self, points: IndexArray) -> None:
+        """Do so for points of which none was evaluated yet; ascending, each once.
+
+        In the order of the grid, in whatever order cells were refined: a row of a matrix product
+        may depend on where in the batch it is.
+        """
         start, end = self.count, self.count + len(points)
         if start == end:
             return

@@ -241,7 +241,7 @@ class Refinement:
         waiting = centres, edged, _NO_CELLS
         while any(map(len, waiting)):
             waiting = self._tree.descend(*waiting, self._answers)
-            self._answers.fetch(self._tree.missing(waiting, _FEW, self._answers))
+            self._answers.fetch_missing(self._tree.missing(waiting, _FEW, self._answers))
 
     def _remember(self) -> None:
         """Keep the cells that were refined only because of a seed or a neighbour."""

@@ -23,6 +23,8 @@ class TorchRandomStreams(RandomStreams):
 
     def cover(self, module: Any) -> None:
         """Include the accelerators that ``module`` is on."""
+        if not any(_is_in_use(name) for name in ("cuda", "xpu")):
+            return
         self._accelerators = frozenset(
             tensor.device for tensor in (*module.parameters(), *module.buffers())
             if tensor.device.type in ("cuda", "xpu")
@@ -96,8 +98,8 @@ def evaluating(module: Any) -> Iterator[None]:
     None
     """
     modes = [(part, part.training) for part in module.modules()]
-    owned = [(part, dict(part._buffers)) for part in module.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    owned = [(part, own) for part, _ in modes if (own := dict(part._buffers))]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()] if owned else []
     cache = torch.is_autocast_cache_enabled()
     with torch.no_grad():
         try:
@@ -120,6 +122,12 @@ def evaluating(module: Any) -> Iterator[None]:
             for buffer, before in buffers:
                 if not torch.equal(buffer, before):
                     buffer.copy_(before)
+
+
+def _is_in_use(accelerator: str) -> bool:
+    """Return whether this process has used an accelerator, which takes no look at the module."""
+    runtime = getattr(torch, accelerator, None)
+    return runtime is not None and bool(runtime.is_initialized())
 
 
 class ThreadState:

@@ -91,6 +91,7 @@ class TorchPredictor:
         self._convert = convert
         self._replicas = Replicas() if replicas is None else replicas
         self._prepared = False
+        self._place: tuple[Any, Any, Any] = None, None, None
         self._probe: Inputs | None = None
 
     @property
@@ -117,17 +118,19 @@ class TorchPredictor:
             return
         streams = self._replicas.streams
         with undisturbed(module, streams, self._again(module)):
-            self._prepared = True
+            self._prepared, self._place = True, (module, *_device_and_dtype(module))
             try:
                 yield
             finally:
-                self._prepared = False
+                self._prepared, self._place = False, (None, None, None)
         if streams.draws:
             self._replicas.unsafe = "it draws from torch's random stream when asked"
 
     def ask(self, module: Any, points: Inputs) -> npt.NDArray[Any]:
         """Return the output of ``module``, the model or a copy of it, which is in eval mode."""
-        device, dtype = _device_and_dtype(module)
+        prepared, device, dtype = self._place
+        if module is not prepared:
+            device, dtype = _device_and_dtype(module)
         default = torch.get_default_dtype()
         with self._forward_context():
             if torch.get_default_dtype() != default:
