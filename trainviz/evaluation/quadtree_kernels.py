@@ -128,16 +128,20 @@ def _step(centres, edged, borders, state, known, places, limits):
     shifted = borders[_shifted(borders, known, places, shift)]
     state[shifted] &= ~LEAF
     leaves = np.concatenate([centres[~deeper], quarters(whole, width)])
+    parents = np.concatenate([np.full(len(leaves) - 4 * len(whole), -1), np.tile(whole, 4)])
     state[leaves] |= LEAF
     touched = np.concatenate([leaves, _leaves_beside(edged, state, places)])
     off = np.unique(touched[_excess_of_cells(touched, known, places, 1) > tolerance])
     state[off] &= ~LEAF
     has_centre = known[0][cell_points(off, places)[4]] >= 0
-    leaves = leaves[state[leaves] & LEAF > 0]
+    crossed = (state[leaves] & LEAF > 0) & _crossed(leaves, known, places)
+    leaves, parents = leaves[crossed], parents[crossed]
+    certain = parents >= 0
+    certain[certain] = ~_may_be_shifted(leaves[certain], parents[certain], known, places, shift)
     return (
         np.concatenate([quarters(split, width), off[~has_centre]]),
         np.concatenate([centres[deeper], off[has_centre], shifted]),
-        leaves[_crossed(leaves, known, places)],
+        leaves[~certain],
     )
 
 
@@ -150,13 +154,33 @@ def _crossed(leaves, known, places):
 
 def _shifted(leaves, known, places, shift):
     """Return a mask of the leaves with known centres in which a border is off."""
+    return _off(leaves, _errors(leaves, 4, known, places), known, places, shift)
+
+
+def _may_be_shifted(leaves, parents, known, places, shift):
+    """Return a mask of the quarters of cells with known edges in which a border may be off."""
+    off = np.zeros(len(leaves), bool)
+    for k in (1, 3, 4, 5, 7):
+        off |= _off(leaves, _errors(parents, k, known, places), known, places, shift)
+    return off
+
+
+def _errors(cells, k, known, places):
+    """Return how far the interpolation between corners is off at one of nine points, (n, C)."""
+    slots, values, _ = known
+    nine = cell_points(cells, places)
+    rows, columns = np.divmod(nine[k], places[1][-1] + 1)
+    up, right = position(rows, columns, nine, places[1][-1] + 1)
+    return bilinear(values[slots[nine[CORNERS]]], up, right) - values[slots[nine[k]]]
+
+
+def _off(leaves, error, known, places, shift):
+    """Return a mask of the leaves in which an error moves a border by more than ``shift``."""
     slots, values, _ = known
     nine = cell_points(leaves, places)
-    corners, centre = values[slots[nine[CORNERS]]], values[slots[nine[4]]]
+    corners = values[slots[nine[CORNERS]]]
     first = corners.argmax(axis=2)
     rows, columns = np.divmod(nine, places[1][-1] + 1)
-    up, right = position(rows[4], columns[4], nine, places[1][-1] + 1)
-    error = bilinear(corners.copy(), up, right) - centre
     shifted, cell = np.zeros(len(leaves), bool), np.arange(len(leaves))
     for i in range(4):
         for j in range(i + 1, 4):
@@ -240,6 +264,7 @@ def descend(centres, edged, borders, state, fetched, known, places, limits):
     waiting_borders = np.empty(64, np.intp)
     n_waiting = n_waiting_edged = n_waiting_borders = 0
     nine, difference = np.empty(9, np.intp), np.empty(values.shape[1], np.float32)
+    around = np.empty(9, np.intp)
     # All cells go a step on together, so that it does not matter which comes first.
     while n_now or n_now_edged or n_now_borders:
         waiting = with_room(waiting, n_waiting, n_now)
@@ -280,6 +305,7 @@ def descend(centres, edged, borders, state, fetched, known, places, limits):
                 now_borders[n_now_borders] = leaf
                 n_now_borders += 1
         leaves = np.empty(n_now + 4 * n_now_edged, np.intp)
+        parents = np.full(len(leaves), -1)
         next_ = np.empty(len(leaves) + 8 * n_now_edged, np.intp)
         next_edged = np.empty(n_now + len(next_) + n_now_borders, np.intp)
         n_next = n_next_edged = n_leaves = 0
@@ -313,12 +339,13 @@ def descend(centres, edged, borders, state, fetched, known, places, limits):
                     next_[n_next] = part
                     n_next += 1
                 else:
-                    leaves[n_leaves] = part
+                    leaves[n_leaves], parents[n_leaves] = part, cell
                     n_leaves += 1
         for i in range(n_now_borders):
             leaf = now_borders[i]
-            half = nine_points(leaf, places, nine)
-            if is_shifted(leaf, half, nine, known, places, difference, shift):
+            nine_points(leaf, places, nine)
+            errors_at(nine, 4, known, places, difference)
+            if is_off(nine, known, places, difference, shift):
                 state[leaf] &= ~LEAF
                 next_edged[n_next_edged] = leaf
                 n_next_edged += 1
@@ -346,9 +373,14 @@ def descend(centres, edged, borders, state, fetched, known, places, limits):
         for i in range(n_leaves):
             if state[leaves[i]] & LEAF:
                 nine_points(leaves[i], places, nine)
-                if is_crossed(nine, known):
-                    now_borders[n_now_borders] = leaves[i]
-                    n_now_borders += 1
+                if not is_crossed(nine, known):
+                    continue
+                if parents[i] >= 0 and not may_be_off(
+                    parents[i], nine, around, known, places, difference, shift
+                ):
+                    continue
+                now_borders[n_now_borders] = leaves[i]
+                n_now_borders += 1
         now, now_edged, n_now, n_now_edged = next_, next_edged, n_next, n_next_edged
     return (
         waiting[:n_waiting],
@@ -388,23 +420,43 @@ def highest(values, slot):
 
 
 @inlined
-def is_shifted(cell, half, nine, known, places, error, shift):
-    """Return whether a border between the classes of two corners of a cell is off.
+def may_be_off(parent, nine, around, known, places, error, shift):
+    """Return whether a border may be off in a quarter of a cell with known edges.
 
-    ``error`` is scratch.
+    Interpolation at half the spacing is hardly worse than it was in the whole cell, kink or not.
+    ``nine`` are the quarter's points; ``around`` and ``error`` are scratch.
     """
+    nine_points(parent, places, around)
+    for k in (1, 3, 4, 5, 7):
+        errors_at(around, k, known, places, error)
+        if is_off(nine, known, places, error, shift):
+            return True
+    return False
+
+
+@inlined
+def errors_at(around, k, known, places, error):
+    """Write how far the interpolation between a cell's corners is off at one of its points."""
     slots, values, _ = known
-    _, columns, ups, rights = places
-    up = ups[half, cell // len(columns) - half]
-    right = rights[half, cell % len(columns) - half]
-    corners = (0, 2, 6, 8)
-    m = np.uintp(slots[nine[4]])
-    for k in range(len(error)):
-        low, high = values[np.uintp(slots[nine[0]]), k], values[np.uintp(slots[nine[6]]), k]
-        low = low + right * (values[np.uintp(slots[nine[2]]), k] - low)
-        high = high + right * (values[np.uintp(slots[nine[8]]), k] - high)
-        error[k] = low + up * (high - low) - values[m, k]
-    n_columns = columns[-1] + 1
+    n_columns = places[1][-1] + 1
+    row, column = around[k] // n_columns, around[k] % n_columns
+    bottom, left = around[0] // n_columns, around[0] % n_columns
+    top, end = around[8] // n_columns, around[8] % n_columns
+    up = np.float32((row - bottom) / max(top - bottom, 1))
+    right = np.float32((column - left) / max(end - left, 1))
+    a, b = np.uintp(slots[around[0]]), np.uintp(slots[around[2]])
+    c, d, m = np.uintp(slots[around[6]]), np.uintp(slots[around[8]]), np.uintp(slots[around[k]])
+    for i in range(len(error)):
+        low = values[a, i] + right * (values[b, i] - values[a, i])
+        high = values[c, i] + right * (values[d, i] - values[c, i])
+        error[i] = low + up * (high - low) - values[m, i]
+
+
+@inlined
+def is_off(nine, known, places, error, shift):
+    """Return whether an error moves a border between the classes of two corners of a cell."""
+    slots, values, _ = known
+    corners, n_columns = (0, 2, 6, 8), places[1][-1] + 1
     for i in range(4):
         p = nine[corners[i]]
         c, a = np.uintp(slots[p]), highest(values, slots[p])
