@@ -1,4 +1,5 @@
 import math
+from contextlib import contextmanager
 
 import pytest
 
@@ -46,6 +47,26 @@ def test_initial_and_final_state_frame_the_schedule():
     assert fitted(6, every=3).recorder.recording.epochs.tolist() == [0, 3, 6]
     bare = fitted(7, every=3, initial=False, final=False)
     assert bare.recorder.recording.epochs.tolist() == [3, 6]
+
+
+def test_a_capture_prepares_the_model_once():
+    class Prepared:
+        sessions = 0
+
+        @contextmanager
+        def session(self):
+            self.sessions += 1
+            yield
+
+        def __call__(self, X):
+            return X[:, 0] > 0
+
+    model, events = Prepared(), TrainingEvents(Recorder(DOMAIN))
+    events.start(model)
+    for epoch in range(1, 4):
+        before = model.sessions
+        events.epoch_end(model, epoch)
+        assert model.sessions == before + 1
 
 
 def test_steps_and_epochs_never_record_a_state_twice():

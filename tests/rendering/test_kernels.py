@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import trainviz as tv
 from trainviz._common import jit
-from trainviz.evaluation.compact_map import CompactMap, normalised_odds
+from trainviz.evaluation.compact_map import CompactMap, as_kept, normalised_odds
+from trainviz.evaluation.kernels import keep
 from trainviz.evaluation.lattice import Lattice
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
@@ -49,6 +50,22 @@ def test_a_map_of_few_points_has_the_same_probabilities(height, width, n_classes
     slow, fast = by_numpy_and_compiled(compact.dense)
     np.testing.assert_array_equal(fast, slow)
     np.testing.assert_allclose(fast.sum(axis=0), 1, rtol=1e-5)
+
+
+@given(n_classes=st.integers(1, 9), power=st.floats(-9, 3.5), seed=SEEDS)
+def test_log_probabilities_are_kept_as_numpy_rounds_them(n_classes, power, seed):
+    logs = -np.random.default_rng(seed).exponential(10**power, (40, n_classes)).astype(np.float32)
+    logs[::7] = np.round(logs[::7] * 2**12) / 2**12  # Halfway between two numbers, and equal ones.
+
+    def make():
+        halves, rounded = np.empty(logs.shape, np.uint16), np.empty(logs.shape, np.float32)
+        keep(logs, halves, rounded)
+        return halves.view(np.float16), rounded
+
+    (slow, slow_rounded), (fast, fast_rounded) = by_numpy_and_compiled(make)
+    np.testing.assert_array_equal(slow, as_kept(logs))
+    np.testing.assert_array_equal(fast.view(np.uint16), slow.view(np.uint16))
+    np.testing.assert_array_equal(fast_rounded.view(np.uint32), slow_rounded.view(np.uint32))
 
 
 @given(n_classes=st.integers(1, 9), spread=st.floats(0, 60), seed=SEEDS)
