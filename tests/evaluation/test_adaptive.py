@@ -133,24 +133,31 @@ def test_what_was_needed_before_is_asked_for_in_one_call_and_changes_no_map():
     np.testing.assert_array_equal(maps[2].probabilities, maps[0].probabilities)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_what_is_asked_for_ahead_changes_no_map_of_a_model_that_moves(seed):
+def moving_network(seed):
+    """Return a network in training, which computes each row by itself, whatever else is asked."""
     rng = np.random.default_rng(seed)
     weights, out = rng.normal(0, 1.2, (8, 3)), rng.normal(0, 1.5, (4, 8))
-    data = rng.uniform(-2, 2, (60, 2)), np.zeros(60, int)
 
-    def network(epoch):
-        """Compute each row by itself, whatever else is in the batch."""
-        a, b, c = (weights + 0.05 * epoch * np.sin(weights)).T
-        columns = lambda X: np.maximum(X[:, :1] * a + X[:, 1:] * b + c, 0).T  # noqa: E731
-        return lambda X: np.stack(
-            [sum(w * column for w, column in zip(row, columns(X), strict=True)) for row in out], 1
-        )
+    def at(epoch):
+        a, b, c = (weights + 0.02 * epoch * np.sin(weights)).T
 
-    whole = adaptive_recorder(output="logits", data=data)
+        def logits(X):
+            hidden = np.maximum(X[:, :1] * a + X[:, 1:] * b + c, 0).T
+            rows = [sum(w * each for w, each in zip(row, hidden, strict=True)) for row in out]
+            return np.stack(rows, axis=1)
+
+        return logits
+
+    return at
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_asked_for_ahead_changes_no_map_of_a_model_that_moves(seed):
+    network, data = moving_network(seed), np.random.default_rng(seed).uniform(-2, 2, (60, 2))
+    whole = adaptive_recorder(output="logits", data=(data, np.zeros(60, int)))
     for epoch in range(4):
         # It knows what it has to follow, but not which points were needed before.
-        resumed = adaptive_recorder(output="logits", data=data)
+        resumed = adaptive_recorder(output="logits", data=(data, np.zeros(60, int)))
         resumed.restore_evaluation(whole.evaluation_state())
         first, second = (each.capture(network(epoch), epoch=epoch) for each in (whole, resumed))
         assert first.method == "adaptive"
@@ -159,13 +166,14 @@ def test_what_is_asked_for_ahead_changes_no_map_of_a_model_that_moves(seed):
         assert whole.evaluation_state()["followed"] == resumed.evaluation_state()["followed"]
 
 
-def test_a_model_in_training_is_asked_in_few_calls():
-    network, recorder, calls = relu_network(1, 8, 1.0), adaptive_recorder(output="logits"), []
-    for epoch in range(6):
-        ask = counted(lambda X, epoch=epoch: (1 + 0.02 * epoch) * network(X))
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_in_training_is_asked_in_few_calls(seed):
+    network, recorder, calls = moving_network(seed), adaptive_recorder(output="logits"), []
+    for epoch in range(8):
+        ask = counted(network(epoch))
         recorder.capture(ask, epoch=epoch)
         calls.append(len(ask.calls))
-    assert max(calls[2:]) <= 4
+    assert np.mean(calls[2:]) < 4
 
 
 def test_what_was_asked_for_in_vain_counts():

@@ -83,6 +83,8 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
     >>> to_numpy([[1, 2]]).shape
     (1, 2)
     """
+    if type(values) is np.ndarray and values.dtype.kind in "fiub":
+        return values
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         if "bfloat16" in str(values.dtype):
@@ -92,4 +94,5 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
         values = np.ma.filled(values.astype(np.float64), np.nan)
     array: npt.NDArray[Any] = np.asarray(values)
     # JAX and TensorFlow return bfloat16 as a dtype with which NumPy cannot compute.
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    is_bfloat16 = array.dtype.kind == "V" and array.dtype.name == "bfloat16"
+    return array.astype(np.float32) if is_bfloat16 else array
