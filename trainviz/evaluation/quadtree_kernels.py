@@ -721,30 +721,24 @@ def _wrong_at_edges_by_numpy(state, known, places, limit):
         cells = (y * width + x).ravel()
         cells = cells[state[cells] & LEAF > 0]
         nine, (y, x) = cell_points(cells, places), np.divmod(cells, width)
-        for side in range(4):
-            for step in range(1 - half, half):
-                to_y, to_x = _at_edge(y, x, half, side, step)
-                points = starts[to_y] + columns[to_x]
-                between = (slots[points] >= 0) & (nine[CORNERS] != points).all(axis=0)
-                at, around = points[between], nine[:, between]
-                rows, lines = np.divmod(at, columns[-1] + 1)
-                up, right = position(rows, lines, around, columns[-1] + 1)
-                there = slots[at]
-                off = excess_at(values, odds, slots[around[CORNERS]], up, right, values[there])
-                wrong = off > limit
-                # The square before the point, and the one behind it.
-                for back in (1, 0):
-                    low_y = to_y - (side == 1) - back * (side > 1)
-                    low_x = to_x - (side == 3) - back * (side < 2)
-                    found.append((low_y * width + low_x)[between][wrong])
+        # Places on the lower, upper, left and right edges.
+        along, across = np.arange(1 - half, half)[:, None], np.full((2 * half - 1, 1), half)
+        to_y = np.stack([y - across, y + across, y + along, y + along])
+        to_x = np.stack([x + along, x + along, x - across, x + across])
+        points = starts[to_y] + columns[to_x]
+        between = (slots[points] >= 0) & (nine[CORNERS][:, None, None] != points).all(axis=0)
+        side, _, cell = np.nonzero(between)
+        at, around, to_y, to_x = points[between], nine[:, cell], to_y[between], to_x[between]
+        rows, lines = np.divmod(at, columns[-1] + 1)
+        up, right = position(rows, lines, around, columns[-1] + 1)
+        there = values[slots[at]]
+        wrong = excess_at(values, odds, slots[around[CORNERS]], up, right, there) > limit
+        # The square before the point, and the one behind it.
+        for back in (1, 0):
+            low_y = to_y - (side == 1) - back * (side > 1)
+            low_x = to_x - (side == 3) - back * (side < 2)
+            found.append((low_y * width + low_x)[wrong])
     return np.unique(np.concatenate(found))
-
-
-def _at_edge(y, x, half, side, step):
-    """Return a place on the lower, upper, left or right edge of a cell."""
-    if side < 2:
-        return y + (2 * side - 1) * half, x + step
-    return y + step, x + (2 * side - 5) * half
 
 
 @kernel(f"(uint8[::1], {_KNOWN}, {_PLACES}, float32)", _wrong_at_edges_by_numpy)
