@@ -154,15 +154,13 @@ def _crossed(leaves, known, places):
 
 def _shifted(leaves, known, places, shift):
     """Return a mask of the leaves with known centres in which a border is off."""
-    return _off(leaves, _errors(leaves, 4, known, places), known, places, shift)
+    return _off(leaves, _errors(leaves, 4, known, places)[None], known, places, shift)
 
 
 def _may_be_shifted(leaves, parents, known, places, shift):
     """Return a mask of the quarters of cells with known edges in which a border may be off."""
-    off = np.zeros(len(leaves), bool)
-    for k in (1, 3, 4, 5, 7):
-        off |= _off(leaves, _errors(parents, k, known, places), known, places, shift)
-    return off
+    errors = np.stack([_errors(parents, k, known, places) for k in (1, 3, 4, 5, 7)])
+    return _off(leaves, errors, known, places, shift)
 
 
 def _errors(cells, k, known, places):
@@ -174,8 +172,8 @@ def _errors(cells, k, known, places):
     return bilinear(values[slots[nine[CORNERS]]], up, right) - values[slots[nine[k]]]
 
 
-def _off(leaves, error, known, places, shift):
-    """Return a mask of the leaves in which an error moves a border by more than ``shift``."""
+def _off(leaves, errors, known, places, shift):
+    """Return a mask of the leaves in which one of some errors, (m, n, C), moves a border."""
     slots, values, _ = known
     nine = cell_points(leaves, places)
     corners = values[slots[nine[CORNERS]]]
@@ -189,7 +187,8 @@ def _off(leaves, error, known, places, shift):
             end = corners[j, cell, a] - corners[j, cell, b]
             height = rows[CORNERS[i]] - rows[CORNERS[j]]
             width = columns[CORNERS[i]] - columns[CORNERS[j]]
-            off = np.abs(error[cell, a] - error[cell, b]) * np.sqrt(height**2 + width**2)
+            off = np.abs(errors[:, cell, a] - errors[:, cell, b]).max(axis=0)
+            off = off * np.sqrt(height**2 + width**2)
             shifted |= (a != b) & (off > shift * np.abs(start - end).astype(float))
     return shifted
 
