@@ -99,7 +99,10 @@ def has_pictures(config):
 
 
 def make_pictures(app, config):
-    """Run the pages' code, as the gallery's, unless ``-D plot_gallery=0`` says otherwise."""
+    """Make the front page's player, and run the pages' code if the gallery's is run."""
+    from make_front_page import make_player
+
+    make_player()
     if not has_pictures(config):
         config.suppress_warnings.append("image.not_readable")
         # Examples that are not run now have no pictures, so that the next build runs them.

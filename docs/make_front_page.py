@@ -1,4 +1,4 @@
-"""Make the films and the player of the front page: python docs/make_front_page.py."""
+"""Make the films of the front page: python docs/make_front_page.py; each build makes its player."""
 
 from __future__ import annotations
 
@@ -54,13 +54,24 @@ def boosting() -> tv.Recording:
     )  # fmt: skip
 
 
+def clusters() -> tv.Recording:
+    """Record the demo."""
+    return record_demo(epochs=300)
+
+
+def make_player() -> Path:
+    """Write the player, in 6 seconds; it is not committed, so that it is never an old one."""
+    return clusters().save_page(
+        OUT / "player.html", title="Seven clusters", limit=40, interpolation="smooth", seconds=12
+    )
+
+
 def main() -> None:
-    """Write each film for a light and for a dark page, and the player."""
+    """Write each film for a light and for a dark page."""
     OUT.mkdir(parents=True, exist_ok=True)
-    clusters = record_demo(epochs=300)
     films: dict[str, tuple[tv.Recording, dict[str, Any]]] = {
         "clusters": (
-            clusters[::2],
+            clusters()[::2],
             {"interpolate": 4, "interpolation": "smooth", "pace": "by change",
              "title": "A network, seven classes"},
         ),
@@ -79,10 +90,6 @@ def main() -> None:
         for dark in (False, True):
             film = tv.animate(recording, dark=dark, **SCENE, **options)
             print(film.save(OUT / f"{name}{'-dark' if dark else ''}.mp4"))
-    page = clusters.save_page(
-        OUT / "player.html", title="Seven clusters", limit=40, interpolation="smooth", seconds=12
-    )
-    print(page)
 
 
 if __name__ == "__main__":
