@@ -257,14 +257,14 @@ def test_without_axes_there_are_neither_ticks_nor_labels_and_more_map(recording)
     assert map_box(without)[0].stop > map_box(with_axes)[0].stop
 
 
-@pytest.mark.parametrize("figsize", [(6, 5), pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"title": "A title " * 20}, {"mode": "boundary"}, {"legend": False, "axes": False}],
-)
+    [{}, {"title": "A title " * 20}, {"mode": "boundary"}, {"legend": False, "axes": False},
+     {"figsize": None}],
+)  # fmt: skip
 @pytest.mark.slow_after(2)
-def test_a_margin_keeps_the_rim_free(recording, options, figsize):
-    options = {**options, "figsize": figsize, "dpi": 100}
+def test_a_margin_keeps_the_rim_free(recording, options):
+    options = {"figsize": (6, 5), "dpi": 100, **options}
     (narrow, _), (wide, _) = (
         map_box(figure_of(recording, **options, margin=margin)) for margin in (0.05, 0.5)
     )

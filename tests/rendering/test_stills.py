@@ -41,9 +41,12 @@ def pixels(figure):
 # The size.
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.slow_after(6)
-@pytest.mark.parametrize("settings", [{}, {"savefig.bbox": "tight", "savefig.dpi": 300}])
+TIGHT = {"savefig.bbox": "tight", "savefig.dpi": 300}
+
+
+@pytest.mark.parametrize(
+    ("picture", "settings"), [("still", {}), *((picture, TIGHT) for picture in PICTURES)]
+)
 def test_a_page_has_exactly_the_size_that_was_asked_for(recording, picture, settings):
     size = (8.5, 3.25)
     with matplotlib.rc_context(settings):
@@ -51,6 +54,7 @@ def test_a_page_has_exactly_the_size_that_was_asked_for(recording, picture, sett
             file = io.BytesIO()
             figure = PICTURES[picture](recording, file, figsize=size, format=kind)
             assert tuple(figure.get_size_inches()) == size
+            assert file.getvalue().startswith(STARTS[kind])
             if kind == "pdf":
                 (box,) = re.findall(rb"/MediaBox\s*\[([^]]*)\]", file.getvalue())
                 assert list(map(float, box.split())) == [0, 0, 612, 234]
@@ -81,16 +85,12 @@ def test_a_map_fills_its_axes_in_a_figure_of_half_pixels(recording):
 # Files.
 
 
-@pytest.mark.slow_after(6)
-@pytest.mark.parametrize("kind", STARTS)
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_picture_is_written_to_a_file_object(recording, picture, kind, tmp_path):
+def test_a_file_object_is_given_what_a_file_would_hold(recording, picture, tmp_path):
     file = io.BytesIO()
-    PICTURES[picture](recording, file, format=kind)
-    assert file.getvalue().startswith(STARTS[kind])
-    if kind == "png":
-        PICTURES[picture](recording, tmp_path / "same.png")
-        assert file.getvalue() == (tmp_path / "same.png").read_bytes()
+    PICTURES[picture](recording, file, format="png")
+    PICTURES[picture](recording, tmp_path / "same.png")
+    assert file.getvalue() == (tmp_path / "same.png").read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["gif", "mp4", "html"])
@@ -170,8 +170,8 @@ def test_settings_of_grids_places_and_ticks_change_no_picture(recording):
 @pytest.mark.parametrize(
     ("style", "label", "ground"),
     [
-        ("ggplot", 12, "#ffffff"), ("dark_background", 10, "#000000"), ("bmh", 12, "#ffffff"),
-        ("classic", 12, "#bfbfbf"), ("seaborn-v0_8-darkgrid", 10, "#ffffff"),
+        ("ggplot", 12, "#ffffff"), ("dark_background", 10, "#000000"),
+        ("classic", 12, "#bfbfbf"),
     ],
 )  # fmt: skip
 def test_a_style_sheet_is_honoured_without_its_grid_lines(recording, style, label, ground):

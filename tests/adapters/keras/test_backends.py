@@ -16,7 +16,7 @@ def test_the_keras_recorder_works_on(backend):
     here = Path(__file__).parent
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow",
             here / "test_recorder.py", here / "test_resume.py",
         ],
         cwd=here.parents[2], env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},

@@ -75,8 +75,12 @@ def test_the_map_has_most_of_a_column(recording, scene):
     assert not cut_off(figure)
 
 
-@pytest.mark.parametrize("style", ["paper", "slides", "poster", "notebook", "minimal"])
-@pytest.mark.parametrize("column", ["single", pytest.param("double", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("style", "column"),
+    [("paper", "single"), ("paper", "double"), ("slides", "single"), ("poster", "single"),
+     ("notebook", "single"), ("minimal", "single")],
+)  # fmt: skip
+@pytest.mark.slow_after(3)
 def test_every_picture_follows_a_style(recording, style, column):
     film = tv.animate(recording, style=style, column=column, title="Iris")
     wide = film.still().get_size_inches()[0]
