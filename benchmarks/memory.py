@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.measure import Row, case
 from benchmarks.scale import Scale, demo_domain
 from trainviz import Recording, Snapshot, animate
+from trainviz.recordings.history import LogEntry
 
 __all__ = ["main"]
 
@@ -90,6 +91,15 @@ class Turning:
 
     def metrics(self, index: int) -> Mapping[str, float]:
         return {"loss": 1 / (1 + index)}
+
+    def data_predictions(self, index: int) -> None:
+        return None
+
+    def weights_epoch(self, index: int) -> None:
+        return None
+
+    def logged(self) -> Sequence[LogEntry]:
+        return ()
 
 
 def _render(snapshots: int, suffix: str) -> int:

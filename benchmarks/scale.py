@@ -59,7 +59,7 @@ class Scale:
 DEFAULT = Scale()
 FULL = Scale(compare_every=1, repeats=7, pairs=200, blocks=50, states=8)
 QUICK = Scale(
-    epochs=60, compare_every=10, repeats=2, pairs=6, blocks=2, block_epochs=3,
+    epochs=20, compare_every=10, repeats=1, pairs=3, blocks=2, block_epochs=2,
     film=(6, 4), gif=(6, 2), sklearn_film=(4, 1), wide_film=(3, 3), large_film=(2, 3),
     cnn_side=48, classes_side=100, large_side=600, states=2, memory_snapshots=(5, 30), page=6,
 )  # fmt: skip
