@@ -1,4 +1,4 @@
-"""The Keras tests once more, on the backends that this process does not use."""
+"""The Keras tests whose subject differs from backend to backend, on those not used here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def test_the_keras_recorder_works_on(backend):
     here = Path(__file__).parent
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow",
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "-m", "every_backend and not slow",
             here / "test_recorder.py", here / "test_resume.py",
         ],
         cwd=here.parents[2], env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},

@@ -1,6 +1,6 @@
 """Continuing a Keras run, from ``BackupAndRestore`` or ``initial_epoch``.
 
-Runs on the backend that ``KERAS_BACKEND`` names; ``test_backends.py`` runs it on the others.
+Runs on the backend that ``KERAS_BACKEND`` names; ``test_backends.py`` runs a part on the others.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ def whole_run(tmp_path_factory):
     return record
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("order", ["recorder first", "backup first"])
 @pytest.mark.parametrize("options", [{"every": 1}, {"every": 4}, {"every": 3, "every_n_steps": 5}])
 @pytest.mark.slow_after(2)
