@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import trainviz as tv
-from trainviz.player.page import page_of, thinned
+from trainviz.player.maps import thinned
+from trainviz.player.page import page_of
 from trainviz.recordings.packed import unpack
 
 EVIL = "</script><img src=x onerror=alert(1)> $\\alpha$ \u202eabc\u2028 " + "x" * 200

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import trainviz as tv
-from trainviz.player.page import packed_map
+from trainviz.player.maps import packed_map
 from trainviz.recordings.packed import unpack
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.shared_timeline import SharedTimeline, clock_positions

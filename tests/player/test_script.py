@@ -12,7 +12,7 @@ import trainviz as tv
 from trainviz._common.output_kind import OutputKind
 from trainviz.modes import find_mode
 from trainviz.modes.region import by_area
-from trainviz.player.page import bundle
+from trainviz.player.document import bundle
 from trainviz.player.server import LIVE_MODULES
 from trainviz.recordings.packed import pack, unpack
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from trainviz.player.page import columns_of, curves_of, facts_of
+from trainviz.player.facts import columns_of, curves_of, facts_of
+from trainviz.player.options import PAGE_DEFAULTS
 from trainviz.recordings.packed import PackedMap, pack
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
@@ -109,7 +110,7 @@ class Run:
         """
         recording, version = self._current()
         picked = range(len(recording))
-        facts = facts_of([recording], [picked], [self.name], title=self.name)
+        facts = facts_of([recording], [picked], [self.name], {**PAGE_DEFAULTS, "title": self.name})
         (own,) = facts["recordings"]
         own["limits"] = self._limits_of(recording, version)
         kept = 0 if before is None else self._watch.kept_since(before)

@@ -22,7 +22,7 @@ from typing import Any
 
 from trainviz._common.providers import install_hint
 from trainviz.errors import RecordingError
-from trainviz.player.page import MODULES, document
+from trainviz.player.document import MODULES, document
 from trainviz.player.runs import GoneError, Run, RunTable, UnknownError
 from trainviz.recordings.zarr_store.arrays import check_installed
 

@@ -11,23 +11,16 @@ from typing import Any
 
 import anywidget
 import traitlets
+from typing_extensions import Unpack
 
+from trainviz._common.options import with_defaults
 from trainviz._common.terminal import warn
 from trainviz.errors import CaptureWarning
+from trainviz.player.document import MODULES, deflated, module_text, static_text, worker_text
+from trainviz.player.facts import columns_of, curves_of, facts_of, limits_of
+from trainviz.player.maps import packed_map
 from trainviz.player.notebook import Subscribe, picture_of, picture_of_last, saved_copy
-from trainviz.player.page import (
-    MODULES,
-    SCENE,
-    columns_of,
-    curves_of,
-    deflated,
-    facts_of,
-    limits_of,
-    module_text,
-    packed_map,
-    static_text,
-    worker_text,
-)
+from trainviz.player.options import PAGE_DEFAULTS, PageOptions
 from trainviz.recordings.recording import Recording
 
 __all__ = ["PlayerWidget"]
@@ -67,10 +60,10 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         still: Callable[..., Any] | None = None,
         names: Sequence[str] | None = None,
         by: str = "epoch",
-        **options: Any,
+        **options: Unpack[PageOptions],
     ) -> None:
         self._recordings = list(recordings)
-        self._names, self._by, self._options, self._saved = names, by, options, saved
+        self._names, self._by, self._saved = names, by, saved
         self._draw = still
         self._unsubscribe: Callable[[], None] = lambda: None
         self._generation = 0
@@ -80,6 +73,7 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self._warned = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trainviz-widget")
         # Mistakes in the options show here, and not in a thread.
+        self._options = with_defaults(options, PAGE_DEFAULTS, "widget")
         self._has_facts = self.known() is not None
         if self._has_facts:
             self._told = [_times(recording) for recording in self._recordings]
@@ -94,14 +88,8 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         if not all(map(len, views)):
             return None
         kept = [range(len(view)) for view in views]
-        scene, others = self._scene()
-        facts = facts_of(views, kept, self._names, scene=scene, **others)
+        facts = facts_of(views, kept, self._names, self._options)
         return {**facts, "by": self._by, "generation": self._generation}
-
-    def _scene(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the options that concern what surrounds the map, and the others."""
-        own = {name: value for name, value in self._options.items() if name in SCENE}
-        return own, {name: self._options[name] for name in self._options if name not in own}
 
     def close(self) -> None:
         """Remove the widget, and follow the recording no longer."""
@@ -194,13 +182,14 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _columns(self, number: int, recording: Recording, first: int, end: int) -> dict[str, Any]:
         rows = range(first, end)
-        metrics = self._options.get("metrics", True)
-        columns = columns_of(recording, rows, metrics, self._scene()[0])
+        columns = columns_of(recording, rows, self._options)
         return {
             "recording": number, "from": first, "generation": self._generation,
             "columns": {
                 **columns, "limits": limits_of(recording, rows),
-                "curves": curves_of(recording, range(len(recording)), metrics),
+                "curves": curves_of(
+                    recording, range(len(recording)), self._options["metrics"]
+                ),
             },
         }  # fmt: skip
 
