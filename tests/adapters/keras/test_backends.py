@@ -12,13 +12,14 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_the_keras_recorder_works_on(backend):
+def test_keras_is_recorded_and_replayed_on(backend):
     here = Path(__file__).parent
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
             "-m", "every_backend and not slow",
             here / "test_recorder.py", here / "test_resume.py",
+            here.parents[1] / "capture" / "replay" / "test_keras.py",
         ],
         cwd=here.parents[2], env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
         capture_output=True, text=True, check=False,

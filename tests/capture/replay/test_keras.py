@@ -4,9 +4,6 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -56,11 +53,13 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
+@pytest.mark.every_backend
 def test_whole_models_need_no_model(runs):
     live = fit(network(), runs, ".keras")
     assert_equal(replay(runs, domain=DOMAIN), live[1:])
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_weights_are_put_into_the_model_and_its_own_put_back(runs, suffix):
     live = fit(network(), runs, suffix)
@@ -121,17 +120,3 @@ def test_load_may_return_a_model_of_keras(tmp_path):
     network().save(tmp_path / "5.keras")
     found = replay(tmp_path, load=keras.saving.load_model, domain=DOMAIN)
     assert_equal(found, replay(tmp_path, domain=DOMAIN))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_other_backends_do_the_same(backend):
-    chosen = ["keeps", "put", "whole"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", " or ".join(chosen), __file__],
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
