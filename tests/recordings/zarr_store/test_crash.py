@@ -17,10 +17,12 @@ from trainviz import Domain, Recorder, open_recording
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork")
 
 PARENT = """
-import os, sys
+import os, sys, tempfile
 import numpy as np
 import trainviz as tv
+from trainviz._common import jit
 
+jit.POLICY = "numpy"  # Each child would load the compiled loops, or compile them, for itself.
 domain = tv.Domain((-1, 1), (-1, 1), shape=(40, 50))
 X = np.random.default_rng(0).normal(size=(30, 2))
 
@@ -47,7 +49,10 @@ def record(path, log, resume):
 
 
 # What all runs have in common is loaded once, without which half of the time is spent on imports.
-tv.Recorder(domain, data=(X, X[:, 0] > 0)).capture(lambda X: X[:, 0] > 0, epoch=0)
+with tempfile.TemporaryDirectory() as folder:
+    first = tv.Recorder(domain, path=folder + "/a.zarr", data=(X, X[:, 0] > 0))
+    first.capture(lambda X: X[:, 0] > 0, epoch=0)
+    first.close()
 for line in sys.stdin:
     path, log, resume = line.split()
     child = os.fork()
