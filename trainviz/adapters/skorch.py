@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from itertools import takewhile
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from typing_extensions import Self, Unpack
 from trainviz._common.options import shows_defaults, with_defaults
 from trainviz._common.providers import install_hint
 from trainviz.adapters.callback import CallbackRecorder
+from trainviz.adapters.session import SessionPredictor
 from trainviz.capture.recorder import RECORDER_DEFAULTS, Recorder, RecorderOptions
 from trainviz.capture.training_events import TrainingEvents
 from trainviz.capture.training_state import Stage
@@ -213,32 +214,22 @@ class _AfterOthers(Callback):  # type: ignore[misc]
         self.recorder._after_others(net)
 
 
-class _SkorchPredictor:
+class _SkorchPredictor(SessionPredictor):
     """A net as a callable from numpy points to class probabilities, which leaves it as it was."""
 
     def __init__(self, net: Any, predict: Predict | None) -> None:
         self._net, self._predict = net, predict
         self._streams = TorchRandomStreams()
-        self._prepared = False
         self._probe: Inputs | None = None
 
     @property
     def module(self) -> Any:
         return self._net.module_
 
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        with undisturbed(self.module, self._streams, self._again):
-            self._prepared = True
-            try:
-                yield
-            finally:
-                self._prepared = False
+    def undisturbed(self) -> AbstractContextManager[None]:
+        return undisturbed(self.module, self._streams, self._again)
 
-    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
-        if not self._prepared:
-            with self.session():
-                return self(points)
+    def answer(self, points: Inputs) -> npt.NDArray[Any]:
         self._probe = convert_each(points, lambda part: part[:1])
         return self._ask(points)
 

@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 from trainviz._common.providers import install_hint
 from trainviz._common.terminal import bar_begins, bar_ends, say
 from trainviz.adapters.choices import choose_for
+from trainviz.adapters.session import SessionPredictor
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
 from trainviz.capture.training_events import TrainingEvents
@@ -203,7 +204,7 @@ def _chosen(
     return choose_for("KerasRecorder", data, output, cast(RecorderOptions, others), shown)
 
 
-class _KerasPredictor:
+class _KerasPredictor(SessionPredictor):
     """The model that a callback belongs to, as a callable from numpy points to numpy outputs."""
 
     def __init__(
@@ -212,7 +213,6 @@ class _KerasPredictor:
         self._callback = callback
         self._predict = predict
         self._streams = _torch_streams()
-        self._prepared = False
         self._clone: Any = None
         self._cloned: Any = None
         self._probe: Inputs
@@ -221,20 +221,11 @@ class _KerasPredictor:
     def module(self) -> Any:
         return self._callback.model
 
-    @contextmanager
-    def session(self) -> Iterator[None]:
+    def undisturbed(self) -> AbstractContextManager[None]:
         model = self._callback.model
-        with _undisturbed(model, self._streams, lambda: self.ask(model, self._probe)):
-            self._prepared = True
-            try:
-                yield
-            finally:
-                self._prepared = False
+        return _undisturbed(model, self._streams, lambda: self.ask(model, self._probe))
 
-    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
-        if not self._prepared:
-            with self.session():
-                return self(points)
+    def answer(self, points: Inputs) -> npt.NDArray[Any]:
         every = max(1, count(points) // 4)
         self._probe = convert_each(points, lambda part: part[::every])
         return self.ask(self._callback.model, points)
