@@ -124,17 +124,21 @@ class Painter:
             released=None if shared or self._resampler is None else self._resampler.reuse,
         )  # fmt: skip
 
-    def _reader(self, recording: Recording) -> Callable[[int], Map]:
+    def _reader(self, recording: Recording) -> Callable[[int], Any]:
         # Other modes, and other interpolations, look at all classes.
         all_classes = self._paint_between is None or self._interpolation != "linear"
+        resampler = self._resampler
 
-        def read(index: int) -> Any:
-            found = recording[index].probabilities
-            if self._resampler is None:
-                return found
-            return self._resampler(found) if all_classes else self._resampler.likely(found)
+        def read(index: int) -> Map:
+            return recording[index].probabilities
 
-        return _ReadAhead(read, len(recording), self._executor) if self._executor else read
+        if self._executor is not None:
+            read = _ReadAhead(read, len(recording), self._executor)
+        if resampler is None:
+            return read
+        # Resampled by the thread that paints, as unpacking takes the longer part.
+        resample = resampler if all_classes else resampler.likely
+        return lambda index: resample(read(index))
 
 
 class _ReadAhead:
