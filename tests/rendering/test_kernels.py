@@ -179,6 +179,19 @@ def test_classes_that_are_unlikely_somewhere_are_left_out_without_a_trace(
         np.testing.assert_array_equal(picture, expected)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.25])
+@pytest.mark.parametrize("mode", ["region", "margin"])
+def test_the_maps_of_a_moment_have_all_classes_whether_or_not_it_was_painted(mode, weight):
+    film = smooth_film(np.random.default_rng(0), (20, 30), 7, mode=mode)
+    paint, resampler = film.painter((40, 70)), Resampler((20, 30), (40, 70))
+    first, second = (resampler(snapshot.probabilities) for snapshot in film.recording)
+    expected = (second - first) * np.float32(weight) + first
+    for _ in range(2):
+        (found,) = paint.maps(Moment(0, weight))
+        np.testing.assert_array_equal(found, expected)
+        paint(Moment(0, weight))
+
+
 def test_of_hundreds_of_classes_the_last_can_be_the_likeliest():
     certain = np.zeros((300, 8, 40), np.float32)
     certain[299] = 1

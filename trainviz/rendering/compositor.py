@@ -288,7 +288,7 @@ def _render(figure: Any) -> Image:
 
 
 class _Marker:
-    """A marker in the middle of axes of its own, drawn in several strengths and at many places.
+    """A marker that is drawn in several strengths, and at many places of the map.
 
     Parameters
     ----------

@@ -65,6 +65,10 @@ class Painter:
         self._contour_lines = contour_lines
         beside = mode.beside(Moment(0, 0.0))
         self._paint_between = None if beside is not None else mode.between()
+        # Other modes, and other interpolations, look at all classes.
+        self._all_classes = (
+            self._paint_between is None or interpolation != "linear" or resampler is None
+        )
         read = self._reader(recording)
         self._blend_beside: Blender | None = None
         if beside is not None and beside.recording is recording:
@@ -80,9 +84,7 @@ class Painter:
 
     def maps(self, moment: Moment) -> tuple[Map, ...]:
         """Return the map of a moment, and the one that the mode compares it with, if any."""
-        found = self._blend(moment)
-        if isinstance(found, LikelyMap):
-            found = found.whole()
+        found = self._mixed(moment)
         beside = self._mode.beside(moment)
         if beside is None or self._blend_beside is None:
             return (found,)
@@ -110,6 +112,15 @@ class Painter:
             self._contour_lines.draw(picture, self._mode.contours(*maps))
         return picture
 
+    def _mixed(self, moment: Moment) -> Map:
+        """Return the map of a moment, all classes of it."""
+        if self._all_classes:
+            return self._blend(moment)
+        pair: Any = self._blend.pair(moment)
+        first, second = (found.whole() for found in pair[:2])
+        mixed: Map = first if pair[2] == 0 else (second - first) * pair[2] + first
+        return mixed
+
     def _between(self, first: Any, second: Any) -> Callable[[np.float32], Image]:
         assert self._paint_between is not None
         if isinstance(first, LikelyMap):
@@ -125,8 +136,6 @@ class Painter:
         )  # fmt: skip
 
     def _reader(self, recording: Recording) -> Callable[[int], Any]:
-        # Other modes, and other interpolations, look at all classes.
-        all_classes = self._paint_between is None or self._interpolation != "linear"
         resampler = self._resampler
 
         def read(index: int) -> Map:
@@ -137,7 +146,7 @@ class Painter:
         if resampler is None:
             return read
         # Resampled by the thread that paints, as unpacking takes the longer part.
-        resample = resampler if all_classes else resampler.likely
+        resample = resampler if self._all_classes else resampler.likely
         return lambda index: resample(read(index))
 
 
