@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from trainviz.domain.inputs import Inputs
 __all__ = ["SessionPredictor"]
 
 
-class SessionPredictor:
+class SessionPredictor(ABC):
     """A callable that makes its model ready for each answer, or once for those of a session.
 
     Subclasses have ``undisturbed``, within which the model can be asked and after which it is as
@@ -39,10 +40,10 @@ class SessionPredictor:
         with self.session():
             return self.answer(points)
 
+    @abstractmethod
     def undisturbed(self) -> AbstractContextManager[None]:
         """Make the model ready, and put it back."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, points: Inputs) -> npt.NDArray[Any]:
         """Ask the model, which is ready."""
-        raise NotImplementedError
