@@ -23,7 +23,6 @@ __all__ = [
     "look_up",
     "mix_cubic",
     "resample",
-    "resample_parts",
     "spline",
     "stamp",
     "tint",
@@ -31,7 +30,8 @@ __all__ = [
 ]
 
 
-def _resample_by_numpy(values, rows, row_weights, columns, column_weights, picture):
+def _resample_by_numpy(values, rows, row_weights, columns, column_weights, wanted, picture):
+    # What is not wanted is written as well.
     lines = np.empty((2, len(rows), values.shape[2]), np.float32)
     right = np.empty(picture.shape[1:], np.float32)
     # Class by class, so that the temporary arrays fit in the CPU cache.
@@ -53,24 +53,6 @@ def _mix(first, second, weights):
     second -= first
     second *= weights
     first += second
-
-
-@kernel(
-    "(float32[:, :, ::1], uintp[::1], float32[::1], uintp[::1], float32[::1], float32[:, :, ::1])",
-    _resample_by_numpy,
-)
-def resample(values, rows, row_weights, columns, column_weights, picture):
-    """Interpolate bilinearly, between each of ``rows`` and ``columns`` and the one after it."""
-    row, one = np.empty(values.shape[2], np.float32), np.uintp(1)
-    for k in range(values.shape[0]):
-        for y in range(len(rows)):
-            low, high, weight = values[k, rows[y]], values[k, rows[y] + one], row_weights[y]
-            for x in range(len(row)):
-                row[x] = (high[x] - low[x]) * weight + low[x]
-            to = picture[k, y]
-            for x in range(len(columns)):
-                left = row[columns[x]]
-                to[x] = (row[columns[x] + one] - left) * column_weights[x] + left
 
 
 def _find_ranges_by_numpy(values, rows, columns, lowest, highest):
@@ -117,19 +99,15 @@ def find_ranges(values, rows, columns, lowest, highest):
                 lowest[y, part, k], highest[y, part, k] = low, high
 
 
-def _resample_parts_by_numpy(values, rows, row_weights, columns, column_weights, wanted, picture):
-    # What is not wanted may be written as well.
-    resample.reference(values, rows, row_weights, columns, column_weights, picture)
-
-
 @kernel(
     "(float32[:, :, ::1], uintp[::1], float32[::1], uintp[::1], float32[::1], boolean[:, :, ::1], "
     "float32[:, :, ::1])",
-    _resample_parts_by_numpy,
+    _resample_by_numpy,
 )
-def resample_parts(values, rows, row_weights, columns, column_weights, wanted, picture):
-    """Interpolate as :func:`resample` does, where ``wanted``, shape (blocks, parts, C), is set.
+def resample(values, rows, row_weights, columns, column_weights, wanted, picture):
+    """Interpolate bilinearly, between each of ``rows`` and ``columns`` and the one after it.
 
+    A class is written where ``wanted``, shape (blocks, parts, C), is set; elsewhere it may be.
     A block has ``PART_HEIGHT`` rows of the picture, a part ``PART_WIDTH`` columns.
     """
     row, one = np.empty(values.shape[2], np.float32), np.uintp(1)
@@ -484,7 +462,6 @@ KERNELS = (
     cover,
     stamp,
     find_ranges,
-    resample_parts,
     resample,
     look_up,
     mix_cubic,

@@ -16,7 +16,7 @@ from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.interpolation import Blender, Interpolation
-from trainviz.rendering.resample import LikelyMap, Resampler
+from trainviz.rendering.resample import Resampler
 
 __all__ = ["Painter", "require_output"]
 
@@ -123,7 +123,7 @@ class Painter:
 
     def _between(self, first: Any, second: Any) -> Callable[[np.float32], Image]:
         assert self._paint_between is not None
-        if isinstance(first, LikelyMap):
+        if not self._all_classes:
             return self._paint_between(first.picture, second.picture, first.beside(second))
         return self._paint_between(first, second)
 

@@ -12,7 +12,7 @@ from trainviz._common.arrays import IndexArray, Map
 from trainviz._common.jit import ready
 from trainviz._common.output_kind import SUM_TOLERANCE
 from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH
-from trainviz.rendering.kernels import find_ranges, resample, resample_parts
+from trainviz.rendering.kernels import find_ranges, resample
 
 __all__ = ["LikelyMap", "Resampler"]
 
@@ -56,7 +56,9 @@ class Resampler:
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
         picture = self._empty(len(probabilities))
-        resample(ready(probabilities), *self._where, picture)
+        blocks = (len(_parts(*axis)) for axis in zip(self._shape, _SIZES, strict=True))
+        every = np.ones((*blocks, len(probabilities)), np.bool_)
+        resample(ready(probabilities), *self._where, every, picture)
         return picture
 
     def likely(self, probabilities: Map) -> LikelyMap:
@@ -64,12 +66,12 @@ class Resampler:
         if self._shrinks:
             # It is not kept, as it may be many times as large as the picture.
             picture = self(probabilities)
-            rows, columns = map(_parts, self._shape, (PART_HEIGHT, PART_WIDTH))
+            rows, columns = map(_parts, self._shape, _SIZES)
             return LikelyMap(picture, *_ranges(picture, rows, columns))
         values, picture = ready(probabilities), self._empty(len(probabilities))
 
         def add(wanted: npt.NDArray[np.bool_]) -> None:
-            resample_parts(values, *self._where, wanted, picture)
+            resample(values, *self._where, wanted, picture)
 
         return LikelyMap(picture, *_ranges(values, *self._parts_on_grid), add)
 
@@ -173,6 +175,8 @@ def _likely(
     likely: npt.NDArray[np.bool_] = highest >= least
     return likely | ~likely.any(axis=2, keepdims=True)
 
+
+_SIZES = PART_HEIGHT, PART_WIDTH
 
 _ROUNDING = np.float32(1e-6)
 """More than the rounding of an interpolated probability."""
