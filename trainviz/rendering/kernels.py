@@ -392,7 +392,7 @@ def _weighted(pixels, weights):
 _LUMA, _BLUE, _RED = (11966, 40254, 4064), (-6596, -22189, 28785), (28785, -26145, -2640)
 """The matrix of ITU-R BT.709 for 16 to 235 and 16 to 240, times 2**16, each row with its sum."""
 
-_BLOCKS = 16
+_BLOCKS = 32
 """How many neighbouring blocks of 2x2 pixels are compared at once."""
 
 
@@ -407,55 +407,81 @@ def to_planes(frame, before, luma, blue, red):
     """
     height, width = blue.shape
     rows, rows_before = frame.reshape(2 * height, 6 * width), before.reshape(2 * height, 6 * width)
-    sums = np.empty((3, 2 * _BLOCKS), np.int32)
+    # Each channel in an array of its own, so that processors convert several pixels at once.
+    channels, sums = np.empty((3, 2, 2 * width), np.uint8), np.empty((3, width), np.int32)
     for y in range(height):
-        for start in range(0, width, _BLOCKS):
-            stop = min(start + _BLOCKS, width)
-            differs = np.uint8(0)
-            for line in range(2 * y, 2 * y + 2):
-                now = rows[line, 6 * start : 6 * stop]
-                then = rows_before[line, 6 * start : 6 * stop]
-                for i in range(len(now)):
-                    differs |= now[i] ^ then[i]
-            if differs == 0:
+        start = 0
+        while start < width:
+            stop = start
+            while stop < width and differ(rows, rows_before, y, stop, min(stop + _BLOCKS, width)):
+                stop = min(stop + _BLOCKS, width)
+            if stop == start:
+                start += _BLOCKS
                 continue
-            for line in range(2 * y, 2 * y + 2):
-                now = rows[line, 6 * start : 6 * stop]
-                then = rows_before[line, 6 * start : 6 * stop]
+            for row in range(2):
+                now, then = (
+                    rows[2 * y + row, 6 * start : 6 * stop],
+                    rows_before[2 * y + row, 6 * start : 6 * stop],
+                )
                 for i in range(len(now)):
                     then[i] = now[i]
-            convert_blocks(rows, y, start, stop, luma, blue, red, sums)
+                red_row, green_row, blue_row = channels[0, row], channels[1, row], channels[2, row]
+                split_channels(now, red_row, green_row, blue_row)
+                light = luma[2 * y + row, 2 * start : 2 * stop]
+                find_luma(red_row, green_row, blue_row, light)
+            for channel in range(3):
+                above, below = channels[channel, 0], channels[channel, 1]
+                add_blocks(above, below, sums[channel, : stop - start])
+            find_chroma(sums, _BLUE, blue[y, start:stop])
+            find_chroma(sums, _RED, red[y, start:stop])
+            start = stop
 
 
 @inlined
-def convert_blocks(rows, y, start, stop, luma, blue, red, sums):
-    """Convert neighbouring blocks of 2x2 pixels; ``sums`` is scratch."""
-    width = 2 * (stop - start)
-    for row in range(2):
-        pixels, light = (
-            rows[2 * y + row, 6 * start : 6 * stop],
-            luma[2 * y + row, 2 * start : 2 * stop],
-        )
-        for x in range(width):
-            r, g, b = (
-                np.int32(pixels[3 * x]),
-                np.int32(pixels[3 * x + 1]),
-                np.int32(pixels[3 * x + 2]),
-            )
-            found = np.int32(_LUMA[0]) * r + np.int32(_LUMA[1]) * g + np.int32(_LUMA[2]) * b
-            light[x] = (found + np.int32((16 << 16) + (1 << 15))) >> 16
-            sums[0, x] = r if row == 0 else sums[0, x] + r
-            sums[1, x] = g if row == 0 else sums[1, x] + g
-            sums[2, x] = b if row == 0 else sums[2, x] + b
-    middle = np.int32((128 << 18) + (1 << 17))
-    cool_row, warm_row = blue[y, start:stop], red[y, start:stop]
-    for x in range(stop - start):
-        r = sums[0, 2 * x] + sums[0, 2 * x + 1]
-        g = sums[1, 2 * x] + sums[1, 2 * x + 1]
-        b = sums[2, 2 * x] + sums[2, 2 * x + 1]
-        cool = np.int32(_BLUE[0]) * r + np.int32(_BLUE[1]) * g + np.int32(_BLUE[2]) * b
-        warm = np.int32(_RED[0]) * r + np.int32(_RED[1]) * g + np.int32(_RED[2]) * b
-        cool_row[x], warm_row[x] = (cool + middle) >> 18, (warm + middle) >> 18
+def differ(rows, rows_before, y, start, stop):
+    """Tell whether two rows of blocks differ between two columns."""
+    found = np.uint8(0)
+    for line in range(2 * y, 2 * y + 2):
+        now, then = rows[line, 6 * start : 6 * stop], rows_before[line, 6 * start : 6 * stop]
+        for i in range(len(now)):
+            found |= now[i] ^ then[i]
+    return found != 0
+
+
+@inlined
+def split_channels(pixels, red, green, blue):
+    """Write each channel of a row of pixels into an array of its own."""
+    for x in range(len(pixels) // 3):
+        red[x] = pixels[3 * x]
+        green[x] = pixels[3 * x + 1]
+        blue[x] = pixels[3 * x + 2]
+
+
+@inlined
+def find_luma(red, green, blue, luma):
+    """Convert a row of pixels to luma."""
+    for x in range(len(luma)):
+        light = np.int32(_LUMA[0]) * np.int32(red[x]) + np.int32(_LUMA[1]) * np.int32(green[x])
+        light += np.int32(_LUMA[2]) * np.int32(blue[x])
+        luma[x] = (light + np.int32((16 << 16) + (1 << 15))) >> 16
+
+
+@inlined
+def add_blocks(above, below, sums):
+    """Add up the values in each block of 2x2 pixels."""
+    for x in range(len(sums)):
+        first, second = np.int32(above[2 * x]), np.int32(above[2 * x + 1])
+        sums[x] = first + second + np.int32(below[2 * x]) + np.int32(below[2 * x + 1])
+
+
+@inlined
+def find_chroma(sums, weights, chroma):
+    """Convert the sums of blocks' channels to one of the two planes of chroma."""
+    red, green, blue = sums[0], sums[1], sums[2]
+    for x in range(len(chroma)):
+        found = np.int32(weights[0]) * red[x] + np.int32(weights[1]) * green[x]
+        found += np.int32(weights[2]) * blue[x]
+        chroma[x] = (found + np.int32((128 << 18) + (1 << 17))) >> 18
 
 
 KERNELS = (
