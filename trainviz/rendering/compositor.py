@@ -275,10 +275,13 @@ def draw_ground(layouts: Sequence[Layout]) -> tuple[Image, Image]:
     figure.canvas.draw()
     drawn: Image = np.array(figure.canvas.buffer_rgba())
     figure.patch.set_visible(True)
-    passed = 1 - drawn[..., 3:] / np.float32(255)
     behind = 255 * np.array(to_rgb(figure.get_facecolor()), dtype=np.float32)
-    ground = drawn[..., :3] * (1 - passed) + behind * passed
-    return np.rint(ground).astype(np.uint8), drawn
+    ground = np.empty((*drawn.shape[:2], 3), dtype=np.uint8)
+    ground[:] = np.rint(behind)
+    covered = drawn[..., 3] > 0
+    passed = 1 - drawn[covered, 3:] / np.float32(255)
+    ground[covered] = np.rint(drawn[covered, :3] * (1 - passed) + behind * passed)
+    return ground, drawn
 
 
 @without_glyph_warnings()
@@ -391,10 +394,10 @@ class Layer:
     @classmethod
     def of(cls, drawn: Image) -> Layer:
         """Return what was drawn on clear ground, RGBA, as a layer."""
-        opacity = drawn[..., 3:] / np.float32(255)
-        color, clear = drawn[..., :3] * opacity, (1 - opacity[..., 0]).astype(np.float32)
-        pixels = np.flatnonzero(clear < 1)
-        return cls(color.reshape(-1, 3)[pixels], pixels, clear.reshape(-1)[pixels])
+        pixels = np.flatnonzero(drawn[..., 3])
+        color = drawn.reshape(-1, 4)[pixels]
+        opacity = color[:, 3:] / np.float32(255)
+        return cls(color[:, :3] * opacity, pixels, (1 - opacity[:, 0]).astype(np.float32))
 
     def put_on(self, picture: Image) -> None:
         """Blend the overlay into a picture, in place."""

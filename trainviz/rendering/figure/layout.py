@@ -92,6 +92,8 @@ def build_layout(
         sized_by_width=by_width,
     )  # fmt: skip
     dress_axes(layout, recording, options)
+    # They are thinner than the margin, and measuring them takes longer than drawing them.
+    layout.ax.spines[:].set_in_layout(False)
     _write_titles(layout, options, counter)
     if options.get("legend", True):
         explain_colors(layout, recording, mode, options)
@@ -306,5 +308,6 @@ def _left_labels(ax: Any) -> float:
 
 def _overhangs(layout: Layout) -> bool:
     """Tell whether ticks or labels of the map reach into the margin."""
-    box = layout.ax.get_tightbbox(for_layout_only=True)
-    return bool(min(box.x0, box.y0) < layout.margin * layout.figure.dpi - 1)
+    ax, most = layout.ax, layout.margin * layout.figure.dpi - 1
+    boxes = [axis.get_tightbbox(for_layout_only=True) for axis in (ax.xaxis, ax.yaxis)]
+    return any(box is not None and min(box.x0, box.y0) < most for box in boxes)
