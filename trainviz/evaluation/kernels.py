@@ -102,12 +102,13 @@ def fill_lattice(values, points, ends, row_steps, column_steps, normalised, fill
                 for i in range(from_point[level], to_point[level]):
                     flat[points[i] - top * width] = values[k, i]
         for y in range(top + (number > 0), bottom + 1):
+            if normalised:
+                normalise_row(strip, y - top, filled, y, total, bits)
+                continue
             for k in range(n):
                 row, to = strip[k, y - top], filled[k, y]
                 for x in range(width):
                     to[x] = row[x]
-            if normalised:
-                normalise_row(filled, y, total, bits)
 
 
 @inlined
@@ -297,23 +298,23 @@ def normalise_odds(logs):
     """
     total, bits = np.empty(logs.shape[2], np.float32), np.empty(logs.shape[2], np.int32)
     for y in range(logs.shape[1]):
-        normalise_row(logs, y, total, bits)
+        normalise_row(logs, y, logs, y, total, bits)
 
 
 @inlined
-def normalise_row(logs, y, total, bits):
-    """Normalise a row of pixels; ``total`` and ``bits`` are scratch."""
+def normalise_row(logs, y, shares, to, total, bits):
+    """Normalise a row of pixels into row ``to`` of ``shares``; the last two are scratch."""
     n, _, width = logs.shape
     raise_row(logs, y, total)
     for x in range(width):
         total[x] = 0
     for k in range(n):
-        row = logs[k, y]
-        exponentials(row, bits)
+        row = shares[k, to]
+        exponentials(logs[k, y], row, bits)
         for x in range(width):
             total[x] += row[x]
     for k in range(n):
-        row = logs[k, y]
+        row = shares[k, to]
         for x in range(width):
             row[x] /= total[x]
 
@@ -338,16 +339,16 @@ def raise_row(logs, y, highest):
 
 
 @inlined
-def exponentials(row, bits):
-    """Replace each value by its exponential, or by 0 if the value is below -69.
+def exponentials(values, row, bits):
+    """Write the exponential of each value into a row, or 0 if the value is below -69.
 
     A power of two times a polynomial of the remainder, with an error of 1e-7
     at most. Smaller results become 0 because arithmetic with denormal numbers
     is a hundred times as slow. ``bits`` is scratch.
     """
     for x in range(len(row)):
-        whole = np.floor(row[x] * _LOG2_E + _HALF)
-        rest = row[x] - whole * _LN2 - whole * _LN2_REST
+        whole = np.floor(values[x] * _LOG2_E + _HALF)
+        rest = values[x] - whole * _LN2 - whole * _LN2_REST
         power = (((_C5 * rest + _C4) * rest + _C3) * rest + _C2) * rest * rest + rest + _ONE
         exponent = whole + _BIAS if whole > _LOWEST_POWER else _NONE
         row[x], bits[x] = power, np.int32(exponent * _MANTISSA)

@@ -100,12 +100,13 @@ def paint_highest(a, b, weight, likely, low, factor, colors, picture):
     _, height, width = a.shape
     runs, n_runs = np.empty((likely.shape[1] * likely.shape[2], 3), np.int32), 0
     best, level = np.empty(width, np.float32), np.empty(width, np.int32)
+    table, words = in_words(colors), np.empty(width, np.uint32)
     for y in range(height):
         if y % PART_HEIGHT == 0:
             n_runs = list_runs(likely[y // PART_HEIGHT], runs)
         find_highest(a, b, weight, y, runs[:n_runs], best, level)
         find_levels(best, low, factor, 256, level)
-        color_row(colors, level, picture, y)
+        color_row(table, level, words, picture[y].reshape(-1))
 
 
 def _paint_regions_by_numpy(a, b, weight, likely, low, factor, colors, levels, picture):
@@ -216,6 +217,7 @@ def paint_regions(a, b, weight, likely, low, factor, colors, levels, picture):
     best, first = np.empty(width, np.float32), np.empty(width, np.int32)
     level, columns = np.empty(width, np.int32), np.empty(width, np.uintp)
     around, leads = np.empty((2, width), np.uint8), np.empty((9, width), np.float32)
+    table, words = in_words(colors), np.empty(width, np.uint32)
     runs, n_runs = np.empty((likely.shape[1] * likely.shape[2], 3), np.int32), 0
     for below in range(height + 1):
         if below < height:
@@ -228,7 +230,7 @@ def paint_regions(a, b, weight, likely, low, factor, colors, levels, picture):
                 row[x + 1], shades[below, x] = first[x], level[x]
                 level[x] += first[x] * np.int32(levels)
             row[0], row[width + 1] = row[1], row[width]
-            color_row(colors, level, picture, below)
+            color_row(table, level, words, picture[below].reshape(-1))
         # The row above is smoothed now because its neighbours are still in the CPU cache.
         if below and look_around(labels, below - 1, around):
             y = below - 1
@@ -290,12 +292,24 @@ def find_levels(values, low, factor, levels, level):
 
 
 @inlined
-def color_row(colors, indices, picture, y):
-    """Write the colours with these indices into a row of the picture."""
-    row = picture[y]
+def in_words(colors):
+    """Return colours as one word each, since processors look up several words at once."""
+    words = np.empty(len(colors), np.uint32)
+    for i in range(len(colors)):
+        words[i] = np.uint32(colors[i, 0]) | np.uint32(colors[i, 1]) << np.uint32(8)
+        words[i] |= np.uint32(colors[i, 2]) << np.uint32(16)
+    return words
+
+
+@inlined
+def color_row(table, indices, words, row):
+    """Write the colours with these indices into a row of pixels; ``words`` is scratch."""
     for x in range(len(indices)):
-        i = indices[x]
-        row[x, 0], row[x, 1], row[x, 2] = colors[i, 0], colors[i, 1], colors[i, 2]
+        words[x] = table[indices[x]]
+    for x in range(len(indices)):
+        word = words[x]
+        row[3 * x], row[3 * x + 1] = word & np.uint32(255), word >> np.uint32(8) & np.uint32(255)
+        row[3 * x + 2] = word >> np.uint32(16)
 
 
 @inlined

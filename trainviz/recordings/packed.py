@@ -12,8 +12,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any, Literal, NamedTuple, cast
+from functools import cache, cached_property, lru_cache
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 Grade = Literal["exact", "display"]
+
+_Float = TypeVar("_Float", bound=np.floating[Any])
 
 _MAGIC, _VERSION = b"TVSM", 1
 _HEADER = struct.Struct("<4s4B4IfII")
@@ -162,7 +164,7 @@ def unpack(payload: bytes, *, max_bytes: int = 2**30) -> CompactMap | npt.NDArra
         If the bytes are not a packed map, or it is larger than ``max_bytes``.
     """
     decoded = _decoded(payload, max_bytes)
-    return decoded.compact() if decoded.is_log else decoded.whole()
+    return decoded.compact() if decoded.is_log else decoded.whole(decoded.values)
 
 
 class _Decoded(NamedTuple):
@@ -180,10 +182,10 @@ class _Decoded(NamedTuple):
         logs = np.ascontiguousarray(self.values[:, order].T)
         return CompactMap(self.shape[1:], gaps_of(self.points[order].astype(np.intp)), logs)
 
-    def whole(self) -> npt.NDArray[np.floating[Any]]:
-        """Return the values of a map that has all points, shape (C, H, W)."""
-        found = np.empty((self.shape[0], self.points.size), self.values.dtype)
-        found[:, self.points] = self.values
+    def whole(self, values: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
+        """Return values of all grid points, by level, as a map of shape (C, H, W)."""
+        found = np.empty_like(values)
+        found[:, self.points] = values
         return found.reshape(self.shape)
 
 
@@ -329,8 +331,8 @@ class PackedMap:
             If it is damaged, larger than ``max_bytes``, or no map of its kind; the
             message names the source.
         """
-        decoded, _ = self._checked()
-        return decoded.compact() if decoded.is_log else self._whole(decoded)
+        decoded, values = self._checked()
+        return decoded.compact() if decoded.is_log else self._whole(decoded, values)
 
     def dense(self) -> npt.NDArray[np.float32]:
         """Return the whole map, shape (C, H, W).
@@ -342,7 +344,7 @@ class PackedMap:
         """
         decoded, values = self._checked()
         if not decoded.is_log:
-            return self._whole(decoded)
+            return self._whole(decoded, values)
         # Its points are ordered by level already, which those of a compact map are not.
         lattice = Lattice.of(decoded.shape[1:])
         return lattice.fill_ordered(decoded.points, decoded.ends, values, normalised=True)
@@ -353,7 +355,7 @@ class PackedMap:
             decoded = _decoded(self.payload, self.max_bytes)
             if decoded.is_log and not self.kind.has_classes:
                 raise RecordingError(f"logarithms are no {self.kind}")
-            values = decoded.values.astype(np.float32)
+            values = _single(decoded.values)
             if decoded.is_log:
                 # What is not finite, or is no logarithm of a probability, cannot be normalised.
                 fits = values.min() > -math.inf and values.max() <= _HIGHEST_LOG
@@ -365,12 +367,12 @@ class PackedMap:
             raise RecordingError(f"{self.source} cannot be read: {error}") from error
         return decoded, values
 
-    def _whole(self, decoded: _Decoded) -> npt.NDArray[np.float32]:
-        values = decoded.whole().astype(np.float32)
+    def _whole(self, decoded: _Decoded, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        whole = decoded.whole(values)
         if decoded.values.dtype == np.float16 and self.kind.has_classes:
             # float16 loses up to 0.0003 of a probability: normalise, so that the sums are 1 again.
-            values /= values.sum(axis=0)
-        return values
+            whole /= whole.sum(axis=0)
+        return whole
 
 
 def _packed(
@@ -477,6 +479,19 @@ def _ordered(values: npt.NDArray[np.floating[Any]]) -> Int64Array:
     size = values.dtype.itemsize
     bits = np.ascontiguousarray(values).view(f"<i{size}").astype(np.int64)
     return np.where(bits < 0, -1 - (bits & (2 ** (8 * size - 1) - 1)), bits)
+
+
+def _single(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Return values in single precision; half precision by a table, which is twice as fast."""
+    if values.dtype != np.float16:
+        return values.astype(np.float32)
+    return _halves().take(values.view(np.uint16))
+
+
+@cache
+def _halves() -> npt.NDArray[np.float32]:
+    """Return every number in half precision, in the order of their bits."""
+    return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 def _unordered(ordered: Int64Array, bits: int) -> npt.NDArray[np.floating[Any]]:
