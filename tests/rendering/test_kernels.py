@@ -179,6 +179,32 @@ def test_classes_that_are_unlikely_somewhere_are_left_out_without_a_trace(
         np.testing.assert_array_equal(picture, expected)
 
 
+_EVEN, _TRADED = [[0.55, 0.05, 0.4]] * 2, [[0.05, 0.55, 0.4]] * 2
+_SLOPING, _GONE = [[0.45, 0.5, 0.05], [0.45, 0.0, 0.55]], [[0.45, 0.53, 0.02]] * 2
+
+
+@pytest.mark.parametrize("mode", ["region", "boundary"])
+@pytest.mark.parametrize(
+    ("first", "second", "weight"),
+    [(_EVEN, _TRADED, 0.5), (_SLOPING, _GONE, 0.1), (_GONE, _SLOPING, 0.9)],
+    ids=["between", "at the first", "at the second"],
+)
+def test_a_class_is_shown_wherever_it_is_the_likeliest_between_two_snapshots(
+    first, second, weight, mode
+):
+    # The probabilities of three classes at the left and the right edge of a map.
+    maps = [np.float32([edges] * 2).transpose(2, 0, 1).copy() for edges in (first, second)]
+    store = MemoryStore()
+    for epoch, probabilities in enumerate(maps):
+        store.append(Snapshot(probabilities, epoch))
+    film = tv.animate(Recording(tv.Domain((0, 1), (0, 1), shape=(2, 2)), store), mode=mode)
+    a, b = (Resampler((2, 2), (8, 32))(probabilities) for probabilities in maps)
+    mixed = (b - a) * np.float32(weight) + a
+    assert (mixed.argmax(axis=0) == 2).any()
+    for picture in by_numpy_and_compiled(lambda: film.painter((8, 32))(Moment(0, weight))):
+        np.testing.assert_array_equal(picture, film.mode.paint(mixed))
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.25])
 @pytest.mark.parametrize("mode", ["region", "margin"])
 def test_the_maps_of_a_moment_have_all_classes_whether_or_not_it_was_painted(mode, weight):

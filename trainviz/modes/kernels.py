@@ -217,6 +217,7 @@ def paint_regions(a, b, weight, likely, low, factor, colors, levels, picture):
     best, first = np.empty(width, np.float32), np.empty(width, np.int32)
     level, columns = np.empty(width, np.int32), np.empty(width, np.uintp)
     around, leads = np.empty((2, width), np.uint8), np.empty((9, width), np.float32)
+    meeting = np.zeros(-(-width // 8) * 8, np.uint8)
     table, words = in_words(colors), np.empty(width, np.uint32)
     runs, n_runs = np.empty((likely.shape[1] * likely.shape[2], 3), np.int32), 0
     for below in range(height + 1):
@@ -234,7 +235,7 @@ def paint_regions(a, b, weight, likely, low, factor, colors, levels, picture):
         # The row above is smoothed now because its neighbours are still in the CPU cache.
         if below and look_around(labels, below - 1, around):
             y = below - 1
-            pairs, crowds = find_borders(labels, y, around, columns)
+            pairs, crowds = find_borders(labels, y, around, meeting, columns)
             pair, crowd = columns[:pairs], columns[crowds:]
             find_leads(a, b, weight, y, around, pair, leads)
             mix_two(leads, around, pair, shades[y], colors, levels, level, picture[y])
@@ -339,39 +340,38 @@ def rows_around(labels, y):
 
 
 @inlined
-def find_borders(labels, y, around, columns):
+def find_borders(labels, y, around, meeting, columns):
     """List the pixels of a row around which there are two classes, or more.
 
     The former come first in ``columns``, up to the first number that is returned; the latter
-    begin at the second.
+    begin at the second. ``meeting`` is scratch: 1 for the former, 2 for the latter.
     """
     above, here, below = rows_around(labels, y)
+    lowest, highest, eights = around[0], around[1], meeting.view(np.uint64)
+    for x in range(len(columns)):
+        low, high = lowest[x], highest[x]
+        others = (above[x] != low) & (above[x] != high)
+        others |= (above[x + 1] != low) & (above[x + 1] != high)
+        others |= (above[x + 2] != low) & (above[x + 2] != high)
+        others |= (here[x] != low) & (here[x] != high)
+        others |= (here[x + 1] != low) & (here[x + 1] != high)
+        others |= (here[x + 2] != low) & (here[x + 2] != high)
+        others |= (below[x] != low) & (below[x] != high)
+        others |= (below[x + 1] != low) & (below[x + 1] != high)
+        others |= (below[x + 2] != low) & (below[x + 2] != high)
+        meeting[x] = np.uint8(low != high) + np.uint8(others)
     pairs, crowds = 0, len(columns)
-    for start in range(0, len(columns), PART_WIDTH):
-        lowest, highest = (
-            around[0, start : start + PART_WIDTH],
-            around[1, start : start + PART_WIDTH],
-        )
-        differ = np.uint8(0)
-        for x in range(len(lowest)):
-            differ |= lowest[x] ^ highest[x]
-        if not differ:
+    for eight in range(len(eights)):
+        # Most pixels are no border, so that eight of them are looked at together.
+        if eights[eight] == 0:
             continue
-        for x in range(start, start + len(lowest)):
-            low, high = around[0, x], around[1, x]
-            if low == high:
-                continue
-            crowded = False
-            for place in range(x, x + 3):
-                crowded |= (above[place] != low) & (above[place] != high)
-                crowded |= (here[place] != low) & (here[place] != high)
-                crowded |= (below[place] != low) & (below[place] != high)
-            if crowded:
-                crowds -= 1
-                columns[crowds] = x
-            else:
+        for x in range(8 * eight, 8 * eight + 8):
+            if meeting[x] == 1:
                 columns[pairs] = x
                 pairs += 1
+            elif meeting[x] == 2:
+                crowds -= 1
+                columns[crowds] = x
     return pairs, crowds
 
 

@@ -147,9 +147,7 @@ class LikelyMap:
         """
         if other is self:
             return self._alone
-        likely = _likely(
-            np.minimum(self._lowest, other._lowest), np.maximum(self._highest, other._highest)
-        )
+        likely = _likely_between(self._lowest, self._highest, other._lowest, other._highest)
         self._add(likely)
         other._add(likely)
         return likely
@@ -169,10 +167,42 @@ class LikelyMap:
 def _likely(
     lowest: npt.NDArray[np.float32], highest: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.bool_]:
+    """Return which classes may be the likeliest in each part of a map."""
     certain = lowest.max(axis=2, keepdims=True)
-    # The likeliest of C classes whose probabilities sum to 1 has at least 1/C.
-    least = np.maximum(certain - _ROUNDING, (1 - 2 * SUM_TOLERANCE) / lowest.shape[2])
-    likely: npt.NDArray[np.bool_] = highest >= least
+    return _possible(highest >= certain - _ROUNDING, highest)
+
+
+def _likely_between(
+    low_a: npt.NDArray[np.float32],
+    high_a: npt.NDArray[np.float32],
+    low_b: npt.NDArray[np.float32],
+    high_b: npt.NDArray[np.float32],
+) -> npt.NDArray[np.bool_]:
+    """Return which classes may be the likeliest in each part of some map between two.
+
+    Along the way from one to the other, a class has at most what lies on a straight line. Two
+    others have at least what lies on theirs, which meet in one point: the one that is certain of
+    most in the first map, and the one in the second. The class is below both lines, or one,
+    everywhere, if it is at either end and where they meet.
+    """
+    first, second = (low.argmax(axis=2)[..., None] for low in (low_a, low_b))
+    (a_first, a_second), (b_first, b_second) = (
+        [np.take_along_axis(low, of, axis=2) for of in (first, second)] for low in (low_a, low_b)
+    )
+    down, up = a_first - a_second, b_second - b_first
+    meeting = down / np.maximum(down + up, np.finfo(np.float32).tiny)
+    there = (b_first - a_first) * meeting + a_first
+    likely = (high_b - high_a) * meeting + high_a >= there - _ROUNDING
+    likely |= high_a >= a_first - _ROUNDING
+    likely |= high_b >= b_second - _ROUNDING
+    return _possible(likely, np.maximum(high_a, high_b))
+
+
+def _possible(
+    likely: npt.NDArray[np.bool_], highest: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_]:
+    """Leave out what is below 1/C, as the likeliest of C classes has more if they sum to 1."""
+    likely = likely & (highest >= (1 - 2 * SUM_TOLERANCE) / highest.shape[2])
     return likely | ~likely.any(axis=2, keepdims=True)
 
 
