@@ -89,6 +89,8 @@ class Compositor:
         self.map_shape = (height, width)
         self._box = (slice(top, top + height), slice(left, left + width))
         self._draw_static(ground)
+        self._mask = lru_cache(maxsize=2)(self._find_wrong)
+        # By what is marked, which snapshots late in training often have in common.
         self._marks = lru_cache(maxsize=2)(self._draw_marks)
         self._drawn_markers = lru_cache(maxsize=16)(self._draw_markers)
         self._markers: list[_Marker] = []
@@ -121,9 +123,10 @@ class Compositor:
         picture = np.array(image, order="C")
         self._overlay.put_on(picture)
         if self._wrong is not None:
+            wrong = self._mask(moment.left)
             if self._fades:
-                self._faded(moment.left).put_on(picture)
-            for marks in self._marks(moment.left):
+                self._faded(wrong).put_on(picture)
+            for marks in self._marks(wrong):
                 marks.put_on(picture)
         frame[self._box] = picture
         if self._layout.strip is not None:
@@ -170,10 +173,15 @@ class Compositor:
             faint = _render(layout.figure)
             self._strip_future = _cut(faint, layout.strip_box)
 
-    def _draw_marks(self, snapshot: int) -> list[Marks]:
-        """Return the marks of errors, for each marker that one consists of."""
+    def _find_wrong(self, snapshot: int) -> bytes:
+        """Return the mask of the points that a snapshot misclassifies."""
         assert self._wrong is not None
-        points = self._pixels(self._wrong[snapshot])
+        return self._wrong.mask(snapshot).tobytes()
+
+    def _draw_marks(self, wrong: bytes) -> list[Marks]:
+        """Return the marks of errors, for each marker that one consists of."""
+        assert self._recording.data is not None
+        points = self._pixels(self._recording.data.points[np.frombuffer(wrong, np.bool_)])
         if not len(points):
             return []
         drawn = self._drawn_markers(mark_strength(len(points)))
@@ -191,12 +199,11 @@ class Compositor:
         styles = error_styles(layout, n_points, strength, options)
         return [marker.drawn(style) for marker, style in zip(self._markers, styles, strict=True)]
 
-    def _draw_faded(self, snapshot: int) -> Layer:
+    def _draw_faded(self, wrong: bytes) -> Layer:
         """Return the points as a layer, those that are classified correctly faint."""
-        assert self._wrong is not None
         figure = self._layout.figure
         artists = draw_points(
-            self._layout, self._recording, self._mode, self._options, self._wrong.mask(snapshot)
+            self._layout, self._recording, self._mode, self._options, np.frombuffer(wrong, np.bool_)
         )
         renderer = figure.canvas.get_renderer()
         renderer.clear()
