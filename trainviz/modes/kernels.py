@@ -93,9 +93,8 @@ def _levels(values, low, factor, levels):
 def paint_highest(a, b, weight, likely, low, factor, colors, picture):
     """Paint the highest class probability of each pixel with a table of 256 colours.
 
-    The map is interpolated between ``a`` and ``b``, shape (C, h, w). The
-    Only the classes are looked at that are ``likely`` in a part of ``PART_HEIGHT`` times
-    ``PART_WIDTH`` pixels.
+    The map is interpolated between ``a`` and ``b``, shape (C, h, w). Only the classes are looked
+    at that are ``likely`` in a part of ``PART_HEIGHT`` times ``PART_WIDTH`` pixels.
     """
     _, height, width = a.shape
     runs, n_runs = np.empty((likely.shape[1] * likely.shape[2], 3), np.int32), 0
