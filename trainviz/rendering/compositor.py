@@ -283,11 +283,11 @@ def draw_ground(layouts: Sequence[Layout]) -> tuple[Image, Image]:
     drawn: Image = np.array(figure.canvas.buffer_rgba())
     figure.patch.set_visible(True)
     behind = 255 * np.array(to_rgb(figure.get_facecolor()), dtype=np.float32)
-    ground = np.empty((*drawn.shape[:2], 3), dtype=np.uint8)
-    ground[:] = np.rint(behind)
-    covered = drawn[..., 3] > 0
-    passed = 1 - drawn[covered, 3:] / np.float32(255)
-    ground[covered] = np.rint(drawn[covered, :3] * (1 - passed) + behind * passed)
+    ground = np.tile(np.rint(behind).astype(np.uint8), (*drawn.shape[:2], 1))
+    covered = np.flatnonzero(drawn[..., 3])
+    color = drawn.reshape(-1, 4).take(covered, axis=0)
+    passed = 1 - color[:, 3:] / np.float32(255)
+    ground.reshape(-1, 3)[covered] = np.rint(color[:, :3] * (1 - passed) + behind * passed)
     return ground, drawn
 
 
@@ -402,7 +402,7 @@ class Layer:
     def of(cls, drawn: Image) -> Layer:
         """Return what was drawn on clear ground, RGBA, as a layer."""
         pixels = np.flatnonzero(drawn[..., 3])
-        color = drawn.reshape(-1, 4)[pixels]
+        color = drawn.reshape(-1, 4).take(pixels, axis=0)
         opacity = color[:, 3:] / np.float32(255)
         return cls(color[:, :3] * opacity, pixels, (1 - opacity[:, 0]).astype(np.float32))
 
