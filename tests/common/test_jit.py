@@ -115,6 +115,44 @@ def test_a_file_of_the_cache_that_was_left_unfinished_is_no_hindrance(tmp_path: 
     assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "True"
 
 
+LOOP = """
+from trainviz._common.jit import kernel
+from shared import scaled
+
+@kernel("(float64,)", None)
+def loop(value):
+    return scaled(value)
+"""
+
+SHARED = """
+from trainviz._common.jit import inlined
+
+FACTOR = {}
+
+@inlined
+def scaled(value):
+    return FACTOR * value{}
+"""
+
+
+def test_a_loop_is_compiled_again_when_what_it_inlines_from_another_file_has_changed(
+    tmp_path: Path,
+) -> None:
+    folders = os.pathsep.join([str(tmp_path), *sys.path])
+    code = (
+        "from loops import loop\nloop.compile()\n"
+        "print(loop(1.0), loop._dispatcher.stats.cache_hits.total())"
+    )
+    (tmp_path / "loops.py").write_text(LOOP)
+    found = []
+    for contents in ((2, ""), (2, ""), (3, ""), (3, " + 1")):
+        (tmp_path / "shared.py").write_text(SHARED.format(*contents))
+        # Without bytecode, which two versions of the same second and size would share.
+        options = {"PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"}
+        found.append(run(code, NUMBA_CACHE_DIR=str(tmp_path / "cache"), **options))
+    assert found == ["2.0 0", "2.0 1", "3.0 0", "4.0 0"]
+
+
 def test_numba_s_own_switch_turns_compiled_loops_off() -> None:
     code = FIRST_USE.replace("sys.argv[1]", "0.5")
     assert run(code, NUMBA_DISABLE_JIT="1") == "True True"

@@ -12,15 +12,16 @@ the reference. Only the references are used if Numba is missing or disabled
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, Literal
 
 import numpy as np
@@ -47,7 +48,7 @@ class Kernel:
     ----------
     function : callable
         Loops over arrays, in the subset of Python that Numba supports. It may
-        call functions of its own module that are :func:`inlined`.
+        call functions that are :func:`inlined`.
     signature : str
         The argument types in Numba's notation. Pass arrays through
         :func:`ready`.
@@ -262,4 +263,23 @@ def _compiler(function: Callable[..., Any], cache: bool) -> Any:
             known[name] = _compiler(known[name], cache=False)
     own = FunctionType(function.__code__, known, function.__name__, function.__defaults__)
     own.__module__, own.__qualname__ = function.__module__, function.__qualname__
+    if cache:
+        # Numba compiles anew when the function's own file has changed, and knows of no other.
+        contents = _contents(function.__code__, function.__globals__)
+        own.__qualname__ += f"_{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
     return numba.njit(nogil=True, error_model="numpy", forceinline=not cache, cache=cache)(own)
+
+
+def _contents(code: CodeType, known: Mapping[str, Any]) -> str:
+    """Return the instructions of a function, its constants and what it takes from its module."""
+    parts = [code.co_code.hex()]
+    for value in (*code.co_consts, *(known.get(name) for name in code.co_names)):
+        if isinstance(value, CodeType):
+            parts.append(_contents(value, known))
+        elif isinstance(value, np.ndarray):
+            parts.append(value.tobytes().hex())
+        elif isinstance(value, (int, float, str, tuple, np.generic)):
+            parts.append(repr(value))
+        elif hasattr(value, "_inlined"):
+            parts.append(_contents(value.__code__, value.__globals__))
+    return " ".join(parts)

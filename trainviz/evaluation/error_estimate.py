@@ -1,12 +1,31 @@
-"""Estimates of the interpolation error of probabilities from that of log-probabilities."""
+"""Estimates of the interpolation error of probabilities from that of log-probabilities.
+
+First in NumPy, for many cells at once, then for one cell, for compiled loops. Both return the same
+bits: they add up the classes in their order, in single precision.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 from __future__ import annotations
 
 import numpy as np
 
-from trainviz._common.arrays import Float32Array, Int32Array
+from trainviz._common.arrays import Float32Array, IndexArray, Int32Array
+from trainviz._common.jit import inlined
+from trainviz.evaluation.cells import Known, PlaceTable, cell_points, centre_shares
 
-__all__ = ["CORNERS", "bilinear", "excess", "excess_at", "weighed"]
+__all__ = [
+    "CORNERS",
+    "bilinear",
+    "centre_excess",
+    "edge_excess",
+    "excess_at",
+    "excess_at_centres",
+    "excess_at_edges",
+    "excess_inside",
+    "excess_of",
+    "weighed",
+]
 
 
 CORNERS = np.array([0, 2, 6, 8])
@@ -16,53 +35,47 @@ _LINES = np.array([[0, 6, 0, 2], [1, 7, 3, 5], [2, 8, 6, 8]])
 """Start, middle and end of a cell's four edges among its nine points."""
 
 
-def excess(
-    values: Float32Array,
-    odds: Float32Array,
-    slots: Int32Array,
-    up: Float32Array,
-    right: Float32Array,
-    part: int,
-) -> Float32Array:
-    """Return how far points of cells are from the interpolation between their corners.
+def excess_at_centres(cells: IndexArray, known: Known, places: PlaceTable) -> Float32Array:
+    """Return how far the centres of cells are from the interpolation between their corners.
 
     Differences of log-probabilities are weighted by the highest probability of
     the class around the point, so that they bound those of probabilities.
 
     Parameters
     ----------
-    values, odds : ndarray of float32, shape (m, C)
-        Log-probabilities and probabilities of the known points.
-    slots : ndarray of int32, shape (9, n)
-        Index of each cell's nine points in these, row by row; -1 where an
-        edge's middle is not known.
-    up, right : ndarray of float32, shape (n,)
-        Position of the centre in its cell, as shares of the cell's sides.
-    part : {0, 1, 2}
-        Compare the centres; the edges; both.
+    cells : ndarray of int, shape (n,)
+        Cells whose centres are known.
+    known : tuple of ndarray
+        Slots, values and odds of :class:`trainviz.evaluation.answers.Answers`.
+    places
+        See :data:`trainviz.evaluation.cells.PlaceTable`.
 
     Returns
     -------
     ndarray of float32, shape (n,)
-        The largest difference in each cell, 0 where no point of it is known.
+        The largest difference in each cell.
     """
-    found = np.zeros(slots.shape[1], np.float32)
-    if part != 1:
-        foretold = bilinear(values[slots[CORNERS]], up, right)
-        centre = slots[4]
-        found = weighed(foretold, values[centre], odds[centre], odds, slots[CORNERS])
-    if part != 0:
-        a, m, b = slots[_LINES]
-        line, cell = np.nonzero(m >= 0)
-        share = np.stack([right, right, up, up])[line, cell, None]
-        start, end, middle = a[line, cell], b[line, cell], m[line, cell]
-        low = values[start]
-        low += share * (values[end] - low)
-        wrong = weighed(low, values[middle], odds[middle], odds, np.stack([start, end]))
-        edges = np.zeros(m.shape, np.float32)
-        edges[line, cell] = wrong
-        np.maximum(found, edges.max(axis=0), out=found)
-    return found
+    slots, values, odds = known
+    nine = slots[cell_points(cells, places)]
+    foretold = bilinear(values[nine[CORNERS]], *centre_shares(cells, places))
+    return weighed(foretold, values[nine[4]], odds[nine[4]], odds, nine[CORNERS])
+
+
+def excess_at_edges(cells: IndexArray, known: Known, places: PlaceTable) -> Float32Array:
+    """Return the same for the middles of cells' edges, as far as they are known; else 0."""
+    slots, values, odds = known
+    a, m, b = slots[cell_points(cells, places)][_LINES]
+    up, right = centre_shares(cells, places)
+    line, cell = np.nonzero(m >= 0)
+    share = np.stack([right, right, up, up])[line, cell, None]
+    start, end, middle = a[line, cell], b[line, cell], m[line, cell]
+    low = values[start]
+    low += share * (values[end] - low)
+    wrong = weighed(low, values[middle], odds[middle], odds, np.stack([start, end]))
+    edges = np.zeros(m.shape, np.float32)
+    edges[line, cell] = wrong
+    largest: Float32Array = edges.max(axis=0)
+    return largest
 
 
 def excess_at(
@@ -78,7 +91,7 @@ def excess_at(
     Parameters
     ----------
     values, odds
-        As for :func:`excess`.
+        Log-probabilities and probabilities of the known points.
     corners : ndarray of int32, shape (4, n)
     up, right : ndarray of float32, shape (n,)
         Position in the cell, as shares of its sides.
@@ -131,3 +144,66 @@ def weighed(
     difference *= highest
     largest: Float32Array = difference.max(axis=1)
     return largest
+
+
+@inlined
+def edge_excess(cell, half, nine, known, places, difference):
+    """Return :func:`excess_at_edges` of one cell; ``difference`` is scratch."""
+    slots, values, odds = known
+    _, columns, ups, rights = places
+    up = ups[half, cell // len(columns) - half]
+    right = rights[half, cell % len(columns) - half]
+    worst = np.float32(0)
+    for edge in range(4):
+        start = (0, 6, 0, 2)[edge]
+        step, share = (1, right) if edge < 2 else (3, up)
+        middle = slots[nine[start + step]]
+        if middle < 0:
+            continue
+        # Unsigned, so that Numba skips the check for negative indices.
+        m, a = np.uintp(middle), np.uintp(slots[nine[start]])
+        b = np.uintp(slots[nine[start + 2 * step]])
+        common = np.float32(0)
+        for k in range(len(difference)):
+            low = values[a, k]
+            difference[k] = low + share * (values[b, k] - low) - values[m, k]
+            common += difference[k] * odds[m, k]
+        for k in range(len(difference)):
+            weight = max(odds[m, k], odds[a, k], odds[b, k])
+            worst = max(worst, abs(difference[k] - common) * weight)
+    return worst
+
+
+@inlined
+def centre_excess(cell, half, nine, known, places, difference):
+    """Return :func:`excess_at_centres` of one cell."""
+    _, columns, ups, rights = places
+    up = ups[half, cell // len(columns) - half]
+    right = rights[half, cell % len(columns) - half]
+    return excess_inside(nine, known[0][nine[4]], up, right, known, difference)
+
+
+@inlined
+def excess_inside(nine, slot, up, right, known, difference):
+    """Return :func:`excess_at` of one known point in a cell."""
+    _, values, odds = known
+    return excess_of(nine, values[slot], odds[slot], up, right, known, difference)
+
+
+@inlined
+def excess_of(nine, found, at, up, right, known, difference):
+    """Return the same of log-probabilities and probabilities at a point in a cell."""
+    slots, values, odds = known
+    # Unsigned, so that Numba skips the check for negative indices.
+    a, b = np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
+    c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
+    worst = common = np.float32(0)
+    for k in range(len(difference)):
+        low = values[a, k] + right * (values[b, k] - values[a, k])
+        high = values[c, k] + right * (values[d, k] - values[c, k])
+        difference[k] = low + up * (high - low) - found[k]
+        common += difference[k] * at[k]
+    for k in range(len(difference)):
+        weight = max(at[k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
+        worst = max(worst, abs(difference[k] - common) * weight)
+    return worst

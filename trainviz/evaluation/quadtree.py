@@ -10,21 +10,12 @@ import numpy.typing as npt
 from trainviz._common.arrays import BoolArray, Float32Array, IndexArray
 from trainviz._common.jit import ready
 from trainviz.evaluation.answers import Answers
+from trainviz.evaluation.cells import LEAF
 from trainviz.evaluation.lattice import Lattice
-from trainviz.evaluation.quadtree_kernels import (
-    EDGED,
-    FOUND,
-    LEAF,
-    LOOK,
-    SPLIT,
-    SPLIT_ALWAYS,
-    descend,
-    missing,
-    wrong_at_edges,
-    wrong_seeds,
-)
+from trainviz.evaluation.leaf_checks import wrong_at_edges, wrong_seeds
+from trainviz.evaluation.subdivision import descend, missing
 
-__all__ = ["EDGED", "FOUND", "LEAF", "LOOK", "SPLIT", "SPLIT_ALWAYS", "Quadtree"]
+__all__ = ["Quadtree"]
 
 AnyArray = npt.NDArray[Any]
 
@@ -60,7 +51,7 @@ class Quadtree:
     Attributes
     ----------
     state : ndarray of uint8
-        The state bits of each cell, by place; see ``LEAF`` and the others.
+        The state bits of each cell, by place; see :mod:`trainviz.evaluation.cells`.
     """
 
     def __init__(self, lattice: Lattice, tolerance: float) -> None:
@@ -116,37 +107,29 @@ class Quadtree:
 
     # Refining.
 
-    def descend(
-        self, centres: IndexArray, edged: IndexArray, borders: IndexArray, answers: Answers
-    ) -> tuple[IndexArray, IndexArray, IndexArray]:
-        """Refine cells as far as points were fetched.
+    def descend(self, tasks: IndexArray, answers: Answers) -> IndexArray:
+        """Check cells, and those that follow from it, as far as points were fetched.
 
         Parameters
         ----------
-        centres : ndarray of int
-            Cells whose centres are to be checked, which decides whether they are leaves.
-        edged : ndarray of int
-            Cells whose centres are known, and whose edges are to be checked.
-        borders : ndarray of int
-            Leaves in which a border between classes is to be checked.
+        tasks : ndarray of int, shape (n, 2)
+            Cells, and what is to be checked of each.
         answers : Answers
 
         Returns
         -------
-        centres, edged, borders : ndarray of int
-            The cells that wait for a point that was not fetched.
+        ndarray of int, shape (m, 2)
+            The tasks that wait for a point that was not fetched.
         """
-        waiting: tuple[IndexArray, IndexArray, IndexArray] = descend(
-            centres, edged, borders, self.state, answers.fetched,
+        waiting: IndexArray = descend(
+            tasks, self.state, answers.fetched,
             (answers.slots, answers.values, answers.odds), self._places, self._limits,
         )  # fmt: skip
         return waiting
 
-    def missing(
-        self, waiting: tuple[IndexArray, IndexArray, IndexArray], few: int, answers: Answers
-    ) -> IndexArray:
-        """Return the points for which cells wait; if they are few, with those that may be next."""
-        points: IndexArray = missing(*waiting, few, answers.fetched, self._places)
+    def missing(self, tasks: IndexArray, few: int, answers: Answers) -> IndexArray:
+        """Return the points for which tasks wait; if they are few, with those that may be next."""
+        points: IndexArray = missing(tasks, few, answers.fetched, self._places)
         return points
 
     def wrong_at_edges(self, answers: Answers) -> tuple[IndexArray, IndexArray]:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import Float32Array, IndexArray, Map
 from trainviz.evaluation.answers import Answers, Ask
+from trainviz.evaluation.cells import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS
 from trainviz.evaluation.compact_map import CompactMap, gaps_of, normalised_odds
 from trainviz.evaluation.lattice import Lattice
-from trainviz.evaluation.quadtree import EDGED, FOUND, LEAF, LOOK, SPLIT, SPLIT_ALWAYS, Quadtree
+from trainviz.evaluation.quadtree import Quadtree
+from trainviz.evaluation.subdivision import CENTRE, EDGES, tasks_of
 
 __all__ = ["Refinement", "Seeds"]
 
@@ -123,9 +125,9 @@ class Refinement:
         for cells, mark in self._hidden:
             self._tree.state[cells] |= mark
         self._answers.put(self._first, beside=np.concatenate([self._foretold, beside]))
-        self._refine(_NO_CELLS, self._coarse)
+        self._refine(self._coarse, EDGES)
         if seeds is not None:
-            self._refine(self._wrong_at(seeds), _NO_CELLS)
+            self._refine(self._wrong_at(seeds), CENTRE)
         self._settle()
         if len(suspects):
             self.mend(suspects)
@@ -210,7 +212,7 @@ class Refinement:
         if not len(leaves):
             return False
         self._tree.state[cells[:, is_leaf.any(axis=0)]] |= SPLIT_ALWAYS
-        self._refine(self._tree.take(leaves), _NO_CELLS)
+        self._refine(self._tree.take(leaves), CENTRE)
         return True
 
     def _squares(self, points: IndexArray) -> tuple[IndexArray, IndexArray]:
@@ -237,11 +239,11 @@ class Refinement:
         stay = again >= _STAYING * np.bincount(needed, minlength=n_levels)
         self._foretold = self._points[stay[levels]] if len(before) else _NO_POINTS
 
-    def _refine(self, centres: IndexArray, edged: IndexArray) -> None:
-        """Check the centres of some cells and the edges of others, until none is left to refine."""
-        waiting = centres, edged, _NO_CELLS
-        while any(map(len, waiting)):
-            waiting = self._tree.descend(*waiting, self._answers)
+    def _refine(self, cells: IndexArray, check: int) -> None:
+        """Check some cells, until none is left to refine."""
+        waiting = tasks_of(cells, check)
+        while len(waiting):
+            waiting = self._tree.descend(waiting, self._answers)
             self._answers.fetch_missing(self._tree.missing(waiting, _FEW, self._answers))
 
     def _remember(self) -> None:

@@ -1,0 +1,161 @@
+"""Tests of whether the border between two classes is where interpolation puts it in a cell.
+
+The border is where the difference of two log-probabilities changes its sign. Between two corners,
+the error of this difference divided by its slope is the error of the border's place.
+
+First in NumPy, for many leaves at once, then for one leaf, for compiled loops.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainviz._common.jit import inlined
+from trainviz.evaluation.cells import cell_points, nine_points, position
+from trainviz.evaluation.error_estimate import CORNERS, bilinear
+
+__all__ = [
+    "crossed",
+    "is_crossed",
+    "is_off_at_centre",
+    "may_be_off",
+    "may_be_off_in",
+    "off_at_centres",
+]
+
+
+def crossed(leaves, known, places):
+    """Return a mask of the leaves between whose corners a border between classes runs."""
+    slots, values, _ = known
+    first = values[slots[cell_points(leaves, places)[CORNERS]]].argmax(axis=2)
+    return (first != first[0]).any(axis=0)
+
+
+def off_at_centres(leaves, known, places, shift):
+    """Return a mask of the leaves with known centres in which a border is off."""
+    return _off(leaves, _errors(leaves, 4, known, places)[None], known, places, shift)
+
+
+def may_be_off(leaves, parents, known, places, shift):
+    """Return a mask of the quarters of cells with known edges in which a border may be off.
+
+    Interpolation at half the spacing is hardly worse than it was in the whole cell, kink or not.
+    """
+    errors = np.stack([_errors(parents, k, known, places) for k in (1, 3, 4, 5, 7)])
+    return _off(leaves, errors, known, places, shift)
+
+
+def _errors(cells, k, known, places):
+    """Return how far the interpolation between corners is off at one of nine points, (n, C)."""
+    slots, values, _ = known
+    nine = cell_points(cells, places)
+    rows, columns = np.divmod(nine[k], places[1][-1] + 1)
+    up, right = position(rows, columns, nine, places[1][-1] + 1)
+    return bilinear(values[slots[nine[CORNERS]]], up, right) - values[slots[nine[k]]]
+
+
+def _off(leaves, errors, known, places, shift):
+    """Return a mask of the leaves in which one of some errors, (m, n, C), moves a border."""
+    slots, values, _ = known
+    nine = cell_points(leaves, places)
+    corners = values[slots[nine[CORNERS]]]
+    first = corners.argmax(axis=2)
+    rows, columns = np.divmod(nine, places[1][-1] + 1)
+    shifted, cell = np.zeros(len(leaves), bool), np.arange(len(leaves))
+    for i in range(4):
+        for j in range(i + 1, 4):
+            a, b = first[i], first[j]
+            start = corners[i, cell, a] - corners[i, cell, b]
+            end = corners[j, cell, a] - corners[j, cell, b]
+            height = rows[CORNERS[i]] - rows[CORNERS[j]]
+            width = columns[CORNERS[i]] - columns[CORNERS[j]]
+            off = np.abs(errors[:, cell, a] - errors[:, cell, b]).max(axis=0)
+            off = off * np.sqrt(height**2 + width**2)
+            shifted |= (a != b) & (off > shift * np.abs(start - end).astype(float))
+    return shifted
+
+
+@inlined
+def is_crossed(nine, known):
+    """Return whether the likeliest class is not the same at all corners of a cell."""
+    slots, values, _ = known
+    first = likeliest(values, slots[nine[0]])
+    return (
+        likeliest(values, slots[nine[2]]) != first
+        or likeliest(values, slots[nine[6]]) != first
+        or likeliest(values, slots[nine[8]]) != first
+    )
+
+
+@inlined
+def likeliest(values, slot):
+    """Return the class with the highest value, the first of equals."""
+    best, row = 0, np.uintp(slot)
+    for k in range(1, values.shape[1]):
+        if values[row, k] > values[row, best]:
+            best = k
+    return best
+
+
+@inlined
+def is_off_at_centre(nine, known, places, error, shift):
+    """Return :func:`off_at_centres` of the leaf with these nine points; ``error`` is scratch."""
+    errors_at(nine, 4, known, places, error)
+    return is_off(nine, known, places, error, shift)
+
+
+@inlined
+def may_be_off_in(parent, nine, around, known, places, error, shift):
+    """Return :func:`may_be_off` of the leaf with these nine points.
+
+    ``around`` and ``error`` are scratch.
+    """
+    nine_points(parent, places, around)
+    for k in (1, 3, 4, 5, 7):
+        errors_at(around, k, known, places, error)
+        if is_off(nine, known, places, error, shift):
+            return True
+    return False
+
+
+@inlined
+def errors_at(around, k, known, places, error):
+    """Write how far the interpolation between a cell's corners is off at one of its points."""
+    slots, values, _ = known
+    n_columns = places[1][-1] + 1
+    row, column = around[k] // n_columns, around[k] % n_columns
+    bottom, left = around[0] // n_columns, around[0] % n_columns
+    top, end = around[8] // n_columns, around[8] % n_columns
+    up = np.float32((row - bottom) / max(top - bottom, 1))
+    right = np.float32((column - left) / max(end - left, 1))
+    a, b = np.uintp(slots[around[0]]), np.uintp(slots[around[2]])
+    c, d, m = np.uintp(slots[around[6]]), np.uintp(slots[around[8]]), np.uintp(slots[around[k]])
+    for i in range(len(error)):
+        low = values[a, i] + right * (values[b, i] - values[a, i])
+        high = values[c, i] + right * (values[d, i] - values[c, i])
+        error[i] = low + up * (high - low) - values[m, i]
+
+
+@inlined
+def is_off(nine, known, places, error, shift):
+    """Return whether an error moves a border between the classes of two corners of a cell."""
+    slots, values, _ = known
+    corners, n_columns = (0, 2, 6, 8), places[1][-1] + 1
+    for i in range(4):
+        p = nine[corners[i]]
+        c, a = np.uintp(slots[p]), likeliest(values, slots[p])
+        for j in range(i + 1, 4):
+            q = nine[corners[j]]
+            d, b = np.uintp(slots[q]), likeliest(values, slots[q])
+            if a == b:
+                continue
+            start = values[c, a] - values[c, b]
+            end = values[d, a] - values[d, b]
+            height, width = p // n_columns - q // n_columns, p % n_columns - q % n_columns
+            distance = np.sqrt(np.float64(height**2 + width**2))
+            off = np.float64(abs(error[a] - error[b])) * distance
+            if off > shift * np.float64(abs(start - end)):
+                return True
+    return False

@@ -1,0 +1,348 @@
+"""Subdivision of a quadtree's cells, as far as the points are known that decide about it.
+
+A compiled loop and the function that precedes it return the same bits.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainviz._common.arrays import IndexArray
+from trainviz._common.jit import inlined, kernel
+from trainviz.evaluation.borders import (
+    crossed,
+    is_crossed,
+    is_off_at_centre,
+    may_be_off,
+    may_be_off_in,
+    off_at_centres,
+)
+from trainviz.evaluation.cells import (
+    EDGED,
+    FOUND,
+    KNOWN_TYPE,
+    LEAF,
+    LOOK,
+    MIDDLES,
+    PLACES_TYPE,
+    SPLIT,
+    SPLIT_ALWAYS,
+    cell_points,
+    half_sides,
+    nine_points,
+    quarters,
+    sorted_once,
+)
+from trainviz.evaluation.error_estimate import (
+    centre_excess,
+    edge_excess,
+    excess_at_centres,
+    excess_at_edges,
+)
+
+__all__ = ["BORDER", "CENTRE", "EDGES", "KERNELS", "descend", "missing", "tasks_of"]
+
+CENTRE, EDGES, BORDER = range(3)
+"""What is to be checked of a cell: its centre, which decides whether it is a leaf; the middles of
+its edges, when its centre is known; of a leaf with a border between classes, its centre, which
+tells whether the border is where it seems to be."""
+
+_LIMITS_TYPE = "Tuple((float32[::1], float32[::1], float32, float64))"
+
+
+def tasks_of(cells: IndexArray, check: int) -> IndexArray:
+    """Return rows of a cell and what is to be checked of it, which is the same for all."""
+    return np.stack([cells, np.full(len(cells), check)], axis=1)
+
+
+def _descend_by_numpy(tasks, state, fetched, known, places, limits):
+    waiting = []
+    while len(tasks):
+        cells, checks = tasks.T
+        tasks = tasks[(checks != BORDER) | (state[cells] & LEAF > 0)]
+        ready = _reveal(tasks, fetched, known[0], places)
+        waiting.append(tasks[~ready])
+        tasks = _step(tasks[ready], state, known, places, limits)
+    return np.concatenate([tasks, *waiting])
+
+
+def _reveal(tasks, fetched, slots, places):
+    """Make known the points of tasks whose points were all fetched; return a mask of these."""
+    cells, checks = tasks.T
+    nine = cell_points(cells, places)
+    needed = np.zeros(nine.shape, bool)
+    needed[4], needed[MIDDLES] = checks != EDGES, checks == EDGES
+    ready = (~needed | (fetched[nine] >= 0)).all(axis=0)
+    points = nine[needed & ready]
+    slots[points] = fetched[points]
+    return ready
+
+
+def _step(tasks, state, known, places, limits):
+    """Check each cell; return what to check next."""
+    centre_limits, edge_limits, tolerance, shift = limits
+    width = len(places[1])
+    centres, edged, borders = (tasks[tasks[:, 1] == check, 0] for check in (CENTRE, EDGES, BORDER))
+    half = half_sides(centres, width)
+    state[centres[excess_at_centres(centres, known, places) > centre_limits[half]]] |= FOUND
+    deeper = state[centres] & (FOUND | LOOK | SPLIT_ALWAYS) > 0
+
+    half = half_sides(edged, width)
+    shown = excess_at_centres(edged, known, places)
+    wrong = np.maximum(shown, excess_at_edges(edged, known, places))
+    state[edged] |= EDGED
+    state[edged[shown <= centre_limits[half]]] |= LOOK
+    state[edged[wrong > tolerance]] |= FOUND
+    divide = (wrong > edge_limits[half]) | (state[edged] & SPLIT_ALWAYS > 0)
+    split, whole = edged[divide & (half > 1)], edged[~divide & (half > 1)]
+    state[split] |= SPLIT
+
+    shifted = borders[off_at_centres(borders, known, places, shift)]
+    state[shifted] &= ~LEAF
+    leaves = np.concatenate([centres[~deeper], quarters(whole, width)])
+    parents = np.concatenate([np.full(len(leaves) - 4 * len(whole), -1), np.tile(whole, 4)])
+    state[leaves] |= LEAF
+    touched = np.concatenate([leaves, _leaves_beside(edged, state, places)])
+    off = np.unique(touched[excess_at_edges(touched, known, places) > tolerance])
+    state[off] &= ~LEAF
+    has_centre = known[0][cell_points(off, places)[4]] >= 0
+
+    doubtful = (state[leaves] & LEAF > 0) & crossed(leaves, known, places)
+    leaves, parents = leaves[doubtful], parents[doubtful]
+    certain = parents >= 0
+    certain[certain] = ~may_be_off(leaves[certain], parents[certain], known, places, shift)
+    return np.concatenate([
+        tasks_of(quarters(split, width), CENTRE), tasks_of(off[~has_centre], CENTRE),
+        tasks_of(centres[deeper], EDGES), tasks_of(off[has_centre], EDGES),
+        tasks_of(shifted, EDGES), tasks_of(leaves[~certain], BORDER),
+    ])  # fmt: skip
+
+
+def _leaves_beside(cells, state, places):
+    """Return the leaves on the other side of cells' edges."""
+    height, width = len(places[0]), len(places[1])
+    y, x = np.divmod(cells, width)
+    side = 2 * (y & -y)
+    ys = np.concatenate([y - side, y + side, y, y])
+    xs = np.concatenate([x, x, x - side, x + side])
+    inside = (ys > 0) & (xs > 0) & (ys < height) & (xs < width)
+    beside = (ys * width + xs)[inside]
+    return beside[state[beside] & LEAF > 0]
+
+
+@kernel(
+    f"(intp[:, ::1], uint8[::1], int32[::1], {KNOWN_TYPE}, {PLACES_TYPE}, {_LIMITS_TYPE})",
+    _descend_by_numpy,
+)
+def descend(tasks, state, fetched, known, places, limits):
+    """Check cells, and those that follow from it, as far as points were fetched.
+
+    Parameters
+    ----------
+    tasks : ndarray of int, shape (n, 2)
+        Cells, and what is to be checked of each: ``CENTRE``, ``EDGES`` or ``BORDER``.
+    state
+        Of :class:`trainviz.evaluation.quadtree.Quadtree`.
+    fetched, known
+        Of :class:`trainviz.evaluation.answers.Answers`; ``known`` are slots, values and odds.
+    places
+        See :data:`trainviz.evaluation.cells.PlaceTable`.
+    limits
+        For centres and for edges, by half a cell's side; the tolerance; and by how many grid
+        points a border may be off.
+
+    Returns
+    -------
+    ndarray of int, shape (m, 2)
+        The tasks that wait for more points.
+    """
+    slots, values, _ = known
+    centre_limits, edge_limits, tolerance, shift = limits
+    height, width = len(places[0]), len(places[1])
+    nine, around = np.empty(9, np.intp), np.empty(9, np.intp)
+    difference = np.empty(values.shape[1], np.float32)
+    waiting, n_waiting = np.empty((64, 2), np.intp), 0
+    now, n_now = tasks.copy(), len(tasks)
+    # All cells go a step on together, so that it does not matter which comes first.
+    while n_now:
+        waiting = with_room(waiting, n_waiting, n_now)
+        count, n_now = n_now, 0
+        for i in range(count):
+            cell, check = now[i, 0], now[i, 1]
+            if check == BORDER and not state[cell] & LEAF:
+                continue
+            nine_points(cell, places, nine)
+            if reveal(nine, check, fetched, slots):
+                n_now = put(now, n_now, cell, check)
+            else:
+                n_waiting = put(waiting, n_waiting, cell, check)
+        leaves, n_leaves = np.empty((4 * n_now, 2), np.intp), 0
+        # Of a cell, its quarters and the leaves beside it at most.
+        then, n_then = np.empty((8 * n_now, 2), np.intp), 0
+        for i in range(n_now):
+            cell, check = now[i, 0], now[i, 1]
+            half = nine_points(cell, places, nine)
+            if check == BORDER:
+                if is_off_at_centre(nine, known, places, difference, shift):
+                    state[cell] &= ~LEAF
+                    n_then = put(then, n_then, cell, EDGES)
+                continue
+            wrong = centre_excess(cell, half, nine, known, places, difference)
+            is_found = wrong > centre_limits[half]
+            if check == CENTRE:
+                if is_found:
+                    state[cell] |= FOUND
+                if state[cell] & (FOUND | LOOK | SPLIT_ALWAYS):
+                    n_then = put(then, n_then, cell, EDGES)
+                else:
+                    n_leaves = put(leaves, n_leaves, cell, -1)
+                continue
+            wrong = max(wrong, edge_excess(cell, half, nine, known, places, difference))
+            state[cell] |= EDGED if is_found else EDGED | LOOK
+            if wrong > tolerance:
+                state[cell] |= FOUND
+            is_split = half > 1 and (wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0)
+            if is_split:
+                state[cell] |= SPLIT
+            for k in range(4 if half > 1 else 0):
+                part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
+                if is_split:
+                    n_then = put(then, n_then, part, CENTRE)
+                else:
+                    n_leaves = put(leaves, n_leaves, part, cell)
+        for i in range(n_leaves):
+            state[leaves[i, 0]] |= LEAF
+        # Of the leaves, those that are new, and those on the other side of edges that were found.
+        for i in range(n_leaves + 4 * n_now):
+            if i < n_leaves:
+                leaf = leaves[i, 0]
+            elif now[(i - n_leaves) // 4, 1] == EDGES:
+                leaf = beside(now[(i - n_leaves) // 4, 0], (i - n_leaves) % 4, height, width)
+            else:
+                continue
+            if leaf < 0 or not state[leaf] & LEAF:
+                continue
+            half = nine_points(leaf, places, nine)
+            if edge_excess(leaf, half, nine, known, places, difference) > tolerance:
+                state[leaf] &= ~LEAF
+                n_then = put(then, n_then, leaf, EDGES if slots[nine[4]] >= 0 else CENTRE)
+        for i in range(n_leaves):
+            leaf, parent = leaves[i, 0], leaves[i, 1]
+            if not state[leaf] & LEAF:
+                continue
+            nine_points(leaf, places, nine)
+            if is_crossed(nine, known) and (
+                parent < 0 or may_be_off_in(parent, nine, around, known, places, difference, shift)
+            ):
+                n_then = put(then, n_then, leaf, BORDER)
+        now, n_now = then, n_then
+    return waiting[:n_waiting]
+
+
+@inlined
+def reveal(nine, check, fetched, slots):
+    """Make known the points that a check needs, if all were fetched; return whether they were."""
+    first, step = (1, 2) if check == EDGES else (4, 9)
+    for k in range(first, 9, step):
+        if fetched[nine[k]] < 0:
+            return False
+    for k in range(first, 9, step):
+        slots[nine[k]] = fetched[nine[k]]
+    return True
+
+
+@inlined
+def put(tasks, count, cell, check):
+    """Write a row behind the first ``count``; return how many there are then."""
+    tasks[count, 0], tasks[count, 1] = cell, check
+    return count + 1
+
+
+@inlined
+def with_room(tasks, count, more):
+    """Return an array that begins with the same ``count`` rows and has room for more."""
+    if count + more <= len(tasks):
+        return tasks
+    return np.concatenate((tasks, np.empty((count + more, 2), np.intp)))
+
+
+@inlined
+def beside(cell, side, height, width):
+    """Return the cell of the same size on the other side of one of four edges; -1 without."""
+    y, x = cell // width, cell % width
+    step = 2 * (y & -y) * (side % 2 * 2 - 1)
+    y, x = (y + step, x) if side < 2 else (y, x + step)
+    return y * width + x if 0 < y < height and 0 < x < width else -1
+
+
+def _missing_by_numpy(tasks, few, fetched, places):
+    cells, checks = tasks.T
+    nine, are_edged = cell_points(cells, places), checks == EDGES
+    points = np.concatenate([nine[4, ~are_edged], nine[MIDDLES][:, are_edged].ravel()])
+    points = np.unique(points[fetched[points] < 0])
+    if len(points) > few:
+        return points
+    if 4 * (checks == BORDER).sum() > few:
+        cells, checks = tasks[checks != BORDER].T
+        nine = cell_points(cells, places)
+    divided = cells[(checks != CENTRE) & (half_sides(cells, len(places[1])) > 1)]
+    centres = cell_points(quarters(divided, len(places[1])), places)[4]
+    ahead = np.concatenate([nine[MIDDLES][:, checks != EDGES].ravel(), centres])
+    return np.unique(np.concatenate([points, ahead[fetched[ahead] < 0]]))
+
+
+@kernel(f"(intp[:, ::1], intp, int32[::1], {PLACES_TYPE})", _missing_by_numpy)
+def missing(tasks, few, fetched, places):
+    """Return the points for which tasks wait, and if they are few, those that may be next.
+
+    Parameters
+    ----------
+    tasks : ndarray of int, shape (n, 2)
+        What :func:`descend` returned.
+    few : int
+        If no more points are wanted, those are added that are needed if the cells are divided:
+        the middles of their edges, and the centres of their quarters. Of leaves with borders,
+        most of which stay, only if they are no more than a fourth of it.
+    fetched, places
+        As for :func:`descend`.
+
+    Returns
+    -------
+    ndarray of int
+        Flat grid indices, ascending, each once.
+    """
+    starts, columns, _, _ = places
+    width, n_borders = len(columns), 0
+    found, count = np.empty(9 * len(tasks), np.intp), 0
+    nine = np.empty(9, np.intp)
+    for i in range(len(tasks)):
+        n_borders += tasks[i, 1] == BORDER
+    for ahead in (False, True):
+        for i in range(len(tasks)):
+            cell, check = tasks[i, 0], tasks[i, 1]
+            if ahead and check == BORDER and 4 * n_borders > few:
+                continue
+            half = nine_points(cell, places, nine)
+            if (check == EDGES) != ahead:
+                for k in range(1, 8, 2):
+                    found[count] = nine[k]
+                    count += fetched[nine[k]] < 0
+            elif not ahead:
+                found[count] = nine[4]
+                count += fetched[nine[4]] < 0
+            if ahead and check != CENTRE and half > 1:
+                step, y, x = half // 2, cell // width, cell % width
+                for k in range(4):
+                    row, column = y + step * (k // 2 * 2 - 1), x + step * (k % 2 * 2 - 1)
+                    found[count] = starts[row] + columns[column]
+                    count += fetched[found[count]] < 0
+        count = sorted_once(found, count)
+        if count > few:
+            break
+    return found[:count].copy()
+
+
+KERNELS = (missing, descend)
+"""In compilation order: last the one that compiles longest."""
