@@ -13,17 +13,24 @@ from __future__ import annotations
 import numpy as np
 
 from trainviz._common.jit import inlined
-from trainviz.evaluation.cells import cell_points, nine_points, position
+from trainviz.evaluation.cells import cell_points, centre_shares, half_sides, position
 from trainviz.evaluation.error_estimate import CORNERS, bilinear
 
 __all__ = [
     "crossed",
+    "doubtful_at_centres",
+    "doubtful_points",
+    "errors_around",
+    "errors_at",
     "is_crossed",
-    "is_off_at_centre",
+    "is_off",
     "may_be_off",
     "may_be_off_in",
     "off_at_centres",
 ]
+
+_INNER = 1, 3, 4, 5, 7
+"""Positions of a cell's centre and the middles of its edges among its nine points."""
 
 
 def crossed(leaves, known, places):
@@ -42,9 +49,36 @@ def may_be_off(leaves, parents, known, places, shift):
     """Return a mask of the quarters of cells with known edges in which a border may be off.
 
     Interpolation at half the spacing is hardly worse than it was in the whole cell, kink or not.
+    The smallest leaves have nine grid points: what counts is whether one changes its class.
     """
-    errors = np.stack([_errors(parents, k, known, places) for k in (1, 3, 4, 5, 7)])
-    return _off(leaves, errors, known, places, shift)
+    errors = np.stack([_errors(parents, k, known, places) for k in _INNER])
+    off = _off(leaves, errors, known, places, shift)
+    small = half_sides(leaves, len(places[1])) == 1
+    off[small] = _doubtful(leaves[small], errors[:, small], known, places) > 0
+    return off
+
+
+def doubtful_at_centres(leaves, known, places):
+    """Return bits of the points of leaves with known centres at which another class may be."""
+    return _doubtful(leaves, _errors(leaves, 4, known, places)[None], known, places)
+
+
+def _doubtful(leaves, errors, known, places):
+    """Return bits of the points of leaves at which one of some errors may change the class."""
+    slots, values, _ = known
+    nine = slots[cell_points(leaves, places)]
+    up, right = centre_shares(leaves, places)
+    ups, rights = ((np.zeros_like(at), at, np.ones_like(at)) for at in (up, right))
+    cell, found = np.arange(len(leaves)), np.zeros(len(leaves), np.intp)
+    for k in _INNER:
+        there = bilinear(values[nine[CORNERS]], ups[k // 3], rights[k % 3])
+        first = there.argmax(axis=1)
+        for corner in CORNERS:
+            other = values[nine[corner]].argmax(axis=1)
+            margin = there[cell, first] - there[cell, other]
+            off = np.abs(errors[:, cell, first] - errors[:, cell, other]).max(axis=0)
+            found |= ((first != other) & (margin <= off)).astype(np.intp) << k
+    return found
 
 
 def _errors(cells, k, known, places):
@@ -100,47 +134,50 @@ def likeliest(values, slot):
 
 
 @inlined
-def is_off_at_centre(nine, known, places, error, shift):
-    """Return :func:`off_at_centres` of the leaf with these nine points; ``error`` is scratch."""
-    errors_at(nine, 4, known, places, error)
-    return is_off(nine, known, places, error, shift)
-
-
-@inlined
-def may_be_off_in(parent, nine, around, known, places, error, shift):
-    """Return :func:`may_be_off` of the leaf with these nine points.
-
-    ``around`` and ``error`` are scratch.
-    """
-    nine_points(parent, places, around)
-    for k in (1, 3, 4, 5, 7):
-        errors_at(around, k, known, places, error)
-        if is_off(nine, known, places, error, shift):
-            return True
-    return False
-
-
-@inlined
-def errors_at(around, k, known, places, error):
+def errors_at(around, k, known, places, errors, row):
     """Write how far the interpolation between a cell's corners is off at one of its points."""
     slots, values, _ = known
     n_columns = places[1][-1] + 1
-    row, column = around[k] // n_columns, around[k] % n_columns
+    line, column = around[k] // n_columns, around[k] % n_columns
     bottom, left = around[0] // n_columns, around[0] % n_columns
     top, end = around[8] // n_columns, around[8] % n_columns
-    up = np.float32((row - bottom) / max(top - bottom, 1))
+    up = np.float32((line - bottom) / max(top - bottom, 1))
     right = np.float32((column - left) / max(end - left, 1))
     a, b = np.uintp(slots[around[0]]), np.uintp(slots[around[2]])
     c, d, m = np.uintp(slots[around[6]]), np.uintp(slots[around[8]]), np.uintp(slots[around[k]])
-    for i in range(len(error)):
+    for i in range(errors.shape[1]):
         low = values[a, i] + right * (values[b, i] - values[a, i])
         high = values[c, i] + right * (values[d, i] - values[c, i])
-        error[i] = low + up * (high - low) - values[m, i]
+        errors[row, i] = low + up * (high - low) - values[m, i]
 
 
 @inlined
-def is_off(nine, known, places, error, shift):
-    """Return whether an error moves a border between the classes of two corners of a cell."""
+def errors_around(around, known, places, errors):
+    """Write the errors at the middles of a cell's edges and at its centre."""
+    for row in range(5):
+        errors_at(around, _INNER[row], known, places, errors, row)
+
+
+@inlined
+def may_be_off_in(leaf, half, nine, known, places, errors, shift):
+    """Return :func:`may_be_off` of one leaf, of the errors around its parent."""
+    if half == 1:
+        return doubtful_points(leaf, nine, known, places, errors, 5) > 0
+    return is_off(nine, known, places, errors, 5, shift)
+
+
+@inlined
+def largest_error(errors, count, a, b):
+    """Return the largest error of the difference of two classes in the first rows."""
+    largest = abs(errors[0, a] - errors[0, b])
+    for row in range(1, count):
+        largest = max(largest, abs(errors[row, a] - errors[row, b]))
+    return largest
+
+
+@inlined
+def is_off(nine, known, places, errors, count, shift):
+    """Return whether one of the first errors moves a border between two corners of a cell."""
     slots, values, _ = known
     corners, n_columns = (0, 2, 6, 8), places[1][-1] + 1
     for i in range(4):
@@ -155,7 +192,36 @@ def is_off(nine, known, places, error, shift):
             end = values[d, a] - values[d, b]
             height, width = p // n_columns - q // n_columns, p % n_columns - q % n_columns
             distance = np.sqrt(np.float64(height**2 + width**2))
-            off = np.float64(abs(error[a] - error[b])) * distance
+            off = np.float64(largest_error(errors, count, a, b)) * distance
             if off > shift * np.float64(abs(start - end)):
                 return True
     return False
+
+
+@inlined
+def doubtful_points(leaf, nine, known, places, errors, count):
+    """Return bits of the points of a leaf at which one of the first errors may change the class."""
+    slots, values, _ = known
+    width, found = len(places[1]), 0
+    half = leaf // width & -(leaf // width)
+    ups = np.float32(0), places[2][half, leaf // width - half], np.float32(1)
+    rights = np.float32(0), places[3][half, leaf % width - half], np.float32(1)
+    a, b = np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
+    c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
+    for k in _INNER:
+        up, right = ups[k // 3], rights[k % 3]
+        first, largest = 0, np.float32(-np.inf)
+        for i in range(errors.shape[1]):
+            low = values[a, i] + right * (values[b, i] - values[a, i])
+            high = values[c, i] + right * (values[d, i] - values[c, i])
+            if low + up * (high - low) > largest:
+                first, largest = i, low + up * (high - low)
+        for corner in (0, 2, 6, 8):
+            i = likeliest(values, slots[nine[corner]])
+            low = values[a, i] + right * (values[b, i] - values[a, i])
+            high = values[c, i] + right * (values[d, i] - values[c, i])
+            margin = largest - (low + up * (high - low))
+            if i != first and margin <= largest_error(errors, count, first, i):
+                found |= 1 << k
+                break
+    return found

@@ -32,8 +32,9 @@ in the worst case, a kink close to an evaluated point."""
 
 _BORDER_SHIFT = 0.125
 """How many grid points a border between two classes may be off at the centre of a cell: of a kink,
-it is then off by a quarter at most. Of the fitting half of ``benchmarks/models.py`` 0.006 % of the
-pixels get another class, for 0.8 % more of the points; twice as much gives 0.011 % for 0.5 %."""
+it is then off by a quarter at most. Of the smooth ones of the fitting half of
+``benchmarks/models.py`` 0.005 % of the pixels get another class, for 0.6 % more of the points;
+twice as much gives 0.010 % for 0.45 %."""
 
 
 class Quadtree:

@@ -13,8 +13,12 @@ from trainviz._common.arrays import IndexArray
 from trainviz._common.jit import inlined, kernel
 from trainviz.evaluation.borders import (
     crossed,
+    doubtful_at_centres,
+    doubtful_points,
+    errors_around,
+    errors_at,
     is_crossed,
-    is_off_at_centre,
+    is_off,
     may_be_off,
     may_be_off_in,
     off_at_centres,
@@ -44,10 +48,13 @@ from trainviz.evaluation.error_estimate import (
 
 __all__ = ["BORDER", "CENTRE", "EDGES", "KERNELS", "descend", "missing", "tasks_of"]
 
-CENTRE, EDGES, BORDER = range(3)
-"""What is to be checked of a cell: its centre, which decides whether it is a leaf; the middles of
-its edges, when its centre is known; of a leaf with a border between classes, its centre, which
-tells whether the border is where it seems to be."""
+CENTRE = 1 << 4
+EDGES = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7
+BORDER = 1 << 9
+"""What is to be checked of a cell, as bits of the points needed for that: its centre, which decides
+whether it is a leaf; the middles of its edges, when its centre is known. ``BORDER | CENTRE`` checks
+whether the border between classes in a leaf is where it seems to be; ``BORDER`` and some of the
+edges, in one of the smallest leaves, whether these middles have another class than it seems."""
 
 _LIMITS_TYPE = "Tuple((float32[::1], float32[::1], float32, float64))"
 
@@ -61,7 +68,7 @@ def _descend_by_numpy(tasks, state, fetched, known, places, limits):
     waiting = []
     while len(tasks):
         cells, checks = tasks.T
-        tasks = tasks[(checks != BORDER) | (state[cells] & LEAF > 0)]
+        tasks = tasks[(checks & BORDER == 0) | (state[cells] & LEAF > 0)]
         ready = _reveal(tasks, fetched, known[0], places)
         waiting.append(tasks[~ready])
         tasks = _step(tasks[ready], state, known, places, limits)
@@ -71,20 +78,25 @@ def _descend_by_numpy(tasks, state, fetched, known, places, limits):
 def _reveal(tasks, fetched, slots, places):
     """Make known the points of tasks whose points were all fetched; return a mask of these."""
     cells, checks = tasks.T
-    nine = cell_points(cells, places)
-    needed = np.zeros(nine.shape, bool)
-    needed[4], needed[MIDDLES] = checks != EDGES, checks == EDGES
+    nine, needed = cell_points(cells, places), _needed(checks)
     ready = (~needed | (fetched[nine] >= 0)).all(axis=0)
     points = nine[needed & ready]
     slots[points] = fetched[points]
     return ready
 
 
+def _needed(checks):
+    return checks >> np.arange(9)[:, None] & 1 > 0
+
+
 def _step(tasks, state, known, places, limits):
     """Check each cell; return what to check next."""
     centre_limits, edge_limits, tolerance, shift = limits
     width = len(places[1])
-    centres, edged, borders = (tasks[tasks[:, 1] == check, 0] for check in (CENTRE, EDGES, BORDER))
+    cells, checks = tasks.T
+    centres, edged, borders = (
+        cells[checks == check] for check in (CENTRE, EDGES, BORDER | CENTRE)
+    )  # fmt: skip
     half = half_sides(centres, width)
     state[centres[excess_at_centres(centres, known, places) > centre_limits[half]]] |= FOUND
     deeper = state[centres] & (FOUND | LOOK | SPLIT_ALWAYS) > 0
@@ -99,12 +111,15 @@ def _step(tasks, state, known, places, limits):
     split, whole = edged[divide & (half > 1)], edged[~divide & (half > 1)]
     state[split] |= SPLIT
 
+    small = half_sides(borders, width) == 1
+    middles = doubtful_at_centres(borders[small], known, places) & EDGES
+    borders, small = borders[~small], borders[small][middles > 0]
     shifted = borders[off_at_centres(borders, known, places, shift)]
     state[shifted] &= ~LEAF
     leaves = np.concatenate([centres[~deeper], quarters(whole, width)])
     parents = np.concatenate([np.full(len(leaves) - 4 * len(whole), -1), np.tile(whole, 4)])
     state[leaves] |= LEAF
-    touched = np.concatenate([leaves, _leaves_beside(edged, state, places)])
+    touched = np.concatenate([leaves, _leaves_at(cells[checks & EDGES > 0], state, places)])
     off = np.unique(touched[excess_at_edges(touched, known, places) > tolerance])
     state[off] &= ~LEAF
     has_centre = known[0][cell_points(off, places)[4]] >= 0
@@ -116,17 +131,18 @@ def _step(tasks, state, known, places, limits):
     return np.concatenate([
         tasks_of(quarters(split, width), CENTRE), tasks_of(off[~has_centre], CENTRE),
         tasks_of(centres[deeper], EDGES), tasks_of(off[has_centre], EDGES),
-        tasks_of(shifted, EDGES), tasks_of(leaves[~certain], BORDER),
+        tasks_of(shifted, EDGES), np.stack([small, BORDER | middles[middles > 0]], axis=1),
+        tasks_of(leaves[~certain], BORDER | CENTRE),
     ])  # fmt: skip
 
 
-def _leaves_beside(cells, state, places):
-    """Return the leaves on the other side of cells' edges."""
+def _leaves_at(cells, state, places):
+    """Return the leaves on either side of cells' edges."""
     height, width = len(places[0]), len(places[1])
     y, x = np.divmod(cells, width)
     side = 2 * (y & -y)
-    ys = np.concatenate([y - side, y + side, y, y])
-    xs = np.concatenate([x, x, x - side, x + side])
+    ys = np.concatenate([y - side, y + side, y, y, y])
+    xs = np.concatenate([x, x, x - side, x + side, x])
     inside = (ys > 0) & (xs > 0) & (ys < height) & (xs < width)
     beside = (ys * width + xs)[inside]
     return beside[state[beside] & LEAF > 0]
@@ -142,7 +158,7 @@ def descend(tasks, state, fetched, known, places, limits):
     Parameters
     ----------
     tasks : ndarray of int, shape (n, 2)
-        Cells, and what is to be checked of each: ``CENTRE``, ``EDGES`` or ``BORDER``.
+        Cells, and what is to be checked of each; see :data:`BORDER`.
     state
         Of :class:`trainviz.evaluation.quadtree.Quadtree`.
     fetched, known
@@ -162,7 +178,8 @@ def descend(tasks, state, fetched, known, places, limits):
     centre_limits, edge_limits, tolerance, shift = limits
     height, width = len(places[0]), len(places[1])
     nine, around = np.empty(9, np.intp), np.empty(9, np.intp)
-    difference = np.empty(values.shape[1], np.float32)
+    errors = np.empty((5, values.shape[1]), np.float32)
+    difference = errors[0]
     waiting, n_waiting = np.empty((64, 2), np.intp), 0
     now, n_now = tasks.copy(), len(tasks)
     # All cells go a step on together, so that it does not matter which comes first.
@@ -171,7 +188,7 @@ def descend(tasks, state, fetched, known, places, limits):
         count, n_now = n_now, 0
         for i in range(count):
             cell, check = now[i, 0], now[i, 1]
-            if check == BORDER and not state[cell] & LEAF:
+            if check & BORDER and not state[cell] & LEAF:
                 continue
             nine_points(cell, places, nine)
             if reveal(nine, check, fetched, slots):
@@ -179,15 +196,21 @@ def descend(tasks, state, fetched, known, places, limits):
             else:
                 n_waiting = put(waiting, n_waiting, cell, check)
         leaves, n_leaves = np.empty((4 * n_now, 2), np.intp), 0
-        # Of a cell, its quarters and the leaves beside it at most.
+        # Of a cell, its quarters and the leaves beside it at most; of a leaf, itself and these.
         then, n_then = np.empty((8 * n_now, 2), np.intp), 0
         for i in range(n_now):
             cell, check = now[i, 0], now[i, 1]
             half = nine_points(cell, places, nine)
-            if check == BORDER:
-                if is_off_at_centre(nine, known, places, difference, shift):
-                    state[cell] &= ~LEAF
-                    n_then = put(then, n_then, cell, EDGES)
+            if check & BORDER:
+                if check & CENTRE:
+                    errors_at(nine, 4, known, places, errors, 0)
+                    if half > 1 and is_off(nine, known, places, errors, 1, shift):
+                        state[cell] &= ~LEAF
+                        n_then = put(then, n_then, cell, EDGES)
+                    elif half == 1:
+                        middles = EDGES & doubtful_points(cell, nine, known, places, errors, 1)
+                        if middles:
+                            n_then = put(then, n_then, cell, BORDER | middles)
                 continue
             wrong = centre_excess(cell, half, nine, known, places, difference)
             is_found = wrong > centre_limits[half]
@@ -214,12 +237,12 @@ def descend(tasks, state, fetched, known, places, limits):
                     n_leaves = put(leaves, n_leaves, part, cell)
         for i in range(n_leaves):
             state[leaves[i, 0]] |= LEAF
-        # Of the leaves, those that are new, and those on the other side of edges that were found.
-        for i in range(n_leaves + 4 * n_now):
+        # Of the leaves, those that are new, and those on either side of edges that were found.
+        for i in range(n_leaves + 5 * n_now):
             if i < n_leaves:
                 leaf = leaves[i, 0]
-            elif now[(i - n_leaves) // 4, 1] == EDGES:
-                leaf = beside(now[(i - n_leaves) // 4, 0], (i - n_leaves) % 4, height, width)
+            elif now[(i - n_leaves) // 5, 1] & EDGES:
+                leaf = beside(now[(i - n_leaves) // 5, 0], (i - n_leaves) % 5, height, width)
             else:
                 continue
             if leaf < 0 or not state[leaf] & LEAF:
@@ -228,15 +251,18 @@ def descend(tasks, state, fetched, known, places, limits):
             if edge_excess(leaf, half, nine, known, places, difference) > tolerance:
                 state[leaf] &= ~LEAF
                 n_then = put(then, n_then, leaf, EDGES if slots[nine[4]] >= 0 else CENTRE)
+        last = -1
         for i in range(n_leaves):
             leaf, parent = leaves[i, 0], leaves[i, 1]
-            if not state[leaf] & LEAF:
+            half = nine_points(leaf, places, nine)
+            if not state[leaf] & LEAF or not is_crossed(nine, known):
                 continue
-            nine_points(leaf, places, nine)
-            if is_crossed(nine, known) and (
-                parent < 0 or may_be_off_in(parent, nine, around, known, places, difference, shift)
-            ):
-                n_then = put(then, n_then, leaf, BORDER)
+            if parent >= 0 and parent != last:
+                last = parent
+                nine_points(parent, places, around)
+                errors_around(around, known, places, errors)
+            if parent < 0 or may_be_off_in(leaf, half, nine, known, places, errors, shift):
+                n_then = put(then, n_then, leaf, BORDER | CENTRE)
         now, n_now = then, n_then
     return waiting[:n_waiting]
 
@@ -244,12 +270,12 @@ def descend(tasks, state, fetched, known, places, limits):
 @inlined
 def reveal(nine, check, fetched, slots):
     """Make known the points that a check needs, if all were fetched; return whether they were."""
-    first, step = (1, 2) if check == EDGES else (4, 9)
-    for k in range(first, 9, step):
-        if fetched[nine[k]] < 0:
+    for k in range(9):
+        if check >> k & 1 and fetched[nine[k]] < 0:
             return False
-    for k in range(first, 9, step):
-        slots[nine[k]] = fetched[nine[k]]
+    for k in range(9):
+        if check >> k & 1:
+            slots[nine[k]] = fetched[nine[k]]
     return True
 
 
@@ -270,7 +296,9 @@ def with_room(tasks, count, more):
 
 @inlined
 def beside(cell, side, height, width):
-    """Return the cell of the same size on the other side of one of four edges; -1 without."""
+    """Return the cell of the same size on the other side of one of four edges, or the cell."""
+    if side == 4:
+        return cell
     y, x = cell // width, cell % width
     step = 2 * (y & -y) * (side % 2 * 2 - 1)
     y, x = (y + step, x) if side < 2 else (y, x + step)
@@ -279,17 +307,17 @@ def beside(cell, side, height, width):
 
 def _missing_by_numpy(tasks, few, fetched, places):
     cells, checks = tasks.T
-    nine, are_edged = cell_points(cells, places), checks == EDGES
-    points = np.concatenate([nine[4, ~are_edged], nine[MIDDLES][:, are_edged].ravel()])
+    nine = cell_points(cells, places)
+    points = nine[_needed(checks)]
     points = np.unique(points[fetched[points] < 0])
     if len(points) > few:
         return points
-    if 4 * (checks == BORDER).sum() > few:
-        cells, checks = tasks[checks != BORDER].T
+    if 4 * (checks & BORDER > 0).sum() > few:
+        cells, checks = tasks[checks & BORDER == 0].T
         nine = cell_points(cells, places)
     divided = cells[(checks != CENTRE) & (half_sides(cells, len(places[1])) > 1)]
     centres = cell_points(quarters(divided, len(places[1])), places)[4]
-    ahead = np.concatenate([nine[MIDDLES][:, checks != EDGES].ravel(), centres])
+    ahead = np.concatenate([nine[MIDDLES][:, checks & CENTRE > 0].ravel(), centres])
     return np.unique(np.concatenate([points, ahead[fetched[ahead] < 0]]))
 
 
@@ -318,20 +346,20 @@ def missing(tasks, few, fetched, places):
     found, count = np.empty(9 * len(tasks), np.intp), 0
     nine = np.empty(9, np.intp)
     for i in range(len(tasks)):
-        n_borders += tasks[i, 1] == BORDER
+        n_borders += tasks[i, 1] & BORDER > 0
     for ahead in (False, True):
         for i in range(len(tasks)):
             cell, check = tasks[i, 0], tasks[i, 1]
-            if ahead and check == BORDER and 4 * n_borders > few:
+            if ahead and check & BORDER and 4 * n_borders > few:
                 continue
             half = nine_points(cell, places, nine)
-            if (check == EDGES) != ahead:
-                for k in range(1, 8, 2):
+            wanted = check
+            if ahead:
+                wanted = EDGES if check & CENTRE else 0
+            for k in range(9):
+                if wanted >> k & 1:
                     found[count] = nine[k]
                     count += fetched[nine[k]] < 0
-            elif not ahead:
-                found[count] = nine[4]
-                count += fetched[nine[4]] < 0
             if ahead and check != CENTRE and half > 1:
                 step, y, x = half // 2, cell // width, cell % width
                 for k in range(4):
