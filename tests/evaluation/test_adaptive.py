@@ -86,7 +86,7 @@ def test_of_relu_networks_the_error_is_bounded(seed, width, sharpness):
     assert margin[adaptive.argmax(axis=0) != dense.argmax(axis=0)].max(initial=0) < 0.03
 
 
-@pytest.mark.parametrize(("sharpness", "wanted"), [(0.01, 0.034), (1.0, 0.103)])
+@pytest.mark.parametrize(("sharpness", "wanted"), [(0.01, 0.034), (1.0, 0.098)])
 def test_borders_are_where_they_are_also_where_classes_nearly_tie(sharpness, wanted):
     others, shares = [], []
     for seed in range(20):
@@ -98,7 +98,8 @@ def test_borders_are_where_they_are_also_where_classes_nearly_tie(sharpness, wan
         others.append(((adaptive.argmax(0) != dense.argmax(0)) & (margin > 1e-6)).mean())
     assert np.mean(others) < 0.0002
     assert max(others) < 0.001
-    # Of the smallest cells beside a border, only points that may have another class are asked for.
+    # Of the smallest cells beside a border, only points that may have another class are asked for;
+    # of cells that are divided, only quarters in which their errors matter.
     assert np.mean(shares) < wanted
 
 

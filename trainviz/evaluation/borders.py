@@ -13,24 +13,19 @@ from __future__ import annotations
 import numpy as np
 
 from trainviz._common.jit import inlined
-from trainviz.evaluation.cells import cell_points, centre_shares, half_sides, position
-from trainviz.evaluation.error_estimate import CORNERS, bilinear
+from trainviz.evaluation.cells import cell_points, half_sides, inner_shares, shares_at
+from trainviz.evaluation.error_estimate import CORNERS, INNER, bilinear, errors_of
 
 __all__ = [
     "crossed",
     "doubtful_at_centres",
     "doubtful_points",
-    "errors_around",
-    "errors_at",
     "is_crossed",
     "is_off",
     "may_be_off",
     "may_be_off_in",
     "off_at_centres",
 ]
-
-_INNER = 1, 3, 4, 5, 7
-"""Positions of a cell's centre and the middles of its edges among its nine points."""
 
 
 def crossed(leaves, known, places):
@@ -42,7 +37,7 @@ def crossed(leaves, known, places):
 
 def off_at_centres(leaves, known, places, shift):
     """Return a mask of the leaves with known centres in which a border is off."""
-    return _off(leaves, _errors(leaves, 4, known, places)[None], known, places, shift)
+    return _off(leaves, errors_of(leaves, 4, known, places)[None], known, places, shift)
 
 
 def may_be_off(leaves, parents, known, places, shift):
@@ -51,7 +46,7 @@ def may_be_off(leaves, parents, known, places, shift):
     Interpolation at half the spacing is hardly worse than it was in the whole cell, kink or not.
     The smallest leaves have nine grid points: what counts is whether one changes its class.
     """
-    errors = np.stack([_errors(parents, k, known, places) for k in _INNER])
+    errors = np.stack([errors_of(parents, k, known, places) for k in INNER])
     off = _off(leaves, errors, known, places, shift)
     small = half_sides(leaves, len(places[1])) == 1
     off[small] = _doubtful(leaves[small], errors[:, small], known, places) > 0
@@ -60,18 +55,16 @@ def may_be_off(leaves, parents, known, places, shift):
 
 def doubtful_at_centres(leaves, known, places):
     """Return bits of the points of leaves with known centres at which another class may be."""
-    return _doubtful(leaves, _errors(leaves, 4, known, places)[None], known, places)
+    return _doubtful(leaves, errors_of(leaves, 4, known, places)[None], known, places)
 
 
 def _doubtful(leaves, errors, known, places):
     """Return bits of the points of leaves at which one of some errors may change the class."""
     slots, values, _ = known
     nine = slots[cell_points(leaves, places)]
-    up, right = centre_shares(leaves, places)
-    ups, rights = ((np.zeros_like(at), at, np.ones_like(at)) for at in (up, right))
     cell, found = np.arange(len(leaves)), np.zeros(len(leaves), np.intp)
-    for k in _INNER:
-        there = bilinear(values[nine[CORNERS]], ups[k // 3], rights[k % 3])
+    for k in INNER:
+        there = bilinear(values[nine[CORNERS]], *shares_at(k, leaves, places))
         first = there.argmax(axis=1)
         for corner in CORNERS:
             other = values[nine[corner]].argmax(axis=1)
@@ -79,15 +72,6 @@ def _doubtful(leaves, errors, known, places):
             off = np.abs(errors[:, cell, first] - errors[:, cell, other]).max(axis=0)
             found |= ((first != other) & (margin <= off)).astype(np.intp) << k
     return found
-
-
-def _errors(cells, k, known, places):
-    """Return how far the interpolation between corners is off at one of nine points, (n, C)."""
-    slots, values, _ = known
-    nine = cell_points(cells, places)
-    rows, columns = np.divmod(nine[k], places[1][-1] + 1)
-    up, right = position(rows, columns, nine, places[1][-1] + 1)
-    return bilinear(values[slots[nine[CORNERS]]], up, right) - values[slots[nine[k]]]
 
 
 def _off(leaves, errors, known, places, shift):
@@ -134,35 +118,10 @@ def likeliest(values, slot):
 
 
 @inlined
-def errors_at(around, k, known, places, errors, row):
-    """Write how far the interpolation between a cell's corners is off at one of its points."""
-    slots, values, _ = known
-    n_columns = places[1][-1] + 1
-    line, column = around[k] // n_columns, around[k] % n_columns
-    bottom, left = around[0] // n_columns, around[0] % n_columns
-    top, end = around[8] // n_columns, around[8] % n_columns
-    up = np.float32((line - bottom) / max(top - bottom, 1))
-    right = np.float32((column - left) / max(end - left, 1))
-    a, b = np.uintp(slots[around[0]]), np.uintp(slots[around[2]])
-    c, d, m = np.uintp(slots[around[6]]), np.uintp(slots[around[8]]), np.uintp(slots[around[k]])
-    for i in range(errors.shape[1]):
-        low = values[a, i] + right * (values[b, i] - values[a, i])
-        high = values[c, i] + right * (values[d, i] - values[c, i])
-        errors[row, i] = low + up * (high - low) - values[m, i]
-
-
-@inlined
-def errors_around(around, known, places, errors):
-    """Write the errors at the middles of a cell's edges and at its centre."""
-    for row in range(5):
-        errors_at(around, _INNER[row], known, places, errors, row)
-
-
-@inlined
 def may_be_off_in(leaf, half, nine, known, places, errors, shift):
     """Return :func:`may_be_off` of one leaf, of the errors around its parent."""
     if half == 1:
-        return doubtful_points(leaf, nine, known, places, errors, 5) > 0
+        return doubtful_points(leaf, half, nine, known, places, errors, 5) > 0
     return is_off(nine, known, places, errors, 5, shift)
 
 
@@ -180,14 +139,17 @@ def is_off(nine, known, places, errors, count, shift):
     """Return whether one of the first errors moves a border between two corners of a cell."""
     slots, values, _ = known
     corners, n_columns = (0, 2, 6, 8), places[1][-1] + 1
+    classes = (
+        likeliest(values, slots[nine[0]]), likeliest(values, slots[nine[2]]),
+        likeliest(values, slots[nine[6]]), likeliest(values, slots[nine[8]]),
+    )  # fmt: skip
     for i in range(4):
-        p = nine[corners[i]]
-        c, a = np.uintp(slots[p]), likeliest(values, slots[p])
+        p, a = nine[corners[i]], classes[i]
         for j in range(i + 1, 4):
-            q = nine[corners[j]]
-            d, b = np.uintp(slots[q]), likeliest(values, slots[q])
+            q, b = nine[corners[j]], classes[j]
             if a == b:
                 continue
+            c, d = np.uintp(slots[p]), np.uintp(slots[q])
             start = values[c, a] - values[c, b]
             end = values[d, a] - values[d, b]
             height, width = p // n_columns - q // n_columns, p % n_columns - q % n_columns
@@ -199,16 +161,15 @@ def is_off(nine, known, places, errors, count, shift):
 
 
 @inlined
-def doubtful_points(leaf, nine, known, places, errors, count):
+def doubtful_points(leaf, half, nine, known, places, errors, count):
     """Return bits of the points of a leaf at which one of the first errors may change the class."""
     slots, values, _ = known
-    width, found = len(places[1]), 0
-    half = leaf // width & -(leaf // width)
-    ups = np.float32(0), places[2][half, leaf // width - half], np.float32(1)
-    rights = np.float32(0), places[3][half, leaf % width - half], np.float32(1)
+    ups, rights = inner_shares(leaf, half, places)
     a, b = np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
     c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
-    for k in _INNER:
+    classes = likeliest(values, a), likeliest(values, b), likeliest(values, c), likeliest(values, d)
+    found = 0
+    for k in INNER:
         up, right = ups[k // 3], rights[k % 3]
         first, largest = 0, np.float32(-np.inf)
         for i in range(errors.shape[1]):
@@ -216,8 +177,7 @@ def doubtful_points(leaf, nine, known, places, errors, count):
             high = values[c, i] + right * (values[d, i] - values[c, i])
             if low + up * (high - low) > largest:
                 first, largest = i, low + up * (high - low)
-        for corner in (0, 2, 6, 8):
-            i = likeliest(values, slots[nine[corner]])
+        for i in classes:
             low = values[a, i] + right * (values[b, i] - values[a, i])
             high = values[c, i] + right * (values[d, i] - values[c, i])
             margin = largest - (low + up * (high - low))

@@ -33,9 +33,11 @@ __all__ = [
     "cell_points",
     "centre_shares",
     "half_sides",
+    "inner_shares",
     "nine_points",
     "position",
     "quarters",
+    "shares_at",
     "sorted_once",
 ]
 
@@ -90,6 +92,13 @@ def centre_shares(cells: IndexArray, places: PlaceTable) -> tuple[Float32Array, 
     return ups[half, y - half], rights[half, x - half]
 
 
+def shares_at(k: int, cells: IndexArray, places: PlaceTable) -> tuple[Float32Array, Float32Array]:
+    """Return how far up and to the right one of the nine points lies in its cell."""
+    up, right = centre_shares(cells, places)
+    ups, rights = ((np.zeros_like(at), at, np.ones_like(at)) for at in (up, right))
+    return ups[k // 3], rights[k % 3]
+
+
 def quarters(cells: IndexArray, width: int) -> IndexArray:
     """Return four blocks: each cell's lower left, lower right, upper left, upper right one."""
     y, x = np.divmod(cells, width)
@@ -117,6 +126,15 @@ def nine_points(cell, places, nine):
     for k in range(9):
         nine[k] = starts[y + half * (k // 3 - 1)] + columns[x + half * (k % 3 - 1)]
     return half
+
+
+@inlined
+def inner_shares(cell, half, places):
+    """Return how far up and to the right a cell's nine points lie: three shares of its sides."""
+    _, columns, ups, rights = places
+    up = ups[half, cell // len(columns) - half]
+    right = rights[half, cell % len(columns) - half]
+    return (np.float32(0), up, np.float32(1)), (np.float32(0), right, np.float32(1))
 
 
 @inlined

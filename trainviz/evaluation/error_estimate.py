@@ -12,18 +12,32 @@ import numpy as np
 
 from trainviz._common.arrays import Float32Array, IndexArray, Int32Array
 from trainviz._common.jit import inlined
-from trainviz.evaluation.cells import Known, PlaceTable, cell_points, centre_shares
+from trainviz.evaluation.cells import (
+    Known,
+    PlaceTable,
+    cell_points,
+    centre_shares,
+    inner_shares,
+    quarters,
+    shares_at,
+)
 
 __all__ = [
     "CORNERS",
+    "INNER",
     "bilinear",
     "centre_excess",
     "edge_excess",
+    "errors_around",
+    "errors_at",
+    "errors_of",
     "excess_at",
     "excess_at_centres",
     "excess_at_edges",
+    "excess_in_quarters",
     "excess_inside",
     "excess_of",
+    "is_quarter_within",
     "weighed",
 ]
 
@@ -31,8 +45,14 @@ __all__ = [
 CORNERS = np.array([0, 2, 6, 8])
 """Positions of a cell's corners among its nine points."""
 
+INNER = 1, 3, 4, 5, 7
+"""Positions of a cell's centre and the middles of its edges among its nine points."""
+
 _LINES = np.array([[0, 6, 0, 2], [1, 7, 3, 5], [2, 8, 6, 8]])
 """Start, middle and end of a cell's four edges among its nine points."""
+
+_ROWS_OF_QUARTERS = (2, 0, 1), (2, 0, 3), (2, 4, 1), (2, 4, 3)
+"""Of each quarter, the points among the inner ones that are on its edges."""
 
 
 def excess_at_centres(cells: IndexArray, known: Known, places: PlaceTable) -> Float32Array:
@@ -75,6 +95,42 @@ def excess_at_edges(cells: IndexArray, known: Known, places: PlaceTable) -> Floa
     edges = np.zeros(m.shape, np.float32)
     edges[line, cell] = wrong
     largest: Float32Array = edges.max(axis=0)
+    return largest
+
+
+def errors_of(cells: IndexArray, k: int, known: Known, places: PlaceTable) -> Float32Array:
+    """Return how far the interpolation between corners is off at one of nine points, (n, C)."""
+    slots, values, _ = known
+    nine = slots[cell_points(cells, places)]
+    errors = bilinear(values[nine[CORNERS]], *shares_at(k, cells, places))
+    errors -= values[nine[k]]
+    return errors
+
+
+def excess_in_quarters(cells: IndexArray, known: Known, places: PlaceTable) -> Float32Array:
+    """Return how far quarters of cells may be off; all nine points of a cell are known.
+
+    Interpolation at half the spacing is hardly worse than it was in the whole cell, kink or not. So
+    the errors at the cell's centre and on its edges at the quarter are those of the quarter, but
+    weighted by the probabilities at its own corners.
+
+    Returns
+    -------
+    ndarray of float32, shape (4 * n,)
+        In the order of :func:`trainviz.evaluation.cells.quarters`.
+    """
+    slots, _, odds = known
+    parts, n = quarters(cells, len(places[1])), len(cells)
+    a, b, c, d = around = odds[slots[cell_points(parts, places)[CORNERS]]]
+    mean, highest = (a + b + c + d) * np.float32(0.25), around.max(axis=0)
+    largest = np.zeros(4 * n, np.float32)
+    for part in range(4):
+        own = slice(part * n, (part + 1) * n)
+        for row in _ROWS_OF_QUARTERS[part]:
+            difference = errors_of(cells, INNER[row], known, places)
+            difference -= np.add.accumulate(difference * mean[own], axis=1)[:, -1:]
+            wrong = (np.abs(difference) * highest[own]).max(axis=1)
+            largest[own] = np.maximum(largest[own], wrong)
     return largest
 
 
@@ -150,9 +206,7 @@ def weighed(
 def edge_excess(cell, half, nine, known, places, difference):
     """Return :func:`excess_at_edges` of one cell; ``difference`` is scratch."""
     slots, values, odds = known
-    _, columns, ups, rights = places
-    up = ups[half, cell // len(columns) - half]
-    right = rights[half, cell % len(columns) - half]
+    (_, up, _), (_, right, _) = inner_shares(cell, half, places)
     worst = np.float32(0)
     for edge in range(4):
         start = (0, 6, 0, 2)[edge]
@@ -177,10 +231,8 @@ def edge_excess(cell, half, nine, known, places, difference):
 @inlined
 def centre_excess(cell, half, nine, known, places, difference):
     """Return :func:`excess_at_centres` of one cell."""
-    _, columns, ups, rights = places
-    up = ups[half, cell // len(columns) - half]
-    right = rights[half, cell % len(columns) - half]
-    return excess_inside(nine, known[0][nine[4]], up, right, known, difference)
+    ups, rights = inner_shares(cell, half, places)
+    return excess_inside(nine, known[0][nine[4]], ups[1], rights[1], known, difference)
 
 
 @inlined
@@ -207,3 +259,42 @@ def excess_of(nine, found, at, up, right, known, difference):
         weight = max(at[k], odds[a, k], odds[b, k], odds[c, k], odds[d, k])
         worst = max(worst, abs(difference[k] - common) * weight)
     return worst
+
+
+@inlined
+def errors_around(cell, half, nine, known, places, errors):
+    """Write the errors at all inner points of a cell, row by row."""
+    for row in range(5):
+        errors_at(cell, half, nine, INNER[row], known, places, errors, row)
+
+
+@inlined
+def errors_at(cell, half, nine, k, known, places, errors, row):
+    """Write :func:`errors_of` one cell into a row."""
+    slots, values, _ = known
+    ups, rights = inner_shares(cell, half, places)
+    up, right = ups[k // 3], rights[k % 3]
+    a, b = np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
+    c, d, m = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]]), np.uintp(slots[nine[k]])
+    for i in range(errors.shape[1]):
+        low = values[a, i] + right * (values[b, i] - values[a, i])
+        high = values[c, i] + right * (values[d, i] - values[c, i])
+        errors[row, i] = low + up * (high - low) - values[m, i]
+
+
+@inlined
+def is_quarter_within(limit, part, nine, known, errors):
+    """Return whether :func:`excess_in_quarters` is at most that in a quarter with these points."""
+    slots, _, odds = known
+    a, b = np.uintp(slots[nine[0]]), np.uintp(slots[nine[2]])
+    c, d = np.uintp(slots[nine[6]]), np.uintp(slots[nine[8]])
+    for row in _ROWS_OF_QUARTERS[part]:
+        common = np.float32(0)
+        for k in range(errors.shape[1]):
+            mean = (odds[a, k] + odds[b, k] + odds[c, k] + odds[d, k]) * np.float32(0.25)
+            common += errors[row, k] * mean
+        for k in range(errors.shape[1]):
+            weight = max(odds[a, k], odds[b, k], odds[c, k], odds[d, k])
+            if abs(errors[row, k] - common) * weight > limit:
+                return False
+    return True

@@ -28,7 +28,8 @@ that at the centre, so at most twice."""
 _EDGE_SHARE = 1.0
 """The same for a cell whose edges were evaluated too: its quarters are interpolated at half the
 spacing, which divides the error by four where the function is smooth and keeps it about the same
-in the worst case, a kink close to an evaluated point."""
+in the worst case, a kink close to an evaluated point. If that is too much for the cell, it is
+asked of each quarter, by the probabilities there."""
 
 _BORDER_SHIFT = 0.125
 """How many grid points a border between two classes may be off at the centre of a cell: of a kink,

@@ -52,12 +52,13 @@ class Refinement:
 
     The model is evaluated at a cell's centre. Where the result differs from the
     interpolation between the corners, the middles of the edges are evaluated
-    too, and where these differ, the cell's quarters are treated in the same
-    way. A cell that is not divided, a leaf, is compared with the points of its
-    finer neighbours on the common edge; if its corners have different classes, the
-    border between them is checked at its centre; and afterwards it is compared with the
-    seeds. All cells are refined as far as the known values allow before the model is
-    called again, so that its calls are few and large.
+    too, and where these differ, those of the cell's quarters are treated in the
+    same way in which the differences matter to a probability. A cell that is not
+    divided, a leaf, is compared with the points of its finer neighbours on the
+    common edge; if its corners have different classes, the border between them is
+    checked at its centre; and afterwards it is compared with the seeds. All cells
+    are refined as far as the known values allow before the model is called again,
+    so that its calls are few and large.
 
     Cells that were refined only because of a seed or a neighbour are refined
     again in the next map of the same object: a thin feature that was found

@@ -15,8 +15,6 @@ from trainviz.evaluation.borders import (
     crossed,
     doubtful_at_centres,
     doubtful_points,
-    errors_around,
-    errors_at,
     is_crossed,
     is_off,
     may_be_off,
@@ -42,8 +40,12 @@ from trainviz.evaluation.cells import (
 from trainviz.evaluation.error_estimate import (
     centre_excess,
     edge_excess,
+    errors_around,
+    errors_at,
     excess_at_centres,
     excess_at_edges,
+    excess_in_quarters,
+    is_quarter_within,
 )
 
 __all__ = ["BORDER", "CENTRE", "EDGES", "KERNELS", "descend", "missing", "tasks_of"]
@@ -110,14 +112,20 @@ def _step(tasks, state, known, places, limits):
     divide = (wrong > edge_limits[half]) | (state[edged] & SPLIT_ALWAYS > 0)
     split, whole = edged[divide & (half > 1)], edged[~divide & (half > 1)]
     state[split] |= SPLIT
+    parts, origins = quarters(split, width), np.tile(split, 4)
+    fine = excess_in_quarters(split, known, places) <= np.tile(
+        edge_limits[half_sides(split, width)], 4
+    )
+    fine &= (state[origins] & SPLIT_ALWAYS == 0) & (state[parts] & (LOOK | SPLIT_ALWAYS) == 0)
 
     small = half_sides(borders, width) == 1
     middles = doubtful_at_centres(borders[small], known, places) & EDGES
     borders, small = borders[~small], borders[small][middles > 0]
     shifted = borders[off_at_centres(borders, known, places, shift)]
     state[shifted] &= ~LEAF
-    leaves = np.concatenate([centres[~deeper], quarters(whole, width)])
-    parents = np.concatenate([np.full(len(leaves) - 4 * len(whole), -1), np.tile(whole, 4)])
+    leaves = np.concatenate([parts[fine], quarters(whole, width), centres[~deeper]])
+    parents = np.full(len(leaves), -1)
+    parents[: fine.sum() + 4 * len(whole)] = np.concatenate([origins[fine], np.tile(whole, 4)])
     state[leaves] |= LEAF
     touched = np.concatenate([leaves, _leaves_at(cells[checks & EDGES > 0], state, places)])
     off = np.unique(touched[excess_at_edges(touched, known, places) > tolerance])
@@ -129,7 +137,7 @@ def _step(tasks, state, known, places, limits):
     certain = parents >= 0
     certain[certain] = ~may_be_off(leaves[certain], parents[certain], known, places, shift)
     return np.concatenate([
-        tasks_of(quarters(split, width), CENTRE), tasks_of(off[~has_centre], CENTRE),
+        tasks_of(parts[~fine], CENTRE), tasks_of(off[~has_centre], CENTRE),
         tasks_of(centres[deeper], EDGES), tasks_of(off[has_centre], EDGES),
         tasks_of(shifted, EDGES), np.stack([small, BORDER | middles[middles > 0]], axis=1),
         tasks_of(leaves[~certain], BORDER | CENTRE),
@@ -203,12 +211,14 @@ def descend(tasks, state, fetched, known, places, limits):
             half = nine_points(cell, places, nine)
             if check & BORDER:
                 if check & CENTRE:
-                    errors_at(nine, 4, known, places, errors, 0)
+                    errors_at(cell, half, nine, 4, known, places, errors, 0)
                     if half > 1 and is_off(nine, known, places, errors, 1, shift):
                         state[cell] &= ~LEAF
                         n_then = put(then, n_then, cell, EDGES)
                     elif half == 1:
-                        middles = EDGES & doubtful_points(cell, nine, known, places, errors, 1)
+                        middles = EDGES & doubtful_points(
+                            cell, half, nine, known, places, errors, 1
+                        )
                         if middles:
                             n_then = put(then, n_then, cell, BORDER | middles)
                 continue
@@ -229,12 +239,19 @@ def descend(tasks, state, fetched, known, places, limits):
             is_split = half > 1 and (wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0)
             if is_split:
                 state[cell] |= SPLIT
+                errors_around(cell, half, nine, known, places, errors)
             for k in range(4 if half > 1 else 0):
                 part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
-                if is_split:
-                    n_then = put(then, n_then, part, CENTRE)
-                else:
+                is_fine = not is_split
+                if is_split and not (state[cell] | state[part]) & SPLIT_ALWAYS:
+                    nine_points(part, places, around)
+                    is_fine = not state[part] & LOOK and is_quarter_within(
+                        edge_limits[half], k, around, known, errors
+                    )
+                if is_fine:
                     n_leaves = put(leaves, n_leaves, part, cell)
+                else:
+                    n_then = put(then, n_then, part, CENTRE)
         for i in range(n_leaves):
             state[leaves[i, 0]] |= LEAF
         # Of the leaves, those that are new, and those on either side of edges that were found.
@@ -259,8 +276,8 @@ def descend(tasks, state, fetched, known, places, limits):
                 continue
             if parent >= 0 and parent != last:
                 last = parent
-                nine_points(parent, places, around)
-                errors_around(around, known, places, errors)
+                size = nine_points(parent, places, around)
+                errors_around(parent, size, around, known, places, errors)
             if parent < 0 or may_be_off_in(leaf, half, nine, known, places, errors, shift):
                 n_then = put(then, n_then, leaf, BORDER | CENTRE)
         now, n_now = then, n_then
