@@ -209,49 +209,33 @@ def descend(tasks, state, fetched, known, places, limits):
         for i in range(n_now):
             cell, check = now[i, 0], now[i, 1]
             half = nine_points(cell, places, nine)
-            if check & BORDER:
-                if check & CENTRE:
-                    errors_at(cell, half, nine, 4, known, places, errors, 0)
-                    if half > 1 and is_off(nine, known, places, errors, 1, shift):
-                        state[cell] &= ~LEAF
-                        n_then = put(then, n_then, cell, EDGES)
-                    elif half == 1:
-                        middles = EDGES & doubtful_points(
-                            cell, half, nine, known, places, errors, 1
-                        )
-                        if middles:
-                            n_then = put(then, n_then, cell, BORDER | middles)
-                continue
-            wrong = centre_excess(cell, half, nine, known, places, difference)
-            is_found = wrong > centre_limits[half]
-            if check == CENTRE:
-                if is_found:
+            if check == BORDER | CENTRE:
+                check = check_border(cell, half, nine, state, known, places, errors, shift)
+                if check:
+                    n_then = put(then, n_then, cell, check)
+            elif check == CENTRE:
+                wrong = centre_excess(cell, half, nine, known, places, difference)
+                if wrong > centre_limits[half]:
                     state[cell] |= FOUND
                 if state[cell] & (FOUND | LOOK | SPLIT_ALWAYS):
                     n_then = put(then, n_then, cell, EDGES)
                 else:
                     n_leaves = put(leaves, n_leaves, cell, -1)
-                continue
-            wrong = max(wrong, edge_excess(cell, half, nine, known, places, difference))
-            state[cell] |= EDGED if is_found else EDGED | LOOK
-            if wrong > tolerance:
-                state[cell] |= FOUND
-            is_split = half > 1 and (wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS > 0)
-            if is_split:
-                state[cell] |= SPLIT
-                errors_around(cell, half, nine, known, places, errors)
-            for k in range(4 if half > 1 else 0):
-                part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
-                is_fine = not is_split
-                if is_split and not (state[cell] | state[part]) & SPLIT_ALWAYS:
+            elif check == EDGES:
+                is_split = check_edges(cell, half, nine, state, known, places, limits, difference)
+                if is_split:
+                    errors_around(cell, half, nine, known, places, errors)
+                for k in range(4 if half > 1 else 0):
+                    part = cell + half // 2 * (width * (k // 2 * 2 - 1) + k % 2 * 2 - 1)
                     nine_points(part, places, around)
-                    is_fine = not state[part] & LOOK and is_quarter_within(
-                        edge_limits[half], k, around, known, errors
-                    )
-                if is_fine:
-                    n_leaves = put(leaves, n_leaves, part, cell)
-                else:
-                    n_then = put(then, n_then, part, CENTRE)
+                    ordered = (state[cell] | state[part]) & SPLIT_ALWAYS | state[part] & LOOK
+                    if is_split and (
+                        ordered
+                        or not is_quarter_within(edge_limits[half], k, around, known, errors)
+                    ):
+                        n_then = put(then, n_then, part, CENTRE)
+                    else:
+                        n_leaves = put(leaves, n_leaves, part, cell)
         for i in range(n_leaves):
             state[leaves[i, 0]] |= LEAF
         # Of the leaves, those that are new, and those on either side of edges that were found.
@@ -282,6 +266,34 @@ def descend(tasks, state, fetched, known, places, limits):
                 n_then = put(then, n_then, leaf, BORDER | CENTRE)
         now, n_now = then, n_then
     return waiting[:n_waiting]
+
+
+@inlined
+def check_border(leaf, half, nine, state, known, places, errors, shift):
+    """Return what to check next of a leaf with a known centre, as its border may be off; else 0."""
+    errors_at(leaf, half, nine, 4, known, places, errors, 0)
+    if half == 1:
+        middles = EDGES & doubtful_points(leaf, half, nine, known, places, errors, 1)
+        return BORDER | middles if middles else 0
+    if not is_off(nine, known, places, errors, 1, shift):
+        return 0
+    state[leaf] &= ~LEAF
+    return EDGES
+
+
+@inlined
+def check_edges(cell, half, nine, state, known, places, limits, difference):
+    """Write into a cell's state what its edges show; return whether it is split."""
+    centre_limits, edge_limits, tolerance, _ = limits
+    wrong = centre_excess(cell, half, nine, known, places, difference)
+    state[cell] |= EDGED if wrong > centre_limits[half] else EDGED | LOOK
+    wrong = max(wrong, edge_excess(cell, half, nine, known, places, difference))
+    if wrong > tolerance:
+        state[cell] |= FOUND
+    if half == 1 or not (wrong > edge_limits[half] or state[cell] & SPLIT_ALWAYS):
+        return False
+    state[cell] |= SPLIT
+    return True
 
 
 @inlined
