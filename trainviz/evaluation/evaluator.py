@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -14,26 +14,20 @@ import numpy.typing as npt
 from trainviz._common.arrays import Map
 from trainviz._common.terminal import warn
 from trainviz.domain.domain import Domain, Plane
-from trainviz.domain.inputs import Inputs
 from trainviz.domain.labelled_data import LabelledData
-from trainviz.errors import EvaluationError, EvaluationWarning, PredictionError
+from trainviz.errors import EvaluationWarning
 from trainviz.evaluation.answers import Ask, TooRough
+from trainviz.evaluation.batches import Batches, require_same_classes
 from trainviz.evaluation.checking import CONFIDENCE, ROUNDS, check_points, upper_bound
 from trainviz.evaluation.choice import Calls, Choice
 from trainviz.evaluation.compact_map import CompactMap
 from trainviz.evaluation.lattice import Lattice
 from trainviz.evaluation.outputs import (
-    NotFinite,
     Output,
     PredictProba,
-    answer_at,
     check_output,
-    chunk_size,
     logarithms,
     recorded_as,
-    to_log_probabilities,
-    to_map_values,
-    to_probabilities,
 )
 from trainviz.evaluation.refinement import Refinement, Seeds
 
@@ -237,11 +231,8 @@ class Evaluator:
         check_method(method, tolerance)
         self._domain = domain
         self._tolerance = tolerance
-        self._output = output
-        self._dtype = dtype
         self._data = data
-        self._shrinks = batch_size == "auto"
-        self._size = chunk_size(domain, batch_size)
+        self._batches = Batches(domain, output, batch_size, dtype)
         self._by_class = recorded_as(output).has_classes
         self._choice = Choice()
         self._refinement: Refinement | None = None
@@ -287,7 +278,7 @@ class Evaluator:
         """Return the map as a float32 array, shape (C, H, W)."""
         refined = self._refined(predict_proba, self._at_data(predict_proba), (0, 0))
         if refined is None or self._refinement is None:
-            return self._dense(predict_proba)
+            return self._batches.on_grid(predict_proba)
         return self._refinement.probabilities()
 
     @property
@@ -340,10 +331,10 @@ class Evaluator:
 
         def ask(index: npt.NDArray[np.intp]) -> Map:
             begin = time.perf_counter()
-            logs = self._logs(predict_proba, index)
+            logs = self._batches.log_probabilities(predict_proba, index)
             calls.add(len(index), time.perf_counter() - begin)
             known.append(logs.shape[1])
-            _require_same_classes(known[0], known[-1])
+            require_same_classes(known[0], known[-1])
             return logs
 
         try:
@@ -401,11 +392,11 @@ class Evaluator:
     def _timed_dense(self, predict_proba: PredictProba, seed: tuple[int, ...]) -> Map:
         compares = self._chooses and self._choice.compares()
         start = time.perf_counter()
-        found = self._dense(predict_proba)
+        found = self._batches.on_grid(predict_proba)
         seconds = time.perf_counter() - start
         if compares and self._choice.repeats(seconds):
             start = time.perf_counter()
-            self._dense(predict_proba)
+            self._batches.on_grid(predict_proba)
             seconds = min(seconds, time.perf_counter() - start)
         self._choice.after_dense(seconds)
         if compares and not self._is_constant_at(found, seed):
@@ -441,14 +432,16 @@ class Evaluator:
         if not self._chooses:
             return False
         pairs = _neighbours(self._domain.shape, seed)
-        if not _is_piecewise_constant(*np.split(self._logs(predict_proba, pairs), 2)):
+        if not _is_piecewise_constant(
+            *np.split(self._batches.log_probabilities(predict_proba, pairs), 2)
+        ):
             return False
         self._choice.give_up(_PIECEWISE_CONSTANT)
         return True
 
     def _is_noisy(self, predict_proba: PredictProba) -> bool:
         spread = np.linspace(0, self._domain.n_points - 1, _PROBES).astype(np.intp)
-        twice = [np.exp(self._logs(predict_proba, spread)) for _ in range(2)]
+        twice = [np.exp(self._batches.log_probabilities(predict_proba, spread)) for _ in range(2)]
         if np.abs(twice[0] - twice[1]).max() <= _NOISE:
             return False
         self._choice.probed = False
@@ -483,6 +476,11 @@ class Evaluator:
         if notice is not None:
             warn(notice, EvaluationWarning, stacklevel=stacklevel + 1)
 
+    def _at_data(self, predict_proba: PredictProba) -> npt.NDArray[np.floating[Any]] | None:
+        if self._data is None or not self._by_class:
+            return None
+        return self._batches.at_inputs(predict_proba, self._data.X)
+
     def _seeds(self, at_data: npt.NDArray[np.floating[Any]] | None) -> Seeds | None:
         if self._places is None or at_data is None or not len(self._places[0]):
             return None
@@ -495,79 +493,6 @@ class Evaluator:
         index = np.unique(np.ravel_multi_index(nearest, self._domain.shape))
         index = index[:: -(-len(index) // int(_SEED_SHARE * self._domain.n_points))]
         return Seeds(*np.divmod(index, self._domain.shape[1]))
-
-    def _at_data(self, predict_proba: PredictProba) -> npt.NDArray[np.floating[Any]] | None:
-        if self._data is None or not self._by_class:
-            return None
-        X = self._data.X
-        parts = [
-            to_probabilities(answer, stop - start, self._output)
-            for start, stop, answer in self._answers(
-                predict_proba, len(X), lambda part: self._domain.prepare(X[part], self._dtype)
-            )
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, 2))
-
-    def _logs(self, predict_proba: PredictProba, index: npt.NDArray[np.intp]) -> Map:
-        parts: list[Map] = []
-        for start, stop, answer in self._answers(
-            predict_proba, len(index),
-            lambda part: self._domain.points_at(index[part], self._dtype),
-        ):  # fmt: skip
-            with self._naming(index[start:stop]):
-                parts.append(to_log_probabilities(answer, stop - start, self._output))
-            _require_same_classes(parts[0].shape[1], parts[-1].shape[1])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _dense(self, predict_proba: PredictProba) -> Map:
-        domain, result = self._domain, None
-        index = domain.distinct_points()
-        n_points = domain.n_points if index is None else len(index)
-
-        def inputs(part: slice) -> Inputs:
-            if index is None:
-                return domain.points(part.start, part.stop, self._dtype)
-            return domain.points_at(index[part], self._dtype)
-
-        for start, stop, answer in self._answers(predict_proba, n_points, inputs):
-            with self._naming(range(start, stop) if index is None else index[start:stop]):
-                columns = to_map_values(answer, stop - start, self._output)
-            if result is None:
-                result = np.empty((columns.shape[1], n_points), dtype=np.float32)
-            _require_same_classes(len(result), columns.shape[1])
-            result[:, start:stop] = columns.T
-        assert result is not None
-        return domain.spread(result)
-
-    @contextmanager
-    def _naming(self, index: Sequence[int] | npt.NDArray[np.intp]) -> Iterator[None]:
-        """Add the coordinates of the first NaN or infinity to the message about it."""
-        try:
-            yield
-        except NotFinite as error:
-            row, column = divmod(int(index[error.row]), self._domain.shape[1])
-            place = self._domain.place(self._domain.x[column], self._domain.y[row])
-            raise PredictionError(f"{error}; the first is at {place}") from None
-
-    def _answers(
-        self,
-        predict_proba: PredictProba,
-        count: int,
-        points: Callable[[slice], Inputs],
-    ) -> Iterator[tuple[int, int, Any]]:
-        """Yield the model's outputs in large batches, which are halved when memory runs out."""
-        start = 0
-        while start < count:
-            stop = min(start + self._size, count)
-            try:
-                answer = answer_at(predict_proba, points(slice(start, stop)))
-            except EvaluationError as error:
-                if not (self._shrinks and _out_of_memory(error.__cause__) and stop - start > 1):
-                    raise
-                self._size = max(1, (stop - start) // 2)
-                continue
-            yield start, stop, answer
-            start = stop
 
 
 def session(predict_proba: PredictProba) -> AbstractContextManager[Any]:
@@ -621,17 +546,3 @@ def _seed_places(
         & (columns >= 0) & (columns <= domain.shape[1] - 1)
     )  # fmt: skip
     return rows[inside], columns[inside], inside
-
-
-def _require_same_classes(before: int, now: int) -> None:
-    if before != now:
-        raise PredictionError(
-            f"predict_proba returned {before} classes for one batch and {now} for the next; "
-            "every call must return the same columns"
-        )
-
-
-def _out_of_memory(error: BaseException | None) -> bool:
-    # By name, so that the classes of torch and TensorFlow need not be imported.
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError", "ResourceExhaustedError"})
