@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from trainviz._common.arrays import to_numpy
+from trainviz.adapters.session import SessionPredictor
 from trainviz.adapters.torch.isolation import ThreadState, evaluating, undisturbed
 from trainviz.adapters.torch.replicas import Replica, Replicas
 from trainviz.domain.inputs import Inputs, convert_each, to_numbers
@@ -31,7 +32,33 @@ _KEYS = {
 }
 
 
-class TorchPredictor:
+class _Target(NamedTuple):
+    """A module, and where and as what it takes its inputs."""
+
+    module: Any
+    device: Any
+    dtype: Any
+
+    @classmethod
+    def of(cls, module: Any) -> _Target:
+        # Stops at the first floating tensor: for small models a pass over all would dominate a
+        # call.
+        device = torch.device("cpu")
+        for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
+            if place == 0:
+                device = tensor.device
+            if tensor.is_floating_point():
+                return cls(module, device, tensor.dtype)
+        return cls(module, device, torch.get_default_dtype())
+
+    def tensor(self, part: npt.NDArray[Any]) -> Any:
+        # Integers, which only preprocess= can return, stay so, as embedding layers need them.
+        part = to_numbers(part)
+        wanted = None if part.dtype.kind in "iu" else self.dtype
+        return torch.from_numpy(np.ascontiguousarray(part)).to(device=self.device, dtype=wanted)
+
+
+class TorchPredictor(SessionPredictor):
     """A torch model as a callable from numpy points to numpy outputs.
 
     The model is evaluated in eval mode, without gradients, eagerly, on its own
@@ -90,62 +117,66 @@ class TorchPredictor:
         self._forward_context = forward_context
         self._convert = convert
         self._replicas = Replicas() if replicas is None else replicas
-        self._prepared = False
-        self._place: tuple[Any, Any, Any] = None, None, None
-        self._probe: Inputs | None = None
+        self._target: _Target | None = None
+        self._points: Inputs | None = None
 
     @property
     def module(self) -> Any:
         """The module that is evaluated, without wrappers."""
         return bare_module(self._model)
 
-    def __call__(self, points: Inputs) -> npt.NDArray[Any]:
-        """Return the model's output for ``points``, shape (N, C) or (N,)."""
-        module = bare_module(self._model)
-        if not self._prepared:
-            _refuse_lazy(module)
-            with self.session():
-                return self(points)
-        self._probe = convert_each(points, lambda part: part[:1])
-        return self.ask(module, points)
-
     @contextmanager
-    def session(self) -> Iterator[None]:
-        """Put the model into eval mode and restore it only once for several calls."""
-        module = bare_module(self._model)
-        if _is_lazy(module):
-            yield
+    def undisturbed(self) -> Iterator[None]:
+        """Put the model into eval mode, and restore it."""
+        target = _Target.of(bare_module(self._model))
+        if _is_lazy(target.module):
+            yield  # What asks it is refused, and can say at which points.
             return
         streams = self._replicas.streams
-        with undisturbed(module, streams, self._again(module)):
-            self._prepared, self._place = True, (module, *_device_and_dtype(module))
+        with undisturbed(target.module, streams, self._again(target)):
+            self._target = target
             try:
                 yield
             finally:
-                self._prepared, self._place = False, (None, None, None)
+                self._target = None
+        self._points = None
         if streams.draws:
             self._replicas.unsafe = "it draws from torch's random stream when asked"
 
-    def ask(self, module: Any, points: Inputs) -> npt.NDArray[Any]:
-        """Return the output of ``module``, the model or a copy of it, which is in eval mode."""
-        prepared, device, dtype = self._place
-        if module is not prepared:
-            device, dtype = _device_and_dtype(module)
+    def answer(self, points: Inputs) -> npt.NDArray[Any]:
+        """Ask the model, which is in eval mode."""
+        if self._target is None:
+            raise RuntimeError(
+                "the model has lazy parameters that are not initialised yet; call it once with a "
+                "dummy batch before recording, so that recording cannot change how they are "
+                "initialised"
+            )
+        self._points = points
+        return self.ask(self._target, points)
+
+    def ask(self, target: _Target, points: Inputs) -> npt.NDArray[Any]:
+        """Return the output of the model or a copy of it, which is in eval mode."""
         default = torch.get_default_dtype()
         with self._forward_context():
             if torch.get_default_dtype() != default:
                 self._replicas.unsafe = "its precision changes the default dtype of the process"
-            inputs = convert_each(points, lambda part: _tensor(part, device, dtype))
+            inputs = convert_each(points, target.tensor)
             if self._convert is not None:
                 inputs = self._convert(inputs)
+            module = target.module
             answer = self._predict(module, inputs) if self._predict else _forward(module, inputs)
             return to_numpy(_pick(answer, self._output))
 
-    def _again(self, module: Any) -> Callable[[], object] | None:
-        """Return what asks ``module`` for one point, unless all processes of a group must ask."""
+    def _again(self, target: _Target) -> Callable[[], object] | None:
+        """Return what asks for one point again, unless all processes of a group must ask."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             return None
-        return lambda: self._probe is not None and self.ask(module, self._probe)
+
+        def ask_one_point() -> None:
+            if self._points is not None:
+                self.ask(target, convert_each(self._points, lambda part: part[:1]))
+
+        return ask_one_point
 
     def frozen(self) -> FrozenTorchPredictor:
         """Return a callable of a copy of the model as it is now, for use on any thread.
@@ -179,6 +210,7 @@ class FrozenTorchPredictor:
     def __init__(self, predictor: TorchPredictor, replica: Replica) -> None:
         self._predictor = predictor
         self._replica = replica
+        self._target = _Target.of(replica.module)
         self._host = ThreadState()
 
     @property
@@ -189,7 +221,7 @@ class FrozenTorchPredictor:
     def __call__(self, points: Inputs) -> npt.NDArray[Any]:
         """Return the copy's output for ``points``, shape (N, C) or (N,)."""
         with self._replica.on_side_stream(), self._host.restored(), evaluating(self.module):
-            return self._predictor.ask(self.module, points)
+            return self._predictor.ask(self._target, points)
 
     def release(self) -> None:
         """Return the copy to its pool."""
@@ -208,40 +240,19 @@ def bare_module(model: Any) -> Any:
             return model
 
 
-def _tensor(part: npt.NDArray[Any], device: Any, dtype: Any) -> Any:
-    # Integers, which only preprocess= can return, stay so, as embedding layers need them.
-    part = to_numbers(part)
-    wanted = None if part.dtype.kind in "iu" else dtype
-    return torch.from_numpy(np.ascontiguousarray(part)).to(device=device, dtype=wanted)
-
-
 def _forward(module: Any, inputs: Inputs) -> Any:
     if isinstance(inputs, Mapping):
         return module(**inputs)
     return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
 
 
-def _device_and_dtype(module: Any) -> tuple[Any, Any]:
-    # Stops at the first floating tensor: for small models a pass over all would dominate a call.
-    device = torch.device("cpu")
-    for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
-        if place == 0:
-            device = tensor.device
-        if tensor.is_floating_point():
-            return device, tensor.dtype
-    return device, torch.get_default_dtype()
-
-
 def _is_lazy(module: Any) -> bool:
-    return any(torch.nn.parameter.is_lazy(parameter) for parameter in module.parameters())
-
-
-def _refuse_lazy(module: Any) -> None:
-    if _is_lazy(module):
-        raise RuntimeError(
-            "the model has lazy parameters that are not initialised yet; call it once with a "
-            "dummy batch before recording, so that recording cannot change how they are initialised"
-        )
+    # Not of module.parameters(), which takes several times as long.
+    return any(
+        torch.nn.parameter.is_lazy(parameter)
+        for part in module.modules()
+        for parameter in part._parameters.values()
+    )
 
 
 def _pick(answer: Any, output: str) -> Any:
