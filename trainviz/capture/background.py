@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainviz.capture.random_streams import host_rng_preserved
+from trainviz.evaluation.evaluator import session
 from trainviz.evaluation.outputs import PredictProba
 from trainviz.recordings.history import LogEntry
 from trainviz.recordings.snapshot import Snapshot
@@ -79,7 +80,8 @@ class BackgroundCaptures:
     Parameters
     ----------
     evaluate : callable
-        ``(predict_proba, epoch, step, metrics) -> Snapshot``; runs on the worker.
+        ``(predict_proba, epoch, step, metrics) -> Snapshot``; runs on the worker,
+        in a session of the copy.
     keep : callable
         ``(snapshot) -> None``; runs on the worker, never at the same time as
         :meth:`amend` or :meth:`relabel`.
@@ -231,9 +233,10 @@ class BackgroundCaptures:
         job.started = True
         assert job.predict is not None
         try:
-            outcome: Snapshot | Exception = self._evaluate(
-                job.predict, job.epoch, job.step, dict(job.metrics)
-            )
+            with session(job.predict):
+                outcome: Snapshot | Exception = self._evaluate(
+                    job.predict, job.epoch, job.step, dict(job.metrics)
+                )
         except Exception as error:
             outcome = error
         except BaseException as error:

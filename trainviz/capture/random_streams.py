@@ -135,7 +135,7 @@ class RandomStreams:
                 "them during a capture, they draw again afterwards. Give the model or the threads "
                 "a generator of their own to avoid this",
                 CaptureWarning,
-                stacklevel=7,
+                stacklevel=8,
             )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypedDict
 
@@ -11,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-from trainviz._common.arrays import to_numpy
 from trainviz._common.options import shows_defaults, with_defaults
 from trainviz._common.providers import provided
-from trainviz._common.terminal import warn
 from trainviz.capture.background import check_freezable
+from trainviz.capture.plausibility import doubt_logits, doubt_order
+from trainviz.capture.probe import Probe
 from trainviz.capture.random_streams import HostStreams
 from trainviz.capture.recording_writer import RecordingWriter
 from trainviz.capture.schedule import Schedule, make_schedule
@@ -23,12 +24,11 @@ from trainviz.capture.training_state import Stage, TrainingState
 from trainviz.capture.validation import SnapshotValidator, check_names, plain_metrics
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
-from trainviz.errors import CaptureWarning, RecordingError
+from trainviz.errors import RecordingError
 from trainviz.evaluation.evaluator import Evaluator, Method, check_method, session
 from trainviz.evaluation.outputs import (
     Output,
     PredictProba,
-    answer_at,
     check_output,
     chunk_size,
     probabilities_at,
@@ -247,6 +247,7 @@ class Recorder:
         )
         self._given: RecorderOptions = {**given, "data": None}
         self._streams = HostStreams()
+        self._probe = Probe(domain)
         self._order_doubted = False
         self._earlier: list[Recording] = []
         self._begin()
@@ -265,7 +266,7 @@ class Recorder:
             output=self._output, batch_size=given["batch_size"], data=recording.data,
         )  # fmt: skip
         self.writer = RecordingWriter(
-            recording, store, self._evaluate, background=given["background"],
+            recording, store, self._snapshot, background=given["background"],
             on_error=given["on_error"],
         )  # fmt: skip
         self.state = TrainingState.of(recording)
@@ -373,21 +374,19 @@ class Recorder:
             if not is_special and self._submit(predict_proba, epoch, step, metrics or {}):
                 self.answers = self.probe(predict_proba) if probes else None
                 return True
-            with (
-                self._streams.preserved(lambda: self._ask_a_corner(predict_proba)),
-                session(predict_proba),
-            ):
+            with self._asking(predict_proba):
                 snapshot = self._snapshot(predict_proba, epoch, step, metrics or {})
                 # In the same session, which costs more than these few points.
-                self.answers = self._probed(predict_proba) if probes else None
-            snapshot = replace(snapshot, weights_epoch=weights_epoch)
+                self.answers = self._probe(predict_proba) if probes else None
+            if weights_epoch is not None:
+                snapshot = replace(snapshot, weights_epoch=weights_epoch)
             self.writer.keep(snapshot)
         except Exception as error:
             self.writer.handle(error, epoch, is_first=is_first)
             return False
         self._evaluator.tell(stacklevel=3)
         if is_first and self._output == "logits":
-            self._doubt_logits(predict_proba)
+            doubt_logits(self.probe(predict_proba))
         if self._streams.draws:
             reason = "it draws from the random streams of Python or numpy when asked"
             self.writer.stop_background(reason)
@@ -490,7 +489,7 @@ class Recorder:
         height, width = self.domain.shape
         corners = [0, width - 1, (height - 1) * width, height * width - 1]
         points = self.domain.points_at(np.array(corners))
-        with self._streams.preserved(lambda: self._ask_a_corner(predict_proba)):
+        with self._asking(predict_proba):
             self._validator.check_classes(
                 probabilities_at(predict_proba, points, self._output).shape[1]
             )
@@ -534,24 +533,9 @@ class Recorder:
         None if it fails, or, unless ``is_sure``, answers differently when it is asked again.
         """
         try:
-            with (
-                self._streams.preserved(lambda: self._ask_a_corner(predict_proba)),
-                session(predict_proba),
-            ):
-                return self._probed(predict_proba, is_sure=is_sure)
+            with self._asking(predict_proba):
+                return self._probe(predict_proba, is_sure=is_sure)
         except Exception:
-            return None
-
-    def _probed(
-        self, predict_proba: PredictProba, *, is_sure: bool = True
-    ) -> npt.NDArray[Any] | None:
-        index = np.unique(np.linspace(0, self.domain.n_points - 1, _PROBES).astype(np.intp))
-        try:
-            points = self.domain.points_at(index)
-            first = np.array(to_numpy(answer_at(predict_proba, points)))
-            again = first if is_sure else to_numpy(answer_at(predict_proba, points))
-            return first if np.array_equal(first, again, equal_nan=True) else None
-        except Exception:  # Where a model cannot be asked, a capture tells why.
             return None
 
     def learn_classes(self, classes: Sequence[Any] | None) -> None:
@@ -707,7 +691,7 @@ class Recorder:
         that is never closed holds the lock until it is deleted or its process ends.
         """
         self.drain()
-        self._doubt_order()
+        self._order_doubted = self._order_doubted or doubt_order(self.recording)
         self.writer.close()
 
     def claim(self) -> None:
@@ -775,43 +759,6 @@ class Recorder:
         if len(self.recording) and self._evaluator.undecided:
             self._evaluator.follow(self.recording[-1].method)
 
-    def _doubt_order(self) -> None:
-        """Warn once if the labels of the data fit far better in another order of the columns."""
-        recording = self.recording
-        if self._order_doubted or recording.data is None or not len(recording):
-            return
-        labels, guesses = recording.data_labels, recording.data_predictions(len(recording) - 1)
-        if labels is None or guesses is None:
-            return
-        order = recording.data.better_order(labels, guesses, recording.n_classes)
-        if order is None:
-            return
-        self._order_doubted = True
-        names, own = recording.class_names, float((labels == guesses).mean())
-        other = float((np.array(order)[labels] == guesses).mean())
-        listed = [names[order.index(column)] for column in range(len(order))]
-        warn(
-            f"the model predicts {own:.3g} of data= as labelled, with the output columns "
-            f"{names[:8]}; in the order {listed[:8]} it would be {other:.3g}: is that the order of "
-            "the columns? Then say so with classes=[...]",
-            CaptureWarning,
-            stacklevel=4,
-        )
-
-    def _doubt_logits(self, predict_proba: PredictProba) -> None:
-        """Warn if what is declared as logits looks like probabilities."""
-        answers = self.probe(predict_proba)
-        if answers is None or answers.ndim != 2 or answers.shape[1] < 2:
-            return
-        if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
-            warn(
-                "the model's answers are not negative and sum to 1 at each point, as probabilities "
-                'do, but output="logits" applies a softmax to them, which makes the map paler than '
-                'the model is sure: say output="probabilities"',
-                CaptureWarning,
-                stacklevel=4,
-            )
-
     def _settle(self) -> None:
         self._evaluator.tell(stacklevel=4)
         self.writer.settle()
@@ -855,19 +802,16 @@ class Recorder:
         self._asked = epoch, step
         return (due and epoch > last_epoch) or self.schedule.due_step(step, since=last_step)
 
-    def _ask_a_corner(self, predict_proba: PredictProba) -> None:
-        with session(predict_proba):
-            probabilities_at(predict_proba, self.domain.points(0, 1), self._output)
+    @contextmanager
+    def _asking(self, predict_proba: PredictProba) -> Iterator[None]:
+        """Open a session of a model, and undo what it draws from Python's and numpy's streams."""
 
-    def _evaluate(
-        self,
-        predict_proba: PredictProba,
-        epoch: int,
-        step: int | None,
-        metrics: Mapping[str, Any],
-    ) -> Snapshot:
-        with session(predict_proba):
-            return self._snapshot(predict_proba, epoch, step, metrics)
+        def ask_a_corner() -> None:
+            with session(predict_proba):
+                probabilities_at(predict_proba, self.domain.points(0, 1), self._output)
+
+        with self._streams.preserved(again=ask_a_corner), session(predict_proba):
+            yield
 
     def _snapshot(
         self,
@@ -876,6 +820,7 @@ class Recorder:
         step: int | None,
         metrics: Mapping[str, Any],
     ) -> Snapshot:
+        """Evaluate a model of which a session is open."""
         found = self._evaluator(predict_proba, (epoch, step))
         self._validator.check_classes(found.map.shape[0])
         told = self._validator.with_accuracies(plain_metrics(metrics), found.data_predictions)
@@ -898,10 +843,6 @@ def check_options(options: RecorderOptions) -> Schedule:
         given["schedule"], given["every"], given["every_n_steps"], given["at"],
         given["initial"], given["final"],
     )  # fmt: skip
-
-
-_PROBES = 16
-"""At so many points are a model's answers compared with those at the end of the run before."""
 
 
 def _location(path: str | os.PathLike[str] | None) -> str | None:

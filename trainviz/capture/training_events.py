@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import weakref
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.terminal import warn
+from trainviz.capture.probe import alike, digest
 from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_state import Stage, TrainingState, last_captured
 from trainviz.errors import CaptureWarning
@@ -101,7 +100,7 @@ class TrainingEvents:
         if state.stage is Stage.FINISHED:
             known = self._answers is not None
             now = self.recorder.probe(predict, is_sure=False) if known else None
-            another = now is not None and not _alike(now, self._answers)
+            another = now is not None and not alike(now, self._answers)
         else:
             before, after = self._module, _reference(predict)
             another = before is not None and after is not None and before() is not after()
@@ -270,10 +269,10 @@ class TrainingEvents:
         ``Recording.ends_with_other_weights``.
         """
         now, before = self._answers, self._captured_answers
-        if now is None or before is None or _alike(now, before):
+        if now is None or before is None or alike(now, before):
             return
         if weights_epoch is None:
-            weights_epoch = self._epochs_by_answers.get(_digest(now))
+            weights_epoch = self._epochs_by_answers.get(digest(now))
         if self._capture(predict, again=True, weights_epoch=weights_epoch):
             self.recorder.drain()
             if not self.recorder.writer.lost_last:
@@ -312,7 +311,7 @@ class TrainingEvents:
         state.take(awaits_epoch)
         self._captured_answers = self.recorder.answers
         if self._captured_answers is not None and not again:
-            self._epochs_by_answers[_digest(self._captured_answers)] = state.epoch
+            self._epochs_by_answers[digest(self._captured_answers)] = state.epoch
         return True
 
     def _reconcile(self) -> None:
@@ -329,15 +328,3 @@ class TrainingEvents:
 def _reference(predict: Any) -> weakref.ref[Any] | None:
     module = getattr(predict, "module", None)
     return None if module is None else weakref.ref(module)
-
-
-def _digest(answers: npt.NDArray[Any]) -> bytes:
-    return hashlib.sha256(answers.tobytes()).digest()
-
-
-def _alike(answers: npt.NDArray[Any], others: npt.NDArray[Any] | None) -> bool:
-    return (
-        others is not None
-        and answers.shape == others.shape
-        and np.allclose(answers, others, rtol=1e-5, atol=1e-6, equal_nan=True)
-    )
