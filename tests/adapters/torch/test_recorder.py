@@ -109,6 +109,13 @@ def test_every_submodule_keeps_its_mode():
     assert model.training
 
 
+def test_so_does_a_model_of_torchscript_which_is_asked_in_eval_mode_too():
+    model = torch.jit.script(nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5))).train()
+    found = captured(model)
+    assert [part.training for part in model.modules()] == [True, True, True]
+    np.testing.assert_allclose(found, own_map(model), atol=1e-6)
+
+
 def test_buffers_are_restored_where_the_forward_changes_or_replaces_them():
     model = Net()
     calls = model.calls
