@@ -56,6 +56,7 @@ class RecordingWriter:
         self._background = BackgroundCaptures(evaluate, self._append, background)
         self._on_error = on_error
         self._warned = False
+        self._is_open = False
         self._subscribers: dict[object, Callable[[Snapshot], object]] = {}
         self._closed: dict[object, Callable[[], object]] = {}
         self._untold: deque[Snapshot] = deque()
@@ -169,13 +170,19 @@ class RecordingWriter:
     # The store.
 
     def open(self) -> None:
-        """Lock the recording's path for writing; raise if another process holds it."""
-        self._store.open()
+        """Lock the recording's path for writing; raise if another process holds it.
+
+        Once it is locked, only storing checks that it still is, which may take a while.
+        """
+        if not self._is_open:
+            self._store.open()
+            self._is_open = True
 
     def close(self) -> None:
         """Wait for the captures in the background, and release the recording's path."""
         self.drain()
         self._store.close()
+        self._is_open = False
         for closed in tuple(self._closed.values()):
             try:
                 with host_rng_preserved():
