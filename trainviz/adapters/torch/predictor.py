@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -40,11 +40,15 @@ class _Target(NamedTuple):
     dtype: Any
 
     @classmethod
-    def of(cls, module: Any) -> _Target:
-        # Stops at the first floating tensor: for small models a pass over all would dominate a
-        # call.
+    def of(cls, module: Any) -> _Target | None:
+        """Return None as long as the module has lazy parameters."""
+        # Not module.parameters(), which takes several times as long.
+        parts = [part._parameters.values() for part in module.modules()]
+        parameters = [each for part in parts for each in part if each is not None]
+        if any(map(torch.nn.parameter.is_lazy, parameters)):
+            return None
         device = torch.device("cpu")
-        for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
+        for place, tensor in enumerate(chain(parameters, module.buffers())):
             if place == 0:
                 device = tensor.device
             if tensor.is_floating_point():
@@ -129,7 +133,7 @@ class TorchPredictor(SessionPredictor):
     def undisturbed(self) -> Iterator[None]:
         """Put the model into eval mode, and restore it."""
         target = _Target.of(bare_module(self._model))
-        if _is_lazy(target.module):
+        if target is None:
             yield  # What asks it is refused, and can say at which points.
             return
         streams = self._replicas.streams
@@ -210,7 +214,7 @@ class FrozenTorchPredictor:
     def __init__(self, predictor: TorchPredictor, replica: Replica) -> None:
         self._predictor = predictor
         self._replica = replica
-        self._target = _Target.of(replica.module)
+        self._target = cast(_Target, _Target.of(replica.module))
         self._host = ThreadState()
 
     @property
@@ -244,15 +248,6 @@ def _forward(module: Any, inputs: Inputs) -> Any:
     if isinstance(inputs, Mapping):
         return module(**inputs)
     return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
-
-
-def _is_lazy(module: Any) -> bool:
-    # Not of module.parameters(), which takes several times as long.
-    return any(
-        torch.nn.parameter.is_lazy(parameter)
-        for part in module.modules()
-        for parameter in part._parameters.values()
-    )
 
 
 def _pick(answer: Any, output: str) -> Any:
