@@ -251,8 +251,9 @@ def _forward(module: Any, inputs: Inputs) -> Any:
 
 
 def _pick(answer: Any, output: str) -> Any:
-    # Tensors are excluded, since they have a method named values.
-    if not isinstance(answer, (Mapping, torch.Tensor)) and hasattr(answer, output):
+    if isinstance(answer, torch.Tensor):
+        return answer
+    if not isinstance(answer, Mapping) and hasattr(answer, output):
         answer = getattr(answer, output)
     if isinstance(answer, Mapping):
         keys = [key for key in _KEYS[output] if key in answer] or list(answer)
