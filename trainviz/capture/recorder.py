@@ -721,16 +721,8 @@ class Recorder:
         """Remove what is recorded after ``epoch`` and ``step``, from which training continues."""
         self.drain()
         self._has_log_alone = False
-        later = self.recording.epochs > epoch
-        if step is not None:
-            later |= self.recording.steps > step  # False for NaN, an unknown step
         self.state.stage = Stage.RUNNING
-        self.writer.truncate(int((~later).sum()))
-        self.writer.keep_logged(
-            lambda entry: (
-                entry.epoch <= epoch and (step is None or entry.step is None or entry.step <= step)
-            )
-        )
+        self.writer.keep_until(epoch, step)
         self._follow_last()
         self._asked = (epoch, step or 0)
 
@@ -767,31 +759,16 @@ class Recorder:
         """Remove what a continued recording holds from here on, which will be recorded again."""
         if self._has_log_alone:
             self._has_log_alone = False
-            self._supersede_log(epoch, step)
+            self.writer.keep_before(epoch, step)
         if self.state.stage is not Stage.STORED:
             return
         self._validator.check_order(epoch, step, None)
         self.state.stage = Stage.RUNNING
-        epochs, steps = self.recording.epochs, self.recording.steps
-        again = epochs >= epoch
-        if step is not None:
-            # Earlier steps of the same epoch stay. NaN, an unknown step, is not earlier.
-            again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
-        self.writer.truncate(int((~again).sum()))
-        self._supersede_log(epoch, step)
+        self.writer.keep_before(epoch, step)
         self._follow_last()
         if self.writer.last is not None:
             last_epoch, last_step = self.writer.last
             self._asked = last_epoch, last_step or 0
-
-    def _supersede_log(self, epoch: int, step: int | None) -> None:
-        self.writer.keep_logged(
-            lambda entry: (
-                entry.epoch < epoch
-                if step is None or entry.step is None
-                else entry.epoch <= epoch and entry.step < step
-            )
-        )
 
     def _due(self, epoch: int, step: int | None) -> bool:
         due = self.schedule.due_epoch(epoch)

@@ -106,8 +106,39 @@ class RecordingWriter:
             except Exception as error:
                 self.handle(error, entry.epoch, "logging the metrics")
 
-    def keep_logged(self, is_kept: Callable[[LogEntry], bool]) -> None:
-        """Forget what was logged, but for some entries."""
+    def keep_until(self, epoch: int, step: int | None) -> None:
+        """Forget what was captured or logged after a moment."""
+        later = self.recording.epochs > epoch
+        if step is not None:
+            later |= self.recording.steps > step  # False for NaN, an unknown step
+        self._keep(
+            int((~later).sum()),
+            lambda entry: (
+                entry.epoch <= epoch and (step is None or entry.step is None or entry.step <= step)
+            ),
+        )
+
+    def keep_before(self, epoch: int, step: int | None) -> None:
+        """Forget what was captured or logged at a moment, which comes again, and after it."""
+        epochs, steps = self.recording.epochs, self.recording.steps
+        again = epochs >= epoch
+        if step is not None:
+            # Earlier steps of the same epoch stay. NaN, an unknown step, is not earlier.
+            again = (epochs > epoch) | ((epochs == epoch) & ~(steps < step)) | (steps >= step)
+        self._keep(
+            int((~again).sum()),
+            lambda entry: (
+                entry.epoch < epoch
+                if step is None or entry.step is None
+                else entry.epoch <= epoch and entry.step < step
+            ),
+        )
+
+    def _keep(self, length: int, is_kept: Callable[[LogEntry], bool]) -> None:
+        """Forget all snapshots but the first ``length``, and some of what was logged."""
+        self._background.forget_last()
+        self.settle()
+        self._store.truncate(length)
         entries = self._store.logged()
         kept = [entry for entry in entries if is_kept(entry)]
         if len(kept) < len(entries):
@@ -121,12 +152,6 @@ class RecordingWriter:
         self.recording.require_snapshots()
         last = len(self._store) - 1
         self._attempt(lambda: self._store.relabel(last, epoch, metrics), "the end")
-
-    def truncate(self, length: int) -> None:
-        """Forget all snapshots but the first ``length``."""
-        self._background.forget_last()
-        self.settle()
-        self._store.truncate(length)
 
     @property
     def provisional(self) -> Provisional | None:
