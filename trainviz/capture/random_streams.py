@@ -24,12 +24,6 @@ _IDLE = 0.01
 """Seconds in which other threads are watched, three times, if they were in the way each time."""
 
 
-_JUST = 0.001
-"""Seconds."""
-
-_last = threading.local()
-
-
 class RandomStreams:
     """Random streams of a process, in which a model's own draws are undone, and no others.
 
@@ -82,7 +76,7 @@ class RandomStreams:
             undone unless a thread of Python ran beside the block.
         """
         # The clocks first, so that whoever draws after the reading is known to have run.
-        clocks = ThreadClocks.just_read()
+        clocks = ThreadClocks()
         before, completed = self.read(), False
         try:
             yield
@@ -188,18 +182,6 @@ class ThreadClocks:
 
     def __init__(self) -> None:
         self._used = _processor_times()
-
-    @classmethod
-    def just_read(cls) -> ThreadClocks:
-        """Return new clocks, or those that this thread has read less than a millisecond ago.
-
-        The blocks of a capture are inside one another, and begin at nearly the same time.
-        """
-        now = time.monotonic()
-        if now - getattr(_last, "read_at", -1.0) > _JUST:
-            _last.clocks, _last.read_at = cls(), now
-        clocks: ThreadClocks = _last.clocks
-        return clocks
 
     def none_ran(self) -> bool:
         """Return whether no other thread has run since, whether it runs Python or not."""
