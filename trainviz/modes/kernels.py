@@ -23,6 +23,7 @@ __all__ = [
     "KERNELS",
     "PART_HEIGHT",
     "PART_WIDTH",
+    "everywhere",
     "paint_highest",
     "paint_regions",
     "painter",
@@ -42,11 +43,8 @@ def painter(paint: Callable[..., None], *options: Any) -> PaintBetween:
         a: Map, b: Map, likely: npt.NDArray[np.bool_] | None = None
     ) -> Callable[[np.float32], Image]:
         a, b = ready(a), ready(b)
-        n_classes, height, width = a.shape
-        if likely is None:
-            blocks = -(-height // PART_HEIGHT), -(-width // PART_WIDTH)
-            likely = np.ones((*blocks, n_classes), np.bool_)
-        likely = ready(likely, np.bool_)
+        _, height, width = a.shape
+        likely = everywhere(a) if likely is None else ready(likely, np.bool_)
 
         def painted(weight: np.float32) -> Image:
             picture = np.empty((height, width, 3), dtype=np.uint8)
@@ -56,6 +54,12 @@ def painter(paint: Callable[..., None], *options: Any) -> PaintBetween:
         return painted
 
     return between
+
+
+def everywhere(picture: Map) -> npt.NDArray[np.bool_]:
+    """Return a mask of all classes in all parts of a map at a picture's pixels, (C, h, w)."""
+    n_classes, height, width = picture.shape
+    return np.ones((-(-height // PART_HEIGHT), -(-width // PART_WIDTH), n_classes), np.bool_)
 
 
 def _likely_values(values, likely):

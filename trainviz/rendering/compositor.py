@@ -236,7 +236,7 @@ class Compositor:
 
 
 class WrongPoints:
-    """The plane coordinates of the drawn points that a snapshot misclassifies."""
+    """Which of the drawn points a snapshot misclassifies."""
 
     def __init__(self, recording: Recording, options: SceneOptions) -> None:
         self._recording = recording
@@ -252,20 +252,17 @@ class WrongPoints:
         wrong: npt.NDArray[np.bool_] = (guesses != self._labels) & self._shown
         return wrong
 
-    def __getitem__(self, snapshot: int) -> npt.NDArray[np.float64]:
-        assert self._recording.data is not None
-        points: npt.NDArray[np.float64] = self._recording.data.points[self.mask(snapshot)]
-        return points
-
 
 def mark_errors(
     layout: Layout, recording: Recording, mode: Mode, options: SceneOptions, snapshot: int
 ) -> None:
     """Mark the points that a snapshot misclassifies, in a figure that matplotlib draws."""
-    wrong = WrongPoints(recording, options)
+    assert recording.data is not None
+    found = WrongPoints(recording, options)
+    wrong = found.mask(snapshot)
     if fades(recording, options):
-        draw_points(layout, recording, mode, options, wrong.mask(snapshot))
-    draw_wrong_points(layout, wrong[snapshot], wrong.n_points, options)
+        draw_points(layout, recording, mode, options, wrong)
+    draw_wrong_points(layout, recording.data.points[wrong], found.n_points, options)
 
 
 @without_glyph_warnings()

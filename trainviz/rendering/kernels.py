@@ -415,26 +415,10 @@ def to_planes(frame, before, luma, blue, red):
             stop = start
             while stop < width and differ(rows, rows_before, y, stop, min(stop + _BLOCKS, width)):
                 stop = min(stop + _BLOCKS, width)
-            if stop == start:
-                start += _BLOCKS
-                continue
-            for row in range(2):
-                now, then = (
-                    rows[2 * y + row, 6 * start : 6 * stop],
-                    rows_before[2 * y + row, 6 * start : 6 * stop],
-                )
-                for i in range(len(now)):
-                    then[i] = now[i]
-                red_row, green_row, blue_row = channels[0, row], channels[1, row], channels[2, row]
-                split_channels(now, red_row, green_row, blue_row)
-                light = luma[2 * y + row, 2 * start : 2 * stop]
-                find_luma(red_row, green_row, blue_row, light)
-            for channel in range(3):
-                above, below = channels[channel, 0], channels[channel, 1]
-                add_blocks(above, below, sums[channel, : stop - start])
-            find_chroma(sums, _BLUE, blue[y, start:stop])
-            find_chroma(sums, _RED, red[y, start:stop])
-            start = stop
+            if stop > start:
+                convert_blocks(rows, rows_before, y, start, stop, luma, blue, red, channels, sums)
+            # What follows was found not to differ.
+            start = stop + _BLOCKS
 
 
 @inlined
@@ -446,6 +430,26 @@ def differ(rows, rows_before, y, start, stop):
         for i in range(len(now)):
             found |= now[i] ^ then[i]
     return found != 0
+
+
+@inlined
+def convert_blocks(rows, rows_before, y, start, stop, luma, blue, red, channels, sums):
+    """Convert neighbouring blocks, and note their colours; the last two arrays are scratch."""
+    for row in range(2):
+        now, then = (
+            rows[2 * y + row, 6 * start : 6 * stop],
+            rows_before[2 * y + row, 6 * start : 6 * stop],
+        )
+        for i in range(len(now)):
+            then[i] = now[i]
+        red_row, green_row, blue_row = channels[0, row], channels[1, row], channels[2, row]
+        split_channels(now, red_row, green_row, blue_row)
+        light = luma[2 * y + row, 2 * start : 2 * stop]
+        find_luma(red_row, green_row, blue_row, light)
+    for channel in range(3):
+        add_blocks(channels[channel, 0], channels[channel, 1], sums[channel, : stop - start])
+    find_chroma(sums, _BLUE, blue[y, start:stop])
+    find_chroma(sums, _RED, red[y, start:stop])
 
 
 @inlined

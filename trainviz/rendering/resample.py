@@ -11,7 +11,7 @@ import numpy.typing as npt
 from trainviz._common.arrays import IndexArray, Map
 from trainviz._common.jit import ready
 from trainviz._common.output_kind import SUM_TOLERANCE
-from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH
+from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH, everywhere
 from trainviz.rendering.kernels import find_ranges, resample
 
 __all__ = ["LikelyMap", "Resampler"]
@@ -56,9 +56,7 @@ class Resampler:
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
         picture = self._empty(len(probabilities))
-        blocks = (len(_parts(*axis)) for axis in zip(self._shape, _SIZES, strict=True))
-        every = np.ones((*blocks, len(probabilities)), np.bool_)
-        resample(ready(probabilities), *self._where, every, picture)
+        resample(ready(probabilities), *self._where, everywhere(picture), picture)
         return picture
 
     def likely(self, probabilities: Map) -> LikelyMap:
@@ -66,7 +64,7 @@ class Resampler:
         if self._shrinks:
             # It is not kept, as it may be many times as large as the picture.
             picture = self(probabilities)
-            rows, columns = map(_parts, self._shape, _SIZES)
+            rows, columns = map(_parts, self._shape, (PART_HEIGHT, PART_WIDTH))
             return LikelyMap(picture, *_ranges(picture, rows, columns))
         values, picture = ready(probabilities), self._empty(len(probabilities))
 
@@ -205,8 +203,6 @@ def _possible(
     likely = likely & (highest >= (1 - 2 * SUM_TOLERANCE) / highest.shape[2])
     return likely | ~likely.any(axis=2, keepdims=True)
 
-
-_SIZES = PART_HEIGHT, PART_WIDTH
 
 _ROUNDING = np.float32(1e-6)
 """More than the rounding of an interpolated probability."""
