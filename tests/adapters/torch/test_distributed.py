@@ -175,7 +175,9 @@ def assert_same_maps(recording, wanted, atol=1e-5):
 def three_recordings(rank, **options):
     model = replica(rank)
     recs = [
-        tv.TorchRecorder(model, domain, data=(X, Y), distributed=way, every_n_steps=2)
+        tv.TorchRecorder(
+            model, domain, data=(X, Y), distributed=way, every_n_steps=2, evaluation="adaptive"
+        )
         for domain in (DENSE, FINE)
         for way in ("rank_zero", "shard")
     ]
@@ -203,7 +205,8 @@ def test_the_recording_is_the_one_of_a_single_process(ranks):
     ), "the ranks' own buffers are to differ, or this shows little"
     model = Net()
     for (recorded, counted, guesses), domain in zip(made, [DENSE] * 2 + [FINE] * 2, strict=True):
-        single = tv.TorchRecorder(model, domain, data=(X, Y))
+        # "auto" chooses by the time that evaluation takes, which is another in one process.
+        single = tv.TorchRecorder(model, domain, data=(X, Y), evaluation="adaptive")
         for index, state in enumerate(states[k] for k in (0, 2, 4, 5)):
             model.load_state_dict(state)
             single.start() if index == 0 else single.epoch_end()
