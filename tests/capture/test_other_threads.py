@@ -95,9 +95,12 @@ def test_beside_an_idle_thread_a_model_that_draws_is_undisturbed_without_a_word(
     def noisy(X):
         return right(X) * random.uniform(0.9, 1)
 
-    end = threading.Event()
-    thread = threading.Thread(target=end.wait)
+    waits, end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: (waits.set(), end.wait()))
     thread.start()
+    # On a busy machine, a thread that has just been started runs on for a while.
+    waits.wait()
+    time.sleep(0.05)
     before, recorder = random.getstate(), Recorder(DOMAIN, evaluation="dense")
     recorder.capture(noisy, epoch=0)
     end.set()
