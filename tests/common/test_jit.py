@@ -62,6 +62,25 @@ def test_every_kernel_compiles_for_its_signature(kernel: jit.Kernel) -> None:
     assert kernel.choice() is not kernel.reference
 
 
+@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name.startswith("kernels.")])
+def test_every_kernel_of_a_module_is_compiled_ahead(provider: str) -> None:
+    # One that is not listed is never in the cache, and served by NumPy for ever.
+    module = sys.modules[PROVIDERS[provider].partition(":")[0]]
+    own = [each for each in vars(module).values()
+           if isinstance(each, jit.Kernel) and each.__module__ == module.__name__]  # fmt: skip
+    assert {each.__name__ for each in own} == {each.__name__ for each in provided(provider)}
+
+
+def test_no_module_has_kernels_that_are_not_compiled_ahead() -> None:
+    listed = {target.partition(":")[0] for target in PROVIDERS.values()}
+    folder = Path(jit.__file__).parents[1]
+    having = {
+        ".".join(["trainviz", *path.relative_to(folder).with_suffix("").parts])
+        for path in folder.rglob("*.py") if "\n@kernel(" in path.read_text(encoding="utf-8")
+    }  # fmt: skip
+    assert having <= listed
+
+
 def test_nothing_is_compiled_before_the_first_call() -> None:
     code = "import sys, trainviz.rendering.kernels\nassert 'numba' not in sys.modules"
     run(code)

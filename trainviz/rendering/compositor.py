@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from trainviz.rendering.figure.options import SceneOptions
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.figure.styles import user_style
 from trainviz.rendering.figure.texts import without_glyph_warnings
-from trainviz.rendering.kernels import cover, stamp, tint
+from trainviz.rendering.kernels import cover, stamp
 
 __all__ = ["Compositor", "WrongPoints", "draw_ground", "mark_errors"]
 
@@ -178,7 +178,7 @@ class Compositor:
         assert self._wrong is not None
         return self._wrong.mask(snapshot).tobytes()
 
-    def _draw_marks(self, wrong: bytes) -> list[Marks]:
+    def _draw_marks(self, wrong: bytes) -> list[Layer]:
         """Return the marks of errors, for each marker that one consists of."""
         assert self._recording.data is not None
         points = self._pixels(self._recording.data.points[np.frombuffer(wrong, np.bool_)])
@@ -342,7 +342,7 @@ class _Marker:
         opaque = np.array(self._renderer.buffer_rgba())[..., 3]
         return (1 - opaque / np.float32(255)).astype(np.float32)
 
-    def at(self, points: npt.NDArray[np.intp], drawn: npt.NDArray[np.float32]) -> Marks:
+    def at(self, points: npt.NDArray[np.intp], drawn: npt.NDArray[np.float32]) -> Layer:
         """Return the marker at each point, a row and a column of the map."""
         down, right = places = np.nonzero(drawn < 1)
         size, padded = len(points) * len(down), self._clear.shape[1]
@@ -352,28 +352,8 @@ class _Marker:
             self._clear, self._margin, points @ (padded, 1), down * padded + right, drawn[places],
             self._pixels, self._shares,
         )  # fmt: skip
-        return Marks(self._color, self._pixels[:count].copy(), self._shares[:count].copy())
-
-
-class Marks(NamedTuple):
-    """An overlay of a map of one colour.
-
-    Attributes
-    ----------
-    color : ndarray of float32, shape (3,)
-    pixels : ndarray of int, shape (n,)
-        The flat indices of the pixels that it covers.
-    clear : ndarray of float32, shape (n,)
-        The transparency of each, 0 to 1.
-    """
-
-    color: npt.NDArray[np.float32]
-    pixels: npt.NDArray[np.intp]
-    clear: npt.NDArray[np.float32]
-
-    def put_on(self, picture: Image) -> None:
-        """Blend the overlay into a picture, in place."""
-        tint(picture.reshape(-1, 3), self.pixels, self.clear, self.color)
+        clear = self._shares[:count].copy()
+        return Layer(self._color * (1 - clear[:, None]), self._pixels[:count].copy(), clear)
 
 
 class Layer:

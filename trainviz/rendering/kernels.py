@@ -25,7 +25,6 @@ __all__ = [
     "resample",
     "spline",
     "stamp",
-    "tint",
     "to_planes",
 ]
 
@@ -152,24 +151,6 @@ def cover(picture, pixels, color, clear):
         for channel in range(3):
             below = picture[pixels[i], channel] * clear[i]
             picture[pixels[i], channel] = np.uint8(np.int32(below + color[i, channel]))
-
-
-def _tint_by_numpy(picture, pixels, clear, color):
-    passed = clear[:, None]
-    below = picture[pixels] * passed
-    below += color * (1 - passed) + np.float32(0.5)
-    picture[pixels] = below.astype(np.uint8)
-
-
-@kernel("(uint8[:, ::1], intp[::1], float32[::1], float32[::1])", _tint_by_numpy)
-def tint(picture, pixels, clear, color):
-    """Blend one colour into pixels: into each as much as its ``clear`` is below 1."""
-    one, half = np.float32(1), np.float32(0.5)
-    for i in range(len(pixels)):
-        share, row = clear[i], picture[pixels[i]]
-        for channel in range(3):
-            added = color[channel] * (one - share) + half
-            row[channel] = np.uint8(np.int32(row[channel] * share + added))
 
 
 def _stamp_by_numpy(clear, margin, corners, offsets, factors, pixels, shares):
