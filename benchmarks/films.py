@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from benchmarks.workloads import (
     spread,
 )
 from trainviz import Animation, Domain, Recording, animate, open_recording
+from trainviz.rendering.film import Film as SavedFilm
 
 __all__: list[str] = []
 
@@ -101,6 +104,90 @@ def _against_encoder(
             note=_speeds(times, len(frames)), times=times)
         for source in ("memory", "disk")
     ]  # fmt: skip
+
+
+@case("film-floor")
+def film_floor(scale: Scale) -> list[Row]:
+    """Save films whose frames are ready, and then read their maps as well, but paint nothing.
+
+    What is left of the encoder's speed is the most that a film could have, however fast it
+    were painted.
+    """
+    recording, rows = _record_demo(scale, scale.film[0]), []
+    with tempfile.TemporaryDirectory() as folder:
+        stored = str(Path(folder) / "recording.zarr")
+        recording.save(stored)
+        for interpolate in (scale.film[1], 1):
+            rows += _unpainted(recording, stored, interpolate, scale.repeats)
+    return rows
+
+
+def _unpainted(recording: Recording, stored: str, interpolate: int, repeats: int) -> list[Row]:
+    frames = [np.ascontiguousarray(frame) for frame in _animation(recording, interpolate)]
+
+    def saved(opened: Callable[[], Recording], *, is_read: bool) -> Film:
+        def save(path: Path) -> None:
+            of = opened()
+            _save(_Unpainted(_animation(of, interpolate), frames, is_read * interpolate), path)
+
+        return save
+
+    actions: dict[str, Film] = {
+        "nothing": saved(lambda: recording, is_read=False),
+        "memory": saved(lambda: recording, is_read=True),
+        "disk": saved(lambda: open_recording(stored), is_read=True),
+        "encoder": lambda path: plain.encode(path, frames),
+    }
+    times, _ = _in_turn(actions, ".mp4", len(frames), repeats + 2)
+    read = {"nothing": "no map read", "memory": "maps from memory", "disk": "maps from disk"}
+    return [
+        Row(f"film-floor/{interpolate}-{source}",
+            f"MP4 640x480, interpolate={interpolate}, nothing painted, {what}: share of",
+            "the pure encoder's speed", times.ratio("encoder", source),
+            note=_speeds(times, len(frames)), times=times)
+        for source, what in read.items()
+    ]  # fmt: skip
+
+
+class _Unpainted(SavedFilm):
+    """A film whose frames are ready; its surroundings are drawn, and every ``each`` frames a map is
+    read, as for a film that is painted.
+    """
+
+    def __init__(self, film: Animation, frames: list[Any], each: int) -> None:
+        self._of, self._ready, self._each, self.fps = film, frames, each, film.fps
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._of.shape
+
+    def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Any]:
+        if not self._each:
+            return lambda index: self._ready[index].copy()
+        assert reader is not None
+        count, coming = len(self._of.recording), deque[Future[Any]]()
+
+        def read(snapshot: int) -> Any:
+            return self._of.recording[snapshot].probabilities
+
+        def frame(index: int) -> Any:
+            snapshot, between = divmod(index, self._each)
+            if not between:
+                last = min(snapshot + _AHEAD, count - 1)
+                coming.extend(
+                    reader.submit(read, n) for n in range(snapshot + len(coming), last + 1)
+                )
+                coming.popleft().result()
+            return self._ready[index].copy()
+
+        return frame
+
+
+_AHEAD = 3
+"""How many maps are read ahead, as by a film that is painted."""
 
 
 @case("film-100-classes")

@@ -3,6 +3,7 @@
 import base64
 import re
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -25,6 +26,8 @@ import trainviz as tv
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.snapshot import Snapshot
 from trainviz.recordings.stores import MemoryStore
+from trainviz.recordings.time_axis import Moment
+from trainviz.rendering import painter
 
 SMALL = {"figsize": (3, 2.4), "dpi": 50}
 BARE = {**SMALL, "axes": False, "legend": False, "metrics": False, "points": False}
@@ -231,6 +234,17 @@ def test_saving_a_film_reads_each_snapshot_once(tmp_path):
     film, store = counted_film(9, interpolate=2)
     film.save(tmp_path / "film.mp4")
     assert sorted(store.reads) == list(range(9))
+
+
+@pytest.mark.parametrize(("room", "ahead"), [(2**26, 3), (2 * 80_000, 2), (1, 1)])
+def test_while_a_frame_is_painted_the_next_maps_are_read_if_there_is_room(room, ahead, monkeypatch):
+    monkeypatch.setattr(painter, "_AHEAD_BYTES", room)
+    film, store = counted_film(9)
+    with ThreadPoolExecutor(1) as reader:
+        paint = film.painter((20, 20), reader=reader)
+        for index in (0, 1, 2):
+            paint(Moment(index, 0.0))
+    assert store.reads == list(range(3 + ahead))
 
 
 def test_a_clip_that_is_played_reads_each_snapshot_once():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from functools import lru_cache
@@ -142,7 +143,9 @@ class Painter:
             return recording[index].probabilities
 
         if self._executor is not None:
-            read = _ReadAhead(read, len(recording), self._executor)
+            each = 4 * len(recording.class_names) * math.prod(recording.domain.shape)
+            ahead = max(1, min(_AHEAD, _AHEAD_BYTES // each))
+            read = _ReadAhead(read, len(recording), self._executor, ahead)
         if resampler is None:
             return read
         # Resampled by the thread that paints, as unpacking takes the longer part.
@@ -151,7 +154,7 @@ class Painter:
 
 
 class _ReadAhead:
-    """Read one map after another, each while the one before it is painted.
+    """Read one map after another, each while those before it are painted.
 
     Parameters
     ----------
@@ -160,21 +163,31 @@ class _ReadAhead:
     count : int
         How many maps there are.
     reader : Executor
+    ahead : int
+        How many maps may be waiting to be painted.
     """
 
-    def __init__(self, read: Callable[[int], Map], count: int, reader: Executor) -> None:
+    def __init__(
+        self, read: Callable[[int], Map], count: int, reader: Executor, ahead: int
+    ) -> None:
         self._read, self._count, self._reader = read, count, reader
-        self._last = -2
-        self._coming: tuple[int, Future[Map]] | None = None
+        self._ahead, self._last = ahead, -2
+        self._coming: dict[int, Future[Map]] = {}
 
     def __call__(self, index: int) -> Map:
-        """Return a map; if the one before it was asked for last, begin to read the next."""
-        coming, self._coming = self._coming, None
-        found = coming[1].result() if coming and coming[0] == index else self._read(index)
+        """Return a map; if the one before it was asked for last, begin to read the next ones."""
+        coming = self._coming.pop(index, None)
+        found = self._read(index) if coming is None else coming.result()
         follows, self._last = index == self._last + 1, index
-        if follows and index + 1 < self._count:
-            self._coming = index + 1, self._reader.submit(self._read, index + 1)
+        wanted = range(index + 1, min(index + 1 + self._ahead, self._count)) if follows else ()
+        self._coming = {
+            each: self._coming.get(each) or self._reader.submit(self._read, each) for each in wanted
+        }
         return found
+
+
+_AHEAD, _AHEAD_BYTES = 3, 2**26
+"""How many maps are read ahead: enough for uneven times, and no more than fit in so many bytes."""
 
 
 def require_output(mode: Mode, recording: Recording) -> None:
