@@ -1,6 +1,7 @@
 """The live page in a real browser, beside processes that train."""
 
 import json
+import re
 import shutil
 import time
 
@@ -57,7 +58,10 @@ def says(page, selector):
 
 def wait(page, selector, text, seconds=10):
     """Wait until an element contains a text."""
-    until(lambda: text in (says(page, selector) if page.locator(selector).count() else ""), seconds)
+    # In one step, as an element that is there may be replaced at any time.
+    until(
+        lambda: any(text in found for found in page.locator(selector).all_text_contents()), seconds
+    )
 
 
 def epoch(page):
@@ -122,6 +126,29 @@ def test_it_follows_a_training_process_that_is_killed_and_resumed(
     wait(page, ".tv-status", "Recording, 1 snapshot")
     run.epoch()
     until(lambda: epoch(page) == "epoch 1")
+
+
+def test_a_run_that_could_not_be_opened_is_tried_again_when_it_has_grown(
+    serving, open_page, tmp_path
+):
+    server = serving(tmp_path / "a.zarr")
+    page = open_page(server.address)
+    wait(page, "main", "No run is here yet")
+    asked = []
+
+    def fail_once(route):
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=500, body="a bad moment")
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"/api/r/\w+$"), fail_once)
+    recorder = record(tmp_path / "a.zarr", range(1))
+    wait(page, "#trainviz", "The runs cannot be opened: a bad moment")
+    capture(recorder, 1)
+    page.wait_for_selector("[data-ready]")
+    wait(page, ".tv-status", "Recording, 2 snapshots")
 
 
 def test_what_is_shown_grows_with_the_recording(serving, open_page, tmp_path):

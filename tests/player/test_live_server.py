@@ -1,10 +1,12 @@
 """The server of the live page: what it answers, to whom, and how it ends."""
 
 import json
+import queue
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -13,6 +15,8 @@ import pytest
 from live import Server, capture, moving, record, until
 
 import trainviz as tv
+from trainviz.player.runs import RunTable
+from trainviz.player.server import serve
 from trainviz.recordings.packed import PackedMap
 
 
@@ -253,6 +257,35 @@ def test_a_run_that_comes_later_is_found(serving, tmp_path):
         assert next(told)["runs"] == []
         record(tmp_path / "later" / "deep" / "a.zarr")
         assert next(told)["runs"][0]["name"] == "deep/a.zarr"
+
+
+def test_one_slow_look_at_the_runs_delays_no_other(tmp_path, monkeypatch):
+    path, slow, ends, told = tmp_path / "a.zarr", [], threading.Event(), queue.Queue()
+    refresh = RunTable.refresh
+
+    def look(table):
+        if path.exists() and not slow:
+            # As the first look at a recording, for which modules are imported from a slow disk.
+            slow.append(time.sleep(0.5))
+        refresh(table)
+
+    monkeypatch.setattr(RunTable, "refresh", look)
+    server = threading.Thread(
+        target=serve, args=[[str(path)]], kwargs={"port": 0, "told": told.put, "until": ends.wait}
+    )
+    server.start()
+    try:
+        with httpx.stream("GET", f"{told.get()}api/events", timeout=5) as response:
+            changes = events(response)
+            assert next(changes)["runs"] == []
+            recorder = record(path, range(1))
+            next(run for change in changes for run in change["runs"] if run["count"] == 1)
+            capture(recorder, 1)
+            next(run for change in changes for run in change["runs"] if run["count"] == 2)
+    finally:
+        ends.set()
+        server.join()
+    assert slow
 
 
 def test_what_is_replaced_has_another_version(serving, tmp_path):

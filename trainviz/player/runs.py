@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +199,11 @@ class RunTable:
             begun = time.monotonic()
             self._add((path, _name(path)) for path in self.paths if _is_run(path))
             if begun - self._scanned >= self._pause:
-                self._add(self._scan())
+                found = [*self._scan()]
                 self._scanned = time.monotonic()
+                # Runs that are new take long to open, which says nothing of the next search.
                 self._pause = max(_SCAN_SECONDS, 20 * (self._scanned - begun))
+                self._add(found)
             for run in tuple(self._runs.values()):
                 if run.look():
                     self._note(run)
@@ -221,7 +223,7 @@ class RunTable:
         run.edition = self.edition + 1
         self.edition += 1
 
-    def _add(self, found: Iterator[tuple[str, str]]) -> None:
+    def _add(self, found: Iterable[tuple[str, str]]) -> None:
         for path, name in found:
             run = Run(path, name)
             if run.id in self._runs:

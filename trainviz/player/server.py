@@ -127,6 +127,7 @@ class LiveApp:
 
     async def _watch(self) -> None:
         """Look at the runs as long as anybody listens."""
+        before = 0.0
         while not self._is_ending():
             begun = time.monotonic()
             if self._streams:
@@ -135,7 +136,10 @@ class LiveApp:
                 except Exception:  # The next look may be luckier, and pages wait for it.
                     _LOG.exception("the runs could not be looked at")
                 self._looked = time.monotonic()
-            await asyncio.sleep(max(_POLL_SECONDS, (time.monotonic() - begun) / _POLL_SHARE))
+            took = time.monotonic() - begun
+            # One look alone may take long, such as the first one at a recording.
+            await asyncio.sleep(max(_POLL_SECONDS, min(took, before) / _POLL_SHARE))
+            before = took
 
     async def _refreshed(self) -> RunTable:
         if time.monotonic() - self._looked > _POLL_SECONDS:

@@ -228,7 +228,10 @@ export class LivePage {
     try {
       replies = await Promise.all(ids.map(async (id) => (await this.api.get(`/api/r/${id}`)).json()));
     } catch (error) {
-      if (turn === this.opening) this.say(`The runs cannot be opened: ${/** @type {Error} */ (error).message}`);
+      if (turn !== this.opening) return;
+      this.say(`The runs cannot be opened: ${/** @type {Error} */ (error).message}`);
+      // The next change of theirs, or a new connection, is a reason to try again.
+      this.shown = ids;
       return;
     }
     if (turn !== this.opening) return;
