@@ -85,7 +85,10 @@ def _browse(paths: dict[str, Path], snapshots: int, repeats: int) -> tuple[Times
     """Open both pages in turn, and step through them."""
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        raise RuntimeError(f"no browser: install one of {', '.join(names)}")
     drawn = {"trainviz": "[data-ready]", "plotly": ".js-plotly-plot .imagelayer image"}
     scripts = {"trainviz": _OURS, "plotly": _THEIRS}
     onward = [index % snapshots for index in range(_STEPS)]
