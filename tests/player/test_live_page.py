@@ -5,6 +5,7 @@ import re
 import shutil
 import time
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from live import Training, capture, record, until
@@ -149,6 +150,20 @@ def test_a_run_that_could_not_be_opened_is_tried_again_when_it_has_grown(
     capture(recorder, 1)
     page.wait_for_selector("[data-ready]")
     wait(page, ".tv-status", "Recording, 2 snapshots")
+
+
+def test_a_run_that_is_asked_for_before_its_first_snapshot_is_shown_with_it(
+    serving, open_page, tmp_path
+):
+    path = tmp_path / "a.zarr"
+    record(tmp_path / "other.zarr").recording[:0].save(path)
+    server = serving(path)
+    run = httpx.get(f"{server.url}api/recordings").json()["runs"][0]
+    page = open_page(f"{server.url}?runs={run['id']}")
+    wait(page, "#trainviz", "a.zarr: waiting for the first snapshot")
+    _recorder = record(path, range(1), overwrite=True)
+    page.wait_for_selector("[data-ready]")
+    wait(page, ".tv-status", "Recording, 1 snapshot")
 
 
 def test_what_is_shown_grows_with_the_recording(serving, open_page, tmp_path):

@@ -219,19 +219,14 @@ export class LivePage {
     const runs = ids.map((id) => /** @type {Run} */ (this.runs.get(id)));
     this.shown = ids;
     if (runs.some((run) => !run.count)) {
-      this.close();
-      this.shown = ids;
-      this.say(`${runs.filter((run) => !run.count).map((run) => run.name).join(", ")}: waiting for the first snapshot …`);
+      this.say(`${runs.filter((run) => !run.count).map((run) => run.name).join(", ")}: waiting for the first snapshot …`, ids);
       return;
     }
     let replies;
     try {
       replies = await Promise.all(ids.map(async (id) => (await this.api.get(`/api/r/${id}`)).json()));
     } catch (error) {
-      if (turn !== this.opening) return;
-      this.say(`The runs cannot be opened: ${/** @type {Error} */ (error).message}`);
-      // The next change of theirs, or a new connection, is a reason to try again.
-      this.shown = ids;
+      if (turn === this.opening) this.say(`The runs cannot be opened: ${/** @type {Error} */ (error).message}`, ids);
       return;
     }
     if (turn !== this.opening) return;
@@ -276,9 +271,14 @@ export class LivePage {
     this.showState();
   }
 
-  /** @param {string} text */
-  say(text) {
+  /**
+   * Say something in the place of runs, which are opened at the next change or connection.
+   * @param {string} text
+   * @param {string[]} [ids]
+   */
+  say(text, ids = []) {
     this.close();
+    this.shown = ids;
     this.root.replaceChildren(el("p", { class: "tv-wait", role: "alert", dir: "auto" }, text));
   }
 
