@@ -17,9 +17,8 @@ from trainviz._common.providers import PROVIDERS, provided
 
 numba = pytest.importorskip("numba")
 
-KERNELS = [
-    each for name in PROVIDERS if name.startswith("kernels.") for each in provided(name)
-]  # fmt: skip
+PROVIDING = [name for name in PROVIDERS if name.startswith("kernels.")]
+KERNELS = [each for name in PROVIDING for each in provided(name)]
 
 
 @jit.inlined
@@ -62,7 +61,7 @@ def test_every_kernel_compiles_for_its_signature(kernel: jit.Kernel) -> None:
     assert kernel.choice() is not kernel.reference
 
 
-@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name.startswith("kernels.")])
+@pytest.mark.parametrize("provider", PROVIDING)
 def test_every_kernel_of_a_module_is_compiled_ahead(provider: str) -> None:
     # One that is not listed is never in the cache, and served by NumPy for ever.
     module = sys.modules[PROVIDERS[provider].partition(":")[0]]

@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from trainviz._common.providers import PROVIDERS, provided
 
-__all__ = ["POLICY", "Kernel", "Policy", "fill_cache", "inlined", "kernel", "ready"]
+__all__ = ["POLICY", "Kernel", "Policy", "fill_cache", "inlined", "kernel", "kernels_of", "ready"]
 
 Policy = Literal["cached", "compiled", "numpy"]
 
@@ -135,6 +135,23 @@ def kernel(signature: str, reference: Callable[..., Any]) -> Callable[[Callable[
     6.0
     """
     return lambda function: Kernel(function, signature, reference)
+
+
+def kernels_of(module: Mapping[str, Any]) -> tuple[Kernel, ...]:
+    """Return the kernels that a module defines, given its ``globals()``, in their order.
+
+    Examples
+    --------
+    >>> @kernel("(float64,)", None)
+    ... def loop(value):
+    ...     return value
+    >>> [each.__name__ for each in kernels_of({"__name__": __name__, "loop": loop, "other": 3})]
+    ['loop']
+    """
+    return tuple(
+        each for each in module.values()
+        if isinstance(each, Kernel) and each.__module__ == module["__name__"]
+    )  # fmt: skip
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

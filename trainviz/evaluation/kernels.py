@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainviz._common.jit import inlined, kernel
+from trainviz._common.jit import inlined, kernel, kernels_of
 
 __all__ = ["KERNELS", "fill_at", "fill_lattice", "keep", "normalise_odds"]
 
@@ -408,5 +408,5 @@ _DROPPED, _ROUNDED_UP = np.uint32(13), np.uint32(((15 - 127) * 2**23 + 0xFFF) % 
 _REBIASED, _HALF_BITS = np.uint32((127 - 15) * 2**23), np.uint32(126 * 2**23)
 
 
-KERNELS = (fill_lattice, normalise_odds, keep, fill_at)
-"""In compilation order: first those that films need."""
+KERNELS = kernels_of(globals())
+"""Are compiled ahead, in this order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainviz._common.jit import kernel
+from trainviz._common.jit import kernel, kernels_of
 from trainviz.evaluation.cells import (
     KNOWN_TYPE,
     LEAF,
@@ -180,5 +180,5 @@ def wrong_at_edges(state, known, places, limit):
     return found[:count].copy()
 
 
-KERNELS = (wrong_seeds, wrong_at_edges)
-"""In compilation order."""
+KERNELS = kernels_of(globals())
+"""Are compiled ahead, in this order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainviz._common.arrays import IndexArray
-from trainviz._common.jit import inlined, kernel
+from trainviz._common.jit import inlined, kernel, kernels_of
 from trainviz.evaluation.borders import (
     crossed,
     doubtful_at_centres,
@@ -401,5 +401,5 @@ def missing(tasks, few, fetched, places):
     return found[:count].copy()
 
 
-KERNELS = (missing, descend)
-"""In compilation order: last the one that compiles longest."""
+KERNELS = kernels_of(globals())
+"""Are compiled ahead, in this order."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Image, Map, argmax
-from trainviz._common.jit import inlined, kernel, ready
+from trainviz._common.jit import inlined, kernel, kernels_of, ready
 from trainviz.modes.base import PaintBetween
 from trainviz.modes.pixels import packed, unpacked
 
@@ -478,4 +478,5 @@ def mix_many(a, b, weight, labels, y, x, colors, levels, shade, picture):
         picture[y, x, channel] = total >> 4
 
 
-KERNELS = (paint_highest, paint_regions)
+KERNELS = kernels_of(globals())
+"""Are compiled ahead, in this order."""

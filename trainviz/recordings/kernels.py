@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainviz._common.jit import inlined, kernel
+from trainviz._common.jit import inlined, kernel, kernels_of
 
 __all__ = ["KERNELS", "code_residuals"]
 
@@ -233,4 +233,5 @@ def fill_new_rows(plane, depth, row_steps, column_steps, places, shares):
                 row[x] = low + share(above[x] - low, steps, half, inverse)
 
 
-KERNELS = (code_residuals,)
+KERNELS = kernels_of(globals())
+"""Are compiled ahead, in this order."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Image
-from trainviz._common.jit import inlined, kernel
+from trainviz._common.jit import inlined, kernel, kernels_of
 from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH
 
 __all__ = [
@@ -469,13 +469,5 @@ def find_chroma(sums, weights, chroma):
         chroma[x] = (found + np.int32((128 << 18) + (1 << 17))) >> 18
 
 
-KERNELS = (
-    cover,
-    stamp,
-    find_ranges,
-    resample,
-    look_up,
-    mix_cubic,
-    spline,
-    to_planes,
-)
+KERNELS = kernels_of(globals())
+"""Are compiled ahead, in this order."""
