@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from benchmarks.workloads import (
 )
 from trainviz import Animation, Domain, Recording, animate, open_recording
 from trainviz.rendering.film import Film as SavedFilm
+from trainviz.rendering.painter import map_reader
 
 __all__: list[str] = []
 
@@ -125,17 +125,13 @@ def film_floor(scale: Scale) -> list[Row]:
 def _unpainted(recording: Recording, stored: str, interpolate: int, repeats: int) -> list[Row]:
     frames = [np.ascontiguousarray(frame) for frame in _animation(recording, interpolate)]
 
-    def saved(opened: Callable[[], Recording], *, is_read: bool) -> Film:
-        def save(path: Path) -> None:
-            of = opened()
-            _save(_Unpainted(_animation(of, interpolate), frames, is_read * interpolate), path)
-
-        return save
+    def save(of: Recording, path: Path, *, is_read: bool = True) -> None:
+        _save(_Unpainted(_animation(of, interpolate), frames, interpolate, is_read=is_read), path)
 
     actions: dict[str, Film] = {
-        "nothing": saved(lambda: recording, is_read=False),
-        "memory": saved(lambda: recording, is_read=True),
-        "disk": saved(lambda: open_recording(stored), is_read=True),
+        "nothing": lambda path: save(recording, path, is_read=False),
+        "memory": lambda path: save(recording, path),
+        "disk": lambda path: save(open_recording(stored), path),
         "encoder": lambda path: plain.encode(path, frames),
     }
     times, _ = _in_turn(actions, ".mp4", len(frames), repeats + 2)
@@ -150,12 +146,15 @@ def _unpainted(recording: Recording, stored: str, interpolate: int, repeats: int
 
 
 class _Unpainted(SavedFilm):
-    """A film whose frames are ready; its surroundings are drawn, and every ``each`` frames a map is
-    read, as for a film that is painted.
+    """A film whose frames are ready; its surroundings are drawn, and its maps read, if they are to
+    be, as for a film that is painted.
     """
 
-    def __init__(self, film: Animation, frames: list[Any], each: int) -> None:
-        self._of, self._ready, self._each, self.fps = film, frames, each, film.fps
+    def __init__(
+        self, film: Animation, frames: list[Any], interpolate: int, *, is_read: bool
+    ) -> None:
+        self._of, self._ready, self.fps = film, frames, film.fps
+        self._interpolate, self._is_read = interpolate, is_read
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -165,29 +164,15 @@ class _Unpainted(SavedFilm):
         return self._of.shape
 
     def _painter(self, *, reader: Executor | None = None) -> Callable[[int], Any]:
-        if not self._each:
-            return lambda index: self._ready[index].copy()
-        assert reader is not None
-        count, coming = len(self._of.recording), deque[Future[Any]]()
-
-        def read(snapshot: int) -> Any:
-            return self._of.recording[snapshot].probabilities
+        read = map_reader(self._of.recording, reader)
 
         def frame(index: int) -> Any:
-            snapshot, between = divmod(index, self._each)
-            if not between:
-                last = min(snapshot + _AHEAD, count - 1)
-                coming.extend(
-                    reader.submit(read, n) for n in range(snapshot + len(coming), last + 1)
-                )
-                coming.popleft().result()
+            snapshot, between = divmod(index, self._interpolate)
+            if self._is_read and not between:
+                read(snapshot)
             return self._ready[index].copy()
 
         return frame
-
-
-_AHEAD = 3
-"""How many maps are read ahead, as by a film that is painted."""
 
 
 @case("film-100-classes")

@@ -19,7 +19,7 @@ from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.interpolation import Blender, Interpolation
 from trainviz.rendering.resample import Resampler
 
-__all__ = ["Painter", "require_output"]
+__all__ = ["Painter", "map_reader", "require_output"]
 
 
 class Painter:
@@ -139,18 +139,24 @@ class Painter:
     def _reader(self, recording: Recording) -> Callable[[int], Any]:
         resampler = self._resampler
 
-        def read(index: int) -> Map:
-            return recording[index].probabilities
-
-        if self._executor is not None:
-            each = 4 * len(recording.class_names) * math.prod(recording.domain.shape)
-            ahead = max(1, min(_AHEAD, _AHEAD_BYTES // each))
-            read = _ReadAhead(read, len(recording), self._executor, ahead)
+        read = map_reader(recording, self._executor)
         if resampler is None:
             return read
         # Resampled by the thread that paints, as unpacking takes the longer part.
         resample = resampler if self._all_classes else resampler.likely
         return lambda index: resample(read(index))
+
+
+def map_reader(recording: Recording, reader: Executor | None = None) -> Callable[[int], Map]:
+    """Return a function that reads a recording's maps; with a ``reader``, it reads some ahead."""
+
+    def read(index: int) -> Map:
+        return recording[index].probabilities
+
+    if reader is None:
+        return read
+    each = 4 * len(recording.class_names) * math.prod(recording.domain.shape)
+    return _ReadAhead(read, len(recording), reader, max(1, min(_AHEAD, _AHEAD_BYTES // each)))
 
 
 class _ReadAhead:
