@@ -1,6 +1,7 @@
 """skorch: a callback in a real ``fit``, which scikit-learn can copy and set parameters of."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -58,6 +59,33 @@ def test_training_is_bit_identical_with_and_without_the_recorder(options):
         np.testing.assert_array_equal(before, after)
     assert found[0][1:] == found[1][1:]
     assert len(callbacks[0].recording) >= 6
+
+
+def test_a_busy_thread_beside_the_fit_is_nothing_to_warn_of():
+    # skorch makes a data loader for each answer, which draws a seed.
+    end, counted = threading.Event(), []
+    thread = threading.Thread(target=lambda: counted.extend(iter(lambda: end.wait(0.0005), True)))
+    thread.start()
+    try:
+        rec = tv.SkorchRecorder(DOMAIN, every_n_steps=1)
+        net(rec).fit(X, Y)  # A warning would fail this test.
+    finally:
+        end.set()
+        thread.join()
+    assert len(rec.recording) > 10
+    assert len(counted) > 10
+
+
+@pytest.mark.parametrize("predict", [None, lambda net, X: net.predict_proba(X)])
+def test_a_generator_that_the_user_chose_for_validation_is_drawn_from_as_without_captures(predict):
+    found = []
+    for callbacks in ([], [tv.SkorchRecorder(DOMAIN, predict=predict)]):
+        chosen = torch.Generator().manual_seed(3)
+        model = net(*callbacks, iterator_valid__generator=chosen).fit(X, Y)
+        assert model.get_params(deep=False)["iterator_valid__generator"] is chosen
+        found.append(chosen.get_state().tolist())
+    assert found[0] == found[1] != torch.Generator().manual_seed(3).get_state().tolist()
+    assert len(callbacks[0].recording) == 6
 
 
 def test_the_map_is_the_nets_own_answer_and_the_history_its_scores():
@@ -183,7 +211,7 @@ def test_a_recorder_that_is_given_twice_records_once():
 
 def test_a_capture_in_the_background_is_made_at_once_with_one_warning():
     rec = tv.SkorchRecorder(DOMAIN, background=True)
-    with pytest.warns(tv.CaptureWarning, match="draws from torch's random stream") as told:
+    with pytest.warns(tv.CaptureWarning, match="only ask the net that is being trained") as told:
         net(rec, max_epochs=3).fit(X, Y)
     assert len(told) == 1
     assert rec.recording.epochs.tolist() == [0, 1, 2, 3]

@@ -1,5 +1,6 @@
 """Random streams beside other threads: what they draw is never drawn again."""
 
+import io
 import random
 import threading
 import time
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from trainviz import CaptureWarning, Domain, Recorder, TorchRecorder
 
@@ -89,6 +91,25 @@ def test_a_model_that_draws_beside_a_thread_has_its_draws_undone_and_says_so_onc
     ]
     assert "prefetch" in str(told[0].message)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+def test_the_monitor_of_a_progress_bar_is_nothing_to_warn_of(monkeypatch):
+    def noisy(X):
+        return slow(X) * random.uniform(0.9, 1)
+
+    if tqdm.monitor is not None:  # Of a bar of another test: it wakes every ten seconds.
+        tqdm.monitor.exit()
+        monkeypatch.setattr(tqdm, "monitor", None)
+    monkeypatch.setattr(tqdm, "monitor_interval", 0.0005)
+    recorder, before = Recorder(DOMAIN, evaluation="dense"), random.getstate()
+    with tqdm(total=5, file=io.StringIO()) as bar:
+        woken = tqdm.monitor.woken
+        for epoch in range(5):
+            recorder.capture(noisy, epoch=epoch)  # A warning would fail this test.
+            bar.update()
+        assert tqdm.monitor.woken > woken
+        tqdm.monitor.exit()
+    assert random.getstate() == before
 
 
 def test_beside_an_idle_thread_a_model_that_draws_is_undisturbed_without_a_word():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import takewhile
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ try:
     import torch
     from skorch.callbacks import Callback
     from skorch.dataset import Dataset
+    from torch.utils.data import DataLoader
 
     from trainviz.adapters.torch.isolation import TorchRandomStreams, undisturbed
 except ImportError as error:
@@ -234,8 +235,7 @@ class _SkorchPredictor(SessionPredictor):
         return self._ask(points)
 
     def frozen(self) -> Any:
-        # skorch makes a data loader for each answer, which draws a seed.
-        raise RuntimeError("skorch draws from torch's random stream when it is asked")
+        raise RuntimeError("skorch can only ask the net that is being trained")
 
     def _again(self) -> None:
         if self._probe is not None:
@@ -249,11 +249,36 @@ class _SkorchPredictor(SessionPredictor):
             return part.astype(kind) if np.asarray(part).dtype.kind == "f" else part
 
         inputs = convert_each(points, convert)
-        if self._predict is not None:
-            return np.asarray(self._predict(self._net, inputs))
-        if isinstance(inputs, np.ndarray) and self._net.dataset is Dataset:
-            inputs = _Rows(inputs)
-        return np.asarray(self._net.predict_proba(inputs))
+        with _seeds_of_its_own(self._net):
+            if self._predict is not None:
+                return np.asarray(self._predict(self._net, inputs))
+            if isinstance(inputs, np.ndarray) and self._net.dataset is Dataset:
+                inputs = _Rows(inputs)
+            return np.asarray(self._net.predict_proba(inputs))
+
+
+_GENERATOR = "iterator_valid__generator"
+
+
+@contextmanager
+def _seeds_of_its_own(net: Any) -> Iterator[None]:
+    """Let the net's data loaders draw from a generator that nobody else has.
+
+    skorch makes a loader for each answer, and a loader draws a seed for its workers, also if
+    it has none: from the stream that training draws from, or a generator that the user chose.
+    """
+    if net.iterator_valid is not DataLoader:
+        yield
+        return
+    # Not by setattr, which a net takes for a change of its parameters.
+    attributes = net.__dict__
+    chosen = {name: attributes[name] for name in (_GENERATOR,) if name in attributes}
+    attributes[_GENERATOR] = torch.Generator()
+    try:
+        yield
+    finally:
+        del attributes[_GENERATOR]
+        attributes.update(chosen)
 
 
 class _Rows(torch.utils.data.Dataset):  # type: ignore[misc]

@@ -24,6 +24,13 @@ _IDLE = 0.01
 """Seconds in which other threads are watched, three times, if they were in the way each time."""
 
 
+_DRAW_NOTHING = (
+    "trainviz", "tqdm_monitor", "IOPub", "Heartbeat", "Control", "IPythonHistorySavingThread",
+)  # fmt: skip
+"""How the names of threads begin that draw nothing: our own (a model that draws is not called on
+them), the monitor of tqdm's bars, and those of Jupyter, beside which many models train."""
+
+
 class RandomStreams:
     """Random streams of a process, in which a model's own draws are undone, and no others.
 
@@ -170,8 +177,8 @@ class HostStreams(RandomStreams):
 class ThreadClocks:
     """The processor time that each thread of this process has used so far.
 
-    trainviz's own threads are left out, since a model that draws is not called
-    on them. Without Linux, any other thread of Python counts as running.
+    Threads that are known to draw nothing are left out. Without Linux, any other
+    thread of Python counts as running.
 
     Examples
     --------
@@ -186,7 +193,7 @@ class ThreadClocks:
     def none_ran(self) -> bool:
         """Return whether no other thread has run since, whether it runs Python or not."""
         own: set[int | None] = {threading.get_native_id()}
-        own |= {thread.native_id for thread in threading.enumerate() if _is_trainvizs(thread)}
+        own |= {thread.native_id for thread in threading.enumerate() if _draws_nothing(thread)}
         return not self._running() - own if self._used else not self.others_ran()
 
     def others_ran(self) -> list[threading.Thread]:
@@ -194,7 +201,7 @@ class ThreadClocks:
         running, here = self._running(), threading.current_thread()
         return [
             thread for thread in threading.enumerate()
-            if thread is not here and not _is_trainvizs(thread)
+            if thread is not here and not _draws_nothing(thread)
             and (thread.native_id in running or not self._used)
         ]  # fmt: skip
 
@@ -229,8 +236,8 @@ def host_rng_preserved(again: Callable[[], object] | None = None) -> Iterator[Ho
         yield streams
 
 
-def _is_trainvizs(thread: threading.Thread) -> bool:
-    return thread.name.startswith("trainviz")
+def _draws_nothing(thread: threading.Thread) -> bool:
+    return thread.name.startswith(_DRAW_NOTHING)
 
 
 def _processor_times() -> Mapping[int, int]:
