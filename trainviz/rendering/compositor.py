@@ -120,15 +120,14 @@ class Compositor:
 
     def put_on(self, frame: Image, image: Image, moment: Moment) -> None:
         """Draw a painted map, its points, progress and counter into a frame, in place."""
-        picture = np.array(image, order="C")
-        self._overlay.put_on(picture)
+        frame[self._box] = image
+        self._overlay.put_on(frame)
         if self._wrong is not None:
             wrong = self._mask(moment.left)
             if self._fades:
-                self._faded(wrong).put_on(picture)
+                self._faded(wrong).put_on(frame)
             for marks in self._marks(wrong):
-                marks.put_on(picture)
-        frame[self._box] = picture
+                marks.put_on(frame)
         if self._layout.strip is not None:
             self._advance_strip(frame, moment)
         if self._show_counter:
@@ -163,7 +162,7 @@ class Compositor:
         layout = self._layout
         self._static, drawn = ground or draw_ground([layout])
         self._writing = Caption(layout)
-        self._overlay = Layer.of(drawn[self._box])
+        self._overlay = Layer.of(drawn, self._box)
         self._opaque = drawn[self._box][..., 3] == 255
         if layout.strip is not None:
             self._strip_limits = layout.strip.get_xlim()
@@ -195,7 +194,7 @@ class Compositor:
         if not self._markers:
             strongest = error_styles(layout, n_points, 1.0, options)
             dpi = layout.figure.dpi
-            self._markers = [_Marker(dpi, style, self.map_shape) for style in strongest]
+            self._markers = [_Marker(dpi, style, self._box, self.shape) for style in strongest]
         styles = error_styles(layout, n_points, strength, options)
         return [marker.drawn(style) for marker, style in zip(self._markers, styles, strict=True)]
 
@@ -210,7 +209,7 @@ class Compositor:
         for artist in artists:
             artist.draw(renderer)
             artist.remove()
-        return Layer.of(np.array(figure.canvas.buffer_rgba())[self._box])
+        return Layer.of(np.array(figure.canvas.buffer_rgba()), self._box)
 
     def _pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         if not len(points):
@@ -302,11 +301,19 @@ class _Marker:
     dpi : float
     strongest : dict
         The style of the largest, as ``scatter`` takes it.
+    box : tuple of slice
+        The rows and columns of the frame that the map takes.
     shape : tuple of int
-        ``(height, width)`` of the map.
+        ``(height, width)`` of the frame.
     """
 
-    def __init__(self, dpi: float, strongest: dict[str, Any], shape: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        dpi: float,
+        strongest: dict[str, Any],
+        box: tuple[slice, slice],
+        shape: tuple[int, int],
+    ) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.collections import PathCollection
         from matplotlib.figure import Figure
@@ -315,8 +322,8 @@ class _Marker:
 
         across = np.sqrt(strongest["s"]) + 2 * strongest["linewidths"]
         # An odd number of pixels, so that one is in the middle.
-        self._margin = int(np.ceil(across / 2 * dpi / 72))
-        side, marker = 2 * self._margin + 1, MarkerStyle(strongest["marker"])
+        margin = int(np.ceil(across / 2 * dpi / 72))
+        side, marker = 2 * margin + 1, MarkerStyle(strongest["marker"])
         color = strongest.get("edgecolors") or strongest["color"]
         figure = Figure(figsize=(side / dpi, side / dpi), dpi=dpi)
         self._renderer = FigureCanvasAgg(figure).get_renderer()
@@ -329,9 +336,12 @@ class _Marker:
         self._artist.set_transform(IdentityTransform())
         self._artist.set_figure(figure)
         self._color = _rgb(color).astype(np.float32)
-        height, width = shape
+        # In a margin around the map, so that markers at its edge need no clipping.
+        frame = np.arange(shape[0] * shape[1], dtype=np.int32).reshape(shape)
+        targets = np.pad(frame[box], margin, constant_values=-1)
+        self._width, self._targets = targets.shape[1], targets.reshape(-1)
         # Kept, since new memory takes as long as the arithmetic.
-        self._clear = np.ones((height + 2 * self._margin, width + 2 * self._margin), np.float32)
+        self._clear = np.ones(targets.size, np.float32)
         self._pixels, self._shares = np.empty(0, np.intp), np.empty(0, np.float32)
 
     def drawn(self, style: dict[str, Any]) -> npt.NDArray[np.float32]:
@@ -345,15 +355,15 @@ class _Marker:
     def at(self, points: npt.NDArray[np.intp], drawn: npt.NDArray[np.float32]) -> Layer:
         """Return the marker at each point, a row and a column of the map."""
         down, right = places = np.nonzero(drawn < 1)
-        size, padded = len(points) * len(down), self._clear.shape[1]
+        size = len(points) * len(down)
         if len(self._pixels) < size:
             self._pixels, self._shares = np.empty(size, np.intp), np.empty(size, np.float32)
         count = stamp(
-            self._clear, self._margin, points @ (padded, 1), down * padded + right, drawn[places],
-            self._pixels, self._shares,
+            self._clear, self._targets, points @ (self._width, 1), down * self._width + right,
+            drawn[places], self._pixels, self._shares,
         )  # fmt: skip
         clear = self._shares[:count].copy()
-        return Layer(self._color * (1 - clear[:, None]), self._pixels[:count].copy(), clear)
+        return Layer(self._color[:, None] * (1 - clear), self._pixels[:count].copy(), clear)
 
 
 class Layer:
@@ -361,10 +371,10 @@ class Layer:
 
     Parameters
     ----------
-    color : ndarray of float32, shape (n, 3)
+    color : ndarray of float32, shape (3, n)
         The colour of each pixel multiplied by its opacity.
     pixels : ndarray of int, shape (n,)
-        The flat indices of the pixels that it covers.
+        The flat indices of the pixels that it covers, in the frame.
     clear : ndarray of float32, shape (n,)
         The transparency of each, 0 to 1.
     """
@@ -376,16 +386,17 @@ class Layer:
         self._pixels, self._clear = pixels, clear
 
     @classmethod
-    def of(cls, drawn: Image) -> Layer:
-        """Return what was drawn on clear ground, RGBA, as a layer."""
-        pixels = np.flatnonzero(drawn[..., 3])
-        color = drawn.reshape(-1, 4).take(pixels, axis=0)
-        opacity = color[:, 3:] / np.float32(255)
-        return cls(color[:, :3] * opacity, pixels, (1 - opacity[:, 0]).astype(np.float32))
+    def of(cls, drawn: Image, box: tuple[slice, slice]) -> Layer:
+        """Return what was drawn on clear ground, RGBA, in a box of the frame."""
+        rows, columns = np.nonzero(drawn[box][..., 3])
+        pixels = (rows + box[0].start) * drawn.shape[1] + columns + box[1].start
+        color = drawn.reshape(-1, 4).take(pixels, axis=0).T
+        opacity = color[3] / np.float32(255)
+        return cls(color[:3] * opacity, pixels, (1 - opacity).astype(np.float32))
 
-    def put_on(self, picture: Image) -> None:
-        """Blend the overlay into a picture, in place."""
-        cover(picture.reshape(-1, 3), self._pixels, self._color, self._clear)
+    def put_on(self, frame: Image) -> None:
+        """Blend the overlay into a frame, in place."""
+        cover(frame.reshape(-1, 3), self._pixels, self._color, self._clear)
 
 
 _OFTEN = 4096

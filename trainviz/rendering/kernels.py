@@ -137,7 +137,7 @@ def resample(values, rows, row_weights, columns, column_weights, wanted, picture
 
 def _cover_by_numpy(picture, pixels, color, clear):
     below = picture[pixels] * clear[:, None]
-    below += color
+    below += color.T
     picture[pixels] = below.astype(np.uint8)
 
 
@@ -150,44 +150,39 @@ def cover(picture, pixels, color, clear):
     for i in range(len(pixels)):
         for channel in range(3):
             below = picture[pixels[i], channel] * clear[i]
-            picture[pixels[i], channel] = np.uint8(np.int32(below + color[i, channel]))
+            picture[pixels[i], channel] = np.uint8(np.int32(below + color[channel, i]))
 
 
-def _stamp_by_numpy(clear, margin, corners, offsets, factors, pixels, shares):
+def _stamp_by_numpy(clear, targets, corners, offsets, factors, pixels, shares):
     places = (corners[:, None] + offsets).reshape(-1)
-    flat, width = clear.reshape(-1), clear.shape[1] - 2 * margin
-    np.multiply.at(flat, places, np.tile(factors, len(corners)))
+    np.multiply.at(clear, places, np.tile(factors, len(corners)))
     found, first = np.unique(places, return_index=True)
     found = found[np.argsort(first)]
-    row, column = np.divmod(found, clear.shape[1])
-    row, column = row - margin, column - margin
-    seen = (row >= 0) & (row < clear.shape[0] - 2 * margin) & (column >= 0) & (column < width)
-    seen &= flat[found] < 1
-    count = np.count_nonzero(seen)
-    pixels[:count], shares[:count] = (row * width + column)[seen], flat[found[seen]]
-    flat[found] = 1
-    return count
+    seen = found[(targets[found] >= 0) & (clear[found] < 1)]
+    pixels[: len(seen)], shares[: len(seen)] = targets[seen], clear[seen]
+    clear[found] = 1
+    return len(seen)
 
 
 @kernel(
-    "(float32[:, ::1], intp, intp[::1], intp[::1], float32[::1], intp[::1], float32[::1])",
+    "(float32[::1], int32[::1], intp[::1], intp[::1], float32[::1], intp[::1], float32[::1])",
     _stamp_by_numpy,
 )
-def stamp(clear, margin, corners, offsets, factors, pixels, shares):
-    """Draw a marker at several places of a picture that is transparent everywhere.
+def stamp(clear, targets, corners, offsets, factors, pixels, shares):
+    """Draw a marker at several places of a map that is transparent everywhere.
 
     Parameters
     ----------
-    clear : ndarray of float32, shape (h + 2 * margin, w + 2 * margin)
-        The transparency of the picture, 1; scratch, and 1 again afterwards.
-    margin : int
-        Around the picture, so that markers at its edge need no clipping.
+    clear : ndarray of float32, shape (n,)
+        The transparency of the map and a margin around it, 1; scratch, and 1 again afterwards.
+    targets : ndarray of int32, shape (n,)
+        The flat index in the frame of each of these pixels, -1 in the margin.
     corners, offsets : ndarray of int
         Flat indices of the places, and what is added to them for the marker's pixels.
     factors : ndarray of float32
         The transparency of each pixel of the marker. Where markers overlap, these are multiplied.
     pixels, shares : ndarray, shape (len(corners) * len(offsets),)
-        Are written: the flat index in the picture of each pixel that is covered, and its
+        Are written: the flat index in the frame of each pixel that is covered, and its
         transparency.
 
     Returns
@@ -195,20 +190,18 @@ def stamp(clear, margin, corners, offsets, factors, pixels, shares):
     int
         How many pixels are covered.
     """
-    flat, count, one = clear.reshape(-1), 0, np.float32(1)
-    height, width = clear.shape[0] - 2 * margin, clear.shape[1] - 2 * margin
+    count, one = 0, np.float32(1)
     for corner in corners:
         for i in range(len(offsets)):
-            flat[corner + offsets[i]] *= factors[i]
+            clear[corner + offsets[i]] *= factors[i]
     for corner in corners:
         for i in range(len(offsets)):
             place = corner + offsets[i]
-            if flat[place] < one:
-                row, column = place // clear.shape[1] - margin, place % clear.shape[1] - margin
-                if 0 <= row < height and 0 <= column < width:
-                    pixels[count], shares[count] = row * width + column, flat[place]
+            if clear[place] < one:
+                if targets[place] >= 0:
+                    pixels[count], shares[count] = targets[place], clear[place]
                     count += 1
-                flat[place] = one
+                clear[place] = one
     return count
 
 
