@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from trainviz.evaluation.kernels import normalise_odds
 from trainviz.evaluation.lattice import Lattice
 
-__all__ = ["CompactMap", "as_kept", "gaps_of", "normalised_odds"]
+__all__ = ["CompactMap", "as_kept", "gaps_of", "in_single_precision", "normalised_odds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,7 @@ class CompactMap:
     def dense(self) -> npt.NDArray[np.float32]:
         """Return the class probabilities on the whole grid, shape (C, H, W)."""
         points = np.cumsum(self.gaps, dtype=np.intp)
-        logs = self.logs.astype(np.float32)
-        return Lattice.of(self.grid).fill(points, logs, normalised=True)
+        return Lattice.of(self.grid).fill(points, in_single_precision(self.logs), normalised=True)
 
 
 def gaps_of(points: npt.NDArray[np.intp]) -> npt.NDArray[np.unsignedinteger]:
@@ -100,6 +100,25 @@ def as_kept(logs: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
     highest = np.ascontiguousarray(logs.T).max(axis=0)  # Fast, unlike along the last axis.
     kept: npt.NDArray[np.float16] = (logs - highest[:, None]).astype(np.float16)
     return kept
+
+
+def in_single_precision(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Return values in single precision; half precision by a table, which is twice as fast.
+
+    Examples
+    --------
+    >>> in_single_precision(np.array([0.5, -0.75], dtype=np.float16))
+    array([ 0.5 , -0.75], dtype=float32)
+    """
+    if values.dtype != np.float16:
+        return values.astype(np.float32)
+    return _halves().take(values.view(np.uint16))
+
+
+@cache
+def _halves() -> npt.NDArray[np.float32]:
+    """Return every number in half precision, in the order of their bits."""
+    return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 def normalised_odds(logs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from trainviz._common.jit import inlined, kernel, kernels_of
 
-__all__ = ["KERNELS", "fill_at", "fill_lattice", "keep", "normalise_odds"]
+__all__ = ["KERNELS", "by_level", "fill_at", "fill_lattice", "keep", "normalise_odds"]
 
 _AXIS_STEPS = "Tuple((uintp[::1], intp[::1], uintp[:, ::1], float32[::1], intp[::1]))"
 
@@ -20,6 +20,58 @@ LOW = np.float32(-40)
 """Below this, the highest logarithm of a pixel is subtracted from all, because the exponentials of
 all classes would underflow to 0: interpolation between two regions, each of which is certain of
 another class, gives every class a low logarithm."""
+
+
+def _by_level_by_numpy(points, values, line_levels, ordered, ends, by_class):
+    row_levels, column_levels = line_levels
+    row, column = np.divmod(points, len(column_levels))
+    levels = np.maximum(row_levels[row], column_levels[column])
+    order = np.argsort(levels, kind="stable")
+    ends[:] = np.searchsorted(levels[order], np.arange(len(ends)), side="right")
+    ordered[:] = points[order]
+    np.take(values.T, order, axis=1, out=by_class, mode="clip")
+
+
+@kernel(
+    "(intp[::1], float32[:, ::1], Tuple((intp[::1], intp[::1])), uintp[::1], intp[::1], "
+    "float32[:, ::1])",
+    _by_level_by_numpy,
+)
+def by_level(points, values, line_levels, ordered, ends, by_class):
+    """Order grid points by the level at which they appear first, and their values by class.
+
+    Parameters
+    ----------
+    points : ndarray of int, shape (n,)
+        Flat grid indices.
+    values : ndarray of float32, shape (n, C)
+    line_levels : tuple of ndarray of int
+        The level at which each row, and each column, appears first.
+    ordered : ndarray of uintp, shape (n,)
+        Is written: the points.
+    ends : ndarray of int
+        Is written: where each level ends among them.
+    by_class : ndarray of float32, shape (C, n)
+        Is written: their values.
+    """
+    row_levels, column_levels = line_levels
+    width, levels = np.uint32(len(column_levels)), np.empty(len(points), np.uint8)
+    ends[:] = 0
+    for i in range(len(points)):
+        row = np.uint32(points[i]) // width
+        column = np.uint32(points[i]) - row * width
+        levels[i] = max(row_levels[row], column_levels[column])
+        ends[levels[i]] += 1
+    first = np.zeros(len(ends), np.intp)
+    for level in range(1, len(ends)):
+        first[level] = first[level - 1] + ends[level - 1]
+    ends[:] = first
+    for i in range(len(points)):
+        slot = ends[levels[i]]
+        ends[levels[i]] += 1
+        ordered[slot] = points[i]
+        for k in range(values.shape[1]):
+            by_class[k, slot] = values[i, k]
 
 
 def _fill_lattice_by_numpy(values, points, ends, row_steps, column_steps, normalised, filled):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import Float32Array, IndexArray, Int32Array
 from trainviz._common.jit import ready
-from trainviz.evaluation.kernels import fill_at, fill_lattice
+from trainviz.evaluation.kernels import by_level, fill_at, fill_lattice
 
 __all__ = ["Lattice"]
 
@@ -98,10 +98,10 @@ class Lattice:
             The given values at the points, elsewhere the bilinear interpolation
             between the surrounding points of the level before.
         """
-        order, ends = self.order(points)
-        return self.fill_ordered(
-            points[order].astype(np.uintp), ends, values[order].T, normalised=normalised
-        )
+        ordered, ends = np.empty(len(points), np.uintp), np.empty(self.levels + 1, np.intp)
+        by_class = np.empty(values.shape[::-1], np.float32)
+        by_level(ready(points, np.intp), ready(values), self.line_levels, ordered, ends, by_class)
+        return self.fill_ordered(ordered, ends, by_class, normalised=normalised)
 
     def fill_ordered(
         self,

@@ -1,6 +1,6 @@
-"""The loop of the packed form, compiled and by NumPy: residuals of integers on nested lattices.
+"""The loops of the packed form, compiled and by NumPy: bits, bytes and residuals of integers.
 
-All arrays are C-contiguous. The compiled loop and the function that precedes it return the
+All arrays are C-contiguous. A compiled loop and the function that precedes it return the
 same integers.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from trainviz._common.jit import inlined, kernel, kernels_of
 
-__all__ = ["KERNELS", "code_residuals"]
+__all__ = ["KERNELS", "code_residuals", "join_bytes", "known_points"]
 
 _STEPS = "Tuple((uintp[::1], intp[::1], uintp[:, ::1], float32[::1], intp[::1]))"
 _LINES = "int64[:, ::1]"
@@ -231,6 +231,73 @@ def fill_new_rows(plane, depth, row_steps, column_steps, places, shares):
                 x = column_places[lines[line]]
                 low = below[x]
                 row[x] = low + share(above[x] - low, steps, half, inverse)
+
+
+def _join_bytes_by_numpy(planes, integers):
+    integers[:] = planes[0]
+    for place in range(1, len(planes)):
+        integers |= planes[place].astype(np.int64) << (8 * place)
+    integers[:] = (integers >> 1) ^ -(integers & 1)
+
+
+@kernel("(uint8[:, ::1], int64[::1])", _join_bytes_by_numpy)
+def join_bytes(planes, integers):
+    """Join bytes to integers, the lowest byte first, and turn 0, 1, 2, 3 ... to 0, -1, 1, -2 ...
+
+    ``planes`` has a row for each byte of an integer.
+    """
+    lowest = planes[0]
+    for i in range(len(integers)):
+        integers[i] = lowest[i]
+    for place in range(1, len(planes)):
+        plane = planes[place]
+        for i in range(len(integers)):
+            integers[i] |= np.int64(plane[i]) << (8 * place)
+    for i in range(len(integers)):
+        integers[i] = (integers[i] >> 1) ^ -(integers[i] & 1)
+
+
+def _known_points_by_numpy(bits, grid, grid_ends, points, ends):
+    start = first = count = 0
+    for level, last in enumerate(grid_ends):
+        n_bytes = -(-(last - first) // 8)
+        known = np.unpackbits(bits[start : start + n_bytes], count=last - first).view(np.bool_)
+        found = grid[first:last][known]
+        kept = found[: max(len(points) - count, 0)]
+        points[count : count + len(kept)] = kept
+        start, first, count = start + n_bytes, last, count + len(found)
+        ends[level] = count
+
+
+@kernel("(uint8[::1], uintp[::1], intp[::1], uintp[::1], intp[::1])", _known_points_by_numpy)
+def known_points(bits, grid, grid_ends, points, ends):
+    """List the grid points whose bits are set.
+
+    Parameters
+    ----------
+    bits : ndarray of uint8
+        A bit for each grid point, the highest of a byte first; each level begins with a new byte.
+    grid : ndarray of uintp
+        The flat indices of all grid points, by level.
+    grid_ends : ndarray of int
+        Where each level ends among them.
+    points : ndarray of uintp
+        Is written; what it has no room for is counted alone.
+    ends : ndarray of int
+        Is written: where each level ends among the points.
+    """
+    at, first, count = 0, 0, 0
+    for level in range(len(grid_ends)):
+        last = grid_ends[level]
+        for start in range(first, last, 8):
+            if bits[at]:
+                for place in range(start, min(start + 8, last)):
+                    if bits[at] >> np.uint8(7 - (place - start)) & np.uint8(1):
+                        if count < len(points):
+                            points[count] = grid[place]
+                        count += 1
+            at += 1
+        first, ends[level] = last, count
 
 
 KERNELS = kernels_of(globals())

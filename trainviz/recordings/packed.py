@@ -12,18 +12,19 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import IndexArray, Int64Array, class_map
+from trainviz._common.jit import ready
 from trainviz._common.output_kind import OutputKind
 from trainviz.errors import RecordingError
-from trainviz.evaluation.compact_map import CompactMap, gaps_of
+from trainviz.evaluation.compact_map import CompactMap, gaps_of, in_single_precision
 from trainviz.evaluation.lattice import Lattice
-from trainviz.recordings.kernels import code_residuals
+from trainviz.recordings.kernels import code_residuals, join_bytes, known_points
 
 __all__ = [
     "Grade",
@@ -212,13 +213,10 @@ def _decoded(payload: bytes, max_bytes: int) -> _Decoded:
     points, ends = _unpacked_points(payload[start : start + length], lattice, n_points)
     if not is_log and n_points < n_grid:
         raise RecordingError("a packed map of values lacks some of its grid points")
-    planes = inflated(payload[start + length :], n_classes * n_points * bits // 8)
-    # From byte planes to integers, and from 0, 1, 2, 3 ... back to 0, -1, 1, -2 ...
-    zigzag = np.zeros(n_classes * n_points, f"<u{bits // 8}")
-    for place, part in enumerate(np.frombuffer(planes, np.uint8).reshape(bits // 8, -1)):
-        zigzag |= part.astype(zigzag.dtype) << (8 * place)
-    residuals = ((zigzag >> 1) ^ (0 - (zigzag & 1))).view(f"<i{bits // 8}").astype(np.int64)
-    whole = _coded(residuals.reshape(n_classes, n_points), points, ends, lattice, bits, decode=True)
+    planes = _inflated_bytes(payload[start + length :], n_classes * n_points * bits // 8)
+    residuals = np.empty((n_classes, n_points), np.int64)
+    join_bytes(planes.reshape(bits // 8, -1), residuals.reshape(-1))
+    whole = _coded(residuals, points, ends, lattice, bits, decode=True)
     values = (whole / scale).astype(np.float32) if quantised else _unordered(whole, bits)
     return _Decoded(bool(is_log), (n_classes, height, width), points, ends, values)
 
@@ -355,7 +353,7 @@ class PackedMap:
             decoded = _decoded(self.payload, self.max_bytes)
             if decoded.is_log and not self.kind.has_classes:
                 raise RecordingError(f"logarithms are no {self.kind}")
-            values = _single(decoded.values)
+            values = in_single_precision(decoded.values)
             if decoded.is_log:
                 # What is not finite, or is no logarithm of a probability, cannot be normalised.
                 fits = values.min() > -math.inf and values.max() <= _HIGHEST_LOG
@@ -445,7 +443,8 @@ def _packed_points(points: IndexArray, lattice: Lattice) -> bytes:
         return b""
     known = np.zeros(lattice.shape[0] * lattice.shape[1], bool)
     known[points] = True
-    parts = [np.packbits(known[inside]) for inside in _points_by_level(lattice)]
+    grid, ends = _points_by_level(lattice)
+    parts = [np.packbits(part) for part in np.split(known[grid.view(np.intp)], ends[:-1])]
     return deflated(np.concatenate(parts).tobytes())
 
 
@@ -453,25 +452,22 @@ def _unpacked_points(
     payload: bytes, lattice: Lattice, n_points: int
 ) -> tuple[npt.NDArray[np.uintp], IndexArray]:
     """Return the flat indices of the known grid points, by level, and where each level ends."""
-    known = _points_by_level(lattice)
-    if n_points < lattice.shape[0] * lattice.shape[1]:
-        sizes = [-(-len(inside) // 8) for inside in known]
-        raw = np.frombuffer(inflated(payload, sum(sizes)), np.uint8)
-        parts = zip(known, np.split(raw, np.cumsum(sizes)[:-1]), strict=True)
-        known = [
-            inside[np.unpackbits(part, count=len(inside)).view(np.bool_)] for inside, part in parts
-        ]
-    ends = np.cumsum([len(inside) for inside in known], dtype=np.intp)
-    if ends[-1] != n_points or len(known[0]) != len(_points_by_level(lattice)[0]):
+    grid, grid_ends = _points_by_level(lattice)
+    if n_points == len(grid):
+        return grid, grid_ends
+    points, ends = np.empty(n_points, np.uintp), np.empty_like(grid_ends)
+    n_bytes = int((-(-np.diff(grid_ends, prepend=0) // 8)).sum())
+    known_points(_inflated_bytes(payload, n_bytes), grid, grid_ends, points, ends)
+    if ends[-1] != n_points or ends[0] != grid_ends[0]:
         raise RecordingError("the positions of a packed map are not as its header says")
-    return np.concatenate(known).astype(np.uintp), ends
+    return points, ends
 
 
 @lru_cache(maxsize=4)
-def _points_by_level(lattice: Lattice) -> list[IndexArray]:
-    """Return the flat grid indices that are new on each level, ascending."""
-    levels = lattice.first_levels(np.arange(lattice.shape[0] * lattice.shape[1]))
-    return [np.flatnonzero(levels == level) for level in range(lattice.levels + 1)]
+def _points_by_level(lattice: Lattice) -> tuple[npt.NDArray[np.uintp], IndexArray]:
+    """Return the flat indices of all grid points, by level, and where each level ends."""
+    order, ends = lattice.order(np.arange(lattice.shape[0] * lattice.shape[1]))
+    return order.astype(np.uintp), ends
 
 
 def _ordered(values: npt.NDArray[np.floating[Any]]) -> Int64Array:
@@ -479,19 +475,6 @@ def _ordered(values: npt.NDArray[np.floating[Any]]) -> Int64Array:
     size = values.dtype.itemsize
     bits = np.ascontiguousarray(values).view(f"<i{size}").astype(np.int64)
     return np.where(bits < 0, -1 - (bits & (2 ** (8 * size - 1) - 1)), bits)
-
-
-def _single(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Return values in single precision; half precision by a table, which is twice as fast."""
-    if values.dtype != np.float16:
-        return values.astype(np.float32)
-    return _halves().take(values.view(np.uint16))
-
-
-@cache
-def _halves() -> npt.NDArray[np.float32]:
-    """Return every number in half precision, in the order of their bits."""
-    return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 def _unordered(ordered: Int64Array, bits: int) -> npt.NDArray[np.floating[Any]]:
@@ -506,6 +489,11 @@ def deflated(raw: bytes, level: int = 4) -> bytes:
     """Return a raw deflate stream; level 6 takes a quarter longer for 1.5 % fewer bytes."""
     deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
     return deflate.compress(raw) + deflate.flush()
+
+
+def _inflated_bytes(payload: bytes, size: int) -> npt.NDArray[np.uint8]:
+    """Return what :func:`inflated` returns as a writable array, as kernels take it."""
+    return ready(np.frombuffer(inflated(payload, size), np.uint8), np.uint8)
 
 
 def inflated(payload: bytes, size: int) -> bytes:
