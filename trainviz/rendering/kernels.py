@@ -19,6 +19,7 @@ __all__ = [
     "KERNELS",
     "color_cells",
     "cover",
+    "find_likely",
     "find_ranges",
     "look_up",
     "mix_cubic",
@@ -96,6 +97,72 @@ def find_ranges(values, rows, columns, lowest, highest):
                     low = least[x] if least[x] < low else low
                     high = most[x] if most[x] > high else high
                 lowest[y, part, k], highest[y, part, k] = low, high
+
+
+_RANGES = "float32[:, :, ::1], float32[:, :, ::1]"
+_ROUNDING = np.float32(1e-6)
+"""More than the rounding of an interpolated probability."""
+
+
+def _find_likely_by_numpy(low_a, high_a, low_b, high_b, least, likely):
+    first, second = (low.argmax(axis=2)[..., None] for low in (low_a, low_b))
+    (a_first, a_second), (b_first, b_second) = (
+        [np.take_along_axis(low, of, axis=2) for of in (first, second)] for low in (low_a, low_b)
+    )
+    down, up = a_first - a_second, b_second - b_first
+    meeting = down / np.maximum(down + up, _TINY)
+    there = (b_first - a_first) * meeting + a_first
+    likely[:] = (high_b - high_a) * meeting + high_a >= there - _ROUNDING
+    likely |= high_a >= a_first - _ROUNDING
+    likely |= high_b >= b_second - _ROUNDING
+    likely &= np.maximum(high_a, high_b) >= least
+    likely |= ~likely.any(axis=2, keepdims=True)
+
+
+_TINY = np.finfo(np.float32).tiny
+
+
+@kernel(f"({_RANGES}, {_RANGES}, float32, boolean[:, :, ::1])", _find_likely_by_numpy)
+def find_likely(low_a, high_a, low_b, high_b, least, likely):
+    """Find which classes may be the likeliest in each part of some map between two.
+
+    Along the way from one to the other, a class has at most what lies on a straight line. Two
+    others have at least what lies on theirs, which meet in one point: the one that is certain of
+    most in the first map, and the one in the second. The class is below both lines, or one,
+    everywhere, if it is at either end and where they meet.
+
+    Parameters
+    ----------
+    low_a, high_a, low_b, high_b : ndarray of float32, shape (n, m, C)
+        The range of each class in each part of either map.
+    least : float32
+        What the likeliest class has at least.
+    likely : ndarray of bool, shape (n, m, C)
+        Is written: all classes of a part if none has so much.
+    """
+    n_rows, n_columns, n_classes = likely.shape
+    for y in range(n_rows):
+        for x in range(n_columns):
+            from_low, to_low = low_a[y, x], low_b[y, x]
+            first, second = 0, 0
+            for k in range(1, n_classes):
+                first = k if from_low[k] > from_low[first] else first
+                second = k if to_low[k] > to_low[second] else second
+            a_first, b_second = from_low[first], to_low[second]
+            down, up = a_first - from_low[second], b_second - to_low[first]
+            meeting = down / max(down + up, _TINY)
+            there = (to_low[first] - a_first) * meeting + a_first
+            found = False
+            for k in range(n_classes):
+                start, end = high_a[y, x, k], high_b[y, x, k]
+                may = (end - start) * meeting + start >= there - _ROUNDING
+                may |= start >= a_first - _ROUNDING
+                may |= end >= b_second - _ROUNDING
+                may &= max(start, end) >= least
+                likely[y, x, k] = may
+                found |= may
+            if not found:
+                likely[y, x] = True
 
 
 @kernel(

@@ -12,7 +12,7 @@ from trainviz._common.arrays import IndexArray, Map
 from trainviz._common.jit import ready
 from trainviz._common.output_kind import SUM_TOLERANCE
 from trainviz.modes.kernels import PART_HEIGHT, PART_WIDTH, everywhere
-from trainviz.rendering.kernels import find_ranges, resample
+from trainviz.rendering.kernels import find_likely, find_ranges, resample
 
 __all__ = ["LikelyMap", "Resampler"]
 
@@ -121,6 +121,8 @@ class LikelyMap:
     ----------
     picture : ndarray of float32, shape (C, h, w)
         Anything where a class is not known.
+    lowest, highest : ndarray
+        As given.
     """
 
     def __init__(
@@ -130,10 +132,10 @@ class LikelyMap:
         highest: Map,
         add: Callable[[npt.NDArray[np.bool_]], None] | None = None,
     ) -> None:
-        self.picture, self._lowest, self._highest = picture, lowest, highest
+        self.picture, self.lowest, self.highest = picture, lowest, highest
         self._resample = add
         self._known = np.full(lowest.shape, add is None)
-        self._alone = _likely(lowest, highest)
+        self._alone = _likely_between(self, self)
         self._add(self._alone)
 
     def beside(self, other: LikelyMap) -> npt.NDArray[np.bool_]:
@@ -145,7 +147,7 @@ class LikelyMap:
         """
         if other is self:
             return self._alone
-        likely = _likely_between(self._lowest, self._highest, other._lowest, other._highest)
+        likely = _likely_between(self, other)
         self._add(likely)
         other._add(likely)
         return likely
@@ -162,50 +164,14 @@ class LikelyMap:
             self._known |= missing
 
 
-def _likely(
-    lowest: npt.NDArray[np.float32], highest: npt.NDArray[np.float32]
-) -> npt.NDArray[np.bool_]:
-    """Return which classes may be the likeliest in each part of a map."""
-    certain = lowest.max(axis=2, keepdims=True)
-    return _possible(highest >= certain - _ROUNDING, highest)
+def _likely_between(one: LikelyMap, other: LikelyMap) -> npt.NDArray[np.bool_]:
+    """Return which classes may be the likeliest in each part of some map between two."""
+    likely = np.empty(one.lowest.shape, np.bool_)
+    # The likeliest of C classes has at least 1/C, as they sum to 1.
+    least = np.float32((1 - 2 * SUM_TOLERANCE) / one.lowest.shape[2])
+    find_likely(one.lowest, one.highest, other.lowest, other.highest, least, likely)
+    return likely
 
-
-def _likely_between(
-    low_a: npt.NDArray[np.float32],
-    high_a: npt.NDArray[np.float32],
-    low_b: npt.NDArray[np.float32],
-    high_b: npt.NDArray[np.float32],
-) -> npt.NDArray[np.bool_]:
-    """Return which classes may be the likeliest in each part of some map between two.
-
-    Along the way from one to the other, a class has at most what lies on a straight line. Two
-    others have at least what lies on theirs, which meet in one point: the one that is certain of
-    most in the first map, and the one in the second. The class is below both lines, or one,
-    everywhere, if it is at either end and where they meet.
-    """
-    first, second = (low.argmax(axis=2)[..., None] for low in (low_a, low_b))
-    (a_first, a_second), (b_first, b_second) = (
-        [np.take_along_axis(low, of, axis=2) for of in (first, second)] for low in (low_a, low_b)
-    )
-    down, up = a_first - a_second, b_second - b_first
-    meeting = down / np.maximum(down + up, np.finfo(np.float32).tiny)
-    there = (b_first - a_first) * meeting + a_first
-    likely = (high_b - high_a) * meeting + high_a >= there - _ROUNDING
-    likely |= high_a >= a_first - _ROUNDING
-    likely |= high_b >= b_second - _ROUNDING
-    return _possible(likely, np.maximum(high_a, high_b))
-
-
-def _possible(
-    likely: npt.NDArray[np.bool_], highest: npt.NDArray[np.float32]
-) -> npt.NDArray[np.bool_]:
-    """Leave out what is below 1/C, as the likeliest of C classes has more if they sum to 1."""
-    likely = likely & (highest >= (1 - 2 * SUM_TOLERANCE) / highest.shape[2])
-    return likely | ~likely.any(axis=2, keepdims=True)
-
-
-_ROUNDING = np.float32(1e-6)
-"""More than the rounding of an interpolated probability."""
 
 _NEAR = 2
 """How many pixels from the edge of a part a class is looked for: a border is antialiased by the
