@@ -110,6 +110,8 @@ def test_a_limit_chooses_snapshots_and_the_page_knows_how_many_there_were(tmp_pa
         ({"mode": "vague"}, "mode='vague'"),
         ({"ask": [2]}, "nothing is to come"),
         ({"ask": [-1]}, "nothing is to come"),
+        ({"seconds": 0}, "seconds=0: expected a positive number"),
+        ({"seconds": float("nan")}, "seconds=nan"),
     ],
 )
 def test_bad_options_are_refused_and_nothing_is_left(tmp_path, options, message):
@@ -118,9 +120,18 @@ def test_bad_options_are_refused_and_nothing_is_left(tmp_path, options, message)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_marks_that_are_none_are_refused(tmp_path):
-    with pytest.raises(TypeError, match=r"annotate=\[120\]: expected epochs and texts"):
-        record().save_page(tmp_path / "page.html", annotate=[120])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"annotate": [120]}, "annotate=[120]: expected epochs and texts"),
+        ({"ask": 3}, "ask=3: expected a list of epochs"),
+        ({"ask": "late"}, "ask='late': expected a list of epochs"),
+        ({"ask": ["late"]}, "'late' is no epoch"),
+    ],
+)
+def test_what_are_no_epochs_is_refused(tmp_path, options, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        record().save_page(tmp_path / "page.html", **options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -246,15 +257,35 @@ def test_the_first_of_several_labels_is_shown_first(tmp_path, n_labels):
     assert (facts["mode"], facts["of"]) == ("probability", 0)
 
 
-def test_a_page_refuses_what_a_film_refuses():
-    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5), data=([[0, 0]], [1]))
-    recorder.capture(lambda X: X[:, 0] > 0, epoch=0)
-    for option, message in (
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
         ({"errors": "x"}, "errors='x': expected"), ({"max_points": 0}, "max_points=0: expected"),
-        ({"highlight": [4]}, "there is no point 4 among 1"),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match=message):
-            page_of(recorder.recording, **option)
+        ({"highlight": [4]}, "there is no point 4 among 1"), ({"dark": 3}, "dark=3: expected"),
+        ({"title": 3}, "title=3: expected"), ({"subtitle": 3}, "subtitle=3: expected"),
+        ({"shade": "x"}, "shade='x': expected True"), ({"counter": 3}, "counter=3: expected"),
+        ({"counter": "{stp}"}, "counter='{stp}': expected"),
+        ({"counter": "{step}"}, "the steps of this recording are not known"),
+        ({"interpolation": "x"}, "interpolation='x': expected one of"),
+        ({"metrics": 3}, "metrics=3: expected"), ({"metrics": [3]}, "metrics=[3]: expected"),
+        ({"metrics": ["los"]}, "no metric 'los'; it has ['loss']"),
+    ],
+)  # fmt: skip
+def test_a_page_refuses_what_a_film_refuses(option, message):
+    domain = tv.Domain((-1, 1), (-1, 1), points_per_axis=5)
+    recorder = tv.Recorder(domain, data=([[0, 0]], [1]))
+    for epoch in range(2):
+        recorder.capture(lambda X: X[:, 0] > 0, epoch=epoch, metrics={"loss": 1.0})
+    for show in (page_of, lambda *args, **options: next(iter(tv.animate(*args, **options)))):
+        with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+            show(recorder.recording, **option)
+
+
+def test_logarithms_are_mixed_only_if_there_are_some():
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5), output="values")
+    recorder.capture(lambda X: X[:, 0], epoch=0)
+    with pytest.raises(ValueError, match="mixes the logarithms of class probabilities"):
+        page_of(recorder.recording, interpolation="geometric")
 
 
 def test_facts_of_a_sample_are_of_its_points_alone():

@@ -292,6 +292,12 @@ def test_bad_options_are_refused_at_once(recording, wire, options, error, messag
         recording.widget(**options)
 
 
+def test_bad_options_are_refused_before_the_first_snapshot(wire):
+    recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), points_per_axis=5))
+    with pytest.raises(TypeError, match="counter=3: expected"):
+        recorder.recording.widget(counter=3)
+
+
 def test_what_surrounds_the_map_is_an_option_as_of_a_page(recording, wire):
     told = recording.widget(xlabel="width", errors="cross").known()["recordings"][0]
     assert told["xlabel"] == "width"

@@ -26,14 +26,15 @@ from trainviz.modes.palettes import Palette, class_colors, sequential_table
 from trainviz.modes.region import by_area
 from trainviz.modes.scalar import class_index
 from trainviz.player.document import as_base64
-from trainviz.player.options import PAGE_DEFAULTS, PageOptions, scene_of
+from trainviz.player.options import PAGE_DEFAULTS, PageOptions, check_page, scene_of
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import positions
+from trainviz.rendering.captions import Counter
 from trainviz.rendering.figure import data_points
 from trainviz.rendering.figure.anchors import thumbnails
 from trainviz.rendering.figure.highlights import highlights_of
 from trainviz.rendering.figure.metric_strip import history_places
-from trainviz.rendering.figure.options import check_scene
+from trainviz.rendering.interpolation import check_interpolation
 
 __all__ = ["columns_of", "curves_of", "facts_of", "limits_of"]
 
@@ -67,8 +68,16 @@ def facts_of(
     -------
     dict
         As JSON can hold it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an option is invalid, or does not fit the recordings.
     """
-    check_scene(scene_of(options))
+    check_page(options)
+    for view in views:
+        check_interpolation(options["interpolation"], view.output.has_classes)
+        Counter(view, options["counter"])  # Raises if it shows steps that are not known.
     stops = _stops(options["ask"], views[0], kept[0])
     mode, counter, cmap = options["mode"], options["counter"], options["cmap"]
     shown = find_mode(mode)

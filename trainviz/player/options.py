@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, cast
 
-from trainviz.modes import Mode
-from trainviz.rendering.figure.options import MOST_POINTS, SceneOptions
+import numpy as np
 
-__all__ = ["PAGE_DEFAULTS", "PageOptions", "scene_of"]
+from trainviz._common.checks import is_positive
+from trainviz.modes import Mode
+from trainviz.rendering.figure.options import (
+    MOST_POINTS,
+    SceneOptions,
+    check_scene,
+    check_switch,
+)
+from trainviz.rendering.interpolation import check_interpolation
+
+__all__ = ["PAGE_DEFAULTS", "PageOptions", "check_page", "scene_of"]
 
 
 class PageOptions(TypedDict, total=False):
@@ -56,9 +65,26 @@ PAGE_DEFAULTS: PageOptions = {
     "metrics": True, "counter": True, "annotate": None, "ask": (),
 }  # fmt: skip
 
-_SCENE = ("xlabel", "ylabel", "aspect", "points", "max_points", "errors", "highlight", "annotate")
+
+def check_page(options: PageOptions) -> None:
+    """Raise for values that no page can show, whatever the recording."""
+    check_scene(scene_of(options))
+    check_interpolation(options["interpolation"])
+    check_switch("shade", options["shade"])
+    seconds, ask = options["seconds"], cast(Any, options["ask"])
+    if seconds is not None and not is_positive(seconds):
+        raise ValueError(f"seconds={seconds!r}: expected a positive number, or None")
+    if isinstance(ask, str) or not hasattr(ask, "__len__"):
+        raise TypeError(f"ask={ask!r}: expected a list of epochs, e.g. [10, 50]")
+    for stop in ask:
+        if isinstance(stop, bool) or not isinstance(stop, (int, float, np.number)):
+            raise TypeError(f"ask={ask!r}: {stop!r} is no epoch; expected e.g. [10, 50]")
 
 
 def scene_of(options: PageOptions) -> SceneOptions:
     """Return the options that concern what surrounds the map, and what is drawn over it."""
-    return cast(SceneOptions, {name: options[name] for name in _SCENE})  # type: ignore[literal-required]
+    known = SceneOptions.__annotations__
+    scene = {name: value for name, value in options.items() if name in known}
+    if scene["dark"] is None:
+        del scene["dark"]  # As the reader's system prefers.
+    return cast(SceneOptions, scene)

@@ -15,8 +15,9 @@ from trainviz._common.progress import progress_bar
 from trainviz.player.document import MODULES, as_base64, as_json, document
 from trainviz.player.facts import facts_of
 from trainviz.player.maps import packed_map
-from trainviz.player.options import PAGE_DEFAULTS, PageOptions
+from trainviz.player.options import PAGE_DEFAULTS, PageOptions, check_page
 from trainviz.recordings.recording import Recording
+from trainviz.rendering.figure.metric_strip import metric_names
 from trainviz.rendering.writers import check_path, finished_file
 
 __all__ = ["page_of", "save_page"]
@@ -95,6 +96,7 @@ def page_of(
     str
     """
     filled = with_defaults(options, PAGE_DEFAULTS, "save_page")
+    check_page(filled)
     listed = [recordings] if isinstance(recordings, Recording) else list(recordings)
     if not listed:
         raise ValueError("recordings=[]: a page shows at least one recording")
@@ -111,6 +113,7 @@ def page_of(
     title = filled["title"] or ""
     if not views:
         return _written({"title": title, "recordings": []}, [], compact)
+    metric_names(views, filled["metrics"])  # Raises for those that no recording has.
     kept = [_chosen(len(view), limit) for view in views]
     facts = facts_of(views, kept, shown, filled)
     facts["by"] = by

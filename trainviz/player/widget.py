@@ -20,7 +20,7 @@ from trainviz.player.document import MODULES, deflated, module_text, static_text
 from trainviz.player.facts import columns_of, curves_of, facts_of, limits_of
 from trainviz.player.maps import packed_map
 from trainviz.player.notebook import Subscribe, picture_of, picture_of_last, saved_copy
-from trainviz.player.options import PAGE_DEFAULTS, PageOptions
+from trainviz.player.options import PAGE_DEFAULTS, PageOptions, check_page
 from trainviz.recordings.recording import Recording
 
 __all__ = ["PlayerWidget"]
@@ -74,6 +74,7 @@ class PlayerWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trainviz-widget")
         # Mistakes in the options show here, and not in a thread.
         self._options = with_defaults(options, PAGE_DEFAULTS, "widget")
+        check_page(self._options)
         self._has_facts = self.known() is not None
         if self._has_facts:
             self._told = [_times(recording) for recording in self._recordings]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from trainviz._common.jit import ready
 from trainviz.recordings.time_axis import Moment
 from trainviz.rendering.kernels import mix_cubic, spline
 
-__all__ = ["Blender", "Interpolation"]
+__all__ = ["Blender", "Interpolation", "check_interpolation"]
 
 Interpolation = Literal["linear", "geometric", "smooth"]
 Mixture = Callable[[float, Map | None], Map]
@@ -60,16 +60,7 @@ class Blender:
         normalise: bool = True,
         released: Callable[[Map], object] | None = None,
     ) -> None:
-        if interpolation not in get_args(Interpolation):
-            raise ValueError(
-                f"interpolation={interpolation!r}: expected one of "
-                f"{', '.join(get_args(Interpolation))}"
-            )
-        if interpolation == "geometric" and not normalise:
-            raise ValueError(
-                "interpolation='geometric' mixes the logarithms of class probabilities, which the "
-                "recording does not hold; use 'linear' or 'smooth'"
-            )
+        check_interpolation(interpolation, normalise)
         self._normalise = normalise
         self._n = n_snapshots
         self._interpolation = interpolation
@@ -122,6 +113,19 @@ class Blender:
         before = self._read(left - 1) if left > 0 else None
         after = self._read(left + 2) if left + 2 < self._n else None
         return _smooth(before, a, b, after, self._normalise)
+
+
+def check_interpolation(interpolation: Any, normalise: bool = True) -> None:
+    """Refuse what is no interpolation, or none of maps that are no class probabilities."""
+    if interpolation not in get_args(Interpolation):
+        raise ValueError(
+            f"interpolation={interpolation!r}: expected one of {', '.join(get_args(Interpolation))}"
+        )
+    if interpolation == "geometric" and not normalise:
+        raise ValueError(
+            "interpolation='geometric' mixes the logarithms of class probabilities, which the "
+            "recording does not hold; use 'linear' or 'smooth'"
+        )
 
 
 def _linear(a: Map, b: Map) -> Mixture:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from trainviz._common.checks import is_positive
 from trainviz.modes import Mode
-from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene
+from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene, check_switch
 from trainviz.rendering.figure.parts import prefers_dark
 from trainviz.rendering.interpolation import Interpolation
 from trainviz.rendering.pace import Pace, check_pace
@@ -53,6 +53,7 @@ def check_film(options: FilmOptions) -> FilmOptions:
     check_scene(scene_of(filled))
     if "dark" not in options and prefers_dark():
         filled["dark"] = True
+    check_switch("shade", filled["shade"])
     check_fps(filled["fps"])
     if not (filled["hold"] == 0 or is_positive(filled["hold"])):
         raise ValueError(f"hold={filled['hold']!r}: expected seconds, 0 or more")

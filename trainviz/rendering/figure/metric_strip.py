@@ -14,7 +14,7 @@ from trainviz.recordings.time_axis import counted_by, positions
 from trainviz.rendering.figure.curve_labels import Sheet
 from trainviz.rendering.figure.fitting import pixel_box
 from trainviz.rendering.figure.legend import in_rows, lies
-from trainviz.rendering.figure.options import SceneOptions
+from trainviz.rendering.figure.options import SceneOptions, check_metrics
 from trainviz.rendering.figure.parts import Layout
 from trainviz.rendering.figure.texts import prepare_texts
 from trainviz.rendering.figure.ticks import thin_numbers
@@ -62,11 +62,8 @@ def _groups(known: _Values, wanted: bool | Sequence[Any]) -> list[list[str]]:
         return []
     if wanted is True:
         return _grouped(known, _drawn(known))[:2]
-    if not isinstance(wanted, Sequence):
-        raise TypeError(
-            f"metrics={wanted!r}: expected True, False, or a list of metrics' names, or of lists "
-            "of names that share an axis"
-        )
+    check_metrics(wanted)
+    assert isinstance(wanted, Sequence)
     parts = [wanted] if isinstance(wanted, str) else list(wanted)
     by_hand = any(not isinstance(part, str) for part in parts)
     groups = [[part] if isinstance(part, str) else list(part) for part in parts]

@@ -128,6 +128,26 @@ def check_columns(columns: Any) -> None:
         raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
 
 
+def check_switch(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}={value!r}: expected True or False")
+
+
+def check_metrics(wanted: Any) -> None:
+    """Refuse what names no metrics; whether a recording has them is told when they are drawn."""
+    names = wanted if isinstance(wanted, Sequence) else ()
+    groups = ([part] if isinstance(part, str) else part for part in names)
+    if not isinstance(wanted, (bool, np.bool_, Sequence)) or not all(
+        isinstance(group, Sequence) and all(isinstance(name, str) for name in group)
+        for group in groups
+    ):
+        raise TypeError(
+            f"metrics={wanted!r}: expected True, False, or a list of metrics' names, or of lists "
+            "of names that share an axis"
+        )
+
+
 def check_size(figsize: Any, dpi: Any) -> None:
     """Refuse what is no size of a figure; without a ``figsize`` it has one by itself."""
     sides = () if isinstance(figsize, str) or not hasattr(figsize, "__len__") else tuple(figsize)
@@ -154,9 +174,8 @@ def check_scene(scene: SceneOptions) -> None:
             f"counter={counter!r}: expected True or False, or a text such as 'tree {{epoch}}'"
         )
     for name in ("dark", "axes", "legend", "points", "anchors"):
-        value = scene.get(name, True)
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{name}={value!r}: expected True or False")
+        check_switch(name, scene.get(name, True))
+    check_metrics(scene.get("metrics", True))
     for name in ("title", "subtitle", "xlabel", "ylabel"):
         text = scene.get(name)
         if text is not None and not isinstance(text, str):
