@@ -172,6 +172,25 @@ def test_shapes_that_are_no_grid(resolution, error, message):
 
 
 @pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        ({"axis_names": "xy"}, TypeError, "axis_names='xy': expected a list of two"),
+        ({"axis_names": 3}, TypeError, "axis_names=3: expected a list of two"),
+        ({"axis_names": ["x"]}, ValueError, r"axis_names=\['x'\]: expected two"),
+        ({"feature_names": 3}, TypeError, "feature_names=3: expected a list of names"),
+        ({"feature_names": "ab"}, TypeError, "feature_names='ab': expected a list of names"),
+    ],
+)
+def test_names_that_are_none(names, error, message):
+    with pytest.raises(error, match=message):
+        Domain((0, 1), (0, 1), points_per_axis=3, **names)
+
+
+def test_names_of_axes_are_texts():
+    assert Domain((0, 1), (0, 1), points_per_axis=3, axis_names=[1, None]).axis_names == ("1", None)
+
+
+@pytest.mark.parametrize(
     ("X", "options", "message"),
     [
         (np.zeros((0, 2)), {}, r"X has the shape \(0, 2\): expected \(n, D\)"),

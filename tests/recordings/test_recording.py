@@ -64,6 +64,12 @@ def test_at_names_the_neighbours_of_an_epoch_that_was_not_captured(epoch, near):
         record().at(epoch)
 
 
+@pytest.mark.parametrize("epoch", ["last", True, None])
+def test_at_refuses_what_is_no_epoch(epoch):
+    with pytest.raises(TypeError, match=f"epoch={epoch!r}: expected a captured epoch, or -1"):
+        record().at(epoch)
+
+
 def test_an_epoch_with_several_steps_is_its_last():
     recorder = Recorder(DOMAIN)
     for step in (1, 2, 3):

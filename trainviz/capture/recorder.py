@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
+from trainviz._common.checks import check_switch
 from trainviz._common.options import shows_defaults, with_defaults
 from trainviz._common.providers import provided
 from trainviz.capture.background import check_freezable
@@ -21,7 +22,12 @@ from trainviz.capture.random_streams import HostStreams
 from trainviz.capture.recording_writer import RecordingWriter
 from trainviz.capture.schedule import Schedule, make_schedule
 from trainviz.capture.training_state import Stage, TrainingState
-from trainviz.capture.validation import SnapshotValidator, check_names, plain_metrics
+from trainviz.capture.validation import (
+    SnapshotValidator,
+    check_classes,
+    check_names,
+    plain_metrics,
+)
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
@@ -233,6 +239,8 @@ class Recorder:
             raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
         if given["on_error"] not in ("warn", "raise"):
             raise ValueError(f"on_error={given['on_error']!r}: expected 'warn' or 'raise'")
+        for name in ("background", "durable", "overwrite"):
+            check_switch(name, given[name])
         check_output(output)
         chunk_size(domain, given["batch_size"])
         check_method(given["evaluation"], given["tolerance"], "evaluation")
@@ -241,7 +249,7 @@ class Recorder:
         self._output = output
         names, held = check_names(given["class_names"]), recorded_as(output)
         data = None if given["data"] is None else LabelledData.of(given["data"], domain, held)
-        classes = None if given["classes"] is None else list(given["classes"])
+        classes = check_classes(given["classes"])
         self._description = Description(
             domain, data, names, classes, repr(self.schedule), held, self._unit
         )

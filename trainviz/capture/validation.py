@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import to_numpy
+from trainviz._common.checks import check_list
 from trainviz._common.output_kind import OutputKind
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import PredictionError
 from trainviz.recordings.recording import Recording
 
-__all__ = ["SnapshotValidator", "check_names", "plain_metrics"]
+__all__ = ["SnapshotValidator", "check_classes", "check_names", "plain_metrics"]
 
 
 class SnapshotValidator:
@@ -227,9 +228,12 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def check_names(names: Sequence[str] | None) -> list[str] | None:
-    """Return the names as a list of str; raise a TypeError for a single string."""
+    """Return class names as a list of str; raise a TypeError for what is no list."""
     if names is None:
         return None
-    if isinstance(names, str):
-        raise TypeError(f"class_names={names!r}: expected a list of names, one a class")
-    return [str(name) for name in names]
+    return [str(name) for name in check_list("class_names", names, "names, one a class")]
+
+
+def check_classes(classes: Sequence[Any] | None) -> list[Any] | None:
+    """Return the labels of classes as a list; raise a TypeError for what is none."""
+    return None if classes is None else check_list("classes", classes, "labels, one a column")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import to_numpy
+from trainviz._common.checks import check_list
 from trainviz.domain.embeddings import Fixed, FloatArray
 from trainviz.domain.inputs import Shape, convert_each, rows_and_shape
 
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_POINTS",
     "as_batch",
     "ask_reducer",
+    "check_axis_names",
     "check_components",
     "check_embedded",
     "check_features",
@@ -55,6 +57,15 @@ def check_limits(name: str, limits: tuple[float, float]) -> tuple[float, float]:
     if not math.isfinite(high - low):
         raise ValueError(f"{name}={limits!r}: the window is wider than floating point can count")
     return low, high
+
+
+def check_axis_names(names: Any) -> tuple[str | None, str | None]:
+    """Return the names of the x and the y axis; raise a TypeError for other than two."""
+    listed = check_list("axis_names", names, "two, of the x and the y axis")
+    if len(listed) != 2:
+        raise ValueError(f"axis_names={names!r}: expected two, of the x and the y axis")
+    x, y = (None if name is None else str(name) for name in listed)
+    return x, y
 
 
 def grid_shape(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz.domain.axes import Axis
-from trainviz.domain.checks import MAX_POINTS, check_limits, grid_shape
+from trainviz.domain.checks import MAX_POINTS, check_axis_names, check_limits, grid_shape
 from trainviz.domain.constructors import DomainConstructors
 from trainviz.domain.embeddings import (
     Embedding,
@@ -135,7 +135,7 @@ class Domain(DomainConstructors):
         self.ylim = check_limits("ylim", ylim)
         self.shape = grid_shape(self.xlim, self.ylim, step, shape, points_per_axis)
         self.embedding = embedding if embedding is not None else Plane()
-        self.axis_names = axis_names
+        self.axis_names = check_axis_names(axis_names)
         self.preprocess = preprocess
         self.x: npt.NDArray[np.float64] = np.linspace(*self.xlim, self.shape[1])
         self.y: npt.NDArray[np.float64] = np.linspace(*self.ylim, self.shape[0])

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import to_numpy
+from trainviz._common.checks import check_list
 from trainviz.domain.columns import Columns
 
 __all__ = [
@@ -308,7 +309,8 @@ class InputForm:
         self.n_features = rows.shape[1]
         self.names = names if isinstance(names, Columns) else None
         if names is not None and self.names is None:
-            self.names = Columns(str(name) for name in names)
+            listed = check_list("feature_names", names, "names, one a feature")
+            self.names = Columns(str(name) for name in listed)
         if self.names is not None and len(self.names) != self.n_features:
             raise ValueError(
                 f"feature_names={list(self.names)!r}: expected {self.n_features} names, one for "

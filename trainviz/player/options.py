@@ -7,14 +7,9 @@ from typing import Any, TypedDict, cast
 
 import numpy as np
 
-from trainviz._common.checks import is_positive
+from trainviz._common.checks import check_switch, is_positive
 from trainviz.modes import Mode
-from trainviz.rendering.figure.options import (
-    MOST_POINTS,
-    SceneOptions,
-    check_scene,
-    check_switch,
-)
+from trainviz.rendering.figure.options import MOST_POINTS, SceneOptions, check_scene
 from trainviz.rendering.interpolation import check_interpolation
 
 __all__ = ["PAGE_DEFAULTS", "PageOptions", "check_page", "scene_of"]

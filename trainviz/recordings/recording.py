@@ -490,6 +490,8 @@ class Recording(Sequence[Snapshot]):
     def index_at(self, epoch: int) -> int:
         """Return the position of the snapshot that :meth:`at` returns."""
         self.require_snapshots()
+        if isinstance(epoch, bool) or not isinstance(epoch, (int, float, np.number)):
+            raise TypeError(f"epoch={epoch!r}: expected a captured epoch, or -1 for the last")
         if epoch == -1:
             return len(self) - 1
         epochs = self.epochs

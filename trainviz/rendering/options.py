@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from trainviz._common.checks import is_positive
+from trainviz._common.checks import check_switch, is_positive
 from trainviz.modes import Mode
-from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene, check_switch
+from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene
 from trainviz.rendering.figure.parts import prefers_dark
 from trainviz.rendering.interpolation import Interpolation
 from trainviz.rendering.pace import Pace, check_pace

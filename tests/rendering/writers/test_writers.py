@@ -436,6 +436,39 @@ def test_an_option_of_another_format_is_refused(folder, failing_mode, suffix, op
     assert os.listdir(folder) == []
 
 
+@pytest.mark.parametrize(
+    ("suffix", "options", "error", "message"),
+    [
+        (".mp4", {"codec": 264}, TypeError, "codec=264: expected a text"),
+        (".mp4", {"preset": 3}, TypeError, "preset=3: expected a text"),
+        (".mp4", {"crf": "low"}, TypeError, "crf='low': expected a number, 0 to 63"),
+        (".webm", {"crf": 64}, ValueError, "crf=64: expected a number, 0 to 63"),
+        (".webm", {"threads": 1.5}, TypeError, "threads=1.5: expected a whole number"),
+        (".mp4", {"ffmpeg_params": "-an"}, TypeError, "ffmpeg_params='-an': expected a list of"),
+        (".gif", {"loop": -1}, ValueError, "loop=-1: expected a whole number, 0 to 65535"),
+        (".gif", {"loop": 70_000}, ValueError, "loop=70000: expected a whole number, 0 to 65535"),
+        (".apng", {"loop": True}, TypeError, "loop=True: expected a whole number"),
+        (".apng", {"exact": "no"}, TypeError, "exact='no': expected True or False"),
+        (".webp", {"loop": "for ever"}, TypeError, "loop='for ever': expected a whole number"),
+        (".webp", {"quality": 101}, ValueError, "quality=101: expected a number, 0 to 100"),
+        (".webp", {"lossless": 1}, TypeError, "lossless=1: expected True or False"),
+        (".html", {"autoplay": 1}, TypeError, "autoplay=1: expected True or False"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_is_rendered(
+    folder, failing_mode, suffix, options, error, message
+):
+    with pytest.raises(error, match=re.escape(message)):
+        make_film(mode="failing").save(folder / f"film{suffix}", **options)
+    assert failing_mode["painted"] == 0
+    assert os.listdir(folder) == []
+
+
+def test_a_bitrate_may_be_a_number(folder):
+    path = make_film(interpolate=1).save(folder / "film.mp4", bitrate=200_000)
+    assert len(decode(path)[0]) > 1
+
+
 @pytest.mark.slow
 def test_quality_options_reach_the_encoder(folder):
     film = make_film(figsize=(6, 4), dpi=100)

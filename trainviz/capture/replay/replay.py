@@ -21,7 +21,7 @@ from trainviz.capture.replay.checkpoints import (
     in_order,
 )
 from trainviz.capture.replay.work import Loader, Outcome, Work, one_after_another
-from trainviz.capture.validation import SnapshotValidator, check_names
+from trainviz.capture.validation import SnapshotValidator, check_classes, check_names
 from trainviz.domain.domain import Domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import CheckpointError, ReplayWarning
@@ -158,7 +158,7 @@ def replay(
     held = recorded_as(output or "probabilities")
     labelled = LabelledData.of(data, domain, held) if data is not None else None
     loader, found, unknown = _loader(found, domain, model, load, predict, output, allow_pickle)
-    names, labels = check_names(class_names), list(classes) if classes is not None else None
+    names, labels = check_names(class_names), check_classes(classes)
     recording, store = start_recording(
         Description(domain, labelled, names, labels, "the checkpoints given", held),
         path=path, overwrite=overwrite, resume=resume, precision=precision,

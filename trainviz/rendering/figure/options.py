@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from trainviz._common.checks import is_positive
+from trainviz._common.checks import check_switch, is_positive
 from trainviz.rendering.figure.styles import Column, Style, StyleName, check_style, find_style
 
 __all__ = [
@@ -126,12 +126,6 @@ def check_columns(columns: Any) -> None:
     """Refuse what is no number of panels in a row."""
     if columns is not None and not (hasattr(columns, "__index__") and columns >= 1):
         raise ValueError(f"columns={columns!r}: expected how many panels, at least 1")
-
-
-def check_switch(name: str, value: Any) -> None:
-    """Refuse what is neither True nor False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}={value!r}: expected True or False")
 
 
 def check_metrics(wanted: Any) -> None:

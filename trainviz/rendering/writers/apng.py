@@ -12,6 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from trainviz._common.arrays import Image
+from trainviz._common.checks import check_switch, check_whole
 from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.frame_diff import Box, changed_box
 from trainviz.rendering.writers.gif_palette import SharedPalette
@@ -37,6 +38,8 @@ def write_apng(path: Path, film: FrameSource, *, loop: int = 0, exact: bool = Tr
         False uses one palette of 255 colours, like a GIF, for a smaller file
         that is written faster.
     """
+    check_whole("loop", loop, 0, 2**31 - 1)
+    check_switch("exact", exact)
     durations = np.diff(start_times(film)).tolist()
     palette = None if exact else SharedPalette(film)
     with painted(film) as frames, open(path, "wb") as file:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Image
-from trainviz._common.checks import is_positive
+from trainviz._common.checks import check_whole, is_positive
 from trainviz._common.terminal import warn
 from trainviz.errors import WriterError, WriterWarning
 from trainviz.rendering.writers import FrameSource
@@ -59,6 +59,7 @@ def write_gif(
     WriterError
         If no such file is small enough.
     """
+    check_whole("loop", loop, 0, 65535)
     if max_bytes is not None and not is_positive(max_bytes):
         raise ValueError(f"max_bytes={max_bytes!r}: expected a positive number, e.g. 2_000_000")
     chosen = gif_timing(film.n_frames, film.fps)

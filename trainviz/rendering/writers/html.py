@@ -7,6 +7,7 @@ import html
 import tempfile
 from pathlib import Path
 
+from trainviz._common.checks import check_switch
 from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.video import write_mp4
 
@@ -35,6 +36,8 @@ def write_html(path: Path, film: FrameSource, *, loop: bool = True, autoplay: bo
     film : FrameSource
     loop, autoplay : bool, default True
     """
+    check_switch("loop", loop)
+    check_switch("autoplay", autoplay)
     title = html.escape(film.title or "trainviz")
     page = _PAGE.format(title=title, video=video_element(film, loop=loop, autoplay=autoplay))
     path.write_text(page, encoding="utf-8")

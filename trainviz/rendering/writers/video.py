@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from trainviz._common.arrays import Image
+from trainviz._common.checks import check_list, check_number, check_text, check_whole
 from trainviz._common.jit import ready
 from trainviz.errors import WriterError
 from trainviz.rendering.kernels import to_planes
@@ -44,7 +45,7 @@ def write_mp4(
     codec: str = "libx264",
     preset: str = "veryfast",
     crf: int | None = 18,
-    bitrate: str | None = None,
+    bitrate: str | int | None = None,
     threads: int | None = None,
     ffmpeg_params: Sequence[str] = (),
 ) -> None:
@@ -61,16 +62,17 @@ def write_mp4(
         smooth that "medium" takes twice the time and makes films no smaller.
     crf : int or None, default 18
         Constant quality, 0 (lossless) to 51; None to use ``bitrate``.
-    bitrate : str, optional
-        E.g. ``"2000k"``; replaces ``crf``.
+    bitrate : str or int, optional
+        In bits a second, e.g. ``"2000k"``; replaces ``crf``.
     threads : int, optional
         Of the encoder.
     ffmpeg_params : sequence of str, optional
         Passed to ffmpeg.
     """
+    check_text("preset", preset)
     params = ["-crf", str(crf)] if crf is not None and bitrate is None else []
     params += ["-preset", preset, "-movflags", "+faststart"]
-    _encode(path, film, codec, bitrate, threads, params, ffmpeg_params)
+    _encode(path, film, codec, crf, bitrate, threads, params, ffmpeg_params)
 
 
 def write_webm(
@@ -79,7 +81,7 @@ def write_webm(
     *,
     codec: str = "libvpx-vp9",
     crf: int | None = 28,
-    bitrate: str | None = None,
+    bitrate: str | int | None = None,
     threads: int | None = 2,
     ffmpeg_params: Sequence[str] = (),
 ) -> None:
@@ -92,7 +94,7 @@ def write_webm(
     """
     constant = ["-crf", str(crf), "-b:v", "0"] if crf is not None and bitrate is None else []
     params = [*constant, "-deadline", "good", "-cpu-used", "5", "-row-mt", "1"]
-    _encode(path, film, codec, bitrate, threads, params, ffmpeg_params)
+    _encode(path, film, codec, crf, bitrate, threads, params, ffmpeg_params)
 
 
 def _binary() -> str:
@@ -129,11 +131,18 @@ def _encode(
     path: Path,
     film: FrameSource,
     codec: str,
-    bitrate: str | None,
+    crf: float | None,
+    bitrate: str | int | None,
     threads: int | None,
     params: list[str],
     ffmpeg_params: Sequence[str],
 ) -> None:
+    check_text("codec", codec)
+    if crf is not None:
+        check_number("crf", crf, 0, 63)
+    check_list("ffmpeg_params", ffmpeg_params, "arguments, e.g. ['-tune', 'animation']")
+    if threads is not None:
+        check_whole("threads", threads, 0, 1024)
     height, width = film.shape
     # Other encoders and pixel formats may keep more colours than 4:2:0 does.
     planar = codec in _PLANAR and "-pix_fmt" not in ffmpeg_params
@@ -147,7 +156,7 @@ def _encode(
             "-c:v", codec, *params,
             *(["-pix_fmt", "yuv420p"] if codec in (*_PLANAR, "h264_nvenc") else []),
             "-vf", _BT709 if planar else f"{_TO_BT709},{_BT709}",
-            *(["-b:v", bitrate] if bitrate is not None else []),
+            *(["-b:v", str(bitrate)] if bitrate is not None else []),
             *(["-threads", str(threads)] if threads is not None else []),
             # An absolute path, since ffmpeg takes what precedes a colon for a protocol.
             *ffmpeg_params, str(path.absolute()),

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image as Images
 
 from trainviz._common.arrays import Image
+from trainviz._common.checks import check_number, check_switch, check_whole
 from trainviz.rendering.writers import FrameSource
 from trainviz.rendering.writers.apng import start_times
 from trainviz.rendering.writers.prefetch import painted
@@ -31,6 +32,9 @@ def write_webp(
     quality : int, default 85
         0 to 100.
     """
+    check_whole("loop", loop, 0, 65535)
+    check_switch("lossless", lossless)
+    check_number("quality", quality, 0, 100)
     with painted(film) as frames:
         _WebpStream(frames, film.n_frames).save(
             path, format="WEBP", save_all=True, loop=loop,
