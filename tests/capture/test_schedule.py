@@ -84,6 +84,9 @@ def test_steps_alone_capture_no_epoch_but_the_start():
         ({"at": "12"}, TypeError, "at='12': expected a list"),
         ({"growth": 1}, ValueError, "growth=1: .* above 1"),
         ({"growth": float("nan")}, ValueError, "growth=nan"),
+        ({"growth": "fast"}, ValueError, "growth='fast': .* above 1"),
+        ({"initial": 0}, TypeError, "initial=0: expected True or False"),
+        ({"final": "yes"}, TypeError, "final='yes': expected True or False"),
         ({"growth": 2, "unit": "batch"}, ValueError, "unit='batch'"),
     ],
 )

@@ -171,3 +171,8 @@ def test_batch_size_that_is_none(batch_size):
 def test_output_that_is_unknown():
     with pytest.raises(ValueError, match="output='scores': expected one of logits, probabilities"):
         evaluate(constant(0.5), DOMAIN, output="scores")
+
+
+def test_a_domain_must_be_one():
+    with pytest.raises(TypeError, match=r"domain=3: expected a trainviz\.Domain"):
+        evaluate(lambda X: X[:, 0], 3)

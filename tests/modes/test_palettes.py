@@ -189,3 +189,16 @@ def test_a_sure_model_is_dark_and_an_unsure_one_bright_by_default():
 def test_a_dark_palette_fades_to_a_dark_ground():
     assert Palette.of(2).background.min() == 255
     assert Palette.of(2, dark=True).background.max() < 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"n_classes": 0}, ValueError), ({"n_classes": 2.5}, TypeError),
+        ({"n_classes": 3, "dark": "yes"}, TypeError), ({"n_classes": 3, "repeat": 1}, TypeError),
+    ],
+)  # fmt: skip
+def test_a_palette_refuses_what_is_no_number_of_classes_or_no_switch(arguments, error):
+    name, value = list(arguments.items())[-1]
+    with pytest.raises(error, match=re.escape(f"{name}={value!r}: expected")):
+        Palette.of(**arguments)

@@ -220,11 +220,21 @@ def test_a_kymograph_is_drawn(recording, tmp_path):
 
 @pytest.mark.parametrize(
     ("ends", "message"),
-    [(((0, 0), (0, 0)), "no length"), (((0, 0), (99, 0)), "outside"), (((0,), (1,)), "two points")],
-)
+    [
+        (((0, 0), (0, 0)), "no length"), (((0, 0), (99, 0)), "outside"),
+        (((0,), (1,)), "two points"), ((3, (1, 1)), "start=3, .* two points"),
+        (("ab", (1, 1)), "start='ab', .* two points"),
+    ],
+)  # fmt: skip
 def test_a_line_that_is_none_is_refused(ends, message):
     with pytest.raises(ValueError, match=message):
         tv.kymograph(record(), *ends)
+
+
+@pytest.mark.parametrize(("n_points", "error"), [(1, ValueError), (2.5, TypeError)])
+def test_a_line_of_less_than_two_points_is_refused(n_points, error):
+    with pytest.raises(error, match=f"n_points={n_points}: expected a whole number, 2 to"):
+        tv.kymograph(record(), (-1, 0), (1, 0), n_points=n_points)
 
 
 def test_a_dense_map_keeps_the_points_from_which_the_others_follow():

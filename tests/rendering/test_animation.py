@@ -602,6 +602,8 @@ def test_a_wrong_number_of_columns_is_told(recording, columns):
 def test_a_filmstrip_without_epochs_is_told(recording):
     with pytest.raises(ValueError, match=r"epochs=\[\]: .*at least one epoch"):
         film_of(recording).filmstrip(epochs=[])
+    with pytest.raises(TypeError, match="epochs=10: expected a list of captured epochs"):
+        film_of(recording).filmstrip(epochs=10)
 
 
 def test_a_filmstrip_has_the_asked_size_and_not_the_films(recording, tmp_path):

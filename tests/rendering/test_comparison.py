@@ -474,6 +474,8 @@ def test_runs_of_other_domains_or_classes_are_refused_by_their_labels(make_recor
     [
         ({"labels": ["a"]}, ValueError, "labels=['a']: expected a list of 2, one a run"),
         ({"labels": "ab"}, ValueError, "labels='ab': expected a list of 2"),
+        ({"labels": 3}, ValueError, "labels=3: expected a list of 2"),
+        ({"disagreement": "a"}, TypeError, "disagreement='a': expected True or False"),
         ({"by": "hour"}, ValueError, "by='hour': expected one of 'epoch', 'step', 'progress'"),
         ({"by": "step"}, tv.RecordingError, "by='step': run 1 has snapshots whose step is not"),
         ({"columns": 0}, ValueError, "columns=0: expected how many panels"),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainviz._common.arrays import Float64Array
+from trainviz._common.checks import check_whole
 from trainviz.modes import Region
 from trainviz.modes.palettes import Palette
 from trainviz.recordings.compatibility import require_classes
@@ -220,7 +221,10 @@ def kymograph(
     """
     recording.require_snapshots()
     require_classes([recording], "kymograph()")
-    ends = np.array([start, end], dtype=np.float64)
+    try:
+        ends = np.array([start, end], dtype=np.float64)
+    except (ValueError, TypeError):
+        ends = np.empty(0)
     x0, x1, y0, y1 = recording.domain.extent
     if ends.shape != (2, 2) or not np.isfinite(ends).all():
         raise ValueError(f"start={start!r}, end={end!r}: expected two points (x, y)")
@@ -233,8 +237,7 @@ def kymograph(
         )
     if (ends[0] == ends[1]).all():
         raise ValueError(f"start={start!r}, end={end!r}: the line has no length")
-    if n_points < 2:
-        raise ValueError(f"n_points={n_points!r}: expected at least 2")
+    check_whole("n_points", n_points, 2, 2**16)
     points = np.linspace(ends[0], ends[1], n_points)
     height, width = recording.domain.shape
     places = (points - low) / (high - low) * [width - 1, height - 1]

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from trainviz._common.checks import check_switch, is_positive
+
 __all__ = ["Schedule", "make_schedule"]
 
 
@@ -63,11 +65,13 @@ class Schedule:
     final: bool = True
 
     def __post_init__(self) -> None:
+        check_switch("initial", self.initial)
+        check_switch("final", self.final)
         _check_count("every", self.every)
         _check_count("every_n_steps", self.every_n_steps)
         if self.at is not None:
             object.__setattr__(self, "at", _check_epochs(self.at))
-        if self.growth is not None and not (math.isfinite(self.growth) and self.growth > 1):
+        if self.growth is not None and not (is_positive(self.growth) and self.growth > 1):
             raise ValueError(
                 f"growth={self.growth!r}: each capture of a geometric schedule comes growth times "
                 "later than the one before, so growth must be a finite number above 1, e.g. 1.25"

@@ -157,6 +157,8 @@ def evaluate(
            [0. , 0.5, 1. ],
            [0. , 0.5, 1. ]], dtype=float32)
     """
+    if not isinstance(domain, Domain):
+        raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
     evaluator = Evaluator(
         domain, method=method, tolerance=tolerance, output=output, batch_size=batch_size,
         dtype=dtype,

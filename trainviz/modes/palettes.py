@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainviz._common.checks import check_switch, check_whole
+
 __all__ = ["Palette", "class_colors", "ramp", "sequential_table"]
 
 _QUALITATIVE = (
@@ -150,6 +152,9 @@ class Palette:
         ValueError
             If a name is unknown, a colour is invalid, or there are too few colours.
         """
+        check_whole("n_classes", n_classes, 1, 2**31 - 1)
+        check_switch("dark", dark)
+        check_switch("repeat", repeat)
         distinct = min(n_classes, MAX_CLASSES) if repeat else n_classes
         colors = class_colors(distinct, classes)
         return cls(

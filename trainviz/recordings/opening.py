@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
+from trainviz._common.checks import check_switch
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.stores import MemoryStore, Store, WritableStore
 from trainviz.recordings.zarr_store.description import Description
 from trainviz.recordings.zarr_store.places import place_of
 from trainviz.recordings.zarr_store.reader import DiskReader
-from trainviz.recordings.zarr_store.store import DiskStore, Precision, Resume
+from trainviz.recordings.zarr_store.store import DiskStore, Precision, Resume, check_precision
 
 __all__ = ["open_recording", "recording_of", "start_recording"]
 
@@ -56,6 +57,7 @@ def open_recording(path: str | os.PathLike[str], *, trust: bool = False) -> Reco
     >>> tv.open_recording(path)
     Recording(3 snapshots, epochs 0 to 2, 2 classes, grid 5x5)
     """
+    check_switch("trust", trust)
     reader = DiskReader.at(place_of(path), trust=trust)
     return recording_of(reader, reader.contents.description)
 
@@ -83,8 +85,7 @@ def start_recording(
     RecordingError
         If the path is not free, or the recording there does not fit.
     """
-    if precision not in ("float16", "float32"):
-        raise ValueError(f"precision={precision!r}: expected 'float16' or 'float32'")
+    check_precision(precision)
     if overwrite and resume:
         raise ValueError("overwrite=True replaces a recording, resume=True continues it: give one")
     if path is None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from trainviz._common.arrays import Image, Map
+from trainviz._common.checks import check_list
 from trainviz._common.options import shows_defaults
 from trainviz.modes import (
     Boundary,
@@ -262,7 +263,8 @@ class Animation(Film):
             spread = np.linspace(0, len(self.recording) - 1, min(many, len(self.recording)))
             indices = [round(place) for place in spread]
         else:
-            indices = [self.recording.index_at(epoch) for epoch in epochs]
+            listed = check_list("epochs", epochs, "captured epochs")
+            indices = [self.recording.index_at(epoch) for epoch in listed]
         if not indices:
             raise ValueError("epochs=[]: a filmstrip shows at least one epoch")
         counter = Counter(self.recording, self._options.get("counter", True))

@@ -12,6 +12,7 @@ import numpy as np
 from typing_extensions import Unpack
 
 from trainviz._common.arrays import Float64Array, Image
+from trainviz._common.checks import check_switch
 from trainviz._common.options import shows_defaults
 from trainviz.domain.table_slice import TableSlice
 from trainviz.errors import RecordingError
@@ -83,6 +84,7 @@ class Comparison(Film):
         modes: Sequence[str | type[Mode] | Mode] | None = None,
         **scene: Unpack[FilmOptions],
     ) -> None:
+        check_switch("disagreement", disagreement)
         if modes is not None:
             shown = _check_modes(recordings, modes, scene, disagreement)
             recordings = [_only(recordings)] * len(shown)
@@ -488,7 +490,8 @@ def _check_labels(recordings: Any, labels: Sequence[str] | None) -> list[str]:
         )
     if labels is None:
         return _fixed_labels(recordings) or [f"run {at + 1}" for at in range(len(recordings))]
-    if isinstance(labels, str) or len(labels) != len(recordings):
+    sized = not isinstance(labels, str) and hasattr(labels, "__len__")
+    if not sized or len(labels) != len(recordings):
         raise ValueError(f"labels={labels!r}: expected a list of {len(recordings)}, one a run")
     return [str(label) for label in labels]
 

@@ -60,6 +60,22 @@ def test_an_address_is_a_place_to_save_to(recording):
         recording.save(url, overwrite=True)
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"precision": "half"}, ValueError, "precision='half': expected 'float16' or 'float32'"),
+        ({"overwrite": "yes"}, TypeError, "overwrite='yes': expected True or False"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_is_replaced(stored, options, error, message):
+    recording = open_recording(stored)
+    with pytest.raises(error, match=re.escape(message)):
+        recording.save(stored, **{"overwrite": True, **options})
+    same(open_recording(stored), recording)
+    with pytest.raises(TypeError, match="trust='yes': expected True or False"):
+        open_recording(stored, trust="yes")
+
+
 def test_float32_keeps_the_bits(tmp_path, recording):
     recording.save(tmp_path / "b.zarr", precision="float32")
     same(open_recording(tmp_path / "b.zarr"), recording, atol=0)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
+from trainviz._common.checks import check_switch
 from trainviz._common.process import hidden, mark, mark_of_dead
 from trainviz._common.progress import progress_bar
 from trainviz.errors import RecordingError
@@ -31,7 +32,7 @@ from trainviz.recordings.zarr_store.places import (
     sync_folder,
 )
 from trainviz.recordings.zarr_store.reader import DiskReader
-from trainviz.recordings.zarr_store.store import DiskStore, Precision
+from trainviz.recordings.zarr_store.store import DiskStore, Precision, check_precision
 
 if TYPE_CHECKING:
     import xarray
@@ -64,6 +65,8 @@ def save_recording(
     RecordingError
         If the path is taken.
     """
+    check_switch("overwrite", overwrite)
+    check_precision(precision)
     place = place_of(path)
     if isinstance(place, RemotePlace):
         if overwrite:

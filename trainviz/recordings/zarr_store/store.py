@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -33,10 +33,16 @@ from trainviz.recordings.zarr_store.log import LOG_FOLDER, Log
 from trainviz.recordings.zarr_store.places import Place
 from trainviz.recordings.zarr_store.reader import DiskReader
 
-__all__ = ["DiskStore", "Precision", "Resume"]
+__all__ = ["DiskStore", "Precision", "Resume", "check_precision"]
 
 Precision = Literal["float16", "float32"]
 Resume = bool | Literal["checkpoint"]
+
+
+def check_precision(precision: Any) -> None:
+    """Raise a ValueError for what is no precision of maps that are stored whole."""
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision={precision!r}: expected 'float16' or 'float32'")
 
 
 class DiskStore(DiskReader):
