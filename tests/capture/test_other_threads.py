@@ -6,9 +6,11 @@ import threading
 import time
 from contextlib import contextmanager
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from nbclient import NotebookClient
 from torch import nn
 from tqdm import tqdm
 
@@ -110,6 +112,28 @@ def test_the_monitor_of_a_progress_bar_is_nothing_to_warn_of(monkeypatch):
         assert tqdm.monitor.woken > woken
         tqdm.monitor.exit()
     assert random.getstate() == before
+
+
+def test_the_threads_of_jupyter_are_nothing_to_warn_of():
+    captures = """
+import random, time
+import trainviz as tv
+
+def noisy(X):
+    time.sleep(0.01)
+    return (X[:, 0] > 0) * random.uniform(0.9, 1)
+
+recorder = tv.Recorder(tv.Domain((-1, 1), (-1, 1), shape=(30, 30)), evaluation="dense")
+for epoch in range(20):
+    print(epoch, flush=True)  # Keeps the thread busy that sends it to the notebook.
+    recorder.capture(noisy, epoch=epoch)
+print(len(recorder.recording))
+"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(captures)])
+    NotebookClient(notebook, timeout=120).execute()
+    written = {output["name"]: output["text"] for output in notebook.cells[0].outputs}
+    assert "stderr" not in written
+    assert written["stdout"].split()[-1] == "20"
 
 
 def test_beside_an_idle_thread_a_model_that_draws_is_undisturbed_without_a_word():

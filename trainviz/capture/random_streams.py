@@ -25,7 +25,8 @@ _IDLE = 0.01
 
 
 _DRAW_NOTHING = (
-    "trainviz", "tqdm_monitor", "IOPub", "Heartbeat", "Control", "IPythonHistorySavingThread",
+    "trainviz", "tqdm_monitor",
+    "IOPub", "Heartbeat", "Control", "Shell channel", "IPythonHistorySavingThread",
 )  # fmt: skip
 """How the names of threads begin that draw nothing: our own (a model that draws is not called on
 them), the monitor of tqdm's bars, and those of Jupyter, beside which many models train."""
