@@ -311,6 +311,11 @@ def test_averaged_weights_that_do_not_exist_show_before_the_first_step():
         tv.LightningRecorder(DOMAIN, weights="mean")
 
 
+def test_what_is_neither_a_switch_nor_a_name_is_no_log():
+    with pytest.raises(TypeError, match="log=3: expected True, False, or the first part"):
+        tv.LightningRecorder(DOMAIN, log=3)
+
+
 @pytest.mark.parametrize("compile_all", [True, False])
 def test_a_compiled_module_is_asked_without_compiling_it_again(compile_all):
     compiled_graphs = []

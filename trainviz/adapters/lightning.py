@@ -165,6 +165,8 @@ class LightningRecorder(*_callback_bases()):  # type: ignore[misc]
             raise ValueError(f"weights={weights!r}: expected 'raw' or 'averaged'")
         if predict is not None and not callable(predict):
             raise TypeError(f"predict={predict!r}: expected a callable (module, points) -> output")
+        if not isinstance(log, (bool, str)):
+            raise TypeError(f"log={log!r}: expected True, False, or the first part of the tags")
         self._predict = predict
         self._output = output
         self._weights = weights

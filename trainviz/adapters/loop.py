@@ -8,6 +8,7 @@ from typing import Any
 
 from typing_extensions import Self
 
+from trainviz._common.checks import check_whole
 from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_events import TrainingEvents
 from trainviz.capture.training_state import Stage
@@ -64,6 +65,7 @@ class LoopRecorder:
         self.recorder = recorder
         self._predictor = predict_proba
         self._events = TrainingEvents(recorder) if events is None else events
+        check_whole("first_epoch", first_epoch, 0, 2**31 - 1)
         self._first_epoch = first_epoch
         self._next_epoch = first_epoch
         self._steps = 0

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from trainviz._common.checks import check_switch, is_positive
-from trainviz.modes import Mode
+from trainviz.modes import Mode, find_mode
 from trainviz.rendering.figure.options import SceneOptions, check_fps, check_scene
 from trainviz.rendering.figure.parts import prefers_dark
-from trainviz.rendering.interpolation import Interpolation
+from trainviz.rendering.interpolation import Interpolation, check_interpolation
 from trainviz.rendering.pace import Pace, check_pace
 from trainviz.rendering.story import check_story
 
@@ -53,6 +53,8 @@ def check_film(options: FilmOptions) -> FilmOptions:
     check_scene(scene_of(filled))
     if "dark" not in options and prefers_dark():
         filled["dark"] = True
+    find_mode(filled["mode"])
+    check_interpolation(filled["interpolation"])
     check_switch("shade", filled["shade"])
     check_fps(filled["fps"])
     if not (filled["hold"] == 0 or is_positive(filled["hold"])):

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import Self, Unpack
 
+from trainviz._common.checks import check_switch, check_text
 from trainviz._common.terminal import warn
 from trainviz.capture.recorder import Recorder
 from trainviz.capture.training_state import Stage
@@ -128,6 +129,9 @@ def log_to(
             f"recording={recording!r}: expected a Recording, or a recorder, such as "
             "trainviz.TorchRecorder"
         )
+    check_switch("page", page)
+    check_switch("scalars", scalars)
+    check_text("name", name)
     _check(stills, film, by, scene)
     trackers = trackers_of(target)
     if film not in (None, "auto"):

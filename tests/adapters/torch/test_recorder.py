@@ -539,3 +539,11 @@ def test_a_failure_in_the_last_epoch_is_listed_once():
     recorder.epoch_end(1)
     recorder.finish()
     assert [epoch for epoch, _ in recorder.recorder.failures] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "error"), [(-1, ValueError), (1.5, TypeError), (True, TypeError)]
+)
+def test_the_first_epoch_is_a_whole_number(first, error):
+    with pytest.raises(error, match=f"first_epoch={first}: expected a whole number, 0 to"):
+        TorchRecorder(nn.Linear(2, 2), DOMAIN, first_epoch=first)
