@@ -189,6 +189,12 @@ def test_a_wrong_argument_of_make_map_is_told(options, message):
         make_map(nn.Linear(2, 3), **{**COARSE, **options})
 
 
+@pytest.mark.parametrize("limits", [3, "ab", (1, 2, 3)])
+def test_what_are_no_limits_is_told(limits):
+    with pytest.raises(TypeError, match=r"xlim=.*: expected two numbers"):
+        make_map(nn.Linear(2, 3), **{**COARSE, "xlim": limits})
+
+
 def test_what_is_no_model_is_told():
     with pytest.raises(TypeError, match=r"model=function: expected a torch\.nn\.Module"):
         make_map(lambda points: points, **COARSE)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from trainviz._common.arrays import TINY, Image
 from trainviz._common.checks import is_positive
 from trainviz.capture.random_streams import host_rng_preserved
+from trainviz.domain.checks import check_limits
 from trainviz.domain.domain import Domain
 from trainviz.errors import RecordingError
 from trainviz.evaluation.evaluator import evaluate
@@ -299,11 +300,8 @@ def _map_shape(
         return square, square
     if not is_positive(step):
         raise ValueError(f"axial_gradation={step!r}: expected a positive distance")
-    # The limits are checked by Domain; here they only must not fail first.
-    return tuple(  # type: ignore[return-value]
-        max(2, int((float(high) - float(low)) / step)) if np.isfinite([low, high]).all() else 2
-        for low, high in (ylim, xlim)
-    )
+    (x0, x1), (y0, y1) = check_limits("xlim", xlim), check_limits("ylim", ylim)
+    return max(2, int((y1 - y0) / step)), max(2, int((x1 - x0) / step))
 
 
 def _predictor(model: Any, output: Output) -> tuple[Callable[[Any], Any], Output]:

@@ -208,3 +208,8 @@ def test_pictures_count_stages_and_can_say_tree():
     assert "stage" in {ax.get_xlabel() for ax in still.axes}
     still = animate(recording, counter="tree {epoch}").still()
     assert still.axes[0].get_title(loc="right") == "tree 3"
+
+
+def test_a_domain_must_be_one():
+    with pytest.raises(TypeError, match=r"domain=3: expected a trainviz\.Domain"):
+        record_stages(GradientBoostingClassifier(), 3)

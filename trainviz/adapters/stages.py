@@ -27,7 +27,7 @@ from trainviz.adapters.sklearn import (
 )
 from trainviz.capture.random_streams import host_rng_preserved
 from trainviz.capture.recorder import Recorder, RecorderOptions
-from trainviz.domain.domain import Domain
+from trainviz.domain.domain import Domain, require_domain
 from trainviz.domain.inputs import Inputs
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.evaluation.outputs import Output, chunk_size, recorded_as, to_map_values
@@ -91,6 +91,7 @@ def record_stages(
     (array([10, 20, 25]), array([1., 1., 1.]))
     >>> film = tv.animate(recording, counter="tree {epoch}")
     """
+    require_domain(domain)
     stages = _stages_of(model, domain)
     held = recorded_as(stages.output)
     tested = None if test is None else LabelledData.of(test, domain, held)

@@ -28,7 +28,7 @@ from trainviz.capture.validation import (
     check_names,
     plain_metrics,
 )
-from trainviz.domain.domain import Domain
+from trainviz.domain.domain import Domain, require_domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import RecordingError
 from trainviz.evaluation.evaluator import Evaluator, Method, check_method, session
@@ -235,8 +235,7 @@ class Recorder:
         **options: Unpack[RecorderOptions],
     ) -> None:
         given = with_defaults(options, RECORDER_DEFAULTS, "Recorder")
-        if not isinstance(domain, Domain):
-            raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
+        require_domain(domain)
         if given["on_error"] not in ("warn", "raise"):
             raise ValueError(f"on_error={given['on_error']!r}: expected 'warn' or 'raise'")
         for name in ("background", "durable", "overwrite"):

@@ -25,7 +25,7 @@ from trainviz.domain.planes import GridRows
 from trainviz.domain.table_slice import TableSlice
 from trainviz.domain.tables import TableForm
 
-__all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice"]
+__all__ = ["MAX_POINTS", "Domain", "Embedding", "Plane", "Slice", "require_domain"]
 
 _BLOCK = 2**22
 """Largest number of values per block in :meth:`Domain.distance`, to bound its memory."""
@@ -520,3 +520,9 @@ class Domain(DomainConstructors):
             return f"Domain({x}; {y}; shape={self.shape}, fixed={fixed})"
         wide = "" if self.embedding.n_features == 2 else f", n_features={self.embedding.n_features}"
         return f"Domain(xlim={self.xlim}, ylim={self.ylim}, shape={self.shape}{wide})"
+
+
+def require_domain(domain: Any) -> None:
+    """Raise a TypeError for what is no domain."""
+    if not isinstance(domain, Domain):
+        raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trainviz._common.arrays import Map
 from trainviz._common.terminal import warn
-from trainviz.domain.domain import Domain, Plane
+from trainviz.domain.domain import Domain, Plane, require_domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import EvaluationWarning
 from trainviz.evaluation.answers import Ask, TooRough
@@ -157,8 +157,7 @@ def evaluate(
            [0. , 0.5, 1. ],
            [0. , 0.5, 1. ]], dtype=float32)
     """
-    if not isinstance(domain, Domain):
-        raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
+    require_domain(domain)
     evaluator = Evaluator(
         domain, method=method, tolerance=tolerance, output=output, batch_size=batch_size,
         dtype=dtype,

@@ -498,6 +498,7 @@ def test_files_of_old_versions_of_torch_are_read(tmp_path):
         ({"model": nn.Linear(2, 3).state_dict()}, TypeError, r"(?s)model=.*expected a callable"),
         ({"load": torch.load}, TypeError, "give one of them"),
         ({"on_error": "warn"}, ValueError, "on_error='warn': expected 'raise' or 'skip'"),
+        ({"allow_pickle": "no"}, TypeError, "allow_pickle='no': expected True or False"),
         ({"output": "odds"}, ValueError, "output='odds'"),
         ({"evaluation": "sparse"}, ValueError, "evaluation='sparse'"),
         ({"resume": True}, ValueError, "resume=True needs path="),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
+from trainviz._common.checks import check_switch
 from trainviz._common.progress import progress_bar
 from trainviz._common.providers import provided
 from trainviz._common.terminal import warn
@@ -22,7 +23,7 @@ from trainviz.capture.replay.checkpoints import (
 )
 from trainviz.capture.replay.work import Loader, Outcome, Work, one_after_another
 from trainviz.capture.validation import SnapshotValidator, check_classes, check_names
-from trainviz.domain.domain import Domain
+from trainviz.domain.domain import Domain, require_domain
 from trainviz.domain.labelled_data import LabelledData
 from trainviz.errors import CheckpointError, ReplayWarning
 from trainviz.evaluation.evaluator import Method, check_method
@@ -152,6 +153,7 @@ def replay(
     Recording(3 snapshots, epochs 0 to 2, 3 classes, grid 50x50)
     """
     _check(domain, model, load, predict, output, on_error)
+    check_switch("allow_pickle", allow_pickle)
     check_method(evaluation, tolerance, "evaluation")
     chunk_size(domain, batch_size)
     found, missing = find_checkpoints(checkpoints, any_suffix=load is not None)
@@ -361,8 +363,7 @@ def _kind(path: str) -> str:
 
 
 def _check(domain: Any, model: Any, load: Any, predict: Any, output: Any, on_error: Any) -> None:
-    if not isinstance(domain, Domain):
-        raise TypeError(f"domain={domain!r}: expected a trainviz.Domain, e.g. Domain.around(X)")
+    require_domain(domain)
     if model is not None and load is not None:
         raise TypeError("model= and load= are two ways to say what is evaluated: give one of them")
     for name, value in (("load", load), ("predict", predict), ("model", model)):
