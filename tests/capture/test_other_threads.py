@@ -4,6 +4,7 @@ import io
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import nbformat
@@ -112,6 +113,36 @@ def test_the_monitor_of_a_progress_bar_is_nothing_to_warn_of(monkeypatch):
         assert tqdm.monitor.woken > woken
         tqdm.monitor.exit()
     assert random.getstate() == before
+
+
+def test_a_pool_that_has_just_done_its_task_is_nothing_to_warn_of():
+    def noisy(X):
+        return right(X) * random.uniform(0.9, 1)
+
+    recorder = Recorder(DOMAIN, evaluation="dense")
+    with ThreadPoolExecutor(1) as pool:
+        for epoch in range(300):
+            pool.submit(sum, range(100))
+            recorder.capture(noisy, epoch=epoch)  # A warning would fail this test.
+
+
+def test_a_pool_that_does_tasks_is_told_of():
+    def noisy(X):
+        return slow(X) * random.uniform(0.9, 1)
+
+    def prefetch():
+        end = time.monotonic() + 0.01
+        while time.monotonic() < end:
+            pass
+
+    def train(pool):
+        recorder = Recorder(DOMAIN, evaluation="dense")
+        for epoch in range(20):
+            pool.submit(prefetch)
+            recorder.capture(noisy, epoch=epoch)
+
+    with ThreadPoolExecutor(1) as pool, pytest.warns(CaptureWarning, match="ThreadPoolExecutor"):
+        train(pool)
 
 
 def test_the_threads_of_jupyter_are_nothing_to_warn_of():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,9 @@ _ATTEMPTS = 10
 _IDLE = 0.01
 """Seconds in which other threads are watched, three times, if they were in the way each time."""
 
+
+_PUT_AWAY = 1_000_000
+"""Nanoseconds that the worker of a pool may take to put away a task that is done."""
 
 _DRAW_NOTHING = (
     "trainviz", "tqdm_monitor",
@@ -198,13 +202,21 @@ class ThreadClocks:
         return not self._running() - own if self._used else not self.others_ran()
 
     def others_ran(self) -> list[threading.Thread]:
-        """Return the other threads of Python that have run since and are still there."""
-        running, here = self._running(), threading.current_thread()
-        return [
-            thread for thread in threading.enumerate()
-            if thread is not here and not _draws_nothing(thread)
-            and (thread.native_id in running or not self._used)
-        ]  # fmt: skip
+        """Return the other threads of Python that have run since and are still there.
+
+        A worker of a pool that waits for a task, and ran for less than a millisecond, is
+        left out: it has only put away its last task, e.g. one of Keras's callbacks.
+        """
+        now, here = _processor_times(), threading.current_thread()
+        found = []
+        for thread in threading.enumerate():
+            task = thread.native_id or 0
+            ran = now.get(task, 0) - self._used.get(task, 0)
+            if thread is here or _draws_nothing(thread) or (self._used and not ran):
+                continue
+            if ran > _PUT_AWAY or not _waits_for_task(thread):
+                found.append(thread)
+        return found
 
     def _running(self) -> set[int | None]:
         now = _processor_times()
@@ -239,6 +251,13 @@ def host_rng_preserved(again: Callable[[], object] | None = None) -> Iterator[Ho
 
 def _draws_nothing(thread: threading.Thread) -> bool:
     return thread.name.startswith(_DRAW_NOTHING)
+
+
+def _waits_for_task(thread: threading.Thread) -> bool:
+    """Return whether a thread is a worker of a pool that has nothing to do."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    # What a task calls has frames of its own; waiting for one is not written in Python.
+    return frame is not None and frame.f_globals.get("__name__") == "concurrent.futures.thread"
 
 
 def _processor_times() -> Mapping[int, int]:
