@@ -272,7 +272,7 @@ def _seeds_of_its_own(net: Any) -> Iterator[None]:
         return
     # Not by setattr, which a net takes for a change of its parameters.
     attributes = net.__dict__
-    chosen = {name: attributes[name] for name in (_GENERATOR,) if name in attributes}
+    chosen = {_GENERATOR: attributes[_GENERATOR]} if _GENERATOR in attributes else {}
     attributes[_GENERATOR] = torch.Generator()
     try:
         yield

@@ -60,7 +60,7 @@ def check_limits(name: str, limits: tuple[float, float]) -> tuple[float, float]:
 
 
 def check_axis_names(names: Any) -> tuple[str | None, str | None]:
-    """Return the names of the x and the y axis; raise a TypeError for other than two."""
+    """Return the names of the x and the y axis; raise unless it is a list of two."""
     listed = check_list("axis_names", names, "two, of the x and the y axis")
     if len(listed) != 2:
         raise ValueError(f"axis_names={names!r}: expected two, of the x and the y axis")

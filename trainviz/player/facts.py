@@ -26,7 +26,7 @@ from trainviz.modes.palettes import Palette, class_colors, sequential_table
 from trainviz.modes.region import by_area
 from trainviz.modes.scalar import class_index
 from trainviz.player.document import as_base64
-from trainviz.player.options import PAGE_DEFAULTS, PageOptions, check_page, scene_of
+from trainviz.player.options import PAGE_DEFAULTS, PageOptions, scene_of
 from trainviz.recordings.recording import Recording
 from trainviz.recordings.time_axis import positions
 from trainviz.rendering.captions import Counter
@@ -62,7 +62,7 @@ def facts_of(
         Which snapshots of each are shown.
     names : sequence of str, optional
     options : PageOptions
-        All of them.
+        All of them, which ``check_page`` has accepted.
 
     Returns
     -------
@@ -72,9 +72,8 @@ def facts_of(
     Raises
     ------
     ValueError, TypeError
-        If an option is invalid, or does not fit the recordings.
+        If an option does not fit the recordings.
     """
-    check_page(options)
     for view in views:
         check_interpolation(options["interpolation"], view.output.has_classes)
         Counter(view, options["counter"])  # Raises if it shows steps that are not known.

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from trainviz._common.checks import check_switch, is_positive
+from trainviz._common.checks import check_switch, check_text, is_positive
 from trainviz.rendering.figure.styles import Column, Style, StyleName, check_style, find_style
 
 __all__ = [
@@ -171,9 +171,8 @@ def check_scene(scene: SceneOptions) -> None:
         check_switch(name, scene.get(name, True))
     check_metrics(scene.get("metrics", True))
     for name in ("title", "subtitle", "xlabel", "ylabel"):
-        text = scene.get(name)
-        if text is not None and not isinstance(text, str):
-            raise TypeError(f"{name}={text!r}: expected a text")
+        if scene.get(name) is not None:
+            check_text(name, scene.get(name))
     if scene.get("errors", "ring") not in ("ring", "cross", "fade", None):
         raise ValueError(
             f"errors={scene.get('errors')!r}: expected 'ring', 'cross', 'fade' or None"
