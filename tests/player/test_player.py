@@ -151,15 +151,101 @@ def test_a_pin_says_what_the_map_shows_after_a_jump(open_page, run):
     wait(page, "document.querySelector('.tv-pinname')?.textContent.startsWith('right')")
 
 
-def test_a_range_has_its_averaged_prediction(open_page, run):
-    page = open_page(run, fragment="#range=0,5")
+def changed_area(run):
+    """What the page says of the area that changed class in the whole recording."""
+    share = np.mean([(s.probabilities.argmax(0) != run[0].probabilities.argmax(0)) for s in run], 0)
+    return f"{100 * (share > 0).mean():.1f}\u00a0%"
+
+
+def compute(page):
     page.get_by_role("tab", name="Range").click()
     page.get_by_role("button", name="Compute").click()
+
+
+# Each map comes so late that a range is computed while the page does something else.
+SLOW_MAPS = """() => {
+    const {store, source} = trainvizPlayer;
+    store.recordings[0].bytes = async (index) => {
+        await new Promise((done) => setTimeout(done, 200));
+        return source.bytes(0, index);
+    };
+}"""
+
+
+def test_a_range_has_its_averaged_prediction(open_page, run):
+    page = open_page(run, fragment="#range=0,5")
+    compute(page)
     page.wait_for_selector(".tv-minimaps canvas")
     assert page.locator(".tv-minimaps canvas").count() == 5
+    assert changed_area(run) in page.locator(".tv-facts").inner_text()
+
+
+def test_a_range_is_computed_while_the_page_is_used(open_page, run):
+    page = open_page(run, fragment="#range=0,5")
+    page.evaluate(SLOW_MAPS)
+    compute(page)
+    page.keyboard.press(".")
+    wait(page, "trainvizPlayer.sharp")
+    page.evaluate("trainvizPlayer.addPin([0.2, 0.1])")
+    page.get_by_role("tab", name="Range").click()
+    page.wait_for_selector(".tv-minimaps canvas")
+    assert changed_area(run) in page.locator(".tv-facts").inner_text()
+    wait(page, "trainvizPlayer.samples[0].pins[0]?.every((v) => !Number.isNaN(v))")
+
+
+def test_a_range_that_is_asked_for_twice_is_counted_once(open_page, run):
+    page = open_page(run, fragment="#range=0,5")
+    page.evaluate(SLOW_MAPS)
+    compute(page)
+    page.wait_for_timeout(500)
+    compute(page)
+    page.wait_for_selector(".tv-minimaps canvas")
+    page.wait_for_timeout(1500)
     facts = page.locator(".tv-facts").inner_text()
-    share = np.mean([(s.probabilities.argmax(0) != run[0].probabilities.argmax(0)) for s in run], 0)
-    assert f"{100 * (share > 0).mean():.1f}\u00a0%" in facts
+    alone = open_page(run, fragment="#range=0,5")
+    compute(alone)
+    alone.wait_for_selector(".tv-minimaps canvas")
+    assert alone.locator(".tv-facts").inner_text() == facts
+
+
+def test_a_range_says_which_map_is_damaged(open_page, run):
+    page = open_page(run, fragment="#range=0,5")
+    page.evaluate("""() => {
+        const {store, source} = trainvizPlayer;
+        store.recordings[0].bytes = async (index) =>
+            index === 3 ? new Uint8Array(5) : source.bytes(0, index);
+    }""")
+    compute(page)
+    page.get_by_text("A map cannot be shown").wait_for()
+    wait(page, "!document.querySelector('.tv-facts').textContent.includes('Computing')")
+    page.evaluate("""() => {
+        const {store, source} = trainvizPlayer;
+        store.recordings[0].bytes = (index) => source.bytes(0, index);
+    }""")
+    compute(page)
+    page.wait_for_selector(".tv-minimaps canvas")
+
+
+def test_what_was_computed_of_maps_that_were_replaced_is_forgotten(open_page, run):
+    page = open_page(run, fragment="#range=0,5")
+    compute(page)
+    page.wait_for_selector(".tv-minimaps canvas")
+    page.evaluate("trainvizPlayer.grown([0, 2])")
+    wait(page, "!document.querySelector('.tv-minimaps canvas')")
+    compute(page)
+    page.wait_for_selector(".tv-minimaps canvas")
+
+
+@pytest.mark.parametrize("after", [0, 300, 700])
+def test_pins_and_a_range_survive_a_worker_that_stops(open_page, run, after):
+    page = open_page(run, fragment="#range=0,5&pins=0.2,0.1")
+    page.evaluate(SLOW_MAPS)
+    compute(page)
+    page.wait_for_timeout(after)
+    page.evaluate("trainvizPlayer.store.fallBack()")
+    page.wait_for_selector(".tv-minimaps canvas")
+    assert changed_area(run) in page.locator(".tv-facts").inner_text()
+    wait(page, "trainvizPlayer.samples[0].pins[0]?.every((v) => !Number.isNaN(v))")
 
 
 def test_the_kymograph_is_that_of_python(open_page, run):

@@ -280,7 +280,7 @@ export class Lesson {
     let rows;
     if (this.task === "border") {
       const stride = Math.max(1, Math.round(Math.min(height, width) / 120));
-      const { labels } = await player.store.later(0, index, { stride });
+      const { labels } = await player.store.ask(0, index, { stride });
       const [lines, columns] = [Math.ceil(height / stride), Math.ceil(width / stride)];
       const borders = bordersOf(labels, lines, columns);
       const toCells = (/** @type {Place} */ at) => /** @type {Place} */ (player.views[0].toGrid(...at).map((/** @type {number} */ v) => v / stride));

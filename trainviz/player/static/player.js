@@ -12,6 +12,7 @@ import { accuracy, areas, argmax, ensemble, learning, luminance, meanOf, placesA
 import { paintScale, rampWords, shadesOf, valuesAt, wordOf } from "./paint.js";
 import { pageSource } from "./source.js";
 import { MapStore } from "./store.js";
+import { STOPPED } from "./tasks.js";
 import { drawMarker, MapView } from "./view.js";
 
 /** @typedef {import("./paint.js").Planes} Planes */
@@ -109,6 +110,9 @@ export class Player {
     this.disagreement = undefined;
     /** @type {string | null} */
     this.samplesOf = null;
+    /** How often the maps of a range were asked for, and for which of these they are computed or shown. */
+    this.rangeCount = 0;
+    this.rangeOf = 0;
     this.stripKey = "";
     /** @type {{name: string, color: string, values: (number | null)[], places?: number[], logged?: number[], points?: [number, number][]}[]} */
     this.curves = [];
@@ -184,11 +188,15 @@ export class Player {
     if (replaced) {
       this.store.forget(...replaced);
       this.samplesOf = null;
+      this.rangeOf = 0;
     }
     this.mergeTimes();
     // Whoever looks at the last snapshot sees the next one when it comes.
     state.position = followed ? this.last : Math.min(state.position, this.last);
-    if (state.range && state.range[1] > this.last) state.range = null;
+    if (state.range && state.range[1] > this.last) {
+      state.range = null;
+      this.rangeOf = 0;
+    }
     this.clockKey = this.stripKey = this.pointsKey = "";
     this.parts.epoch.max = this.times[this.last];
     this.changed();
@@ -805,7 +813,7 @@ export class Player {
       range = high > low ? [low, high] : null;
     }
     this.state.range = range;
-    this.rangeDone = null;
+    this.rangeOf = 0;
     this.changed();
   }
 
@@ -1509,32 +1517,40 @@ export class Player {
     }
     const [a, b] = range.map((at) => this.times[at]);
     p.rangeText.textContent = `From ${this.timeText(a)} to ${this.timeText(b)}, ${range[1] - range[0] + 1} snapshots.`;
-    if (!this.rangeDone) {
+    if (!this.rangeOf) {
       p.rangeMaps.replaceChildren();
       p.rangeFacts.replaceChildren();
     }
   }
 
+  /** Compute the maps of the chosen range. @returns {Promise<void>} */
   async measureRange() {
     const { range } = this.state;
     if (!range) return;
     const p = this.parts;
-    const key = `${range}`;
-    this.store.clearJobs();
-    this.samplesOf = null;
+    const own = ++this.rangeCount;
+    this.rangeOf = own;
+    p.rangeMaps.replaceChildren();
     p.rangeFacts.replaceChildren(el("dt", {}, "Computing …"), el("dd", {}, ""));
     const indices = [];
     for (let i = range[0]; i <= range[1]; i++) indices.push(Math.round(positionOf(this.main.times, this.times[i])));
-    const own = this.recordings.length < 2 ? Array.from({ length: range[1] - range[0] + 1 }, (_, i) => range[0] + i) : [...new Set(indices)];
+    const asked = this.recordings.length < 2 ? Array.from({ length: range[1] - range[0] + 1 }, (_, i) => range[0] + i) : [...new Set(indices)];
     let answer;
     try {
-      for (const [place, index] of own.entries()) {
-        const last = place === own.length - 1;
-        answer = await this.store.later(0, index, { sum: key, fresh: place === 0, quiet: !last });
-        if (`${this.state.range}` !== key) return;
-        if (place % 5 === 0) p.rangeFacts.firstChild.textContent = `Computing … ${place + 1} of ${own.length}`;
+      for (const [place, index] of asked.entries()) {
+        answer = await this.store.ask(0, index, { sum: `${own}`, fresh: place === 0, quiet: place < asked.length - 1 });
+        // Another range, or other maps, were asked for meanwhile.
+        if (this.rangeOf !== own) return;
+        if (place % 5 === 0) p.rangeFacts.firstChild.textContent = `Computing … ${place + 1} of ${asked.length}`;
       }
-    } catch {
+    } catch (error) {
+      if (this.rangeOf !== own) return;
+      const { message } = /** @type {Error} */ (error);
+      // The sums went with the worker that held them.
+      if (message === STOPPED) return this.measureRange();
+      this.rangeOf = 0;
+      this.store.failed(message);
+      this.changed();
       return;
     }
     this.showRange(answer.sums);
@@ -1546,7 +1562,6 @@ export class Player {
     const { height, width, classes, changes } = sums;
     const cells = height * width;
     const found = ensemble(sums);
-    this.rangeDone = true;
     const most = Math.max(1, ...changes.filter((/** @type {number} */ _v, /** @type {number} */ i) => i % 3 === 0));
     const map = (/** @type {string} */ title, /** @type {(words: Uint32Array) => void} */ paint) => {
       const canvas = el("canvas", { width, height, role: "img", "aria-label": title });

@@ -1,9 +1,10 @@
 /** Decoded maps: made by workers when they are wanted, the least recently used let go. */
 
-import { perform } from "./tasks.js";
+import { perform, STOPPED } from "./tasks.js";
 
 /** @typedef {import("./paint.js").Planes} Planes */
 /** @typedef {{bytes: (index: number) => Promise<Uint8Array>}} Bytes a recording's packed maps */
+/** @typedef {Partial<import("./tasks.js").Task>} Options of a task */
 
 /**
  * @typedef {object} Job
@@ -12,8 +13,6 @@ import { perform } from "./tasks.js";
  * @property {(answer: any) => void} done
  * @property {(error: Error) => void} failed
  */
-
-const STOPPED = "the worker stopped";
 
 const BUDGET = 72 * 2 ** 20;
 /** How many bytes of decoded maps are kept. */
@@ -38,7 +37,9 @@ export class MapStore {
     this.wanted = [];
     /** @type {Set<string>} */
     this.running = new Set();
-    /** @type {Job[]} */
+    /** What somebody waits for. @type {Job[]} */
+    this.asked = [];
+    /** What is done when nobody waits for anything. @type {Job[]} */
     this.jobs = [];
     this.background = 0;
     /** Grows when maps were replaced. */
@@ -72,7 +73,11 @@ export class MapStore {
   /** Decode in the page itself, where a worker does not start. */
   fallBack() {
     if (this.seats.every((seat) => !seat.worker)) return;
-    for (const seat of this.seats) seat.worker?.terminate();
+    // A seat whose bytes are still on their way goes on without its worker.
+    for (const seat of this.seats) {
+      seat.worker?.terminate();
+      seat.worker = null;
+    }
     this.seats = [{ worker: null, busy: false }];
     const stopped = [...this.waiting.values()];
     this.waiting.clear();
@@ -132,19 +137,41 @@ export class MapStore {
   }
 
   /**
-   * Do something with a packed map when nothing urgent waits.
-   * @param {number} recording @param {number} index @param {object} options of the task
-   * @returns {Promise<any>}
+   * Do something with a packed map that somebody waits for, as soon as no map is wanted.
+   * @param {number} recording @param {number} index @param {Options} options
+   * @returns {Promise<any>} a sum is refused as `STOPPED` if its worker stopped meanwhile
+   */
+  ask(recording, index, options) {
+    return this.queue(this.asked, recording, index, options);
+  }
+
+  /**
+   * Do something with a packed map when nobody waits for anything.
+   * @param {number} recording @param {number} index @param {Options} options
+   * @returns {Promise<any>} refused if the jobs are cleared before it begins
    */
   later(recording, index, options) {
-    return new Promise((done, failed) => {
-      const task = async () => ({ ...options, bytes: await this.recordings[recording].bytes(index) });
-      this.jobs.push({ key: "", task, done, failed });
-      this.pump();
+    return this.queue(this.jobs, recording, index, options);
+  }
+
+  /**
+   * @param {Job[]} jobs @param {number} recording @param {number} index @param {Options} options
+   * @returns {Promise<any>}
+   */
+  queue(jobs, recording, index, options) {
+    const task = async () => ({ ...options, bytes: await this.recordings[recording].bytes(index) });
+    return new Promise((done, refused) => {
+      // A sum of several maps is begun again by whoever asked for it; the rest is asked again here.
+      const failed = (/** @type {Error} */ error) => (error.message === STOPPED && !options.sum ? begin() : refused(error));
+      const begin = () => {
+        jobs.push({ key: "", task, done, failed });
+        this.pump();
+      };
+      begin();
     });
   }
 
-  /** Forget the jobs that have not begun; their promises are refused. */
+  /** Forget the jobs that nobody waits for and that have not begun; their promises are refused. */
   clearJobs() {
     for (const job of this.jobs.splice(0)) job.failed(new Error("dropped"));
   }
@@ -164,9 +191,9 @@ export class MapStore {
         // A map that was replaced while it was decoded is decoded again.
         const done = (/** @type {Planes} */ answer) => (era === this.era ? this.keep(key, answer) : this.told(key));
         this.start(seat, { key, task, done, failed: (error) => error.message === STOPPED || this.failed(error.message) });
-      } else if (this.jobs.length && !this.background && (place === this.seats.length - 1)) {
+      } else if ((this.asked.length || this.jobs.length) && !this.background && (place === this.seats.length - 1)) {
         // One seat at most works in the background, always the same, which holds the sums.
-        const job = /** @type {Job} */ (this.jobs.shift());
+        const job = /** @type {Job} */ (this.asked.shift() ?? this.jobs.shift());
         this.background++;
         this.start(seat, job, () => this.background--);
       }
@@ -213,7 +240,6 @@ export class MapStore {
    */
   forget(recording, from) {
     this.era++;
-    this.clearJobs();
     for (const [key, planes] of this.maps) {
       const [r, i] = key.split("-").map(Number);
       if (r !== recording || i < from) continue;

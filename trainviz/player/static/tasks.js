@@ -17,6 +17,9 @@ import { valuesAt } from "./paint.js";
 
 /** @typedef {ReturnType<typeof newSums>} Sums */
 
+/** What an error says if the worker that held the sums is gone: whoever asked begins again. */
+export const STOPPED = "the worker stopped";
+
 /** @type {Map<string, Sums>} */
 const sums = new Map();
 
@@ -103,12 +106,12 @@ export async function perform(task) {
   }
   if (task.stride) answer.labels = coarseLabels(map, classes, height, width, task.stride);
   if (task.sum) {
-    let held = sums.get(task.sum);
-    if (task.fresh || !held) {
+    if (task.fresh) {
       sums.clear();
-      held = newSums(classes, height, width);
-      sums.set(task.sum, held);
+      sums.set(task.sum, newSums(classes, height, width));
     }
+    const held = sums.get(task.sum);
+    if (!held) throw new Error(STOPPED);
     accumulate(held, map);
     // The sums are large, and wanted only once.
     if (!task.quiet) answer.sums = held;
