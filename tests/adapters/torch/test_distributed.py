@@ -43,6 +43,7 @@ def serve(connection, rank, store):
         "gloo", init_method=f"file://{store}", rank=rank, world_size=RANKS,
         timeout=datetime.timedelta(seconds=PATIENCE),
     )  # fmt: skip
+    connection.send(None)
     while (task := connection.recv()) is not None:
         name, options = task
         with warnings.catch_warnings(record=True) as caught:
@@ -71,6 +72,9 @@ class Ranks:
             process.start()
             self.connections.append(mine)
             self.processes.append(process)
+        # A rank that left its group while another still entered it would make that one fail.
+        for rank in range(RANKS):
+            self.receive(rank, serve)
 
     def __call__(self, function, **options):
         """Run a function on all ranks; returns what each of them returns, and its warnings."""

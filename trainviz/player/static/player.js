@@ -110,9 +110,8 @@ export class Player {
     this.disagreement = undefined;
     /** @type {string | null} */
     this.samplesOf = null;
-    /** How often the maps of a range were asked for, and for which of these they are computed or shown. */
-    this.rangeCount = 0;
-    this.rangeOf = 0;
+    /** The name of the sums over a range that are computed or shown. @type {string | null} */
+    this.rangeOf = null;
     this.stripKey = "";
     /** @type {{name: string, color: string, values: (number | null)[], places?: number[], logged?: number[], points?: [number, number][]}[]} */
     this.curves = [];
@@ -188,14 +187,14 @@ export class Player {
     if (replaced) {
       this.store.forget(...replaced);
       this.samplesOf = null;
-      this.rangeOf = 0;
+      this.rangeOf = null;
     }
     this.mergeTimes();
     // Whoever looks at the last snapshot sees the next one when it comes.
     state.position = followed ? this.last : Math.min(state.position, this.last);
     if (state.range && state.range[1] > this.last) {
       state.range = null;
-      this.rangeOf = 0;
+      this.rangeOf = null;
     }
     this.clockKey = this.stripKey = this.pointsKey = "";
     this.parts.epoch.max = this.times[this.last];
@@ -813,7 +812,7 @@ export class Player {
       range = high > low ? [low, high] : null;
     }
     this.state.range = range;
-    this.rangeOf = 0;
+    this.rangeOf = null;
     this.changed();
   }
 
@@ -1528,7 +1527,8 @@ export class Player {
     const { range } = this.state;
     if (!range) return;
     const p = this.parts;
-    const own = ++this.rangeCount;
+    // Where there is no worker, other players sum in the same place.
+    const own = `${Math.random()}`;
     this.rangeOf = own;
     p.rangeMaps.replaceChildren();
     p.rangeFacts.replaceChildren(el("dt", {}, "Computing …"), el("dd", {}, ""));
@@ -1538,7 +1538,7 @@ export class Player {
     let answer;
     try {
       for (const [place, index] of asked.entries()) {
-        answer = await this.store.ask(0, index, { sum: `${own}`, fresh: place === 0, quiet: place < asked.length - 1 });
+        answer = await this.store.ask(0, index, { sum: own, fresh: place === 0, quiet: place < asked.length - 1 });
         // Another range, or other maps, were asked for meanwhile.
         if (this.rangeOf !== own) return;
         if (place % 5 === 0) p.rangeFacts.firstChild.textContent = `Computing … ${place + 1} of ${asked.length}`;
@@ -1548,7 +1548,7 @@ export class Player {
       const { message } = /** @type {Error} */ (error);
       // The sums went with the worker that held them.
       if (message === STOPPED) return this.measureRange();
-      this.rangeOf = 0;
+      this.rangeOf = null;
       this.store.failed(message);
       this.changed();
       return;

@@ -107,14 +107,18 @@ export async function perform(task) {
   if (task.stride) answer.labels = coarseLabels(map, classes, height, width, task.stride);
   if (task.sum) {
     if (task.fresh) {
-      sums.clear();
+      // Sums that were given up are let go.
+      if (sums.size > 2) sums.delete(/** @type {string} */ (sums.keys().next().value));
       sums.set(task.sum, newSums(classes, height, width));
     }
     const held = sums.get(task.sum);
     if (!held) throw new Error(STOPPED);
     accumulate(held, map);
     // The sums are large, and wanted only once.
-    if (!task.quiet) answer.sums = held;
+    if (!task.quiet) {
+      answer.sums = held;
+      sums.delete(task.sum);
+    }
   }
   // The map itself travels only if the task is to decode it.
   if (!task.places && !task.stride && !task.sum) {
