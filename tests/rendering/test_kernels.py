@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import trainviz as tv
@@ -168,6 +168,8 @@ def islands_film(rng, shape, n_classes, **options):
     weight=st.sampled_from([0.0, 0.25, 0.9]),
     seed=SEEDS,
 )
+# So large that the map's memory is taken page by page.
+@example(smooth_film, (20, 30), (190, 200), 30, "region", 0.25, 0)
 def test_classes_that_are_unlikely_somewhere_are_left_out_without_a_trace(
     make, shape, pixels, n_classes, mode, weight, seed
 ):

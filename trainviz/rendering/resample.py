@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 
 import numpy as np
@@ -55,7 +58,7 @@ class Resampler:
 
     def __call__(self, probabilities: Map) -> Map:
         """Return the map at the pixels' centres, shape (C, h, w)."""
-        picture = self._empty(len(probabilities))
+        picture = self._reused(len(probabilities), np.empty)
         resample(ready(probabilities), *self._where, everywhere(picture), picture)
         return picture
 
@@ -66,7 +69,7 @@ class Resampler:
             picture = self(probabilities)
             rows, columns = map(_parts, self._shape, (PART_HEIGHT, PART_WIDTH))
             return LikelyMap(picture, *_ranges(picture, rows, columns))
-        values, picture = ready(probabilities), self._empty(len(probabilities))
+        values, picture = ready(probabilities), self._reused(len(probabilities), _sparse)
 
         def add(wanted: npt.NDArray[np.bool_]) -> None:
             resample(values, *self._where, wanted, picture)
@@ -81,10 +84,10 @@ class Resampler:
         """
         self._spare = [picture.picture if isinstance(picture, LikelyMap) else picture]
 
-    def _empty(self, n_classes: int) -> Map:
+    def _reused(self, n_classes: int, new: Callable[..., Map]) -> Map:
         shape = (n_classes, *self._shape)
-        picture = self._spare.pop() if self._spare else np.empty(shape, dtype=np.float32)
-        return picture if picture.shape == shape else np.empty(shape, dtype=np.float32)
+        picture = self._spare.pop() if self._spare else new(shape, np.float32)
+        return picture if picture.shape == shape else new(shape, np.float32)
 
     @cached_property
     def _parts_on_grid(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -99,6 +102,22 @@ def _ranges(values: Map, rows: IndexArray, columns: IndexArray) -> tuple[Map, Ma
     highest = np.empty_like(lowest)
     find_ranges(values, rows, columns, lowest, highest)
     return lowest, highest
+
+
+def _sparse(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Map:
+    """Return a new array of which small parts will be written here and there.
+
+    NumPy asks for huge pages for arrays of 4 MiB or more. The system clears each of them whole
+    for its first byte, and may have to move other memory before it finds one.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < 2**22 or not hasattr(mmap, "MADV_NOHUGEPAGE"):
+        return np.empty(shape, dtype)
+    memory = mmap.mmap(-1, size)
+    # A kernel without huge pages refuses.
+    with suppress(OSError):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, dtype).reshape(shape)
 
 
 class LikelyMap:
