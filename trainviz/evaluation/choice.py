@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from trainviz._common.arrays import Float32Array, IndexArray
+from trainviz.evaluation.answers import Ask
 
 __all__ = ["Calls", "Choice"]
 
@@ -40,10 +44,17 @@ class Calls:
     sizes: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
-    def add(self, size: int, seconds: float) -> None:
-        """Note one call."""
-        self.sizes.append(size)
-        self.seconds.append(seconds)
+    def timed(self, ask: Ask) -> Ask:
+        """Return a function that asks as ``ask`` does, and notes each call."""
+
+        def timed(index: IndexArray) -> Float32Array:
+            begin = time.perf_counter()
+            answer = ask(index)
+            self.sizes.append(len(index))
+            self.seconds.append(time.perf_counter() - begin)
+            return answer
+
+        return timed
 
     @property
     def total(self) -> float:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,6 +31,7 @@ from trainviz.evaluation.outputs import (
     recorded_as,
 )
 from trainviz.evaluation.refinement import Refinement, Seeds
+from trainviz.evaluation.suitability import answers_vary, is_piecewise_constant
 
 __all__ = ["Evaluated", "Evaluator", "Method", "check_method", "evaluate", "session"]
 
@@ -40,22 +42,6 @@ _SMALL_GRID = 64 * 64
 
 _SEED_SHARE = 0.01
 """Largest share of the grid evaluated as seeds, where the data lie outside the plane."""
-
-_PROBES = 32
-"""How many points are evaluated twice, to detect a model whose output varies between calls."""
-
-_NOISE = 0.02
-"""Largest change of a probability that half precision and other batch sizes may cause."""
-
-_CERTAIN = 1 - 1e-6
-"""From this probability on, single precision may round the outputs of a smooth model to equal
-numbers at neighbouring points."""
-
-_CONSTANT_SHARE = 0.2
-"""A model is piecewise constant if at least this share of neighbouring grid points with uncertain
-outputs have equal ones. A continuous model has hardly any, unless all units of a network are zero
-or a kernel has decayed to nothing in a large part of the window: 0.13 is the most in the set of
-``benchmarks/models.py``, and 0.3 the least of forests of up to 500 trees."""
 
 _ROUGH_SHARE = 0.01
 """If more of the last check points than this are wrong, the model is evaluated densely."""
@@ -325,15 +311,15 @@ class Evaluator:
         """Refine the map, and return a bound of the share of errors; None to evaluate densely."""
         if self._refinement is None or self._choice.method == "dense":
             return None
-        if not self._choice.probed and self._is_unsuitable(predict_proba, seed):
+        model = partial(self._batches.log_probabilities, predict_proba)
+        if not self._choice.probed and self._is_unsuitable(model, seed):
             return None
         self._choice.probed = True
         start, calls, known = time.perf_counter(), Calls(), []
+        timed = calls.timed(model)
 
         def ask(index: npt.NDArray[np.intp]) -> Map:
-            begin = time.perf_counter()
-            logs = self._batches.log_probabilities(predict_proba, index)
-            calls.add(len(index), time.perf_counter() - begin)
+            logs = timed(index)
             known.append(logs.shape[1])
             require_same_classes(known[0], known[-1])
             return logs
@@ -341,11 +327,11 @@ class Evaluator:
         try:
             found = self._checked_map(
                 self._refinement, ask, self._seeds(at_data), seed,
-                doubt=lambda: self._is_unsuitable(predict_proba, seed),
+                doubt=lambda: self._is_unsuitable(model, seed),
             )  # fmt: skip
         except TooRough as rough:
             refining = time.perf_counter() - start - calls.total
-            if self._choice.method == "adaptive" and not self._is_noisy(predict_proba):
+            if self._choice.method == "adaptive" and not self._is_noisy(model):
                 self._give_up(str(rough), refining)
             return None
         if self._chooses:
@@ -400,60 +386,47 @@ class Evaluator:
             self._batches.on_grid(predict_proba)
             seconds = min(seconds, time.perf_counter() - start)
         self._choice.after_dense(seconds)
-        if compares and not self._is_constant_at(found, seed):
+        if compares:
             self._compare(found, predict_proba, seed)
         return found
 
     def _compare(self, found: Map, predict_proba: PredictProba, seed: tuple[int, ...]) -> None:
         """Measure adaptive evaluation on a dense map, which costs no call of the model."""
-        values, calls = found.reshape(len(found), -1), Calls()
+        values = found.reshape(len(found), -1)
 
-        def ask(index: npt.NDArray[np.intp]) -> Map:
-            begin = time.perf_counter()
-            answer = np.ascontiguousarray(logarithms(values[:, index]).T)
-            calls.add(len(index), time.perf_counter() - begin)
-            return answer
+        def look_up(index: npt.NDArray[np.intp]) -> Map:
+            return np.ascontiguousarray(logarithms(values[:, index]).T)
 
-        refinement = Refinement(Lattice.of(self._domain.shape), self._tolerance)
+        if is_piecewise_constant(look_up, self._domain.shape, seed):
+            return
+        refinement, calls = Refinement(Lattice.of(self._domain.shape), self._tolerance), Calls()
         start = time.perf_counter()
         try:
-            self._checked_map(refinement, ask, None, seed)
+            self._checked_map(refinement, calls.timed(look_up), None, seed)
         except TooRough:
             self._choice.refining_seconds = time.perf_counter() - start - calls.total
             if not self._choice.warned:
-                self._is_noisy(predict_proba)
+                self._is_noisy(partial(self._batches.log_probabilities, predict_proba))
             return
         refining = time.perf_counter() - start - calls.total
         self._choice.compare(refining, len(calls.sizes), refinement.asked)
 
-    def _is_unsuitable(self, predict_proba: PredictProba, seed: tuple[int, ...]) -> bool:
+    def _is_unsuitable(self, ask: Ask, seed: tuple[int, ...]) -> bool:
         """Return whether interpolation cannot work: the model is noisy, or piecewise constant."""
-        if self._is_noisy(predict_proba):
+        if self._is_noisy(ask):
             return True
-        if not self._chooses:
-            return False
-        pairs = _neighbours(self._domain.shape, seed)
-        if not _is_piecewise_constant(
-            *np.split(self._batches.log_probabilities(predict_proba, pairs), 2)
-        ):
+        if not self._chooses or not is_piecewise_constant(ask, self._domain.shape, seed):
             return False
         self._choice.give_up(_PIECEWISE_CONSTANT)
         return True
 
-    def _is_noisy(self, predict_proba: PredictProba) -> bool:
-        spread = np.linspace(0, self._domain.n_points - 1, _PROBES).astype(np.intp)
-        twice = [np.exp(self._batches.log_probabilities(predict_proba, spread)) for _ in range(2)]
-        if np.abs(twice[0] - twice[1]).max() <= _NOISE:
+    def _is_noisy(self, ask: Ask) -> bool:
+        if not answers_vary(ask, self._domain.n_points):
             return False
         self._choice.probed = False
         reason = "the model answers differently when it is asked again"
         self._give_up(reason, self._choice.refining_seconds, warn=True)
         return True
-
-    def _is_constant_at(self, found: Map, seed: tuple[int, ...]) -> bool:
-        pairs = _neighbours(self._domain.shape, seed)
-        values = logarithms(found.reshape(len(found), -1)[:, pairs].T)
-        return _is_piecewise_constant(*np.split(values, 2))
 
     def _give_up(self, reason: str, refining_seconds: float = 0.0, *, warn: bool = False) -> None:
         self._choice.refining_seconds = refining_seconds
@@ -514,25 +487,6 @@ def check_method(method: str, tolerance: float, argument: str = "method") -> Non
 
 
 _PIECEWISE_CONSTANT = "the model is piecewise constant"
-
-
-def _neighbours(shape: tuple[int, int], seed: tuple[int, ...]) -> npt.NDArray[np.intp]:
-    """Return some random grid points, and for each of them one beside it."""
-    points = check_points(shape, (*seed, ROUNDS))
-    last = points % shape[1] == shape[1] - 1
-    return np.concatenate([points, np.where(last, points - 1, points + 1)])
-
-
-def _is_piecewise_constant(
-    values: npt.NDArray[np.float32], beside: npt.NDArray[np.float32]
-) -> bool:
-    """Judge a model by its log-probabilities at neighbouring points."""
-    equal, odds = (values == beside).all(axis=1), (np.exp(values), np.exp(beside))
-    uncertain = np.maximum(odds[0], odds[1]).max(axis=1) < _CERTAIN
-    if not uncertain.any():
-        # Hard labels, unless log-probabilities of a network that is certain everywhere differ.
-        return bool(equal.mean() > 0.5)
-    return bool(equal[uncertain].mean() >= _CONSTANT_SHARE)
 
 
 def _seed_places(
