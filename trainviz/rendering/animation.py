@@ -40,9 +40,15 @@ from trainviz.rendering.figure.contour_lines import ContourLines
 from trainviz.rendering.figure.finishing import finish
 from trainviz.rendering.figure.highlights import highlights_of
 from trainviz.rendering.figure.metric_strip import metric_names
-from trainviz.rendering.figure.options import SceneOptions, check_columns, check_size, with_style
+from trainviz.rendering.figure.options import (
+    SceneOptions,
+    check_columns,
+    check_size,
+    restyled,
+    with_style,
+)
 from trainviz.rendering.figure.parts import Theme
-from trainviz.rendering.figure.styles import Column, StyleName, check_style
+from trainviz.rendering.figure.styles import Column, StyleName
 from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
 from trainviz.rendering.pace import changes, frames_between, geometric_weights
@@ -199,13 +205,13 @@ class Animation(Film):
         if ax is not None:
             require_axes(ax)
             display = still_in(
-                ax, self.recording, self._mode, self._styled(style, column),
+                ax, self.recording, self._mode, restyled(self._given, style, column),
                 panel.image_of, panel.contours_of, moment.left,
             )  # fmt: skip
             save_figure(display.figure_, target)
             return display
         figure = still_figure(
-            self.recording, self._mode, self._styled(style, column),
+            self.recording, self._mode, restyled(self._given, style, column),
             panel.image_of, panel.contours_of, moment, dpi,
         )  # fmt: skip
         finish(figure, target)
@@ -255,7 +261,7 @@ class Animation(Film):
         """
         target = still_target(path, format)
         _check_panels(columns, figsize, dpi)
-        options = self._styled(style, column, figsize)
+        options = restyled(self._given, style, column, figsize)
         if epochs is None:
             # Full rows: the columns of a narrow figure are fewer.
             row = 5 if columns else default_row(options, 5)
@@ -349,7 +355,8 @@ class Animation(Film):
         figure = panels_figure(
             self.recording,
             [panel(mode) for mode in modes],
-            modes[0].of_any(), self._styled(style, column, figsize), columns, dpi, note, most=4,
+            modes[0].of_any(), restyled(self._given, style, column, figsize), columns, dpi, note,
+            most=4,
         )  # fmt: skip
         finish(figure, target)
         return figure
@@ -390,23 +397,6 @@ class Animation(Film):
     def _colors(self) -> Image | None:
         colors = self._mode.colors
         return None if colors is None else self._scene.colors(colors)
-
-    def _styled(
-        self,
-        style: StyleName | None,
-        column: Column | None,
-        *figsize: tuple[float, float] | None,
-    ) -> SceneOptions:
-        """Return the scene's options in another style, and with another size if one is given."""
-        check_style(style, column)
-        options: SceneOptions = {**self._given}
-        if style is not None:
-            options["style"] = style
-        if column is not None:
-            options["column"] = column
-        if figsize:
-            options["figsize"] = figsize[0]
-        return with_style(options)
 
     @cached_property
     def _scene(self) -> Compositor:

@@ -34,10 +34,12 @@ from trainviz.rendering.figure.options import (
     check_columns,
     check_size,
     fields_of,
+    restyled,
     with_style,
 )
 from trainviz.rendering.figure.panel_grid import Panel, PanelGrid, build_grid, default_columns
 from trainviz.rendering.figure.parts import Theme
+from trainviz.rendering.figure.styles import Column, StyleName
 from trainviz.rendering.film import Film
 from trainviz.rendering.options import FILM_DEFAULTS, FilmOptions, check_film, scene_of
 from trainviz.rendering.pace import changes
@@ -127,9 +129,7 @@ class Comparison(Film):
             film, self._options, self._clock.starts, self._tick,
             lambda tick: self._headline(float(self._clock.ticks[tick])),
         )  # fmt: skip
-        count = len(films) + bool(disagreement)
-        domain = self.recordings[0].domain
-        self._columns = min(columns or default_columns(count, domain, self._options), count)
+        self._columns = columns
         self._difference = self._make_difference() if disagreement else None
 
     def __len__(self) -> int:
@@ -152,6 +152,8 @@ class Comparison(Film):
         *,
         dpi: float | None = None,
         format: str | None = None,
+        style: StyleName | None = None,
+        column: Column | None = None,
     ) -> Any:
         """Draw the picture of one moment through matplotlib.
 
@@ -166,6 +168,8 @@ class Comparison(Film):
             Default: that of the comparison.
         format : {"png", "svg", "pdf"}, optional
             Of a file object.
+        style, column : str, optional
+            As for :func:`animate`; default: those of the comparison.
 
         Returns
         -------
@@ -176,12 +180,12 @@ class Comparison(Film):
         RecordingError
             If no run was captured then.
         ValueError
-            If the suffix is unknown or the folder does not exist.
+            If the suffix, the style or the column is unknown or the folder does not exist.
         """
         target = still_target(path, format)
         check_size(None, 100 if dpi is None else dpi)
-        tick = self._tick(epoch)
-        moments, grid = self._clock.moments_at(tick), self._grid(self._options, dpi, exact=True)
+        tick, options = self._tick(epoch), restyled(self._given, style, column)
+        moments, grid = self._clock.moments_at(tick), self._grid(options, dpi, exact=True)
         _, _, width, height = grid.layouts[0].box
         value = float(self._clock.ticks[tick])
         images, statuses = self._brush((height, width))(moments, value)
@@ -190,12 +194,12 @@ class Comparison(Film):
             layout.counter.set_text(status)
             shrink(layout.counter, width)
         for layout, film, moment in zip(grid.layouts, self._films, moments, strict=False):
-            if self._options.get("points", True) and film.recording.data is not None:
-                mark_errors(layout, film.recording, film.mode, self._options, moment.left)
+            if options.get("points", True) and film.recording.data is not None:
+                mark_errors(layout, film.recording, film.mode, options, moment.left)
             if layout.strip is not None:
                 now = value_at(positions(film.recording), moment)
                 layout.strip.axvline(now, color=layout.theme.accent, linewidth=1.5)
-        if self._options.get("counter", True):
+        if options.get("counter", True):
             grid.head.counter.set_text(self._headline(value))
         finish(grid.figure, target)
         return grid.figure
@@ -315,8 +319,10 @@ class Comparison(Film):
         self, options: SceneOptions, dpi: float | None = None, *, exact: bool = False
     ) -> PanelGrid:
         headline = max(map(self._headline, self._clock.ticks[[0, -1]]), key=len)
+        panels, domain = self._panels(), self.recordings[0].domain
+        columns = self._columns or default_columns(len(panels), domain, options)
         return build_grid(
-            self._panels(), options, self._columns, headline, named(self.recordings), dpi,
+            panels, options, min(columns, len(panels)), headline, named(self.recordings), dpi,
             exact=exact,
         )  # fmt: skip
 

@@ -115,6 +115,16 @@ def test_a_still_may_have_another_style_than_its_film(recording):
     assert film.shape == shape
 
 
+def test_a_comparisons_still_may_have_another_style_than_its_film(recording):
+    runs = [recording, recording]
+    film, wanted = tv.compare(runs), tv.compare(runs, style="paper", column="double").still()
+    shape, still = film.shape, film.still(style="paper", column="double")
+    wanted.canvas.draw()
+    still.canvas.draw()
+    np.testing.assert_array_equal(still.canvas.buffer_rgba(), wanted.canvas.buffer_rgba())
+    assert film.shape == shape
+
+
 def test_a_filmstrip_fills_its_rows(recording):
     film = tv.animate(recording)
     assert len(film.filmstrip().axes) == 5
@@ -142,14 +152,15 @@ def test_a_film_in_a_style_has_frames_like_its_still(recording, tmp_path):
     assert film.save(tmp_path / "film.gif").exists()
 
 
-@pytest.mark.parametrize("draw", ["animate", "still", "filmstrip", "panels", "compare", "dynamics",
-                                  "plot", "kymograph"])  # fmt: skip
+@pytest.mark.parametrize("draw", ["animate", "still", "filmstrip", "panels", "compare", "compared",
+                                  "dynamics", "plot", "kymograph"])  # fmt: skip
 def test_an_unknown_style_is_refused_with_a_list_of_those_there_are(recording, draw):
     film = tv.animate(recording)
     call = {
         "animate": lambda **look: tv.animate(recording, **look), "still": film.still,
         "filmstrip": film.filmstrip, "panels": film.panels,
         "compare": lambda **look: tv.compare([recording, recording], **look),
+        "compared": tv.compare([recording, recording]).still,
         "dynamics": tv.dynamics(recording).still, "plot": tv.dynamics(recording).plot,
         "kymograph": tv.kymograph(recording, (-1, 0), (1, 0)).still,
     }[draw]  # fmt: skip

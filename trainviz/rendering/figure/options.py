@@ -19,6 +19,7 @@ __all__ = [
     "check_scene",
     "check_size",
     "fields_of",
+    "restyled",
     "style_of",
     "with_style",
 ]
@@ -231,3 +232,21 @@ def with_style(scene: SceneOptions) -> SceneOptions:
     if not style.metrics:
         defaults["metrics"] = False
     return {**defaults, **scene}
+
+
+def restyled(
+    scene: SceneOptions,
+    style: StyleName | None,
+    column: Column | None,
+    *figsize: tuple[float, float] | None,
+) -> SceneOptions:
+    """Return a scene's options in another preset, and with another size if one is given."""
+    check_style(style, column)
+    options: SceneOptions = {**scene}
+    if style is not None:
+        options["style"] = style
+    if column is not None:
+        options["column"] = column
+    if figsize:
+        options["figsize"] = figsize[0]
+    return with_style(options)
