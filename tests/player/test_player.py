@@ -236,6 +236,23 @@ def test_what_was_computed_of_maps_that_were_replaced_is_forgotten(open_page, ru
     page.wait_for_selector(".tv-minimaps canvas")
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_maps_of_a_range_are_not_shown_for_another_from_the_address(open_page, run, is_shown):
+    page = open_page(run, fragment="#range=0,5")
+    page.evaluate(SLOW_MAPS)
+    compute(page)
+    if is_shown:
+        page.wait_for_selector(".tv-minimaps canvas")
+    page.evaluate("location.hash = 'range=1,4'")
+    wait(page, "document.body.textContent.includes('From epoch 1 to epoch 4')")
+    page.wait_for_timeout(2000)
+    assert page.locator(".tv-minimaps canvas").count() == 0
+    assert page.locator(".tv-facts").inner_text() == ""
+    compute(page)
+    page.wait_for_selector(".tv-minimaps canvas")
+    assert changed_area(run[1:5]) in page.locator(".tv-facts").inner_text()
+
+
 @pytest.mark.parametrize("after", [0, 300, 700])
 def test_pins_and_a_range_survive_a_worker_that_stops(open_page, run, after):
     page = open_page(run, fragment="#range=0,5&pins=0.2,0.1")

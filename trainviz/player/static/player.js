@@ -110,8 +110,8 @@ export class Player {
     this.disagreement = undefined;
     /** @type {string | null} */
     this.samplesOf = null;
-    /** The name of the sums over a range that are computed or shown. @type {string | null} */
-    this.rangeOf = null;
+    /** The range whose maps are computed or shown, and the name of its sums. @type {{range: string, sum: string} | null} */
+    this.measured = null;
     this.stripKey = "";
     /** @type {{name: string, color: string, values: (number | null)[], places?: number[], logged?: number[], points?: [number, number][]}[]} */
     this.curves = [];
@@ -187,15 +187,12 @@ export class Player {
     if (replaced) {
       this.store.forget(...replaced);
       this.samplesOf = null;
-      this.rangeOf = null;
+      this.measured = null;
     }
     this.mergeTimes();
     // Whoever looks at the last snapshot sees the next one when it comes.
     state.position = followed ? this.last : Math.min(state.position, this.last);
-    if (state.range && state.range[1] > this.last) {
-      state.range = null;
-      this.rangeOf = null;
-    }
+    if (state.range && state.range[1] > this.last) state.range = null;
     this.clockKey = this.stripKey = this.pointsKey = "";
     this.parts.epoch.max = this.times[this.last];
     this.changed();
@@ -812,7 +809,6 @@ export class Player {
       range = high > low ? [low, high] : null;
     }
     this.state.range = range;
-    this.rangeOf = null;
     this.changed();
   }
 
@@ -1508,18 +1504,17 @@ export class Player {
     const p = this.parts;
     const { range } = this.state;
     p.rangeGo.hidden = p.rangeClear.hidden = !range || this.output !== "probabilities";
-    if (!range) {
-      p.rangeText.textContent = "Drag over the curves below to choose a range of epochs; it plays in a loop.";
+    if (this.measured?.range !== `${range}`) {
+      this.measured = null;
       p.rangeMaps.replaceChildren();
       p.rangeFacts.replaceChildren();
+    }
+    if (!range) {
+      p.rangeText.textContent = "Drag over the curves below to choose a range of epochs; it plays in a loop.";
       return;
     }
     const [a, b] = range.map((at) => this.times[at]);
     p.rangeText.textContent = `From ${this.timeText(a)} to ${this.timeText(b)}, ${range[1] - range[0] + 1} snapshots.`;
-    if (!this.rangeOf) {
-      p.rangeMaps.replaceChildren();
-      p.rangeFacts.replaceChildren();
-    }
   }
 
   /** Compute the maps of the chosen range. @returns {Promise<void>} */
@@ -1528,27 +1523,30 @@ export class Player {
     if (!range) return;
     const p = this.parts;
     // Where there is no worker, other players sum in the same place.
-    const own = `${Math.random()}`;
-    this.rangeOf = own;
+    const own = { range: `${range}`, sum: `${Math.random()}` };
+    // Another range, or other maps, may be asked for meanwhile.
+    const isStale = () => {
+      if (this.measured === own && own.range !== `${this.state.range}`) this.measured = null;
+      return this.measured !== own;
+    };
+    this.measured = own;
     p.rangeMaps.replaceChildren();
     p.rangeFacts.replaceChildren(el("dt", {}, "Computing …"), el("dd", {}, ""));
-    const indices = [];
-    for (let i = range[0]; i <= range[1]; i++) indices.push(Math.round(positionOf(this.main.times, this.times[i])));
-    const asked = this.recordings.length < 2 ? Array.from({ length: range[1] - range[0] + 1 }, (_, i) => range[0] + i) : [...new Set(indices)];
+    const places = Array.from({ length: range[1] - range[0] + 1 }, (_, i) => range[0] + i);
+    const asked = this.recordings.length < 2 ? places : [...new Set(places.map((i) => Math.round(positionOf(this.main.times, this.times[i]))))];
     let answer;
     try {
       for (const [place, index] of asked.entries()) {
-        answer = await this.store.ask(0, index, { sum: own, fresh: place === 0, quiet: place < asked.length - 1 });
-        // Another range, or other maps, were asked for meanwhile.
-        if (this.rangeOf !== own) return;
+        answer = await this.store.ask(0, index, { sum: own.sum, fresh: place === 0, quiet: place < asked.length - 1 });
+        if (isStale()) return;
         if (place % 5 === 0) p.rangeFacts.firstChild.textContent = `Computing … ${place + 1} of ${asked.length}`;
       }
     } catch (error) {
-      if (this.rangeOf !== own) return;
+      if (isStale()) return;
       const { message } = /** @type {Error} */ (error);
       // The sums went with the worker that held them.
       if (message === STOPPED) return this.measureRange();
-      this.rangeOf = null;
+      this.measured = null;
       this.store.failed(message);
       this.changed();
       return;
